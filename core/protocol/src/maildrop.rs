@@ -1,0 +1,76 @@
+//! What a session knows of its maildrop: the snapshot taken at login, and what it marked as deleted.
+
+use alloc::vec::Vec;
+
+use crate::number::{MessageNumber, Octets};
+
+/// The messages of one user as they were when the maildrop was locked, numbered from 1 (RFC 1939, section 4).
+/// Never changes: what arrives later belongs to a later session.
+pub trait Snapshot {
+    /// How many messages there are; at most 2^32 - 2.
+    fn count(&self) -> u32;
+    /// The size of a message as sent. `number` is at most `count`.
+    fn octets(&self, number: MessageNumber) -> Octets;
+    /// The unique-id of a message: 1 to 70 octets of 0x21 to 0x7E (RFC 1939, section 7). `number` is at most `count`.
+    fn unique_id(&self, number: MessageNumber) -> &[u8];
+}
+
+/// The messages marked as deleted in this session, in the order of their numbers.
+///
+/// Takes no memory until the first DELE, then one bit a message.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Deletions {
+    words: Vec<u64>,
+    count: u32,
+}
+
+impl Deletions {
+    /// No message marked.
+    pub const NONE: Self = Self { words: Vec::new(), count: 0 };
+
+    /// Marks a message; `false` where it was marked before.
+    pub fn mark(&mut self, number: MessageNumber) -> bool {
+        let (word, bit) = Self::place(number);
+        if self.words.len() <= word {
+            self.words.resize(word + 1, 0);
+        }
+        let Some(word) = self.words.get_mut(word) else { return false };
+        let fresh = *word & bit == 0;
+        *word |= bit;
+        self.count += u32::from(fresh);
+        fresh
+    }
+
+    /// Whether the message is marked.
+    #[must_use]
+    pub fn contains(&self, number: MessageNumber) -> bool {
+        let (word, bit) = Self::place(number);
+        self.words.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Takes every mark back (RSET).
+    pub fn clear(&mut self) {
+        self.words = Vec::new();
+        self.count = 0;
+    }
+
+    /// How many messages are marked.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The marked messages, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = MessageNumber> + '_ {
+        (0_u32..).zip(&self.words).flat_map(|(place, &word)| {
+            (0..64)
+                .filter(move |bit| word & (1 << bit) != 0)
+                .filter_map(move |bit| MessageNumber::from_index(place * 64 + bit))
+        })
+    }
+
+    fn place(number: MessageNumber) -> (usize, u64) {
+        let index = number.index();
+        ((index / 64) as usize, 1 << (index % 64))
+    }
+}
