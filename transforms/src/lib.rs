@@ -1,1 +1,4 @@
-//! The implementations of Transform.
+//! What a message passes through on its way out: the implementations of `pop3d_core::transform::Transform`.
+
+pub mod process;
+pub mod spec;
