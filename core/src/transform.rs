@@ -10,6 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+mod chain;
+
+pub use chain::Chain;
+
 /// The kinds of transform.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -225,16 +229,6 @@ pub trait Sink {
     /// # Errors
     /// `Limit("max_output")`, or when the session is gone.
     fn write(&mut self, octets: &[u8]) -> Result<(), Error>;
-}
-
-/// Several transforms, the output of each into the next. Is itself a `Transform`, so that the cursor knows only one.
-///
-/// `take_file` goes to the first; the chain ends when the last one ends; an error of any is the error of the chain.
-pub struct Chain {
-    /// The names of the links, joined by commas.
-    pub name: String,
-    /// Never empty.
-    pub links: Vec<Arc<dyn Transform>>,
 }
 
 /// Where process streams register their descriptors. Handed in at start-up.
