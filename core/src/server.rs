@@ -1,16 +1,47 @@
 //! The server as a whole: listeners, workers and pools; start, drain, stop.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-use std::{fmt, io};
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
+use mio::Poll;
+use mio::net::TcpListener;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::measure::ExactSizes;
+use crate::notice::{Notice, Notices};
 use crate::pool::Pool;
+use crate::reactor::WorkerReactor;
 use crate::settings::Settings;
+use crate::socket;
+use crate::statistics::Counters;
+use crate::token::WORKERS_MAX;
 use crate::transform::Reactor;
+use crate::worker::Worker;
+
+/// Descriptors that connections may not take: logs, event queues, folders, files that are being listed.
+const DESCRIPTORS_KEPT: u64 = 64;
+
+/// The name in the greeting, which tells no version before login.
+const NAME: &str = "pop3d";
 
 /// A server that does not serve yet: its workers' loops and its pools, so that transforms can be made for it.
-pub struct Server {}
+pub struct Server {
+    polls: Vec<Poll>,
+    notices: Vec<Arc<Notices>>,
+    reactor: Arc<WorkerReactor>,
+    pools: Pools,
+    /// For each address one listener a worker.
+    listeners: Vec<Vec<TcpListener>>,
+    descriptors: usize,
+}
 
 /// The pools of a server, one for each kind of waiting, so that one kind never holds up another.
 #[derive(Clone)]
@@ -44,8 +75,45 @@ impl std::error::Error for ListenError {
     }
 }
 
+/// What the workers share.
+pub(crate) struct Shared {
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) pools: Pools,
+    pub(crate) notices: Vec<Arc<Notices>>,
+    pub(crate) counters: Vec<Arc<Counters>>,
+    pub(crate) exact_sizes: ExactSizes,
+    pub(crate) name: &'static str,
+    pub(crate) implementation: &'static str,
+    host: Box<str>,
+    /// Makes each timestamp of a greeting another.
+    greetings: AtomicUsize,
+    /// Connections that the descriptors are enough for.
+    descriptors: usize,
+    connections: AtomicUsize,
+    /// Whether a worker found no seat, and is to be told when there is one.
+    is_waiting: AtomicBool,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A seat among the connections that are served at once. Dropping it gives it back.
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+}
+
+/// A seat and what is counted for the client's address.
+pub(crate) struct Admission {
+    seat: Seat,
+    /// None: an address without a bound.
+    address: Option<IpAddr>,
+}
+
 /// A server that serves.
-pub struct Running {}
+pub struct Running {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// One message from each worker that has ended.
+    ended: Receiver<()>,
+}
 
 impl Server {
     /// Makes the loops of `workers` workers (0: one a core) and the pools. Raises the process's limit of
@@ -53,44 +121,229 @@ impl Server {
     ///
     /// # Errors
     /// Where the kernel gives no event queue, descriptor or thread.
-    pub fn new(_workers: usize) -> io::Result<Self> {
-        Err(io::Error::other("not there yet"))
+    pub fn new(workers: usize) -> io::Result<Self> {
+        let descriptors = raise_descriptor_limit()?;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers = if workers == 0 { cores } else { workers }.min(WORKERS_MAX);
+        let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let notices = polls
+            .iter()
+            .map(|poll| Notices::new(poll.registry()).map(Arc::new))
+            .collect::<io::Result<Vec<_>>>()?;
+        let reactor = Arc::new(WorkerReactor::new(polls.iter().map(Poll::registry))?);
+        let pools = Pools {
+            passwords: Pool::start("passwords", cores)?,
+            // These wait for disks more than they compute.
+            maildrops: Pool::start("maildrops", 2 * cores + 2)?,
+            transforms: Pool::start("transforms", cores + 1)?,
+        };
+        Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), descriptors })
     }
 
     /// Where process streams register their descriptors.
     #[must_use]
     pub fn reactor(&self) -> Arc<dyn Reactor> {
-        unreachable!()
+        Arc::clone(&self.reactor) as Arc<dyn Reactor>
     }
 
     /// The pools.
     #[must_use]
     pub fn pools(&self) -> &Pools {
-        unreachable!()
+        &self.pools
     }
 
     /// Listens on an address, once for each worker; returns the address with its true port. "::" takes IPv4 too.
     ///
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
-    pub fn listen(&mut self, _address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        unreachable!()
+    pub fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address).map_err(|cause| ListenError { address, cause })
+    }
+
+    fn listen_all(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        if address.port() != 0 {
+            socket::check_free(address)?;
+        }
+        let first = socket::listener(address)?;
+        let true_address = first.local_addr()?;
+        let mut listeners = vec![first];
+        while listeners.len() < self.polls.len() {
+            listeners.push(socket::listener(true_address)?);
+        }
+        self.listeners.push(listeners);
+        Ok(true_address)
     }
 
     /// Starts to serve.
     ///
     /// # Errors
     /// Where a thread cannot be started.
-    pub fn start(self, _settings: Settings) -> io::Result<Running> {
-        unreachable!()
+    pub fn start(self, settings: Settings) -> io::Result<Running> {
+        let shared = Shared::new(settings, self.pools, self.notices, self.descriptors);
+        let shared = Arc::new(shared);
+        let (sender, ended) = mpsc::channel();
+        let mut listeners = self.listeners;
+        let mut workers = Vec::new();
+        for (number, poll) in self.polls.into_iter().enumerate() {
+            let own = listeners.iter_mut().filter_map(Vec::pop).collect();
+            let worker = Worker::new(number, poll, Arc::clone(&self.reactor), own, Arc::clone(&shared))?;
+            let sender = sender.clone();
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            workers.push(thread.spawn(move || {
+                worker.run();
+                // Nobody hears it where the server is not being drained.
+                let _ = sender.send(());
+            })?);
+        }
+        Ok(Running { shared, workers, ended })
     }
 }
 
 impl Running {
-    /// Replaces the settings: sessions that begin afterwards use them.
-    pub fn replace_settings(&self, _settings: Settings) {}
+    /// Replaces the settings: what begins afterwards uses them.
+    pub fn replace_settings(&self, settings: Settings) {
+        self.shared.settings.store(Arc::new(settings));
+        self.shared.tell_all(|| Notice::Accept);
+    }
+
+    /// The counters of the workers, to be summed.
+    #[must_use]
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.shared.counters
+    }
 
     /// Accepts no more, lets transfers run to their end for at most `limit`, tells the other sessions, and returns
     /// once every connection is closed. Waits.
-    pub fn drain(self, _limit: Duration) {}
+    pub fn drain(self, limit: Duration) {
+        let until = Instant::now() + limit;
+        self.shared.tell_all(|| Notice::Drain);
+        for _ in &self.workers {
+            let left = until.saturating_duration_since(Instant::now());
+            if let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(left) {
+                self.shared.tell_all(|| Notice::Stop);
+                break;
+            }
+        }
+        for worker in self.workers {
+            if worker.join().is_err() {
+                log::error!(target: "pop3d::server", "a worker panicked");
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: Settings,
+        pools: Pools,
+        notices: Vec<Arc<Notices>>,
+        descriptors: usize,
+    ) -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            pools,
+            counters: notices.iter().map(|_| Arc::default()).collect(),
+            notices,
+            exact_sizes: ExactSizes::default(),
+            name: NAME,
+            implementation: concat!("pop3d-", env!("CARGO_PKG_VERSION")),
+            host: rustix::system::uname().nodename().to_string_lossy().into(),
+            greetings: AtomicUsize::new(0),
+            descriptors,
+            connections: AtomicUsize::new(0),
+            is_waiting: AtomicBool::new(false),
+            addresses: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// What the greeting says for APOP, where it is offered (RFC 1939, section 7): never the same again.
+    pub(crate) fn timestamp(&self) -> Option<Box<str>> {
+        if !self.settings.load().apop {
+            return None;
+        }
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let count = self.greetings.fetch_add(1, Ordering::Relaxed);
+        Some(format!("<{}.{count}.{clock}@{}>", std::process::id(), self.host).into())
+    }
+
+    /// Whether no further connection may be served.
+    pub(crate) fn is_full(&self) -> bool {
+        self.connections.load(Ordering::SeqCst) >= self.limit()
+    }
+
+    /// Takes a seat, where there is one; else the workers are told once there is.
+    pub(crate) fn take_seat(shared: &Arc<Self>) -> Option<Seat> {
+        let is_free = shared.connections.fetch_add(1, Ordering::SeqCst) < shared.limit();
+        let seat = Seat { shared: Arc::clone(shared) };
+        if is_free {
+            return Some(seat);
+        }
+        shared.is_waiting.store(true, Ordering::SeqCst);
+        // Giving it back tells the workers where another has left in the meantime.
+        drop(seat);
+        None
+    }
+
+    fn limit(&self) -> usize {
+        self.settings.load().limits.connections.min(self.descriptors)
+    }
+
+    fn tell_all(&self, notice: impl Fn() -> Notice) {
+        for notices in &self.notices {
+            notices.push(notice());
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        let before = shared.connections.fetch_sub(1, Ordering::SeqCst);
+        if before <= shared.limit() && shared.is_waiting.swap(false, Ordering::SeqCst) {
+            shared.tell_all(|| Notice::Accept);
+        }
+    }
+}
+
+impl Admission {
+    /// Counts a client for its address; an error where that has too many.
+    pub(crate) fn new(seat: Seat, address: IpAddr) -> Result<Self, ()> {
+        let address = socket::counted_address(address);
+        if address.is_loopback() {
+            // Those are this machine's own: a webmail, a proxy.
+            return Ok(Self { seat, address: None });
+        }
+        let limit = seat.shared.settings.load().limits.connections_per_address;
+        let mut addresses = seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(address).or_default();
+        if *count >= limit {
+            return Err(());
+        }
+        *count += 1;
+        drop(addresses);
+        Ok(Self { seat, address: Some(address) })
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&address);
+            }
+        }
+    }
+}
+
+/// Raises the limit of descriptors to the hard limit; returns how many connections it is enough for.
+fn raise_descriptor_limit() -> io::Result<usize> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    }
+    let descriptors = limit.maximum.map_or(u64::MAX, |limit| limit.saturating_sub(DESCRIPTORS_KEPT).max(1));
+    Ok(usize::try_from(descriptors).unwrap_or(usize::MAX))
 }

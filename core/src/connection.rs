@@ -1,0 +1,523 @@
+//! A connection: the socket, the session, and the message that is under way. It moves only within a turn, which is
+//! bounded, and never waits; the worker gives it one whenever something may have changed.
+
+mod actions;
+mod deadlines;
+
+pub(crate) use self::actions::message_of;
+
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::{debug, info, warn};
+use pop3d_protocol::engine::Engine;
+use pop3d_protocol::pop3::{Answer, Greeting, Refusal, Session};
+use pop3d_protocol::reply::ResponseCode;
+
+use crate::accounts::UserName;
+use crate::buffer::{Outbound, Spare};
+use crate::measure::Measuring;
+use crate::notice::Notices;
+use crate::retr::{Fill, Opening, RetrCursor};
+use crate::server::Shared;
+use crate::statistics::Counters;
+use crate::store::Maildrop;
+use crate::token::Key;
+use crate::transport::Transport;
+
+/// Octets written in one turn: what a download may take before others have theirs.
+const WRITE_SHARE: usize = 256 * 1024;
+
+/// Reads in one turn, each of at most `READ_SIZE` octets: what a client may say before others have their turn.
+const READS_PER_TURN: usize = 4;
+const READ_SIZE: usize = 16 * 1024;
+
+/// Least room in the outbound buffer for the session to go on. A listing fills what there is.
+const REPLY_ROOM: usize = 1024;
+
+/// The scratch memory of a worker.
+pub(crate) const SCRATCH_SIZE: usize = 128 * 1024;
+const _: () = assert!(READ_SIZE <= SCRATCH_SIZE, "input is read into the scratch memory");
+
+/// What a worker lends to a connection for a turn.
+pub(crate) struct Desk {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) notices: Arc<Notices>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) spare: Spare,
+    /// `SCRATCH_SIZE` octets that belong to nobody between two steps.
+    pub(crate) scratch: Box<[u8]>,
+    /// The time at which the turn began.
+    pub(crate) now: Instant,
+}
+
+/// A connected client.
+pub(crate) struct Connection {
+    key: Key,
+    peer: SocketAddr,
+    transport: Transport,
+    session: Session,
+    /// For APOP, what the greeting said.
+    timestamp: Option<Box<str>>,
+    input: Input,
+    outbound: Outbound,
+    /// The socket took all that was written so far.
+    is_writable: bool,
+    /// The task stopped early, for others to have their turn.
+    is_unfinished: bool,
+    /// The kernel says that nothing can be sent any more; what the client said before may still be read.
+    is_lost: bool,
+    account: Account,
+    task: Task,
+    ending: Ending,
+    /// Why the session ends, for the log.
+    reason: &'static str,
+    failed_logins: u32,
+    facts: Facts,
+    /// When the client last said something, or took something.
+    last_sign: Instant,
+    slow: Option<deadlines::SlowReader>,
+    /// The earliest entry in the worker's queue of deadlines.
+    queued: Option<Instant>,
+}
+
+/// What comes from the client.
+#[derive(Default)]
+struct Input {
+    /// What the session has not taken: it waits for an answer. Bounded by `READ_SIZE`.
+    leftover: Vec<u8>,
+    /// 0 <= taken <= leftover.len()
+    taken: usize,
+    /// The socket may have more.
+    is_readable: bool,
+    /// The kernel says that the client has ended its half; what it sent before may still wait.
+    is_ending: bool,
+    /// The client has ended its half, and all it sent was read.
+    has_ended: bool,
+}
+
+/// Whose connection it is.
+enum Account {
+    Unknown,
+    /// The credentials were right; the maildrop is not open, or is being committed.
+    Verified(UserName),
+    Open(UserName, Box<dyn Maildrop>),
+}
+
+/// What the session waits for.
+enum Task {
+    None,
+    /// A job of the pool.
+    Job,
+    /// An answer that is held back for a while.
+    Delayed {
+        until: Instant,
+        refusal: Refusal,
+    },
+    /// The first output of a transform.
+    Opening(Box<Opening>),
+    /// The session's "+OK".
+    Opened(Box<RetrCursor>),
+    /// The client, or a transform.
+    Sending {
+        cursor: Box<RetrCursor>,
+        is_pending: bool,
+    },
+    /// The sizes of all messages once transformed.
+    Measuring(Box<Measuring>),
+}
+
+/// How far the end of the connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    No,
+    /// What waits is sent first.
+    AfterOutput,
+    /// Our half is closed; what the client still sends is thrown away, so that the kernel does not reset the
+    /// connection and with it the last reply.
+    Lingering {
+        until: Instant,
+    },
+}
+
+/// For the line in the log.
+#[derive(Clone, Copy, Debug, Default)]
+struct Facts {
+    octets: u64,
+    retrieved: u64,
+    /// In the outbound buffer with their termination octet, not yet sent.
+    unconfirmed: u64,
+    deleted: u32,
+    /// Messages in the maildrop.
+    left: u32,
+}
+
+/// What a turn leaves behind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Turn {
+    /// Nothing to do until something happens.
+    Waiting,
+    /// More to do, after the others.
+    Unfinished,
+    /// The connection has ended: drop it.
+    Gone,
+}
+
+/// Why a connection ends in a turn without the session's doing.
+enum Fault {
+    /// The client, or the network, has ended it.
+    Client(io::Error),
+    /// A multi-line response cannot be sent to its end.
+    Cut(String),
+}
+
+impl Connection {
+    pub(crate) fn new(key: Key, peer: SocketAddr, transport: Transport, desk: &Desk) -> Self {
+        let timestamp = desk.shared.timestamp();
+        let greeting = Greeting {
+            name: desk.shared.name,
+            implementation: desk.shared.implementation,
+            timestamp: timestamp.clone(),
+        };
+        let input = Input { is_readable: true, ..Input::default() };
+        let mut session = Session::new(greeting);
+        session.set_tracing(log::log_enabled!(target: "pop3d::session", log::Level::Debug));
+        Self {
+            key,
+            peer,
+            transport,
+            session,
+            timestamp,
+            input,
+            outbound: Outbound::default(),
+            is_writable: true,
+            is_unfinished: false,
+            is_lost: false,
+            account: Account::Unknown,
+            task: Task::None,
+            ending: Ending::No,
+            reason: "session ended",
+            failed_logins: 0,
+            facts: Facts::default(),
+            last_sign: desk.now,
+            slow: None,
+            queued: None,
+        }
+    }
+
+    /// The client's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What an event said of the socket.
+    pub(crate) fn handle_event(&mut self, event: &mio::event::Event) {
+        self.input.is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.input.is_ending |= event.is_read_closed();
+        self.is_lost |= event.is_write_closed() || event.is_error();
+        self.is_writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Goes as far as it can, or as its share lasts.
+    pub(crate) fn turn(&mut self, desk: &mut Desk) -> Turn {
+        let turn = match self.steps(desk) {
+            Ok(turn) => turn,
+            Err(Fault::Client(error)) => {
+                self.log_end(&format!("connection lost: {error}"));
+                Turn::Gone
+            }
+            Err(Fault::Cut(reason)) => {
+                warn!(
+                    target: "pop3d::retr",
+                    "user {} from {}: connection reset in the middle of a message: {reason}",
+                    self.user(), self.peer,
+                );
+                self.reset();
+                Turn::Gone
+            }
+        };
+        if turn != Turn::Unfinished {
+            self.outbound.release(&mut desk.spare);
+        }
+        turn
+    }
+
+    /// Ends the connection by a reset, so that nothing unfinished is taken for whole.
+    pub(crate) fn reset(&mut self) {
+        // Where the socket is beyond that it is beyond being believed, too.
+        let _ = self.transport.reset();
+        self.log_end("reset");
+    }
+
+    /// The server stops: what is under way goes on, then the session ends.
+    pub(crate) fn drain(&mut self) {
+        self.reason = "server is stopping";
+        self.session.refuse_and_close(&Refusal {
+            code: Some(ResponseCode::SysTemp),
+            text: "server is stopping".into(),
+        });
+    }
+
+    fn steps(&mut self, desk: &mut Desk) -> Result<Turn, Fault> {
+        let mut reads = READS_PER_TURN;
+        let mut writes = WRITE_SHARE;
+        loop {
+            let has_moved = self.work(desk, &mut reads)?;
+            let written = self.flush(&mut writes, desk)?;
+            self.trace();
+            if writes == 0 || (reads == 0 && self.input.is_readable && self.wants_input()) {
+                return Ok(Turn::Unfinished);
+            }
+            if !has_moved && written == 0 {
+                return if self.is_unfinished { Ok(Turn::Unfinished) } else { self.end(desk, &mut reads) };
+            }
+        }
+    }
+
+    /// Moves the session and the message under way until neither can, or the outbound buffer is full.
+    fn work(&mut self, desk: &mut Desk, reads: &mut usize) -> Result<bool, Fault> {
+        let mut has_moved = false;
+        while self.work_once(desk, reads)? {
+            has_moved = true;
+        }
+        Ok(has_moved)
+    }
+
+    fn work_once(&mut self, desk: &mut Desk, reads: &mut usize) -> Result<bool, Fault> {
+        if self.ending != Ending::No {
+            return Ok(self.take_output(desk));
+        }
+        if let Some(action) = self.session.poll_action() {
+            self.act(action, desk);
+            return Ok(true);
+        }
+        if self.advance_task(desk) || self.take_output(desk) {
+            return Ok(true);
+        }
+        if self.outbound.room_len() < REPLY_ROOM {
+            return Ok(false);
+        }
+        if let Task::Sending { cursor, is_pending } = &mut self.task {
+            if cursor.sends_file() {
+                // `flush` does, once what precedes it is out.
+                return Ok(false);
+            }
+            let before = self.outbound.room_len();
+            let fill = cursor.fill(&mut self.outbound, &mut desk.spare, &mut desk.scratch);
+            let fill = fill.map_err(|cut| Fault::Cut(cut.to_string()))?;
+            *is_pending = matches!(fill, Fill::Pending);
+            if let Fill::Finished = fill {
+                self.task = Task::None;
+                self.facts.unconfirmed += 1;
+                self.session.handle_answer(Answer::Sent);
+                return Ok(true);
+            }
+            return Ok(self.outbound.room_len() < before);
+        }
+        self.feed(desk, reads)
+    }
+
+    /// Takes replies from the session; whether there were any.
+    fn take_output(&mut self, desk: &mut Desk) -> bool {
+        if self.outbound.room_len() < REPLY_ROOM {
+            return false;
+        }
+        let count = self.session.poll_output(self.outbound.room(&mut desk.spare));
+        self.outbound.commit(count);
+        count > 0
+    }
+
+    /// Whether what the client says can be used now.
+    fn wants_input(&self) -> bool {
+        matches!(self.task, Task::None) && self.ending == Ending::No
+    }
+
+    /// Offers the session what the client said; whether it took any.
+    fn feed(&mut self, desk: &mut Desk, reads: &mut usize) -> Result<bool, Fault> {
+        if !self.wants_input() {
+            return Ok(false);
+        }
+        let input = &mut self.input;
+        if input.taken < input.leftover.len() {
+            let taken = self.session.handle_input(&input.leftover[input.taken..]);
+            input.taken += taken;
+            if input.taken == input.leftover.len() {
+                // An idle session holds no buffer.
+                input.leftover = Vec::new();
+                input.taken = 0;
+            }
+            return Ok(taken > 0);
+        }
+        if !input.is_readable || input.has_ended || *reads == 0 {
+            return Ok(false);
+        }
+        *reads -= 1;
+        match self.transport.read(&mut desk.scratch[..READ_SIZE]) {
+            Ok(0) => {
+                input.is_readable = false;
+                input.has_ended = true;
+            }
+            Ok(count) => {
+                self.last_sign = desk.now;
+                let octets = &desk.scratch[..count];
+                let taken = self.session.handle_input(octets);
+                input.leftover.extend_from_slice(&octets[taken..]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                input.is_readable = false;
+                return Ok(false);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Fault::Client(error)),
+        }
+        Ok(true)
+    }
+
+    /// Finds out, while a message is under way, whether the client has ended its half and said nothing more.
+    fn look_ahead(&mut self, desk: &mut Desk) {
+        let input = &mut self.input;
+        if !input.is_ending || input.has_ended || !input.leftover.is_empty() {
+            return;
+        }
+        match self.transport.read(&mut desk.scratch[..READ_SIZE]) {
+            Ok(0) => input.has_ended = true,
+            Ok(count) => input.leftover.extend_from_slice(&desk.scratch[..count]),
+            // Whatever it is, writing or reading will meet it again.
+            Err(_) => {}
+        }
+    }
+
+    /// Writes what waits, and the file that needs no buffer; returns how many octets.
+    fn flush(&mut self, share: &mut usize, desk: &mut Desk) -> Result<usize, Fault> {
+        let mut written = 0;
+        while self.is_writable && *share > 0 {
+            let result = if !self.outbound.is_empty() {
+                self.outbound.write_to(&mut self.transport)
+            } else if let Task::Sending { cursor, .. } = &mut self.task
+                && cursor.sends_file()
+            {
+                cursor.send_file(&mut self.transport, *share)
+            } else {
+                break;
+            };
+            match result {
+                Ok(count) => {
+                    written += count;
+                    *share = share.saturating_sub(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(Fault::Cut(error.to_string()));
+                }
+                Err(error) => return Err(Fault::Client(error)),
+            }
+        }
+        if written > 0 {
+            self.last_sign = desk.now;
+            self.facts.octets += written as u64;
+            desk.counters.octets_sent.add(written as u64);
+        }
+        if self.outbound.is_empty() && self.facts.unconfirmed > 0 {
+            self.facts.retrieved += self.facts.unconfirmed;
+            desk.counters.messages_retrieved.add(self.facts.unconfirmed);
+            self.facts.unconfirmed = 0;
+        }
+        self.watch_reader(written as u64, desk);
+        Ok(written)
+    }
+
+    /// Nothing moves any more: whether that is the end.
+    fn end(&mut self, desk: &mut Desk, reads: &mut usize) -> Result<Turn, Fault> {
+        if self.is_lost && !matches!(self.task, Task::Job) {
+            self.log_end("connection lost");
+            return Ok(Turn::Gone);
+        }
+        if !self.outbound.is_empty() {
+            return Ok(Turn::Waiting);
+        }
+        if self.ending == Ending::No && self.input.has_ended && self.is_idle() {
+            // Without QUIT there is no UPDATE (RFC 1939, section 6).
+            self.log_end("connection closed by the client");
+            return Ok(Turn::Gone);
+        }
+        if self.ending == Ending::AfterOutput {
+            self.log_end(self.reason);
+            if self.input.has_ended || self.transport.finish().is_err() {
+                return Ok(Turn::Gone);
+            }
+            self.ending = Ending::Lingering { until: desk.now + deadlines::LINGER };
+        }
+        if let Ending::Lingering { .. } = self.ending {
+            return self.linger(desk, reads);
+        }
+        Ok(Turn::Waiting)
+    }
+
+    fn linger(&mut self, desk: &mut Desk, reads: &mut usize) -> Result<Turn, Fault> {
+        while self.input.is_readable {
+            if *reads == 0 {
+                return Ok(Turn::Unfinished);
+            }
+            *reads -= 1;
+            match self.transport.read(&mut desk.scratch[..READ_SIZE]) {
+                Ok(0) => return Ok(Turn::Gone),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.input.is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Ok(Turn::Gone),
+            }
+        }
+        Ok(Turn::Waiting)
+    }
+
+    /// Whether the session waits for the client and for nothing else.
+    fn is_idle(&self) -> bool {
+        matches!(self.task, Task::None) && self.input.taken == self.input.leftover.len()
+    }
+
+    /// Writes the commands since the last call to the log, without secrets.
+    fn trace(&mut self) {
+        while let Some(command) = self.session.poll_trace() {
+            debug!(target: "pop3d::session", "{}: {command}", self.peer);
+        }
+    }
+
+    /// The user, for the log.
+    fn user(&self) -> &str {
+        match &self.account {
+            Account::Unknown => "-",
+            Account::Verified(user) | Account::Open(user, _) => user.as_str(),
+        }
+    }
+
+    fn log_end(&mut self, reason: &str) {
+        if let Ending::Lingering { .. } = self.ending {
+            return;
+        }
+        let Facts { octets, retrieved, deleted, left, .. } = self.facts;
+        match &self.account {
+            Account::Unknown => {
+                debug!(target: "pop3d::session", "{}: {reason}, without a login", self.peer);
+            }
+            Account::Verified(user) | Account::Open(user, _) => {
+                info!(
+                    target: "pop3d::session",
+                    "user {user} from {} logged out: {reason}; retrieved {retrieved} messages, sent {octets} \
+                     octets, deleted {deleted}, left {left}",
+                    self.peer,
+                );
+            }
+        }
+    }
+}
+
+/// The refusal for something that does not work at the moment.
+fn temporary(text: impl Into<String>) -> Refusal {
+    Refusal { code: Some(ResponseCode::SysTemp), text: text.into() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+//! What the session asks of the outside, and what is answered.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{error, info, warn};
+use pop3d_protocol::engine::Engine;
+use pop3d_protocol::number::MessageNumber;
+use pop3d_protocol::pop3::{Action, Answer, Credentials, Opened, Part, Refusal};
+use pop3d_protocol::reply::ResponseCode;
+
+use super::{Account, Connection, Desk, Ending, Task, temporary};
+use crate::accounts::{UserName, WrongCredentials};
+use crate::measure::{Measuring, Progress};
+use crate::notice::{Notice, Notices, Outcome};
+use crate::retr::{Cut, Opening, RetrCursor, Step};
+use crate::settings::Sizes;
+use crate::store::{Committed, Maildrop, MessageError, OpenError};
+use crate::token::Key;
+use crate::transform::{Chain, Command, Error, Message, Wake};
+
+/// Doublings of the delay after a failed login; more would only keep a descriptor.
+const DELAY_DOUBLINGS_MAX: u32 = 4;
+
+impl Connection {
+    /// Does what the session asks for, or begins to.
+    pub(super) fn act(&mut self, action: Action, desk: &mut Desk) {
+        match action {
+            Action::Verify(credentials) => self.verify(credentials, desk),
+            Action::OpenMaildrop => self.open_maildrop(desk),
+            Action::Measure => self.measure(desk),
+            Action::OpenMessage { number, part } => self.open_message(number, part, desk),
+            Action::SendMessage => {
+                if let Task::Opened(cursor) = std::mem::replace(&mut self.task, Task::None) {
+                    self.task = Task::Sending { cursor, is_pending: false };
+                }
+            }
+            Action::Commit(deletions) => {
+                let Account::Open(user, mut maildrop) =
+                    std::mem::replace(&mut self.account, Account::Unknown)
+                else {
+                    return;
+                };
+                self.account = Account::Verified(user);
+                self.task = Task::Job;
+                let job = Job::new(self.key, desk);
+                desk.shared.pools.maildrops.run(move || {
+                    let committed = maildrop.commit(&deletions);
+                    // Unlocked before the client hears of it: it may be back at once.
+                    drop(maildrop);
+                    job.done(Outcome::Committed(committed));
+                });
+            }
+            Action::Close => {
+                if let Account::Open(user, maildrop) = std::mem::replace(&mut self.account, Account::Unknown)
+                {
+                    // Unlocked before the client hears of it: it may be back at once.
+                    drop(maildrop);
+                    self.account = Account::Verified(user);
+                }
+                self.task = Task::None;
+                self.ending = Ending::AfterOutput;
+            }
+        }
+    }
+
+    fn verify(&mut self, credentials: Credentials, desk: &Desk) {
+        self.task = Task::Job;
+        let accounts = Arc::clone(&desk.shared.settings.load().accounts);
+        let timestamp = self.timestamp.clone();
+        let (job, peer) = (Job::new(self.key, desk), self.peer);
+        // The answer to a failed login is due after the same time, however long the work took.
+        self.last_sign = desk.now;
+        desk.shared.pools.passwords.run(move || {
+            let verified = accounts.verify(&credentials, timestamp.as_deref());
+            if verified.is_err() {
+                info!(target: "pop3d::login", "user {} from {peer} not logged in: wrong credentials", shown(&credentials));
+            }
+            job.done(Outcome::Verified(verified));
+        });
+    }
+
+    fn open_maildrop(&mut self, desk: &Desk) {
+        let Account::Verified(user) = &self.account else {
+            self.session.handle_answer(Answer::Maildrop(Err(temporary("no maildrop"))));
+            return;
+        };
+        self.task = Task::Job;
+        let (user, store) = (user.clone(), Arc::clone(&desk.shared.settings.load().store));
+        let job = Job::new(self.key, desk);
+        desk.shared.pools.maildrops.run(move || job.done(Outcome::Opened(store.open(&user))));
+    }
+
+    fn open_message(&mut self, number: MessageNumber, part: Part, desk: &Desk) {
+        let answer = match self.begin_message(number, part, desk) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => return,
+            Err(refusal) => Answer::Message(Err(refusal)),
+        };
+        self.session.handle_answer(answer);
+    }
+
+    /// Opens a message; the answer, or none where a transform has to say something first.
+    fn begin_message(
+        &mut self,
+        number: MessageNumber,
+        part: Part,
+        desk: &Desk,
+    ) -> Result<Option<Answer>, Refusal> {
+        let Account::Open(user, maildrop) = &mut self.account else { return Err(temporary("no maildrop")) };
+        let source = maildrop.message(number).map_err(|error| {
+            warn!(target: "pop3d::retr", "user {user} from {}: message {number}: {error}", self.peer);
+            match error {
+                MessageError::Vanished => Refusal { code: None, text: format!("message {number} is gone") },
+                MessageError::Unreadable(_) => temporary(format!("message {number} cannot be read")),
+            }
+        })?;
+        let octets = source.octets.filter(|_| part == Part::Whole);
+        let settings = desk.shared.settings.load();
+        let Some(chain) = &settings.chain else {
+            self.task = Task::Opened(Box::new(RetrCursor::stored(source, part)));
+            return Ok(Some(Answer::Message(Ok(octets))));
+        };
+        let command = match part {
+            Part::Whole => Command::Retr,
+            Part::Top { lines } => Command::Top { lines },
+        };
+        let message = message_of(user, maildrop.as_ref(), number, source.length, command, self.peer.ip());
+        let wake = wake(&desk.notices, self.key);
+        let opening =
+            Opening::start(source, Arc::clone(chain), message, part, settings.holding.clone(), wake);
+        match opening {
+            Ok(Ok(opening)) => {
+                self.task = Task::Opening(Box::new(opening));
+                Ok(None)
+            }
+            Ok(Err(original)) => {
+                self.task = Task::Opened(Box::new(original));
+                Ok(Some(Answer::Message(Ok(octets))))
+            }
+            Err((cut, chain)) => Err(self.transform_failed(&cut, &chain, desk)),
+        }
+    }
+
+    fn measure(&mut self, desk: &Desk) {
+        let settings = desk.shared.settings.load();
+        let Account::Open(user, maildrop) = &self.account else {
+            self.session.handle_answer(Answer::Measured(Err(temporary("no maildrop"))));
+            return;
+        };
+        match &settings.chain {
+            Some(chain) => {
+                let measuring =
+                    Measuring::new(user.clone(), self.peer.ip(), maildrop.snapshot(), Arc::clone(chain));
+                self.task = Task::Measuring(Box::new(measuring));
+            }
+            None => self.session.handle_answer(Answer::Measured(Ok(maildrop.snapshot()))),
+        }
+    }
+
+    /// Moves a transform whose output the session waits for; whether the session got its answer.
+    pub(super) fn advance_task(&mut self, desk: &mut Desk) -> bool {
+        self.is_unfinished = false;
+        match std::mem::replace(&mut self.task, Task::None) {
+            Task::Opening(opening) => {
+                let (step, opening) = opening.step(&mut desk.scratch);
+                if let Some(opening) = opening {
+                    self.task = Task::Opening(opening);
+                }
+                match step {
+                    Step::Pending => {}
+                    Step::Unfinished => self.is_unfinished = true,
+                    Step::Open(cursor, octets) => {
+                        self.task = Task::Opened(Box::new(cursor));
+                        self.session.handle_answer(Answer::Message(Ok(octets)));
+                        return true;
+                    }
+                    Step::Refused(cut, chain) => {
+                        let refusal = self.transform_failed(&cut, &chain, desk);
+                        self.session.handle_answer(Answer::Message(Err(refusal)));
+                        return true;
+                    }
+                }
+            }
+            Task::Measuring(mut measuring) => {
+                let Account::Open(_, maildrop) = &mut self.account else { return false };
+                let wake = wake(&desk.notices, self.key);
+                match measuring.step(maildrop.as_mut(), &desk.shared.exact_sizes, &wake, &mut desk.scratch) {
+                    Progress::Pending => self.task = Task::Measuring(measuring),
+                    Progress::Unfinished => {
+                        self.is_unfinished = true;
+                        self.task = Task::Measuring(measuring);
+                    }
+                    Progress::Measured(snapshot) => {
+                        self.session.handle_answer(Answer::Measured(Ok(snapshot)));
+                        return true;
+                    }
+                }
+            }
+            task @ (Task::None
+            | Task::Job
+            | Task::Delayed { .. }
+            | Task::Opened(_)
+            | Task::Sending { .. }) => self.task = task,
+        }
+        false
+    }
+
+    /// Takes what came of a job.
+    pub(crate) fn handle_outcome(&mut self, outcome: Outcome, desk: &Desk) {
+        if !matches!(self.task, Task::Job) {
+            return;
+        }
+        self.task = Task::None;
+        match outcome {
+            Outcome::Verified(Ok(user)) => {
+                self.account = Account::Verified(user);
+                self.session.handle_answer(Answer::Verified(Ok(())));
+            }
+            Outcome::Verified(Err(WrongCredentials)) => self.hold_back_refusal(desk),
+            Outcome::Opened(Ok(maildrop)) => self.maildrop_opened(maildrop, desk),
+            Outcome::Opened(Err(error)) => {
+                let refusal = self.maildrop_refused(&error);
+                self.account = Account::Unknown;
+                self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+            }
+            Outcome::Committed(Committed { removed, remaining }) => {
+                self.facts.deleted = removed;
+                self.facts.left = self.facts.left.saturating_sub(removed);
+                desk.counters.messages_removed.add(u64::from(removed));
+                self.session.handle_answer(Answer::Committed { remaining });
+            }
+            Outcome::Lost => {
+                error!(target: "pop3d::worker", "{}: a job was lost", self.peer);
+                self.ending = Ending::AfterOutput;
+            }
+        }
+    }
+
+    fn maildrop_opened(&mut self, maildrop: Box<dyn Maildrop>, desk: &Desk) {
+        let Account::Verified(user) = std::mem::replace(&mut self.account, Account::Unknown) else { return };
+        let snapshot = maildrop.snapshot();
+        info!(
+            target: "pop3d::login",
+            "user {user} from {} logged in: {} messages", self.peer, snapshot.count(),
+        );
+        desk.counters.logins.add(1);
+        self.facts.left = snapshot.count();
+        self.account = Account::Open(user, maildrop);
+        let settings = desk.shared.settings.load();
+        let measure_first = settings.sizes == Sizes::Exact && settings.chain.is_some();
+        self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));
+    }
+
+    fn maildrop_refused(&self, error: &OpenError) -> Refusal {
+        match error {
+            OpenError::InUse(since) => {
+                info!(target: "pop3d::login", "user {} from {}: maildrop in use", self.user(), self.peer);
+                let since = since.and_then(|since| SystemTime::now().duration_since(since).ok());
+                let since = since.map_or_else(String::new, |time| format!(" for {} seconds", time.as_secs()));
+                let text = format!("maildrop in use by another session{since}");
+                Refusal { code: Some(ResponseCode::InUse), text }
+            }
+            OpenError::Unavailable(cause) => {
+                error!(
+                    target: "pop3d::login",
+                    "user {} from {}: the maildrop cannot be opened: {cause}", self.user(), self.peer,
+                );
+                temporary("maildrop cannot be opened now, try again later")
+            }
+        }
+    }
+
+    /// Answers a failed login after a time that grows, and that does not depend on what was wrong.
+    fn hold_back_refusal(&mut self, desk: &Desk) {
+        desk.counters.failed_logins.add(1);
+        let doublings = self.failed_logins.min(DELAY_DOUBLINGS_MAX);
+        self.failed_logins += 1;
+        let delay: Duration = desk.shared.settings.load().limits.failed_login_delay * (1 << doublings);
+        let refusal = Refusal { code: Some(ResponseCode::Auth), text: "wrong user name or password".into() };
+        self.task = Task::Delayed { until: self.last_sign + delay, refusal };
+    }
+
+    /// The time that an answer was held back for may have come.
+    pub(super) fn release_refusal(&mut self, now: Instant) {
+        if let Task::Delayed { until, .. } = self.task
+            && until <= now
+            && let Task::Delayed { refusal, .. } = std::mem::replace(&mut self.task, Task::None)
+        {
+            self.last_sign = now;
+            self.session.handle_answer(Answer::Verified(Err(refusal)));
+        }
+    }
+
+    /// What the client is told of a transform that failed before "+OK".
+    fn transform_failed(&self, cut: &Cut, chain: &Chain, desk: &Desk) -> Refusal {
+        let user = self.user();
+        let Cut::Transform { link, error } = cut else {
+            error!(target: "pop3d::retr", "user {user} from {}: message {cut}", self.peer);
+            return temporary("message cannot be read");
+        };
+        desk.counters.transforms_failed.add(1);
+        let name = chain.links.get(*link).map_or(chain.name.as_str(), |link| link.name());
+        warn!(target: "pop3d::transform", "transform {name} failed for user {user}: {error}");
+        let code = match error {
+            Error::Permanent(_) => ResponseCode::SysPerm,
+            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(_) | Error::Limit(_) => {
+                ResponseCode::SysTemp
+            }
+        };
+        Refusal { code: Some(code), text: format!("transform {} failed", shown_name(name)) }
+    }
+}
+
+/// A job of the pool that owes an answer: also where it panics.
+struct Job {
+    key: Key,
+    notices: Arc<Notices>,
+    is_done: bool,
+}
+
+impl Job {
+    fn new(key: Key, desk: &Desk) -> Self {
+        Self { key, notices: Arc::clone(&desk.notices), is_done: false }
+    }
+
+    fn done(mut self, outcome: Outcome) {
+        self.is_done = true;
+        self.notices.push(Notice::Done(self.key, outcome));
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.notices.push(Notice::Done(self.key, Outcome::Lost));
+        }
+    }
+}
+
+/// What a transform is told of a message.
+pub(crate) fn message_of(
+    user: &UserName,
+    maildrop: &dyn Maildrop,
+    number: MessageNumber,
+    length: u64,
+    command: Command,
+    remote: IpAddr,
+) -> Arc<Message> {
+    Arc::new(Message {
+        user: user.as_str().to_owned(),
+        number: number.value(),
+        octets: length,
+        uid: String::from_utf8_lossy(maildrop.snapshot().unique_id(number)).into_owned(),
+        command,
+        remote: remote.to_canonical(),
+    })
+}
+
+fn wake(notices: &Arc<Notices>, key: Key) -> Wake {
+    let notices = Arc::clone(notices);
+    Wake(Arc::new(move || notices.push(Notice::Wake(key))))
+}
+
+/// The user of credentials as a log shows it: escaped, and no longer than a name can be.
+fn shown(credentials: &Credentials) -> String {
+    let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
+    user.escape_ascii().to_string()
+}
+
+/// Longest name of a transform in a reply: a command used as it is may be long.
+const SHOWN_NAME_MAX: usize = 64;
+
+/// A name that is safe in a reply.
+fn shown_name(name: &str) -> String {
+    let printable =
+        name.chars().map(|character| if (' '..='~').contains(&character) { character } else { '?' });
+    printable.take(SHOWN_NAME_MAX).collect()
+}

@@ -1,0 +1,154 @@
+//! How long a connection waits, and what happens then.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::debug;
+use pop3d_protocol::engine::Engine;
+
+use super::{Connection, Desk, Ending, Task, Turn};
+use crate::settings::{Limits, SLOW_READER_PERIOD};
+
+/// How long a client may take to end its half after the last reply.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a transform may go on for a client that has ended its half of the connection and waits for nothing
+/// else: it has most likely gone, which only the next octet sent to it would tell.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
+
+/// A client that does not take what it asked for as fast as it comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlowReader {
+    since: Instant,
+    /// Octets that it took since.
+    taken: u64,
+}
+
+/// What a connection waits for that may take too long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wait {
+    /// Something that keeps time itself: a job, a transform.
+    Others,
+    /// The time of an answer that is held back.
+    Delay(Instant),
+    /// The client's next command.
+    Command,
+    /// The client, to take what is sent.
+    Reader,
+    /// A transform, for a client that has most likely gone.
+    Gone,
+    /// The client's half to end.
+    Linger(Instant),
+}
+
+impl Connection {
+    /// Keeps account of a client that does not take what is sent.
+    pub(super) fn watch_reader(&mut self, written: u64, desk: &Desk) {
+        if self.is_writable && self.outbound.is_empty() {
+            self.slow = None;
+        } else if !self.is_writable {
+            let slow = self.slow.get_or_insert(SlowReader { since: desk.now, taken: 0 });
+            slow.taken += written;
+        }
+    }
+
+    /// When to look at the connection if nothing happens; none: never.
+    pub(crate) fn deadline(&mut self, desk: &mut Desk) -> Option<Instant> {
+        let wait = self.wait(desk);
+        let settings = desk.shared.settings.load();
+        let limits = &settings.limits;
+        match wait {
+            Wait::Others => None,
+            Wait::Delay(until) | Wait::Linger(until) => Some(until),
+            Wait::Command => self.silence(limits).map(|silence| self.last_sign + silence),
+            Wait::Gone => Some(self.last_sign + HALF_CLOSED),
+            Wait::Reader => {
+                let silent = self.silence(limits).map(|silence| self.last_sign + silence);
+                let slow = self.slow.map(|slow| slow.since + SLOW_READER_PERIOD);
+                silent.into_iter().chain(slow).min()
+            }
+        }
+    }
+
+    /// Whether the deadline is to be put into the queue: not where an earlier entry will ask again.
+    pub(crate) fn queue_deadline(&mut self, due: Instant) -> bool {
+        if self.queued.is_some_and(|queued| queued <= due) {
+            return false;
+        }
+        self.queued = Some(due);
+        true
+    }
+
+    /// An entry of the queue fell due: does what the time asks for.
+    pub(crate) fn handle_time(&mut self, desk: &mut Desk) -> Turn {
+        self.queued = None;
+        let wait = self.wait(desk);
+        let shared = Arc::clone(&desk.shared);
+        let settings = shared.settings.load();
+        let limits = &settings.limits;
+        let is_silent = self.silence(limits).is_some_and(|silence| self.last_sign + silence <= desk.now);
+        match wait {
+            Wait::Others => Turn::Waiting,
+            Wait::Delay(_) => {
+                self.release_refusal(desk.now);
+                self.turn(desk)
+            }
+            Wait::Command if is_silent => {
+                self.reason = "silent for too long";
+                self.session.handle_timeout();
+                self.turn(desk)
+            }
+            Wait::Reader if is_silent => self.cut("nothing taken for too long"),
+            Wait::Reader => self.check_reader(limits, desk.now),
+            Wait::Gone if self.last_sign + HALF_CLOSED <= desk.now => self.cut("the client has gone"),
+            Wait::Linger(until) if until <= desk.now => Turn::Gone,
+            Wait::Command | Wait::Gone | Wait::Linger(_) => Turn::Waiting,
+        }
+    }
+
+    fn check_reader(&mut self, limits: &Limits, now: Instant) -> Turn {
+        if let Some(slow) = &mut self.slow
+            && slow.since + SLOW_READER_PERIOD <= now
+        {
+            if slow.taken < limits.slow_reader_rate * SLOW_READER_PERIOD.as_secs() {
+                return self.cut("taken too slowly");
+            }
+            *slow = SlowReader { since: now, taken: 0 };
+        }
+        Turn::Waiting
+    }
+
+    fn cut(&mut self, reason: &str) -> Turn {
+        debug!(target: "pop3d::session", "{}: {reason}", self.peer);
+        self.reset();
+        Turn::Gone
+    }
+
+    fn silence(&self, limits: &Limits) -> Option<Duration> {
+        if self.session.is_authenticated() { limits.silence } else { limits.login_silence }
+    }
+
+    fn wait(&mut self, desk: &mut Desk) -> Wait {
+        if let Ending::Lingering { until } = self.ending {
+            return Wait::Linger(until);
+        }
+        if let Task::Delayed { until, .. } = self.task {
+            return Wait::Delay(until);
+        }
+        if !self.is_writable || !self.outbound.is_empty() {
+            return Wait::Reader;
+        }
+        match self.task {
+            Task::None => Wait::Command,
+            Task::Job | Task::Delayed { .. } => Wait::Others,
+            Task::Opening(_)
+            | Task::Measuring(_)
+            | Task::Opened(_)
+            | Task::Sending { is_pending: true, .. } => {
+                self.look_ahead(desk);
+                if self.input.has_ended && self.input.leftover.is_empty() { Wait::Gone } else { Wait::Others }
+            }
+            Task::Sending { is_pending: false, .. } => Wait::Reader,
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Turns against a scripted client: short reads and writes, a socket that blocks at every other call, a client that
+//! takes nothing, one that ends its half. The store is in memory, jobs are real.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use mio::{Events, Poll};
+use pop3d_protocol::maildrop::{Deletions, Snapshot};
+use pop3d_protocol::multiline::Measure;
+use pop3d_protocol::number::{MessageNumber, Octets};
+
+use super::*;
+use crate::accounts::Accounts;
+use crate::notice::{Notice, Outcome};
+use crate::pool::Pool;
+use crate::server::Pools;
+use crate::settings::{Limits, Settings, Sizes};
+use crate::store::{Committed, MailStore, MessageError, OpenError, Source};
+use crate::token::Slots;
+use crate::transform::Holding;
+use crate::transport::tests::{Heard, Script};
+
+/// A maildrop of these messages; what was removed is told.
+struct Fake {
+    messages: Arc<Vec<Vec<u8>>>,
+    removed: Arc<Mutex<Vec<u32>>>,
+}
+
+struct FakeSnapshot(Arc<Vec<Vec<u8>>>);
+
+impl MailStore for Fake {
+    fn open(&self, _user: &UserName) -> Result<Box<dyn Maildrop>, OpenError> {
+        Ok(Box::new(Fake { messages: Arc::clone(&self.messages), removed: Arc::clone(&self.removed) }))
+    }
+}
+
+impl Maildrop for Fake {
+    fn snapshot(&self) -> Arc<dyn Snapshot + Send + Sync> {
+        Arc::new(FakeSnapshot(Arc::clone(&self.messages)))
+    }
+
+    fn message(&mut self, number: MessageNumber) -> Result<Source, MessageError> {
+        let message = &self.messages[number.index() as usize];
+        let mut file = tempfile::tempfile().map_err(MessageError::Unreadable)?;
+        file.write_all(message).map_err(MessageError::Unreadable)?;
+        let mut measure = Measure::default();
+        measure.update(message);
+        Ok(Source {
+            file,
+            length: message.len() as u64,
+            octets: Some(measure.octets()),
+            wire_clean: measure.is_wire_clean(),
+        })
+    }
+
+    fn commit(&mut self, deletions: &Deletions) -> Committed {
+        self.removed.lock().unwrap().extend(deletions.iter().map(MessageNumber::value));
+        Committed { removed: deletions.count(), remaining: 0 }
+    }
+}
+
+impl Snapshot for FakeSnapshot {
+    fn count(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap()
+    }
+
+    fn octets(&self, number: MessageNumber) -> Octets {
+        let mut measure = Measure::default();
+        measure.update(&self.0[number.index() as usize]);
+        measure.octets()
+    }
+
+    fn unique_id(&self, _number: MessageNumber) -> &[u8] {
+        b"uid"
+    }
+}
+
+/// A connection, its worker's desk, and what came of it.
+struct Stage {
+    poll: Poll,
+    desk: Desk,
+    connection: Connection,
+    heard: Arc<Mutex<Heard>>,
+    removed: Arc<Mutex<Vec<u32>>>,
+}
+
+impl Stage {
+    fn new(messages: Vec<Vec<u8>>, script: Script) -> Self {
+        let poll = Poll::new().unwrap();
+        let notices = Arc::new(Notices::new(poll.registry()).unwrap());
+        let pool = Pool::start("test", 1).unwrap();
+        let pools = Pools { passwords: pool.clone(), maildrops: pool.clone(), transforms: pool };
+        let removed = Arc::default();
+        let settings = Settings {
+            store: Arc::new(Fake { messages: Arc::new(messages), removed: Arc::clone(&removed) }),
+            accounts: Arc::new(Accounts::default()),
+            chain: None,
+            holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
+            sizes: Sizes::Stored,
+            apop: false,
+            limits: Limits::default(),
+        };
+        let shared = Arc::new(Shared::new(settings, pools, vec![Arc::clone(&notices)], 100));
+        let desk = Desk {
+            notices,
+            counters: Arc::clone(&shared.counters[0]),
+            shared,
+            spare: Spare::default(),
+            scratch: vec![0; SCRATCH_SIZE].into(),
+            now: Instant::now(),
+        };
+        let heard = Arc::clone(&script.heard);
+        let key = Slots::new().insert(());
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let connection = Connection::new(key, peer, Transport::Scripted(script), &desk);
+        Self { poll, desk, connection, heard, removed }
+    }
+
+    /// Gives turns as a worker does, every login being right, until the connection waits or has gone.
+    fn play(&mut self) -> Turn {
+        let mut idle_turns = 0;
+        loop {
+            // A scripted socket that would block is ready again at once.
+            self.connection.input.is_readable = true;
+            self.connection.is_writable = true;
+            let before = self.heard.lock().unwrap().octets.len();
+            let turn = self.connection.turn(&mut self.desk);
+            if turn == Turn::Gone {
+                return turn;
+            }
+            if let Task::Job = self.connection.task {
+                self.finish_job();
+                continue;
+            }
+            let has_moved = turn == Turn::Unfinished || self.heard.lock().unwrap().octets.len() > before;
+            idle_turns = if has_moved { 0 } else { idle_turns + 1 };
+            if idle_turns > 4 {
+                return turn;
+            }
+        }
+    }
+
+    fn finish_job(&mut self) {
+        let mut events = Events::with_capacity(8);
+        let mut notices = Vec::new();
+        while notices.is_empty() {
+            if self.desk.notices.may_wait() {
+                self.poll.poll(&mut events, Some(Duration::from_secs(60))).unwrap();
+            }
+            self.desk.notices.wakes_up();
+            self.desk.notices.take(&mut notices);
+        }
+        for notice in notices {
+            let Notice::Done(_, outcome) = notice else { panic!("only jobs are told of") };
+            let outcome = match outcome {
+                Outcome::Verified(_) => Outcome::Verified(Ok(UserName::parse(b"user").unwrap())),
+                other => other,
+            };
+            self.connection.handle_outcome(outcome, &self.desk);
+        }
+    }
+
+    fn heard(&self) -> String {
+        String::from_utf8(self.heard.lock().unwrap().octets.clone()).unwrap()
+    }
+}
+
+fn script(says: &str, piece: usize) -> Script {
+    Script { says: says.into(), piece, ends: true, ..Script::default() }
+}
+
+const LOGIN: &str = "USER user\r\nPASS pass\r\n";
+
+#[test]
+fn a_session_is_the_same_however_the_socket_behaves() {
+    let messages = vec![b".first\nline\n".to_vec(), b"x\r\n".repeat(100_000)];
+    let says = format!("{LOGIN}STAT\r\nLIST\r\nRETR 1\r\nRETR 2\r\nTOP 2 1\r\nDELE 1\r\nQUIT\r\n");
+    let mut whole = Stage::new(messages.clone(), script(&says, usize::MAX));
+    whole.play();
+    let expected = whole.heard();
+    assert!(expected.contains("\r\n..first\r\nline\r\n.\r\n"), "{}", &expected[..200]);
+    assert!(expected.contains("\r\nx\r\nx\r\n.\r\n"));
+    for piece in [1, 7, 1000] {
+        let mut stage = Stage::new(messages.clone(), script(&says, piece));
+        assert_eq!(stage.play(), Turn::Gone);
+        assert!(stage.heard() == expected, "pieces of {piece}");
+        assert_eq!(*stage.removed.lock().unwrap(), [1]);
+        assert!(stage.heard.lock().unwrap().is_finished || stage.connection.input.has_ended);
+    }
+}
+
+#[test]
+fn a_client_that_goes_without_quit_deletes_nothing() {
+    let mut stage = Stage::new(vec![b"x\n".to_vec()], script(&format!("{LOGIN}DELE 1\r\n"), 5));
+    assert_eq!(stage.play(), Turn::Gone);
+    assert!(stage.heard().contains("+OK"));
+    assert!(stage.removed.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_reset_after_its_time_and_costs_no_turns_meanwhile() {
+    let says = format!("{LOGIN}RETR 1\r\n");
+    let mut stage = Stage::new(vec![b"x\r\n".repeat(1_000_000)], script(&says, 100));
+    while !stage.heard().contains("octets\r\nx") {
+        stage.connection.input.is_readable = true;
+        stage.connection.is_writable = true;
+        stage.connection.turn(&mut stage.desk);
+        if let Task::Job = stage.connection.task {
+            stage.finish_job();
+        }
+    }
+    stage.connection.is_writable = false;
+    assert_eq!(stage.connection.turn(&mut stage.desk), Turn::Waiting);
+    let due = stage.connection.deadline(&mut stage.desk).unwrap();
+    assert!(due > stage.desk.now);
+    stage.desk.now = due + Limits::default().silence.unwrap();
+    assert_eq!(stage.connection.handle_time(&mut stage.desk), Turn::Gone);
+    assert!(stage.heard.lock().unwrap().is_reset);
+}
+
+#[test]
+fn silence_ends_the_session_without_a_word_and_without_update() {
+    let mut says = script(&format!("{LOGIN}DELE 1\r\n"), usize::MAX);
+    says.ends = false;
+    let mut stage = Stage::new(vec![b"x\n".to_vec()], says);
+    assert_eq!(stage.play(), Turn::Waiting);
+    let before = stage.heard();
+    let due = stage.connection.deadline(&mut stage.desk).unwrap();
+    assert_eq!(due.duration_since(stage.connection.last_sign), Limits::default().silence.unwrap());
+    stage.desk.now = due;
+    stage.connection.handle_time(&mut stage.desk);
+    assert_eq!(stage.heard(), before);
+    assert!(stage.heard.lock().unwrap().is_finished);
+    assert!(stage.removed.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_idle_session_holds_no_buffers() {
+    let mut says = script(&format!("{LOGIN}RETR 1\r\n"), usize::MAX);
+    says.ends = false;
+    let mut stage = Stage::new(vec![b"x\n".to_vec()], says);
+    assert_eq!(stage.play(), Turn::Waiting);
+    assert_eq!(stage.connection.input.leftover.capacity(), 0);
+    assert_eq!(stage.connection.outbound, Outbound::default());
+}
+
+#[test]
+fn a_download_takes_no_more_than_its_share_in_a_turn() {
+    let says = format!("{LOGIN}RETR 1\r\n");
+    let mut stage = Stage::new(vec![b"x\r\n".repeat(2_000_000)], script(&says, usize::MAX));
+    let mut unfinished = 0;
+    loop {
+        stage.connection.input.is_readable = true;
+        stage.connection.is_writable = true;
+        let before = stage.heard.lock().unwrap().octets.len();
+        let turn = stage.connection.turn(&mut stage.desk);
+        let written = stage.heard.lock().unwrap().octets.len() - before;
+        assert!(written <= WRITE_SHARE + crate::buffer::OUTBOUND_CAPACITY);
+        match turn {
+            Turn::Gone => break,
+            Turn::Unfinished => unfinished += 1,
+            Turn::Waiting => {}
+        }
+        if let Task::Job = stage.connection.task {
+            stage.finish_job();
+        }
+    }
+    assert!(unfinished > 1);
+}

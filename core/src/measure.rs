@@ -1,0 +1,202 @@
+//! The sizes that messages have once transformed (`sizes = "exact"`): each message runs through the chain once, and
+//! its size is kept as long as the chain is.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use log::warn;
+use pop3d_protocol::maildrop::Snapshot;
+use pop3d_protocol::multiline::Measure;
+use pop3d_protocol::number::{MessageNumber, Octets};
+
+use crate::accounts::UserName;
+use crate::connection::message_of;
+use crate::retr::{Cut, Pump};
+use crate::store::{Maildrop, Source};
+use crate::transform::{Chain, Command, Read, Wake};
+
+/// Octets taken from the transform before other connections get their turn.
+const SHARE: usize = 256 * 1024;
+
+/// The sizes of a maildrop's messages, on their way.
+pub(crate) struct Measuring {
+    user: UserName,
+    remote: IpAddr,
+    snapshot: Arc<dyn Snapshot + Send + Sync>,
+    chain: Arc<Chain>,
+    /// Those of the first messages.
+    sizes: Vec<Octets>,
+    current: Option<Current>,
+}
+
+struct Current {
+    source: Source,
+    pump: Pump,
+    measure: Measure,
+}
+
+/// The sizes that are known, of one chain: with another chain they begin anew.
+#[derive(Default)]
+pub(crate) struct ExactSizes(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    chain: Weak<Chain>,
+    /// By user and unique-id, with a NUL between them, which neither holds.
+    sizes: HashMap<Box<[u8]>, Octets>,
+}
+
+/// Sizes kept; past it the table begins anew.
+const KNOWN_MAX: usize = 1_000_000;
+
+/// How far a call came.
+pub(crate) enum Progress {
+    /// The transform has nothing at the moment: its `Wake` will ring.
+    Pending,
+    /// There is more, after the other connections.
+    Unfinished,
+    /// The same messages with their sizes once transformed.
+    Measured(Arc<dyn Snapshot + Send + Sync>),
+}
+
+/// A snapshot with other sizes.
+struct Measured {
+    snapshot: Arc<dyn Snapshot + Send + Sync>,
+    sizes: Vec<Octets>,
+}
+
+impl Measuring {
+    pub(crate) fn new(
+        user: UserName,
+        remote: IpAddr,
+        snapshot: Arc<dyn Snapshot + Send + Sync>,
+        chain: Arc<Chain>,
+    ) -> Self {
+        Self { user, remote, snapshot, chain, sizes: Vec::new(), current: None }
+    }
+
+    /// Goes on until a share is done.
+    pub(crate) fn step(
+        &mut self,
+        maildrop: &mut dyn Maildrop,
+        known: &ExactSizes,
+        wake: &Wake,
+        scratch: &mut [u8],
+    ) -> Progress {
+        let mut share = SHARE;
+        while share > 0 {
+            let index = u32::try_from(self.sizes.len()).unwrap_or(u32::MAX);
+            let number = MessageNumber::from_index(index).filter(|_| index < self.snapshot.count());
+            let Some(number) = number else {
+                let (snapshot, sizes) = (Arc::clone(&self.snapshot), std::mem::take(&mut self.sizes));
+                return Progress::Measured(Arc::new(Measured { snapshot, sizes }));
+            };
+            let Some(current) = &mut self.current else {
+                // A whole message costs more than its octets.
+                share = share.saturating_sub(SHARE / 16);
+                self.begin(number, maildrop, known, wake);
+                continue;
+            };
+            match current.pump.read(&current.source, scratch) {
+                Ok(Read::Pending) => return Progress::Pending,
+                Ok(Read::Data(count)) => {
+                    current.measure.update(&scratch[..count]);
+                    share = share.saturating_sub(count);
+                }
+                Ok(Read::End) => self.end(number, known),
+                Err(cut) => self.fall_back(number, &cut.to_string()),
+            }
+        }
+        Progress::Unfinished
+    }
+
+    fn begin(&mut self, number: MessageNumber, maildrop: &mut dyn Maildrop, known: &ExactSizes, wake: &Wake) {
+        let unique_id = self.snapshot.unique_id(number);
+        if let Some(octets) = known.find(&self.chain, &self.user, unique_id) {
+            self.sizes.push(octets);
+            return;
+        }
+        let source = match maildrop.message(number) {
+            Ok(source) => source,
+            Err(error) => return self.fall_back(number, &error.to_string()),
+        };
+        let message = message_of(&self.user, maildrop, number, source.length, Command::Retr, self.remote);
+        match Pump::start(&self.chain, &source, &message, wake.clone()) {
+            Ok(pump) => self.current = Some(Current { source, pump, measure: Measure::default() }),
+            Err(cut) => self.fall_back(number, &cut.to_string()),
+        }
+    }
+
+    fn end(&mut self, number: MessageNumber, known: &ExactSizes) {
+        let Some(mut current) = self.current.take() else { return };
+        if let Some(offset) = current.pump.passes_from() {
+            match measure_rest(&current.source, offset, &mut current.measure) {
+                Ok(()) => {}
+                Err(cut) => return self.fall_back(number, &cut.to_string()),
+            }
+        }
+        let octets = current.measure.octets();
+        known.keep(&self.chain, &self.user, self.snapshot.unique_id(number), octets);
+        self.sizes.push(octets);
+    }
+
+    /// A message that cannot be transformed keeps the size that it has stored: RETR will say what is wrong.
+    fn fall_back(&mut self, number: MessageNumber, reason: &str) {
+        warn!(target: "pop3d::retr", "user {}: message {number} not measured: {reason}", self.user);
+        self.current = None;
+        self.sizes.push(self.snapshot.octets(number));
+    }
+}
+
+impl ExactSizes {
+    fn find(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8]) -> Option<Octets> {
+        self.of(chain).sizes.get(&*size_key(user, unique_id)).copied()
+    }
+
+    fn keep(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8], octets: Octets) {
+        let mut known = self.of(chain);
+        if known.sizes.len() >= KNOWN_MAX {
+            known.sizes.clear();
+        }
+        known.sizes.insert(size_key(user, unique_id), octets);
+    }
+
+    fn of(&self, chain: &Arc<Chain>) -> MutexGuard<'_, Known> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.chain.as_ptr() != Arc::as_ptr(chain) {
+            // The weak reference keeps the address from being given to another chain.
+            *known = Known { chain: Arc::downgrade(chain), sizes: HashMap::new() };
+        }
+        known
+    }
+}
+
+fn size_key(user: &UserName, unique_id: &[u8]) -> Box<[u8]> {
+    [user.as_str().as_bytes(), b"\0", unique_id].concat().into()
+}
+
+impl Snapshot for Measured {
+    fn count(&self) -> u32 {
+        self.snapshot.count()
+    }
+
+    fn octets(&self, number: MessageNumber) -> Octets {
+        self.sizes.get(number.index() as usize).copied().unwrap_or_default()
+    }
+
+    fn unique_id(&self, number: MessageNumber) -> &[u8] {
+        self.snapshot.unique_id(number)
+    }
+}
+
+fn measure_rest(source: &Source, from: u64, measure: &mut Measure) -> Result<(), Cut> {
+    let mut block = vec![0; 64 * 1024];
+    let mut offset = from;
+    while offset < source.length {
+        let count = crate::retr::read_at(source, &mut block, offset)?;
+        measure.update(&block[..count]);
+        offset += count as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! The time between RETR or TOP and its "+OK", where there is a transform: its output is held until it has ended
+//! or there is too much to hold, so that most failures can still be told by "-ERR" (`docs/architecture.md`).
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use pop3d_protocol::multiline::Measure;
+use pop3d_protocol::number::Octets;
+use pop3d_protocol::pop3::Part;
+use pop3d_protocol::top::TopLimit;
+use rustix::fs::{Mode, OFlags};
+
+use super::RetrCursor;
+use super::pump::{Cut, Pump, read_at};
+use crate::store::Source;
+use crate::transform::{Chain, Holding, Message, OnError, Read, Transform, Wake};
+
+/// Octets taken from the transform before other connections get their turn.
+const SHARE: usize = 256 * 1024;
+
+/// A message whose "+OK" has not been said.
+pub(crate) struct Opening {
+    source: Source,
+    chain: Arc<Chain>,
+    message: Arc<Message>,
+    wake: Wake,
+    holding: Holding,
+    part: Part,
+    attempt: Attempt,
+}
+
+/// One run of the message through the chain.
+struct Attempt {
+    pump: Pump,
+    top: Option<TopLimit>,
+    held: Held,
+    measure: Measure,
+}
+
+/// Output that was taken, as the transform wrote it.
+enum Held {
+    Memory(Vec<u8>),
+    Spool { file: File, length: u64 },
+}
+
+/// How far an opening came.
+pub(crate) enum Step {
+    /// The transform has nothing more at the moment: its `Wake` will ring.
+    Pending,
+    /// There is more, after the other connections.
+    Unfinished,
+    /// "+OK" may be said, with the octets where they are known.
+    Open(RetrCursor, Option<Octets>),
+    /// "-ERR" is to be said.
+    Refused(Cut, Arc<Chain>),
+}
+
+impl Opening {
+    /// Starts the chain on a message.
+    ///
+    /// # Errors
+    /// Where it cannot begin, and its policy is not to pass the message.
+    pub(crate) fn start(
+        source: Source,
+        chain: Arc<Chain>,
+        message: Arc<Message>,
+        part: Part,
+        holding: Holding,
+        wake: Wake,
+    ) -> Result<Result<Self, RetrCursor>, (Cut, Arc<Chain>)> {
+        let mut chain = chain;
+        loop {
+            let cut = match Attempt::start(&chain, &source, &message, part, wake.clone()) {
+                Ok(attempt) => {
+                    return Ok(Ok(Self { source, chain, message, wake, holding, part, attempt }));
+                }
+                Err(cut) => cut,
+            };
+            match passing_by(&chain, &cut, &message) {
+                Passing::Refuse => return Err((cut, chain)),
+                Passing::Original => return Ok(Err(RetrCursor::stored(source, part))),
+                Passing::Through(rest) => chain = rest,
+            }
+        }
+    }
+
+    /// Goes on. Not to be called again once it said `Open` or `Refused`.
+    pub(crate) fn step(mut self: Box<Self>, scratch: &mut [u8]) -> (Step, Option<Box<Self>>) {
+        let mut share = SHARE;
+        loop {
+            if share == 0 {
+                return (Step::Unfinished, Some(self));
+            }
+            match self.attempt.advance(&self.source, &self.chain, &self.holding, scratch) {
+                Ok(Advance::Taken(count)) => share = share.saturating_sub(count),
+                Ok(Advance::Pending) => return (Step::Pending, Some(self)),
+                Ok(Advance::Full) => {
+                    let Attempt { pump, top, held, .. } = self.attempt;
+                    let cursor = RetrCursor::held(self.source, held.into_memory(), Some(pump), None, top);
+                    return (Step::Open(cursor, None), None);
+                }
+                Ok(Advance::Ended { passes_from }) => return (self.ended(passes_from), None),
+                Err(cut) => match passing_by(&self.chain, &cut, &self.message) {
+                    Passing::Refuse => return (Step::Refused(cut, self.chain), None),
+                    Passing::Original => {
+                        let octets = self.source.octets.filter(|_| self.part == Part::Whole);
+                        return (Step::Open(RetrCursor::stored(self.source, self.part), octets), None);
+                    }
+                    Passing::Through(rest) => {
+                        self.chain = rest;
+                        let Self { source, chain, message, part, wake, .. } = &*self;
+                        match Attempt::start(chain, source, message, *part, wake.clone()) {
+                            Ok(attempt) => self.attempt = attempt,
+                            Err(cut) => return (Step::Refused(cut, self.chain), None),
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn ended(self, passes_from: Option<u64>) -> Step {
+        let Attempt { top, held, measure, .. } = self.attempt;
+        let passes_from = passes_from.filter(|from| *from < self.source.length);
+        let octets = if passes_from.is_none() { Some(measure.octets()) } else { None };
+        let cursor = match held {
+            Held::Memory(held) => RetrCursor::held(self.source, held, None, passes_from, top),
+            Held::Spool { file, length } => {
+                let spool = Source { file, length, octets, wire_clean: false };
+                RetrCursor::stored(spool, Part::Whole)
+            }
+        };
+        Step::Open(cursor, octets)
+    }
+}
+
+enum Advance {
+    Taken(usize),
+    Pending,
+    /// No more may be held.
+    Full,
+    /// The output is whole, but for the rest of the file that follows it unchanged.
+    Ended {
+        passes_from: Option<u64>,
+    },
+}
+
+impl Attempt {
+    fn start(
+        chain: &Arc<Chain>,
+        source: &Source,
+        message: &Arc<Message>,
+        part: Part,
+        wake: Wake,
+    ) -> Result<Self, Cut> {
+        Ok(Self {
+            pump: Pump::start(chain, source, message, wake)?,
+            top: top_limit(part),
+            held: Held::Memory(Vec::new()),
+            measure: Measure::default(),
+        })
+    }
+
+    fn advance(
+        &mut self,
+        source: &Source,
+        chain: &Chain,
+        holding: &Holding,
+        scratch: &mut [u8],
+    ) -> Result<Advance, Cut> {
+        let room = match &self.held {
+            Held::Memory(held) if held.len() >= holding.hold => {
+                if !chain.policy().spool {
+                    return Ok(Advance::Full);
+                }
+                let spool = spool_file(&holding.spool_folder).map_err(Cut::File)?;
+                spool.write_all_at(held, 0).map_err(Cut::File)?;
+                self.held = Held::Spool { file: spool, length: held.len() as u64 };
+                &mut *scratch
+            }
+            Held::Memory(held) => {
+                let room = scratch.len().min(holding.hold - held.len());
+                &mut scratch[..room]
+            }
+            Held::Spool { .. } => &mut *scratch,
+        };
+        match self.pump.read(source, room)? {
+            Read::Pending => Ok(Advance::Pending),
+            Read::End => match self.pump.passes_from() {
+                // A spool must hold all of it: then no failure is left for later.
+                Some(from) if matches!(self.held, Held::Spool { .. }) => {
+                    self.spool_rest(source, from, scratch)?;
+                    Ok(Advance::Ended { passes_from: None })
+                }
+                passes_from => Ok(Advance::Ended { passes_from }),
+            },
+            Read::Data(count) => {
+                let data = &room[..count];
+                let admitted = self.top.as_mut().map_or(count, |top| top.admit(data));
+                self.keep(&data[..admitted])?;
+                if self.top.as_ref().is_some_and(TopLimit::is_reached) {
+                    return Ok(Advance::Ended { passes_from: None });
+                }
+                Ok(Advance::Taken(count))
+            }
+        }
+    }
+
+    fn keep(&mut self, octets: &[u8]) -> Result<(), Cut> {
+        self.measure.update(octets);
+        match &mut self.held {
+            Held::Memory(held) => held.extend_from_slice(octets),
+            Held::Spool { file, length } => {
+                file.write_all_at(octets, *length).map_err(Cut::File)?;
+                *length += octets.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    fn spool_rest(&mut self, source: &Source, from: u64, scratch: &mut [u8]) -> Result<(), Cut> {
+        let mut offset = from;
+        while offset < source.length {
+            let room =
+                usize::try_from(source.length - offset).map_or(scratch.len(), |left| left.min(scratch.len()));
+            let count = read_at(source, &mut scratch[..room], offset)?;
+            let data = &scratch[..count];
+            let admitted = self.top.as_mut().map_or(count, |top| top.admit(data));
+            self.keep(&data[..admitted])?;
+            if self.top.as_ref().is_some_and(TopLimit::is_reached) {
+                return Ok(());
+            }
+            offset += count as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    fn into_memory(self) -> Vec<u8> {
+        match self {
+            Self::Memory(held) => held,
+            Self::Spool { .. } => unreachable!("a spool is never full: it is kept to the end"),
+        }
+    }
+}
+
+enum Passing {
+    Refuse,
+    Original,
+    Through(Arc<Chain>),
+}
+
+/// What the policy of the link that failed makes of the message.
+fn passing_by(chain: &Arc<Chain>, cut: &Cut, message: &Message) -> Passing {
+    let Cut::Transform { link, error } = cut else { return Passing::Refuse };
+    let Some(failed) = chain.links.get(*link) else { return Passing::Refuse };
+    if failed.policy().on_error != OnError::Pass {
+        return Passing::Refuse;
+    }
+    log::warn!(
+        target: "pop3d::retr",
+        "user {}: message {} passes transform {} by, which failed: {error}",
+        message.user, message.number, failed.name(),
+    );
+    match chain.without(*link) {
+        Some(rest) => Passing::Through(Arc::new(rest)),
+        None => Passing::Original,
+    }
+}
+
+pub(super) fn top_limit(part: Part) -> Option<TopLimit> {
+    match part {
+        Part::Whole => None,
+        Part::Top { lines } => Some(TopLimit::new(lines)),
+    }
+}
+
+/// A file without a name: nothing of a message stays behind, whatever happens.
+fn spool_file(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?))
+}

@@ -1,0 +1,308 @@
+//! The cursor against plain functions: whatever the stream does, a client gets the whole message, "-ERR" or a cut.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pop3d_protocol::multiline::Measure;
+use pop3d_protocol::number::Octets;
+use proptest::prelude::*;
+
+use super::*;
+use crate::connection::SCRATCH_SIZE;
+use crate::transform::{
+    Chain, Command, Error, Holding, Kind, Message, OnError, Policy, Stream, Transform, Wake,
+};
+
+const HOLD: usize = 1000;
+
+/// Copies its input, `chunk` octets at a time with a pause after each, and ends as it is told.
+#[derive(Clone)]
+struct Copier {
+    chunk: usize,
+    /// Fails once it has given so many octets.
+    fails_at: Option<usize>,
+    /// Gives so many octets and leaves the rest to the cursor.
+    passes_from: Option<usize>,
+    on_error: OnError,
+    spool: bool,
+}
+
+const COPIER: Copier =
+    Copier { chunk: 100, fails_at: None, passes_from: None, on_error: OnError::Fail, spool: false };
+
+struct Copying {
+    how: Copier,
+    input: Vec<u8>,
+    given: usize,
+    is_whole: bool,
+    pauses: bool,
+}
+
+impl Transform for Copier {
+    fn name(&self) -> &str {
+        "copier"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Native
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { on_error: self.on_error, spool: self.spool }
+    }
+
+    fn open(self: Arc<Self>, _message: Arc<Message>, _wake: Wake) -> Result<Box<dyn Stream>, Error> {
+        let how = Self::clone(&self);
+        Ok(Box::new(Copying { how, input: Vec::new(), given: 0, is_whole: false, pauses: false }))
+    }
+}
+
+impl Stream for Copying {
+    fn write(&mut self, input: &[u8]) -> Result<usize, Error> {
+        let count = input.len().min(self.how.chunk);
+        self.input.extend_from_slice(&input[..count]);
+        Ok(count)
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.is_whole = true;
+        Ok(())
+    }
+
+    fn read(&mut self, output: &mut [u8]) -> Result<Read, Error> {
+        self.pauses = !self.pauses;
+        if self.pauses {
+            return Ok(Read::Pending);
+        }
+        if self.how.fails_at.is_some_and(|at| self.given >= at) {
+            return Err(Error::Crashed("as told".into()));
+        }
+        let end = self.how.fails_at.into_iter().chain(self.how.passes_from).min();
+        let end = end.map_or(self.input.len(), |end| end.min(self.input.len()));
+        let count = (end - self.given).min(self.how.chunk).min(output.len());
+        output[..count].copy_from_slice(&self.input[self.given..self.given + count]);
+        self.given += count;
+        let is_over = self.how.passes_from.is_some_and(|from| self.given >= from)
+            || (self.is_whole && self.given == self.input.len());
+        match count {
+            0 if is_over && self.how.fails_at.is_none() => Ok(Read::End),
+            0 => Ok(Read::Pending),
+            count => Ok(Read::Data(count)),
+        }
+    }
+
+    fn passes_from(&self) -> Option<u64> {
+        self.how.passes_from.filter(|from| self.given >= *from).map(|from| from as u64)
+    }
+}
+
+/// What the client saw.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Whole { announced: Option<Octets>, response: Vec<u8> },
+    Refused,
+    Cut { response: Vec<u8> },
+}
+
+fn source(message: &[u8]) -> Source {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(message).unwrap();
+    let mut measure = Measure::default();
+    measure.update(message);
+    let (octets, wire_clean) = (Some(measure.octets()), measure.is_wire_clean());
+    Source { file, length: message.len() as u64, octets, wire_clean }
+}
+
+fn fetch(source: Source, links: Vec<Copier>, part: Part) -> Seen {
+    let mut scratch = vec![0; SCRATCH_SIZE];
+    let octets = source.octets.filter(|_| part == Part::Whole);
+    let links: Vec<_> = links.into_iter().map(|link| Arc::new(link) as Arc<dyn Transform>).collect();
+    if links.is_empty() {
+        return drain(RetrCursor::stored(source, part), octets, &mut scratch);
+    }
+    let message = Arc::new(Message {
+        user: "user".into(),
+        number: 1,
+        octets: source.length,
+        uid: "uid".into(),
+        command: Command::Retr,
+        remote: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    });
+    let holding = Holding { hold: HOLD, spool_folder: PathBuf::from("/tmp") };
+    let chain = Arc::new(Chain::new(links));
+    let wake = Wake(Arc::new(|| ()));
+    let mut opening = match Opening::start(source, chain, message, part, holding, wake) {
+        Ok(Ok(opening)) => Box::new(opening),
+        Ok(Err(original)) => return drain(original, octets, &mut scratch),
+        Err(_) => return Seen::Refused,
+    };
+    loop {
+        match opening.step(&mut scratch) {
+            (Step::Pending | Step::Unfinished, Some(same)) => opening = same,
+            (Step::Open(cursor, octets), None) => return drain(cursor, octets, &mut scratch),
+            (Step::Refused(..), None) => return Seen::Refused,
+            _ => panic!("an opening goes on or ends"),
+        }
+    }
+}
+
+fn drain(mut cursor: RetrCursor, announced: Option<Octets>, scratch: &mut [u8]) -> Seen {
+    let (mut outbound, mut spare, mut response) = (Outbound::default(), Spare::default(), Vec::new());
+    loop {
+        match cursor.fill(&mut outbound, &mut spare, scratch) {
+            Ok(Fill::Finished) => {
+                outbound.write_to(&mut response).unwrap();
+                return Seen::Whole { announced, response };
+            }
+            Ok(Fill::Full | Fill::Pending) if outbound.is_empty() => {}
+            Ok(Fill::Full | Fill::Pending) => drop(outbound.write_to(&mut response).unwrap()),
+            Err(_) => {
+                if !outbound.is_empty() {
+                    outbound.write_to(&mut response).unwrap();
+                }
+                return Seen::Cut { response };
+            }
+        }
+    }
+}
+
+/// The multi-line response, line by line.
+fn expected(message: &[u8]) -> Vec<u8> {
+    let mut response = Vec::new();
+    for line in message.split_inclusive(|&octet| octet == b'\n') {
+        let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
+        if line.first() == Some(&b'.') {
+            response.push(b'.');
+        }
+        response.extend_from_slice(line);
+        response.extend_from_slice(b"\r\n");
+    }
+    response.extend_from_slice(b".\r\n");
+    response
+}
+
+fn lines(octets: usize) -> Vec<u8> {
+    let line = b".a line of a message that is long enough\n";
+    line.iter().copied().cycle().take(octets).collect()
+}
+
+#[test]
+fn a_message_is_sent_whole_with_and_without_a_transform() {
+    for octets in [0, 1, 41, HOLD - 1, HOLD, HOLD + 1, 200_000] {
+        let message = lines(octets);
+        let response = expected(&message);
+        for links in [vec![], vec![COPIER], vec![COPIER; 3], vec![Copier { spool: true, ..COPIER }]] {
+            match fetch(source(&message), links, Part::Whole) {
+                Seen::Whole { announced, response: seen } => {
+                    assert!(seen == response, "{octets} octets");
+                    if let Some(announced) = announced {
+                        assert_eq!(announced, source(&message).octets.unwrap());
+                    }
+                }
+                other => panic!("{octets} octets: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transform_that_fails_never_leaves_a_terminated_message() {
+    let message = lines(3 * HOLD);
+    for at in 0..2 * HOLD {
+        let fails = Copier { fails_at: Some(at), ..COPIER };
+        match fetch(source(&message), vec![fails], Part::Whole) {
+            Seen::Refused => assert!(at < HOLD, "refused after {at} octets"),
+            Seen::Cut { response } => {
+                assert!(at >= HOLD, "cut after {at} octets");
+                assert!(!response.ends_with(b"\r\n.\r\n"));
+            }
+            other @ Seen::Whole { .. } => panic!("{at}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn with_a_spool_every_failure_is_refused() {
+    let message = lines(3 * HOLD);
+    for at in [0, 1, HOLD - 1, HOLD, HOLD + 1, 2 * HOLD, 3 * HOLD - 1] {
+        let fails = Copier { fails_at: Some(at), spool: true, ..COPIER };
+        assert_eq!(fetch(source(&message), vec![fails], Part::Whole), Seen::Refused);
+    }
+}
+
+#[test]
+fn a_failed_link_whose_policy_is_to_pass_is_left_out_and_the_others_are_not() {
+    let message = lines(HOLD / 2);
+    let passes = Copier { fails_at: Some(10), on_error: OnError::Pass, ..COPIER };
+    let whole = Seen::Whole { announced: source(&message).octets, response: expected(&message) };
+    assert_eq!(fetch(source(&message), vec![passes.clone()], Part::Whole), whole);
+    assert_eq!(fetch(source(&message), vec![passes.clone(), COPIER], Part::Whole), whole);
+    let fails = Copier { fails_at: Some(20), ..COPIER };
+    assert_eq!(fetch(source(&message), vec![passes, fails], Part::Whole), Seen::Refused);
+}
+
+#[test]
+fn what_a_transform_passes_comes_from_the_file() {
+    for octets in [10, HOLD, 3 * HOLD] {
+        let message = lines(octets);
+        for from in [0, 1, 5, 10] {
+            for spool in [false, true] {
+                let passes = Copier { passes_from: Some(from), spool, ..COPIER };
+                match fetch(source(&message), vec![passes], Part::Whole) {
+                    Seen::Whole { response, .. } => assert!(response == expected(&message)),
+                    other => panic!("{octets} octets, from {from}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_becomes_shorter_is_a_cut_and_not_an_end() {
+    let message = lines(10_000);
+    for links in [vec![], vec![COPIER]] {
+        let mut short = source(&message);
+        short.file.set_len(5_000).unwrap();
+        short.wire_clean = false;
+        assert!(matches!(fetch(short, links, Part::Whole), Seen::Cut { .. } | Seen::Refused));
+    }
+    let mut clean = source(&expected(&lines(10_000)[1..]));
+    clean.length += 1;
+    clean.wire_clean = true;
+    assert!(matches!(fetch(clean, vec![], Part::Whole), Seen::Cut { .. }));
+}
+
+#[test]
+fn a_wire_clean_message_goes_out_as_it_stands() {
+    let message = b"Subject: x\r\n\r\nbody\r\n".repeat(10_000);
+    let clean = source(&message);
+    assert!(clean.wire_clean);
+    let announced = clean.octets;
+    let response = [message.as_slice(), b".\r\n"].concat();
+    assert!(fetch(clean, vec![], Part::Whole) == Seen::Whole { announced, response });
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_cut() {
+    let folder = Source { file: File::open("/").unwrap(), length: 10, octets: None, wire_clean: false };
+    assert_eq!(fetch(folder, vec![], Part::Whole), Seen::Cut { response: Vec::new() });
+}
+
+proptest! {
+    #[test]
+    fn top_is_the_same_with_and_without_a_transform(
+        pieces in prop::collection::vec(prop::sample::select(vec!["a", ".", "\r", "\n", "\r\n", "long line "]), 0..400),
+        lines in 0_u32..20,
+        chunk in 1_usize..50,
+    ) {
+        let message = pieces.concat().into_bytes();
+        let part = Part::Top { lines };
+        let Seen::Whole { response: plain, .. } = fetch(source(&message), vec![], part) else { panic!() };
+        let copier = Copier { chunk, ..COPIER };
+        let Seen::Whole { response, .. } = fetch(source(&message), vec![copier], part) else { panic!() };
+        prop_assert_eq!(plain, response);
+    }
+}

@@ -1,0 +1,87 @@
+//! Listening sockets, and what is asked of a socket beside reading and writing.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
+
+/// Clients that may wait to be accepted; the kernel takes less where it is set so.
+const BACKLOG: i32 = 4096;
+
+/// A listener that shares its address with those of the other workers.
+///
+/// # Errors
+/// Where the address is in use by another program, is not of this machine, or may not be taken.
+pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address, Sharing::Workers)?;
+    listen(&socket, BACKLOG)?;
+    Ok(TcpListener::from_std(std::net::TcpListener::from(socket)))
+}
+
+/// Finds out whether another program listens on the address: one that shares it would not be noticed otherwise,
+/// and would get some of the clients.
+///
+/// # Errors
+/// Where the address cannot be taken.
+pub(crate) fn check_free(address: SocketAddr) -> io::Result<()> {
+    bound(address, Sharing::Nobody).and_then(|socket| Ok(listen(&socket, 1)?))
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Sharing {
+    Workers,
+    Nobody,
+}
+
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<std::os::fd::OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if sharing == Sharing::Workers {
+        sockopt::set_socket_reuseport(&socket, true)?;
+    }
+    if let IpAddr::V6(address) = address.ip() {
+        // "::" takes IPv4 too, whatever the system's default.
+        sockopt::set_ipv6_v6only(&socket, address != Ipv6Addr::UNSPECIFIED)?;
+    }
+    bind(&socket, &address)?;
+    Ok(socket)
+}
+
+/// Has the closing of the socket reset the connection: what is unsent is thrown away, and the client sees an error.
+pub(crate) fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
+    Ok(sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
+}
+
+/// The address that a limit counts: IPv4 as it is, also where it came through an IPv6 socket; IPv6 by its /64,
+/// which is what one client commonly has.
+pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_a_sharing_listener_has_is_not_free() {
+        let first = listener(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = first.local_addr().unwrap();
+        assert_eq!(check_free(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(listener(address).is_ok());
+    }
+
+    #[test]
+    fn an_address_is_counted_by_what_one_client_has() {
+        let counted = |text: &str| counted_address(text.parse().unwrap()).to_string();
+        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+}

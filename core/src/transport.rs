@@ -1,0 +1,160 @@
+//! The way to the client. Only the plain one; TLS has its place here, between the buffers and the socket.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use crate::socket;
+
+/// The way to one client.
+pub(crate) enum Transport {
+    /// A connected socket.
+    Plain(TcpStream),
+    /// What a test says, and hears.
+    #[cfg(test)]
+    Scripted(tests::Script),
+}
+
+impl Transport {
+    /// Takes a socket that was accepted, and has its events told.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub(crate) fn new(mut stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Self> {
+        // A reply is written in one go: waiting for more would only cost time.
+        stream.set_nodelay(true)?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self::Plain(stream))
+    }
+
+    /// Sends octets of a file as they stand, from `offset` on; returns how many. 0: the file ends there.
+    ///
+    /// # Errors
+    /// Those of the socket, `WouldBlock` included, and those of reading the file.
+    pub(crate) fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => {
+                let mut offset = offset;
+                Ok(rustix::fs::sendfile(stream, file, Some(&mut offset), count)?)
+            }
+            #[cfg(test)]
+            Self::Scripted(script) => script.send_file(file, offset, count),
+        }
+    }
+
+    /// Ends our half after what was written; the client can still read it.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(test)]
+            Self::Scripted(script) => script.finish(),
+        }
+    }
+
+    /// Has the end of this connection be a reset: the client must not take what it got for the whole.
+    pub(crate) fn reset(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => socket::reset_on_close(stream),
+            #[cfg(test)]
+            Self::Scripted(script) => script.reset(),
+        }
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(room),
+            #[cfg(test)]
+            Self::Scripted(script) => script.read(room),
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(octets),
+            #[cfg(test)]
+            Self::Scripted(script) => script.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::os::unix::fs::FileExt;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A client that says what it was told to, in pieces, and takes little at a time.
+    #[derive(Default)]
+    pub(crate) struct Script {
+        pub(crate) says: Vec<u8>,
+        /// Octets in one read or write; every second call would block. 0: takes nothing.
+        pub(crate) piece: usize,
+        /// Whether the client ends its half when it has said all.
+        pub(crate) ends: bool,
+        pub(crate) reads: usize,
+        pub(crate) writes: usize,
+        pub(crate) heard: Arc<Mutex<Heard>>,
+    }
+
+    /// What the client got.
+    #[derive(Default)]
+    pub(crate) struct Heard {
+        pub(crate) octets: Vec<u8>,
+        pub(crate) is_finished: bool,
+        pub(crate) is_reset: bool,
+    }
+
+    impl Script {
+        pub(crate) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            self.reads += 1;
+            if self.says.is_empty() && self.ends {
+                return Ok(0);
+            }
+            if self.reads.is_multiple_of(2) || self.says.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let count = self.says.len().min(self.piece).min(room.len());
+            room[..count].copy_from_slice(&self.says[..count]);
+            self.says.drain(..count);
+            Ok(count)
+        }
+
+        pub(crate) fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            if self.writes.is_multiple_of(2) || self.piece == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let count = octets.len().min(self.piece);
+            self.heard.lock().unwrap().octets.extend_from_slice(&octets[..count]);
+            Ok(count)
+        }
+
+        pub(crate) fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+            let mut octets = vec![0; count.min(self.piece.max(1))];
+            let count = file.read_at(&mut octets, offset)?;
+            if count == 0 { Ok(0) } else { self.write(&octets[..count]) }
+        }
+
+        pub(crate) fn finish(&mut self) -> io::Result<()> {
+            self.heard.lock().unwrap().is_finished = true;
+            Ok(())
+        }
+
+        pub(crate) fn reset(&mut self) -> io::Result<()> {
+            self.heard.lock().unwrap().is_reset = true;
+            Ok(())
+        }
+    }
+}

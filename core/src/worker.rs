@@ -1,0 +1,367 @@
+//! A worker: one thread with one poll loop. It turns events and notices into turns, accepts, and keeps deadlines.
+//! It waits nowhere but in `poll`.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::{error, warn};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll};
+
+use crate::buffer::Spare;
+use crate::connection::{Connection, Desk, SCRATCH_SIZE, Turn};
+use crate::deadline::Deadlines;
+use crate::notice::Notice;
+use crate::reactor::WorkerReactor;
+use crate::server::{Admission, Shared};
+use crate::token::{Key, Place, Slots};
+use crate::transport::Transport;
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+
+/// Connections accepted from one listener before those that are there have their turn.
+const ACCEPT_SHARE: usize = 64;
+
+/// When to try again to accept where neither a descriptor nor the reserve was left.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// One thread's connections and what they need.
+pub(crate) struct Worker {
+    number: usize,
+    poll: Poll,
+    reactor: Arc<WorkerReactor>,
+    listeners: Vec<Listener>,
+    connections: Slots<Client>,
+    deadlines: Deadlines,
+    /// Connections that want a turn, each once.
+    ready: VecDeque<Key>,
+    desk: Desk,
+    /// A descriptor to give up when there is no other, so that a client can be told.
+    reserve: Option<File>,
+    accept_again: Option<Instant>,
+    stage: Stage,
+}
+
+struct Listener {
+    socket: TcpListener,
+    may_have_more: bool,
+}
+
+struct Client {
+    connection: Connection,
+    /// Whether it is in `ready`.
+    is_ready: bool,
+    /// Gives its seat back when dropped.
+    _admission: Admission,
+}
+
+/// How far the end of the server is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Serving,
+    Draining,
+    Stopped,
+}
+
+/// What accepting one client came to.
+enum Accepted {
+    /// Served, or refused with a word.
+    One,
+    /// There is nobody, or nobody may come in.
+    Nobody,
+}
+
+impl Worker {
+    /// A worker that polls `poll` and serves what comes to `listeners`.
+    ///
+    /// # Errors
+    /// Where the kernel refuses a listener.
+    pub(crate) fn new(
+        number: usize,
+        poll: Poll,
+        reactor: Arc<WorkerReactor>,
+        listeners: Vec<TcpListener>,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let mut registered = Vec::new();
+        for (index, mut socket) in listeners.into_iter().enumerate() {
+            poll.registry().register(&mut socket, Place::Listener(index).token(), Interest::READABLE)?;
+            registered.push(Listener { socket, may_have_more: true });
+        }
+        let desk = Desk {
+            notices: Arc::clone(&shared.notices[number]),
+            counters: Arc::clone(&shared.counters[number]),
+            shared,
+            spare: Spare::default(),
+            scratch: vec![0; SCRATCH_SIZE].into(),
+            now: Instant::now(),
+        };
+        Ok(Self {
+            number,
+            poll,
+            reactor,
+            listeners: registered,
+            connections: Slots::new(),
+            deadlines: Deadlines::default(),
+            ready: VecDeque::new(),
+            desk,
+            reserve: reserve(),
+            accept_again: None,
+            stage: Stage::Serving,
+        })
+    }
+
+    /// Serves until the server has been drained or stopped.
+    pub(crate) fn run(mut self) {
+        WorkerReactor::enter(self.number);
+        let mut events = Events::with_capacity(EVENTS);
+        let mut notices = Vec::new();
+        while !self.is_over() {
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                error!(target: "pop3d::worker", "poll failed: {error}");
+            }
+            self.desk.notices.wakes_up();
+            self.desk.now = Instant::now();
+            for event in &events {
+                self.handle_event(event);
+            }
+            self.desk.notices.take(&mut notices);
+            for notice in notices.drain(..) {
+                self.handle_notice(notice);
+            }
+            self.handle_deadlines();
+            self.give_turns();
+            self.accept();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.stage {
+            Stage::Serving => false,
+            Stage::Draining => self.connections.len() == 0,
+            Stage::Stopped => true,
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let has_more = self.listeners.iter().any(|listener| listener.may_have_more);
+        if !self.ready.is_empty() || (has_more && self.accept_again.is_none() && !self.is_full()) {
+            return Some(Duration::ZERO);
+        }
+        if !self.desk.notices.may_wait() {
+            return Some(Duration::ZERO);
+        }
+        let due = self.deadlines.next_due().into_iter().chain(self.accept_again).min();
+        due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    fn handle_event(&mut self, event: &mio::event::Event) {
+        match Place::of(event.token()) {
+            // Notices are looked at in every round.
+            Place::Bell => {}
+            Place::Listener(index) => {
+                if let Some(listener) = self.listeners.get_mut(index) {
+                    listener.may_have_more = true;
+                }
+            }
+            Place::Connection(key) => {
+                if let Some(client) = self.connections.get_mut(key) {
+                    client.connection.handle_event(event);
+                    self.enqueue(key);
+                }
+            }
+            Place::Source(worker, key) => self.reactor.handle_event(worker, key),
+        }
+    }
+
+    fn handle_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Wake(key) => self.enqueue(key),
+            Notice::Done(key, outcome) => {
+                if let Some(client) = self.connections.get_mut(key) {
+                    client.connection.handle_outcome(outcome, &self.desk);
+                    self.enqueue(key);
+                }
+            }
+            // The look at the listeners comes in every round.
+            Notice::Accept => {}
+            Notice::Drain => {
+                self.stage = Stage::Draining;
+                self.listeners.clear();
+                for key in self.connections.keys() {
+                    self.turn(key);
+                    if let Some(client) = self.connections.get_mut(key) {
+                        client.connection.drain();
+                        self.enqueue(key);
+                    }
+                }
+            }
+            Notice::Stop => {
+                self.stage = Stage::Stopped;
+                for key in self.connections.keys() {
+                    if let Some(mut client) = self.connections.remove(key) {
+                        client.connection.reset();
+                    }
+                }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, key: Key) {
+        if let Some(client) = self.connections.get_mut(key)
+            && !client.is_ready
+        {
+            client.is_ready = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// One turn for each connection that wants one: who stopped early comes again after the poll.
+    fn give_turns(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { return };
+            if let Some(client) = self.connections.get_mut(key) {
+                client.is_ready = false;
+                self.turn(key);
+            }
+        }
+    }
+
+    fn turn(&mut self, key: Key) {
+        self.with_client(key, Connection::turn);
+    }
+
+    fn handle_deadlines(&mut self) {
+        while let Some(key) = self.deadlines.pop_due(self.desk.now) {
+            self.with_client(key, Connection::handle_time);
+        }
+    }
+
+    /// Has a connection do something, and does what follows from it.
+    fn with_client(&mut self, key: Key, step: impl FnOnce(&mut Connection, &mut Desk) -> Turn) {
+        let Some(client) = self.connections.get_mut(key) else { return };
+        let desk = &mut self.desk;
+        // A fault of ours costs that one connection, and a message that was under way is not taken for whole.
+        let turn = catch_unwind(AssertUnwindSafe(|| step(&mut client.connection, desk)));
+        let turn = turn.unwrap_or_else(|_| {
+            error!(target: "pop3d::worker", "a turn of {} panicked", client.connection.peer());
+            client.connection.reset();
+            Turn::Gone
+        });
+        match turn {
+            Turn::Gone => drop(self.connections.remove(key)),
+            Turn::Unfinished => self.enqueue(key),
+            Turn::Waiting => {
+                if let Some(due) = client.connection.deadline(&mut self.desk)
+                    && client.connection.queue_deadline(due)
+                {
+                    self.deadlines.push(due, key);
+                }
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.desk.shared.is_full()
+    }
+
+    fn accept(&mut self) {
+        if self.accept_again.is_some_and(|again| again > self.desk.now) {
+            return;
+        }
+        self.accept_again = None;
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPT_SHARE {
+                match self.accept_one(index) {
+                    Accepted::One => {}
+                    Accepted::Nobody => break,
+                }
+            }
+        }
+    }
+
+    fn accept_one(&mut self, index: usize) -> Accepted {
+        if !self.listeners[index].may_have_more {
+            return Accepted::Nobody;
+        }
+        // The seat is taken before the client is accepted: where there is none, clients wait in the backlog.
+        let Some(seat) = Shared::take_seat(&self.desk.shared) else { return Accepted::Nobody };
+        match self.listeners[index].socket.accept() {
+            Ok((stream, peer)) => match Admission::new(seat, peer.ip()) {
+                Ok(admission) => self.admit(stream, peer, admission),
+                Err(()) => refuse(stream, "too many connections from your address"),
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.listeners[index].may_have_more = false;
+                return Accepted::Nobody;
+            }
+            Err(error) if is_short_of_descriptors(&error) => {
+                drop(seat);
+                return self.refuse_for_descriptors(index, &error);
+            }
+            // The client went away while it waited; whatever else it is, the next one may do better.
+            Err(error) => warn!(target: "pop3d::worker", "a client was not accepted: {error}"),
+        }
+        Accepted::One
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: std::net::SocketAddr, admission: Admission) {
+        let key = self.connections.next_key();
+        let transport = match Transport::new(stream, self.poll.registry(), Place::Connection(key).token()) {
+            Ok(transport) => transport,
+            Err(error) => {
+                warn!(target: "pop3d::worker", "{peer}: not served: {error}");
+                return;
+            }
+        };
+        self.desk.counters.connections.add(1);
+        let connection = Connection::new(key, peer, transport, &self.desk);
+        self.connections.insert(Client { connection, is_ready: false, _admission: admission });
+        self.turn(key);
+    }
+
+    /// Gives the reserve up for as long as it takes to tell one client.
+    fn refuse_for_descriptors(&mut self, index: usize, cause: &io::Error) -> Accepted {
+        if self.reserve.take().is_none() {
+            self.accept_again = Some(self.desk.now + ACCEPT_AGAIN);
+            self.reserve = reserve();
+            return Accepted::Nobody;
+        }
+        let accepted = self.listeners[index].socket.accept();
+        let told = accepted.map(|(stream, peer)| {
+            warn!(target: "pop3d::worker", "{peer}: refused, no descriptors left: {cause}");
+            refuse(stream, "no resources left, try again later");
+        });
+        self.reserve = reserve();
+        match told {
+            Ok(()) => Accepted::One,
+            Err(_) => {
+                self.accept_again = Some(self.desk.now + ACCEPT_AGAIN);
+                Accepted::Nobody
+            }
+        }
+    }
+}
+
+/// Tells a client that it cannot be served.
+fn refuse(mut stream: TcpStream, why: &str) {
+    // It fits into the empty buffer of a fresh socket; if not, the client sees the end of the connection.
+    let _ = write!(stream, "-ERR [SYS/TEMP] {why}\r\n");
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+fn is_short_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
