@@ -3,6 +3,7 @@
 mod authorization;
 mod cutting;
 mod ending;
+mod model;
 mod transaction;
 
 use alloc::borrow::ToOwned;

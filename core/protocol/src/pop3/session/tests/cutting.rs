@@ -187,4 +187,36 @@ proptest! {
             prop_assert!(line.ends_with(b"\r\n") && line.len() <= 512);
         }
     }
+
+    #[test]
+    fn an_end_from_outside_comes_at_any_moment_and_removes_nothing(
+        octets in commands(),
+        place in any::<prop::sample::Index>(),
+        rooms in prop::collection::vec(1_usize..50, 1..8),
+    ) {
+        let mut outside = Outside::new(rooms);
+        outside.send(&octets[..place.index(octets.len() + 1)]);
+        let (committed, was_closed) = (outside.committed.len(), outside.closed);
+        outside.session.refuse_and_close(&refusal(Some(ResponseCode::SysTemp), "server stops"));
+        outside.turn();
+        prop_assert!(outside.closed);
+        prop_assert_eq!(outside.heard.ends_with(b"-ERR [SYS/TEMP] server stops\r\n"), !was_closed);
+        outside.send(&octets);
+        prop_assert_eq!(outside.committed.len(), committed);
+    }
+
+    #[test]
+    fn silence_at_any_moment_closes_without_a_word_and_removes_nothing(
+        octets in commands(),
+        place in any::<prop::sample::Index>(),
+    ) {
+        let mut outside = Outside::new(vec![100]);
+        outside.send(&octets[..place.index(octets.len() + 1)]);
+        let (committed, heard) = (outside.committed.len(), outside.heard.len());
+        outside.session.handle_timeout();
+        outside.turn();
+        outside.send(&octets);
+        prop_assert!(outside.closed);
+        prop_assert_eq!((outside.committed.len(), outside.heard.len()), (committed, heard));
+    }
 }
