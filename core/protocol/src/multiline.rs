@@ -3,9 +3,6 @@
 //! CRLF and LF end a line; a lone CR, NUL and 8-bit octets pass unchanged. The retrieval cursor encodes with
 //! [`MultiLine`]; the store measures with [`Measure`], so that sizes tell what is sent.
 
-#[cfg(test)]
-mod tests;
-
 use memchr::memchr_iter;
 
 use crate::number::Octets;
@@ -233,3 +230,6 @@ impl Measure {
         self.bare == 0 && !self.is_stuffed && self.place == Place::LineStart
     }
 }
+
+#[cfg(test)]
+mod tests;

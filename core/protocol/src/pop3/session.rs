@@ -3,110 +3,18 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::fmt;
 
+pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
+use super::authorization::{Authorization, Login, Patience};
+use super::capability;
+use super::command::{Command, Malformed};
+use super::trace::Trace;
+use super::transaction::{Activity, Messages, Sizes, Transaction};
 use crate::engine::Engine;
+use crate::line::{Line, LineReader};
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
-use crate::reply::ResponseCode;
-
-/// Who somebody claims to be, and the proof. `Debug` shows no secret.
-pub enum Credentials {
-    /// USER and PASS (RFC 1939, section 7).
-    Password {
-        /// The argument of USER, as sent.
-        user: Box<[u8]>,
-        /// The rest of the line after "PASS ", spaces included.
-        password: Box<[u8]>,
-    },
-    /// APOP (RFC 1939, section 7).
-    Apop {
-        /// The first argument, as sent.
-        user: Box<[u8]>,
-        /// The MD5 digest of the greeting's timestamp followed by the shared secret.
-        digest: [u8; 16],
-    },
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Credentials")
-    }
-}
-
-/// How much of a message the client asked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Part {
-    /// RETR: all of it.
-    Whole,
-    /// TOP: the headers and so many lines of the body.
-    Top {
-        /// Lines of the body; a larger number in the command is the largest here.
-        lines: u32,
-    },
-}
-
-/// Something that only the outside can do. Each is answered by one [`Answer`], except `Close`.
-#[derive(Debug)]
-pub enum Action {
-    /// Find out whether these are the credentials of an account: `Answer::Verified`.
-    Verify(Credentials),
-    /// Lock and list the maildrop of the verified user: `Answer::Maildrop`.
-    OpenMaildrop,
-    /// Find the sizes that the messages have once transformed: `Answer::Measured`. Only where
-    /// [`Opened::measure_first`] asked for it.
-    Measure,
-    /// Open a message and start its transform: `Answer::Message`.
-    OpenMessage {
-        /// Which one.
-        number: MessageNumber,
-        /// How much of it.
-        part: Part,
-    },
-    /// Send the message that was opened, as a multi-line response up to its termination octet, after what
-    /// `poll_output` has: `Answer::Sent`. Where it cannot be sent whole the connection ends and there is no answer.
-    SendMessage,
-    /// Remove the messages marked as deleted (RFC 1939, section 6): `Answer::Committed`.
-    Commit(Deletions),
-    /// Close the connection once `poll_output` has nothing more. There is no answer.
-    Close,
-}
-
-/// A maildrop that was opened.
-pub struct Opened {
-    /// What it holds.
-    pub snapshot: Arc<dyn Snapshot + Send + Sync>,
-    /// Whether sizes shown to the client wait for an `Action::Measure`, asked for once.
-    pub measure_first: bool,
-}
-
-/// Why something was refused: what the client is told.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Refusal {
-    /// The response code, where one fits.
-    pub code: Option<ResponseCode>,
-    /// A sentence without CR, LF or response code.
-    pub text: String,
-}
-
-/// What came of an [`Action`].
-pub enum Answer {
-    /// The credentials are right, or why not.
-    Verified(Result<(), Refusal>),
-    /// The maildrop is locked and listed, or why not.
-    Maildrop(Result<Opened, Refusal>),
-    /// The same messages with the sizes that they have once transformed, or why not.
-    Measured(Result<Arc<dyn Snapshot + Send + Sync>, Refusal>),
-    /// The message is open, with its octets as sent where they are known ("+OK n octets"), or why not.
-    Message(Result<Option<Octets>, Refusal>),
-    /// The message is out, termination octet included.
-    Sent,
-    /// UPDATE is done; so many of the messages marked as deleted could not be removed.
-    Committed {
-        /// Messages marked as deleted that are still there.
-        remaining: u32,
-    },
-}
+use crate::reply::{Replies, ResponseCode};
 
 /// How a session begins.
 #[derive(Clone, Debug, Default)]
@@ -120,29 +28,104 @@ pub struct Greeting {
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
-pub struct Session {}
+pub struct Session {
+    lines: LineReader,
+    conversation: Conversation,
+}
+
+/// All of a session but the lines it reads.
+struct Conversation {
+    state: State,
+    replies: Replies,
+    /// Asked for, and not taken yet.
+    action: Option<Action>,
+    /// Said in place of the reply to what was begun, or behind it; then the session ends.
+    farewell: Option<Refusal>,
+    name: &'static str,
+    implementation: &'static str,
+    /// Whether the greeting had a timestamp.
+    offers_apop: bool,
+    /// The commands since they were last taken; none while nobody wants them.
+    trace: Option<Box<Trace>>,
+}
+
+/// The states of RFC 1939, each with what exists in it.
+enum State {
+    /// AUTHORIZATION (section 4).
+    Authorization(Authorization),
+    /// TRANSACTION (section 5).
+    Transaction(Transaction),
+    /// UPDATE (section 6): `Action::Commit` is unanswered.
+    Update(Deletions),
+    /// `Action::Close` was asked for while a listing waits for room; behind it this is said.
+    Leaving(Transaction, Refusal),
+    /// `Action::Close` was asked for; what the client says is of no interest any more.
+    Closed,
+}
 
 impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
-    pub fn new(_greeting: Greeting) -> Self {
-        Self {}
+    pub fn new(greeting: Greeting) -> Self {
+        let Greeting { name, implementation, timestamp } = greeting;
+        let offers_apop = timestamp.is_some();
+        let mut replies = Replies::default();
+        match timestamp {
+            Some(timestamp) => replies.greet(format_args!("{name} ready {timestamp}")),
+            None => replies.greet(format_args!("{name} ready")),
+        }
+        let conversation = Conversation {
+            state: State::Authorization(Authorization::default()),
+            replies,
+            action: None,
+            farewell: None,
+            name,
+            implementation,
+            offers_apop,
+            trace: None,
+        };
+        Self { lines: LineReader::new(), conversation }
     }
 
     /// Ends the session from outside (the server stops, an administrator closes it): what was begun is finished,
-    /// then "-ERR" and `Action::Close`. Never leads to UPDATE.
-    pub fn refuse_and_close(&mut self, _refusal: &Refusal) {}
-
-    /// Whether the session is logged in: TRANSACTION or UPDATE.
-    #[must_use]
-    pub fn is_authenticated(&self) -> bool {
-        false
+    /// then "-ERR" and `Action::Close`. Never leads to UPDATE; an UPDATE that has begun is finished, and its reply
+    /// is the last.
+    pub fn refuse_and_close(&mut self, refusal: &Refusal) {
+        self.conversation.refuse_and_close(refusal);
     }
 
-    /// What is marked as deleted so far.
+    /// Whether the session is logged in: TRANSACTION or UPDATE. Not after `Action::Close`.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        match &self.conversation.state {
+            State::Authorization(_) | State::Closed => false,
+            State::Transaction(_) | State::Update(_) | State::Leaving(..) => true,
+        }
+    }
+
+    /// What is marked as deleted so far; nothing after `Action::Close`.
     #[must_use]
     pub fn deletions(&self) -> &Deletions {
-        const { &Deletions::NONE }
+        match &self.conversation.state {
+            State::Authorization(_) | State::Closed => const { &Deletions::NONE },
+            State::Transaction(transaction) | State::Leaving(transaction, _) => &transaction.deletions,
+            State::Update(deletions) => deletions,
+        }
+    }
+
+    /// Whether `poll_trace` is to have the commands that come from here on. Not at first.
+    pub fn set_tracing(&mut self, wanted: bool) {
+        if wanted {
+            self.conversation.trace.get_or_insert_default();
+        } else {
+            self.conversation.trace = None;
+        }
+    }
+
+    /// The next command since `set_tracing`, as a log may show it: escaped, short, and without anything that may
+    /// be a password. To be taken after each `handle_input`; of those that nobody takes only some are kept.
+    pub fn poll_trace(&mut self) -> Option<String> {
+        self.conversation.trace.as_mut()?.take()
     }
 }
 
@@ -151,18 +134,368 @@ impl Engine for Session {
     type Answer = Answer;
 
     fn handle_input(&mut self, octets: &[u8]) -> usize {
-        octets.len()
+        let Self { lines, conversation } = self;
+        let mut taken = 0;
+        while conversation.takes_commands() {
+            let (count, line) = lines.read(octets.get(taken..).unwrap_or_default());
+            taken += count;
+            let Some(line) = line else { return taken };
+            conversation.handle_line(line);
+            lines.wipe();
+        }
+        if conversation.is_closing() { octets.len() } else { taken }
     }
 
-    fn handle_answer(&mut self, _answer: Answer) {}
+    fn handle_answer(&mut self, answer: Answer) {
+        // An answer to what was not asked changes nothing.
+        match answer {
+            Answer::Verified(result) => self.conversation.handle_verified(result),
+            Answer::Maildrop(result) => self.conversation.handle_maildrop(result),
+            Answer::Measured(result) => self.conversation.handle_measured(result),
+            Answer::Message(result) => self.conversation.handle_message(result),
+            Answer::Sent => self.conversation.handle_sent(),
+            Answer::Committed { remaining } => self.conversation.handle_committed(remaining),
+        }
+    }
 
-    fn handle_timeout(&mut self) {}
+    fn handle_timeout(&mut self) {
+        // Who has been silent does not read either: what waits would only keep the connection.
+        self.conversation.replies.clear();
+        match self.conversation.state {
+            State::Authorization(_) | State::Transaction(_) | State::Update(_) => self.conversation.close(),
+            State::Leaving(..) => self.conversation.state = State::Closed,
+            State::Closed => {}
+        }
+    }
 
     fn poll_action(&mut self) -> Option<Action> {
-        None
+        self.conversation.action.take()
     }
 
-    fn poll_output(&mut self, _room: &mut [u8]) -> usize {
-        0
+    fn poll_output(&mut self, room: &mut [u8]) -> usize {
+        self.conversation.write(room)
     }
 }
+
+/// Commands.
+impl Conversation {
+    /// Whether the next line may be read: every earlier command is done, and the reply to one more has room.
+    fn takes_commands(&self) -> bool {
+        let is_ready = match &self.state {
+            State::Authorization(authorization) => !authorization.is_waiting(),
+            State::Transaction(transaction) => !transaction.is_waiting() && !transaction.is_listing(),
+            State::Update(_) | State::Leaving(..) | State::Closed => false,
+        };
+        is_ready && self.replies.has_room()
+    }
+
+    fn is_closing(&self) -> bool {
+        match self.state {
+            State::Authorization(_) | State::Transaction(_) | State::Update(_) => false,
+            State::Leaving(..) | State::Closed => true,
+        }
+    }
+
+    fn handle_line(&mut self, line: Line<'_>) {
+        if let Some(trace) = &mut self.trace {
+            trace.note(line);
+        }
+        let command = match line {
+            Line::Whole(line) => Command::parse(line),
+            Line::TooLong => Err(Malformed::TooLong),
+        };
+        match (command, &self.state) {
+            (Err(malformed), _) => self.mistake(malformed.as_str()),
+            (Ok(command), State::Authorization(_)) => self.authorization(command),
+            (Ok(command), State::Transaction(_)) => self.transaction(command),
+            // No line is read in these.
+            (Ok(_), State::Update(_) | State::Leaving(..) | State::Closed) => {}
+        }
+    }
+
+    fn authorization(&mut self, command: Command<'_>) {
+        let State::Authorization(authorization) = &mut self.state else { return };
+        match command {
+            Command::User(name) => {
+                authorization.name(name);
+                self.replies.ok(format_args!("send PASS"));
+            }
+            Command::Pass(password) => match authorization.password(password) {
+                Some(credentials) => self.action = Some(Action::Verify(credentials)),
+                None => self.mistake("send USER first"),
+            },
+            Command::Apop { name, digest } if self.offers_apop => {
+                self.action = Some(Action::Verify(authorization.apop(name, digest)));
+            }
+            Command::Apop { .. } => self.mistake(Malformed::Unknown.as_str()),
+            Command::Capa => capability::say(&mut self.replies, self.name),
+            Command::Quit => {
+                self.replies.ok(format_args!("goodbye"));
+                self.close();
+            }
+            Command::Stat
+            | Command::List(_)
+            | Command::Uidl(_)
+            | Command::Retr(_)
+            | Command::Top { .. }
+            | Command::Dele(_)
+            | Command::Rset
+            | Command::Noop => self.mistake("log in first"),
+        }
+    }
+
+    fn transaction(&mut self, command: Command<'_>) {
+        let State::Transaction(transaction) = &mut self.state else { return };
+        match command {
+            Command::Capa => capability::say(&mut self.replies, self.implementation),
+            Command::Stat => self.show_sizes(Sizes::Stat),
+            Command::List(None) => self.show_sizes(Sizes::List),
+            Command::List(Some(number)) => self.show_sizes(Sizes::ListOne(number)),
+            Command::Uidl(number) => transaction.show_unique_ids(number, &mut self.replies),
+            Command::Retr(number) => self.open_message(number, Part::Whole),
+            Command::Top { number, lines } => self.open_message(number, Part::Top { lines }),
+            Command::Dele(number) => transaction.delete(number, &mut self.replies),
+            Command::Rset => transaction.reset(&mut self.replies),
+            Command::Noop => self.replies.ok(format_args!("")),
+            Command::Quit => self.quit(),
+            Command::User(_) | Command::Pass(_) | Command::Apop { .. } => self.mistake("already logged in"),
+        }
+    }
+
+    /// STAT and LIST, where needed after a measurement.
+    fn show_sizes(&mut self, sizes: Sizes) {
+        let State::Transaction(transaction) = &mut self.state else { return };
+        let is_absent = match sizes {
+            Sizes::Stat | Sizes::List => false,
+            Sizes::ListOne(number) => transaction.check(number).is_err(),
+        };
+        if is_absent || transaction.is_measured() {
+            transaction.show_sizes(sizes, &mut self.replies);
+        } else {
+            transaction.activity = Activity::Measuring(sizes);
+            self.action = Some(Action::Measure);
+        }
+    }
+
+    /// RETR and TOP.
+    fn open_message(&mut self, number: MessageNumber, part: Part) {
+        let State::Transaction(transaction) = &mut self.state else { return };
+        match transaction.check(number) {
+            Ok(()) => {
+                transaction.activity = Activity::Opening(part);
+                self.action = Some(Action::OpenMessage { number, part });
+            }
+            Err(absent) => self.replies.error(None, format_args!("{}", absent.as_str())),
+        }
+    }
+
+    /// QUIT in TRANSACTION: UPDATE, where something is to be removed.
+    fn quit(&mut self) {
+        let State::Transaction(transaction) = &mut self.state else { return };
+        let deletions = core::mem::take(&mut transaction.deletions);
+        if deletions.count() == 0 {
+            self.replies.ok(format_args!("goodbye"));
+            self.close();
+        } else {
+            self.action = Some(Action::Commit(deletions.clone()));
+            self.state = State::Update(deletions);
+        }
+    }
+
+    /// A line that is no command, or none for this state.
+    fn mistake(&mut self, text: &str) {
+        let patience = match &mut self.state {
+            State::Authorization(authorization) => authorization.mistake(),
+            State::Transaction(transaction) => transaction.mistake(),
+            State::Update(_) | State::Leaving(..) | State::Closed => return,
+        };
+        match patience {
+            Patience::Left => self.replies.error(None, format_args!("{text}")),
+            Patience::Lost => {
+                self.replies.error(None, format_args!("too many errors"));
+                self.close();
+            }
+        }
+    }
+}
+
+/// Answers.
+impl Conversation {
+    fn handle_verified(&mut self, result: Result<(), Refusal>) {
+        let State::Authorization(authorization @ Authorization { login: Login::Verifying, .. }) =
+            &mut self.state
+        else {
+            return;
+        };
+        if let Some(farewell) = self.farewell.take() {
+            return self.say_and_close(&farewell);
+        }
+        match result {
+            Ok(()) => {
+                authorization.login = Login::Opening;
+                self.action = Some(Action::OpenMaildrop);
+            }
+            Err(refusal) => {
+                let patience = authorization.fail_login();
+                self.refuse_login(&refusal, patience);
+            }
+        }
+    }
+
+    fn handle_maildrop(&mut self, result: Result<Opened, Refusal>) {
+        let State::Authorization(authorization @ Authorization { login: Login::Opening, .. }) =
+            &mut self.state
+        else {
+            return;
+        };
+        if let Some(farewell) = self.farewell.take() {
+            return self.say_and_close(&farewell);
+        }
+        match result {
+            Ok(opened) => {
+                let transaction = Transaction::new(opened);
+                self.replies.ok(format_args!("maildrop locked, {}", Messages(transaction.remaining())));
+                self.state = State::Transaction(transaction);
+            }
+            Err(refusal) => {
+                let patience = authorization.refuse_maildrop();
+                self.refuse_login(&refusal, patience);
+            }
+        }
+    }
+
+    fn handle_measured(&mut self, result: Result<Arc<dyn Snapshot + Send + Sync>, Refusal>) {
+        let State::Transaction(transaction) = &mut self.state else { return };
+        let Activity::Measuring(sizes) = transaction.activity else { return };
+        transaction.activity = Activity::Ready;
+        if let Some(farewell) = self.farewell.take() {
+            return self.say_and_close(&farewell);
+        }
+        match result {
+            Ok(snapshot) => {
+                transaction.measure(snapshot);
+                transaction.show_sizes(sizes, &mut self.replies);
+            }
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn handle_message(&mut self, result: Result<Option<Octets>, Refusal>) {
+        let State::Transaction(transaction) = &mut self.state else { return };
+        let Activity::Opening(part) = transaction.activity else { return };
+        transaction.activity = Activity::Ready;
+        if let Some(farewell) = self.farewell.take() {
+            return self.say_and_close(&farewell);
+        }
+        match result {
+            Ok(octets) => {
+                match (part, octets) {
+                    (Part::Whole, Some(octets)) => self.replies.ok(format_args!("{octets} octets")),
+                    (Part::Whole, None) => self.replies.ok(format_args!("message follows")),
+                    (Part::Top { .. }, _) => self.replies.ok(format_args!("top of message follows")),
+                }
+                transaction.activity = Activity::Sending;
+                self.action = Some(Action::SendMessage);
+            }
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn handle_sent(&mut self) {
+        let State::Transaction(transaction @ Transaction { activity: Activity::Sending, .. }) =
+            &mut self.state
+        else {
+            return;
+        };
+        transaction.activity = Activity::Ready;
+        if let Some(farewell) = self.farewell.take() {
+            self.say_and_close(&farewell);
+        }
+    }
+
+    fn handle_committed(&mut self, remaining: u32) {
+        let State::Update(deletions) = &self.state else { return };
+        let count = deletions.count();
+        if remaining == 0 {
+            self.replies.ok(format_args!("{} deleted", Messages(count)));
+        } else {
+            let code = Some(ResponseCode::SysTemp);
+            self.replies.error(code, format_args!("{remaining} of {count} deleted messages not removed"));
+        }
+        self.close();
+    }
+}
+
+/// Ends.
+impl Conversation {
+    fn refuse_and_close(&mut self, refusal: &Refusal) {
+        let is_waiting = match &self.state {
+            State::Authorization(authorization) => authorization.is_waiting(),
+            State::Transaction(transaction) => transaction.is_waiting(),
+            State::Update(_) => true,
+            State::Leaving(..) | State::Closed => return,
+        };
+        if is_waiting {
+            self.farewell.get_or_insert_with(|| refusal.clone());
+            return;
+        }
+        match core::mem::replace(&mut self.state, State::Closed) {
+            State::Transaction(transaction) if transaction.is_listing() => {
+                self.state = State::Leaving(transaction, refusal.clone());
+                self.action = Some(Action::Close);
+            }
+            State::Authorization(_)
+            | State::Transaction(_)
+            | State::Update(_)
+            | State::Leaving(..)
+            | State::Closed => self.say_and_close(refusal),
+        }
+    }
+
+    fn refuse_login(&mut self, refusal: &Refusal, patience: Patience) {
+        self.refuse(refusal);
+        match patience {
+            Patience::Left => {}
+            Patience::Lost => self.close(),
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.replies.error(refusal.code, format_args!("{}", refusal.text));
+    }
+
+    fn say_and_close(&mut self, refusal: &Refusal) {
+        self.refuse(refusal);
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.state = State::Closed;
+        self.action = Some(Action::Close);
+    }
+
+    /// Writes replies, and behind them what there is of a listing.
+    fn write(&mut self, room: &mut [u8]) -> usize {
+        let mut produced = self.replies.take(room);
+        if !self.replies.is_empty() {
+            return produced;
+        }
+        let behind = room.get_mut(produced..).unwrap_or_default();
+        match &mut self.state {
+            State::Transaction(transaction) => produced += transaction.write_listing(behind),
+            State::Leaving(transaction, farewell) => {
+                produced += transaction.write_listing(behind);
+                if !transaction.is_listing() {
+                    self.replies.error(farewell.code, format_args!("{}", farewell.text));
+                    self.state = State::Closed;
+                    produced += self.replies.take(room.get_mut(produced..).unwrap_or_default());
+                }
+            }
+            State::Authorization(_) | State::Update(_) | State::Closed => {}
+        }
+        produced
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What exists in AUTHORIZATION (RFC 1939, section 4): how far the login has come, and how often it may fail.
+
+use alloc::boxed::Box;
+
+use super::action::Credentials;
+
+/// Failed logins in one connection: who guesses has to connect again.
+const FAILED_LOGINS_MAX: u32 = 3;
+/// Maildrops refused in one connection: right credentials, but no one waits here for ever.
+const REFUSED_MAILDROPS_MAX: u32 = 10;
+/// Mistakes before login.
+const MISTAKES_MAX: u32 = 20;
+
+/// The AUTHORIZATION state.
+#[derive(Debug, Default)]
+pub(super) struct Authorization {
+    pub(super) login: Login,
+    failed_logins: u32,
+    refused_maildrops: u32,
+    mistakes: u32,
+}
+
+/// How far a login has come.
+#[derive(Debug, Default)]
+pub(super) enum Login {
+    /// Nobody has said who they are.
+    #[default]
+    Nobody,
+    /// USER gave a name; PASS may follow.
+    Named(Box<[u8]>),
+    /// `Action::Verify` is unanswered.
+    Verifying,
+    /// `Action::OpenMaildrop` is unanswered.
+    Opening,
+}
+
+/// Whether something may be tried once more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Patience {
+    /// It may.
+    Left,
+    /// That was the last time.
+    Lost,
+}
+
+impl Patience {
+    /// Counts one more, of at most so many.
+    pub(super) fn count(counter: &mut u32, most: u32) -> Self {
+        *counter += 1;
+        if *counter < most { Self::Left } else { Self::Lost }
+    }
+}
+
+impl Authorization {
+    /// Keeps the name of USER until PASS. It is not looked up: the answer is the same for every name, so that
+    /// nobody learns which ones exist.
+    pub(super) fn name(&mut self, user: &[u8]) {
+        self.login = Login::Named(user.into());
+    }
+
+    /// The credentials that PASS completes, unless USER is missing.
+    pub(super) fn password(&mut self, password: &[u8]) -> Option<Credentials> {
+        match core::mem::replace(&mut self.login, Login::Verifying) {
+            Login::Named(user) => Some(Credentials::Password { user, password: password.into() }),
+            other @ (Login::Nobody | Login::Verifying | Login::Opening) => {
+                self.login = other;
+                None
+            }
+        }
+    }
+
+    /// The credentials of APOP.
+    pub(super) fn apop(&mut self, user: &[u8], digest: [u8; 16]) -> Credentials {
+        self.login = Login::Verifying;
+        Credentials::Apop { user: user.into(), digest }
+    }
+
+    /// The credentials are wrong, or cannot be verified: back to the beginning.
+    pub(super) fn fail_login(&mut self) -> Patience {
+        self.login = Login::Nobody;
+        Patience::count(&mut self.failed_logins, FAILED_LOGINS_MAX)
+    }
+
+    /// The maildrop cannot be opened: back to the beginning.
+    pub(super) fn refuse_maildrop(&mut self) -> Patience {
+        self.login = Login::Nobody;
+        Patience::count(&mut self.refused_maildrops, REFUSED_MAILDROPS_MAX)
+    }
+
+    /// A line was no command, or no command for AUTHORIZATION.
+    pub(super) fn mistake(&mut self) -> Patience {
+        Patience::count(&mut self.mistakes, MISTAKES_MAX)
+    }
+
+    /// Whether an action is unanswered.
+    pub(super) fn is_waiting(&self) -> bool {
+        match self.login {
+            Login::Nobody | Login::Named(_) => false,
+            Login::Verifying | Login::Opening => true,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The commands of a session as a log may show them: escaped, and without anything that may be a password.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
+
+use super::command::{Keyword, split};
+use crate::line::Line;
+
+/// Longest entry, in octets.
+const ENTRY_MAX: usize = 255;
+/// Most entries that wait; more are lost. Not reached by who takes them whenever input was handled: replies to more
+/// commands than this do not fit.
+const ENTRIES_MAX: usize = 128;
+
+/// Commands that nobody has taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    entries: VecDeque<String>,
+}
+
+impl Trace {
+    /// Notes a line that the client sent.
+    pub(super) fn note(&mut self, line: Line<'_>) {
+        if self.entries.len() < ENTRIES_MAX {
+            self.entries.push_back(match line {
+                Line::Whole(line) => show(line),
+                Line::TooLong => String::from("(line too long)"),
+            });
+        }
+    }
+
+    /// The entry that waits longest.
+    pub(super) fn take(&mut self) -> Option<String> {
+        self.entries.pop_front()
+    }
+}
+
+/// Shows a line. A client that is out of step, or a person who mistypes, may send a password anywhere but behind a
+/// keyword that takes none, so nothing else is shown.
+fn show(line: &[u8]) -> String {
+    let (word, rest) = split(line);
+    let Some(keyword) = Keyword::parse(word) else {
+        let secret = word.windows(4).any(|part| part.eq_ignore_ascii_case(b"PASS"));
+        let word = if secret { String::from("****") } else { escape(word) };
+        return if rest.is_some() { format!("{word} ****") } else { word };
+    };
+    match keyword {
+        Keyword::Pass => String::from("PASS ****"),
+        Keyword::Apop => {
+            let (name, _) = split(rest.unwrap_or_default());
+            format!("APOP {} ****", escape(name))
+        }
+        Keyword::User
+        | Keyword::Capa
+        | Keyword::Stat
+        | Keyword::List
+        | Keyword::Uidl
+        | Keyword::Retr
+        | Keyword::Top
+        | Keyword::Dele
+        | Keyword::Rset
+        | Keyword::Noop
+        | Keyword::Quit => escape(line),
+    }
+}
+
+/// Shows printable ASCII as it is, any other octet as `\xNN`, and what is too long cut.
+fn escape(octets: &[u8]) -> String {
+    let mut shown = String::new();
+    for &octet in octets {
+        // An escape has four octets, and what follows a long word has five.
+        if shown.len() > ENTRY_MAX - 16 {
+            shown.push_str("...");
+            break;
+        }
+        match octet {
+            b'\\' => shown.push_str("\\\\"),
+            b' '..=b'~' => shown.push(char::from(octet)),
+            // Writing into memory does not fail.
+            _ => drop(write!(shown, "\\x{octet:02x}")),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn no_password_is_shown() {
+        for (line, shown) in [
+            (&b"PASS secret"[..], "PASS ****"),
+            (b"pass secret word ", "PASS ****"),
+            (b"PASS", "PASS ****"),
+            (b"PASSsecret", "****"),
+            (b"PASS\tsecret", "****"),
+            (b" PASS secret", " ****"),
+            (b"PSAS secret", "PSAS ****"),
+            (b"AUTH PLAIN AHVzZXIAc2VjcmV0", "AUTH ****"),
+            (b"APOP mrose c4c9334bac560ecc979e58001b3e22fb", "APOP mrose ****"),
+        ] {
+            assert_eq!(show(line), shown);
+        }
+    }
+
+    #[test]
+    fn other_commands_are_shown_escaped() {
+        assert_eq!(show(b"TOP 1 10"), "TOP 1 10");
+        assert_eq!(show(b"USER a\0b\r\xff\\"), "USER a\\x00b\\x0d\\xff\\\\");
+        assert_eq!(show(b""), "");
+    }
+
+    #[test]
+    fn entries_are_short_and_few() {
+        let mut trace = Trace::default();
+        let line = vec![0xff; 253];
+        for _ in 0..1000 {
+            trace.note(Line::Whole(&line));
+        }
+        assert_eq!(trace.entries.len(), ENTRIES_MAX);
+        assert!(trace.entries.iter().all(|entry| entry.len() <= ENTRY_MAX));
+        trace.note(Line::TooLong);
+    }
+}
