@@ -11,7 +11,7 @@
 //! | 1939, 4 to 6: the states | `pop3/session.rs` |
 //! | 1939, 4 (USER, PASS), 7 (APOP) | `pop3/authorization.rs` |
 //! | 1939, 5: TRANSACTION | `pop3/transaction.rs` |
-//! | 1939, 5 and 7: scan, unique-id listings | `pop3/listing.rs`, `unique_id.rs` |
+//! | 1939, 5 and 7: scan, unique-id listings | `pop3/listing.rs` |
 //! | 1939, 7: TOP | `top.rs` |
 //! | 2449: CAPA, response codes | `pop3/capability.rs`, `reply.rs` |
 
@@ -20,6 +20,7 @@
 extern crate alloc;
 
 pub mod engine;
+pub mod line;
 pub mod maildrop;
 pub mod multiline;
 pub mod number;

@@ -74,3 +74,33 @@ impl Deletions {
         ((index / 64) as usize, 1 << (index % 64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(value: u32) -> MessageNumber {
+        MessageNumber::from_index(value - 1).unwrap()
+    }
+
+    #[test]
+    fn a_message_is_marked_once_and_marks_come_in_the_order_of_their_numbers() {
+        let mut deletions = Deletions::default();
+        for value in [200, 1, 64, 65, 64] {
+            assert_eq!(deletions.mark(number(value)), !(value == 64 && deletions.count() == 4));
+        }
+        assert_eq!(deletions.count(), 4);
+        assert!(deletions.iter().map(MessageNumber::value).eq([1, 64, 65, 200]));
+        assert!(deletions.contains(number(65)) && !deletions.contains(number(66)));
+        assert!(!deletions.contains(number(u32::MAX)));
+    }
+
+    #[test]
+    fn no_mark_is_left_after_clear() {
+        let mut deletions = Deletions::default();
+        deletions.mark(number(7));
+        deletions.clear();
+        assert_eq!(deletions, Deletions::NONE);
+        assert_eq!(deletions.iter().next(), None);
+    }
+}

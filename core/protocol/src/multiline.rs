@@ -1,6 +1,17 @@
 //! The body of a multi-line response: line ends become CRLF, a leading "." is doubled (RFC 1939, section 3).
+//!
+//! CRLF and LF end a line; a lone CR, NUL and 8-bit octets pass unchanged. The retrieval cursor encodes with
+//! [`MultiLine`]; the store measures with [`Measure`], so that sizes tell what is sent.
+
+#[cfg(test)]
+mod tests;
+
+use memchr::memchr_iter;
 
 use crate::number::Octets;
+
+/// What follows the last octet of a message that lacks its line end; one that has it gets the last three.
+const TERMINATION: &[u8; 5] = b"\r\n.\r\n";
 
 /// How far one step came.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -12,46 +23,213 @@ pub struct Progress {
 }
 
 /// Encodes the body of one multi-line response.
-#[derive(Debug, Default)]
-pub struct MultiLine {}
+#[derive(Debug)]
+pub struct MultiLine {
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// In the message, as told by what was written.
+    Message(Place),
+    /// So many octets at the end of [`TERMINATION`] are still to be written.
+    Ending(u8),
+}
+
+/// A place in a message.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Place {
+    /// A line begins here; so does the message.
+    #[default]
+    LineStart,
+    /// In a line, behind an octet that is not CR, or behind the "." that stuffs one.
+    Within,
+    /// Behind a CR: with LF it is a line end.
+    AfterCr,
+}
+
+/// Why a run of octets that go out as they stand ends.
+enum Stop {
+    /// There is no more input, or no more room.
+    Window,
+    /// An LF without a CR comes next.
+    BareLf,
+    /// A "." that begins a line comes next.
+    Dot,
+}
 
 impl MultiLine {
+    /// An encoder for the end of a message that was sent as it stands because it is wire-clean
+    /// ([`Measure::is_wire_clean`]): only `finish` is left.
+    #[must_use]
+    pub fn after_wire_clean() -> Self {
+        Self { phase: Phase::Message(Place::LineStart) }
+    }
+
     /// Encodes what fits: line ends become CRLF, a leading "." is doubled (RFC 1939, section 3).
-    pub fn encode(&mut self, _message: &[u8], _room: &mut [u8]) -> Progress {
-        Progress::default()
+    ///
+    /// What was not consumed has to be offered again. With room for one octet a step may produce without consuming:
+    /// the CR that an LF lacks, or the "." that stuffs another. Room for one octet always makes progress, until
+    /// `finish` has begun: from then on nothing is taken.
+    pub fn encode(&mut self, message: &[u8], room: &mut [u8]) -> Progress {
+        let Phase::Message(mut place) = self.phase else { return Progress::default() };
+        let mut rest = message;
+        let capacity = room.len();
+        let mut room = room;
+        loop {
+            let window = rest.get(..room.len()).unwrap_or(rest);
+            let (run, stop) = place.verbatim(window);
+            if let Some(&last) = run.last() {
+                place = Place::after(last);
+            }
+            rest = rest.get(run.len()..).unwrap_or_default();
+            room = put(room, run);
+            match stop {
+                Stop::Window => break,
+                Stop::BareLf => {
+                    // The LF stays in the input until its CR is out: with room for one octet it is found again,
+                    // behind a CR.
+                    room = put(room, b"\r");
+                    if room.is_empty() {
+                        place = Place::AfterCr;
+                        break;
+                    }
+                    room = put(room, b"\n");
+                    rest = rest.get(1..).unwrap_or_default();
+                    place = Place::LineStart;
+                }
+                Stop::Dot => {
+                    // A window that ends before the "." never shows it, so there is room for one octet. The "." in
+                    // the input is no longer the first octet of the line and follows in the next run.
+                    room = put(room, b".");
+                    place = Place::Within;
+                }
+            }
+        }
+        self.phase = Phase::Message(place);
+        Progress { consumed: message.len() - rest.len(), produced: capacity - room.len() }
     }
 
     /// Writes the line end that the message lacks and the termination octet with its CRLF, as far as there is
     /// room; returns how many octets. The response is whole once `is_finished`.
-    pub fn finish(&mut self, _room: &mut [u8]) -> usize {
-        0
+    pub fn finish(&mut self, room: &mut [u8]) -> usize {
+        let left = match self.phase {
+            Phase::Message(Place::LineStart) => 3,
+            Phase::Message(Place::Within | Place::AfterCr) => 5,
+            Phase::Ending(left) => left,
+        };
+        let owed = TERMINATION.get(TERMINATION.len() - usize::from(left)..).unwrap_or_default();
+        let mut written = 0_u8;
+        for (place, &octet) in room.iter_mut().zip(owed) {
+            *place = octet;
+            written += 1;
+        }
+        self.phase = Phase::Ending(left - written);
+        usize::from(written)
     }
 
     /// Whether the termination octet and its CRLF have been written.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        false
+        self.phase == Phase::Ending(0)
+    }
+}
+
+impl Default for MultiLine {
+    fn default() -> Self {
+        Self { phase: Phase::Message(Place::LineStart) }
+    }
+}
+
+impl Place {
+    /// The octets from the first on that go out as they stand, and what ends them.
+    fn verbatim(self, window: &[u8]) -> (&[u8], Stop) {
+        match (self, window.first()) {
+            (Self::LineStart, Some(b'.')) => return (&[], Stop::Dot),
+            (Self::LineStart | Self::Within, Some(b'\n')) => return (&[], Stop::BareLf),
+            (Self::LineStart | Self::Within | Self::AfterCr, _) => {}
+        }
+        // One search for all lines that end in CRLF; each line is looked at, none is copied by itself.
+        for end in memchr_iter(b'\n', window) {
+            // An LF that comes first has its CR: that was decided above.
+            if end > 0 && window.get(end - 1) != Some(&b'\r') {
+                return (window.get(..end).unwrap_or_default(), Stop::BareLf);
+            }
+            if window.get(end + 1) == Some(&b'.') {
+                return (window.get(..=end).unwrap_or_default(), Stop::Dot);
+            }
+        }
+        (window, Stop::Window)
+    }
+
+    fn after(last: u8) -> Self {
+        match last {
+            b'\n' => Self::LineStart,
+            b'\r' => Self::AfterCr,
+            _ => Self::Within,
+        }
+    }
+}
+
+/// Copies octets to the front of the room, which has space for them; returns the room behind them.
+fn put<'a>(room: &'a mut [u8], octets: &[u8]) -> &'a mut [u8] {
+    match room.split_at_mut_checked(octets.len()) {
+        Some((front, behind)) => {
+            front.copy_from_slice(octets);
+            behind
+        }
+        None => &mut [],
     }
 }
 
 /// Measures a message: what [`MultiLine`] would send of it, without sending.
 #[derive(Debug, Default)]
-pub struct Measure {}
+pub struct Measure {
+    place: Place,
+    /// Octets as stored.
+    stored: u64,
+    /// LFs that lack their CR.
+    bare: u64,
+    /// Whether a line that begins with "." was seen.
+    is_stuffed: bool,
+}
 
 impl Measure {
     /// Looks at the next octets of the message as stored.
-    pub fn update(&mut self, _message: &[u8]) {}
+    pub fn update(&mut self, message: &[u8]) {
+        let Some(&last) = message.last() else { return };
+        let mut at = 0;
+        // What comes first is judged by the octets before it, which are gone.
+        if self.place == Place::LineStart {
+            self.is_stuffed |= message.first() == Some(&b'.');
+        }
+        if message.first() == Some(&b'\n') {
+            self.bare += u64::from(self.place != Place::AfterCr);
+            self.is_stuffed |= message.get(1) == Some(&b'.');
+            at = 1;
+        }
+        let rest = message.get(at..).unwrap_or_default();
+        let mut bare = 0;
+        for end in memchr_iter(b'\n', rest) {
+            let before = end.checked_sub(1).and_then(|place| rest.get(place));
+            bare += u64::from(before != Some(&b'\r'));
+            self.is_stuffed |= rest.get(end + 1) == Some(&b'.');
+        }
+        self.bare += bare;
+        self.stored += message.len() as u64;
+        self.place = Place::after(last);
+    }
 
     /// The octets as sent, byte-stuffing and termination octet not counted.
     #[must_use]
     pub fn octets(&self) -> Octets {
-        Octets(0)
+        Octets(self.stored + self.bare + if self.place == Place::LineStart { 0 } else { 2 })
     }
 
     /// Whether the message could be sent as it stands in the file: every line end is CRLF, no line begins with
     /// ".", and it ends in CRLF or is empty.
     #[must_use]
     pub fn is_wire_clean(&self) -> bool {
-        false
+        self.bare == 0 && !self.is_stuffed && self.place == Place::LineStart
     }
 }

@@ -53,3 +53,37 @@ impl fmt::Display for Octets {
         self.0.fmt(formatter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_number_is_digits_that_make_no_zero() {
+        for (argument, number) in [("1", 1), ("42", 42), ("0042", 42), ("4294967295", u32::MAX)] {
+            assert_eq!(MessageNumber::parse(argument.as_bytes()).map(MessageNumber::value), Some(number));
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_a_message_number() {
+        for argument in ["", "0", "000", "+1", "-1", " 1", "1 ", "1.0", "0x1", "one", "1\0", "\u{664}"] {
+            assert_eq!(MessageNumber::parse(argument.as_bytes()), None, "{argument:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_beyond_32_bits_is_not_taken_for_a_small_one() {
+        for argument in ["4294967296", "4294967297", "18446744073709551617", "99999999999999999999999999"] {
+            assert_eq!(MessageNumber::parse(argument.as_bytes()), None, "{argument}");
+        }
+    }
+
+    #[test]
+    fn message_numbers_count_from_1_and_indexes_from_0() {
+        let first = MessageNumber::from_index(0).unwrap();
+        assert_eq!((first.value(), first.index()), (1, 0));
+        assert_eq!(MessageNumber::from_index(u32::MAX - 1).map(MessageNumber::value), Some(u32::MAX));
+        assert_eq!(MessageNumber::from_index(u32::MAX), None);
+    }
+}

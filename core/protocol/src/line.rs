@@ -1,0 +1,269 @@
+//! Command lines: found in what a client sent, however it was cut (RFC 1939, section 3).
+//!
+//! Memory is constant: a line that lies whole in the input is given from there, a cut one is gathered in a buffer
+//! of its greatest length, and one that is too long is skipped to its end. Called by the session only.
+
+use core::hint::black_box;
+
+use memchr::memchr;
+
+/// Longest command line, its line end included (RFC 2449, section 4).
+pub const COMMAND_LINE_MAX: usize = 255;
+
+/// What is kept of a line that was cut: all but the LF that ends it.
+const GATHERED_MAX: usize = COMMAND_LINE_MAX - 1;
+
+/// One command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Line<'a> {
+    /// A line without its line end.
+    Whole(&'a [u8]),
+    /// A line of more than [`COMMAND_LINE_MAX`] octets; said once, before its end is known.
+    TooLong,
+}
+
+/// Splits octets into command lines; CRLF ends a line, and so does LF alone.
+pub struct LineReader {
+    buffer: [u8; GATHERED_MAX],
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// So many octets of a line that goes on are in the buffer.
+    Gathering(usize),
+    /// So many octets of a line that was given out are in the buffer.
+    Given(usize),
+    /// The end of a line that is too long has not been seen.
+    Skipping,
+}
+
+impl LineReader {
+    /// A reader at the beginning of a line.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { buffer: [0; GATHERED_MAX], state: State::Gathering(0) }
+    }
+
+    /// Reads up to the end of the next line; returns how many octets it took, and the line.
+    /// Where there is no line, all octets were taken.
+    pub fn read<'a>(&'a mut self, octets: &'a [u8]) -> (usize, Option<Line<'a>>) {
+        self.wipe();
+        let skipped = match self.state {
+            State::Gathering(_) | State::Given(_) => 0,
+            State::Skipping => match memchr(b'\n', octets) {
+                None => return (octets.len(), None),
+                Some(end) => {
+                    self.state = State::Gathering(0);
+                    end + 1
+                }
+            },
+        };
+        let (taken, line) = self.gather(octets.get(skipped..).unwrap_or_default());
+        (skipped + taken, line)
+    }
+
+    /// Zero-fills what the buffer holds of a line that was given out: it may have been a password.
+    pub fn wipe(&mut self) {
+        if let State::Given(used) = self.state {
+            self.zero(used);
+            self.state = State::Gathering(0);
+        }
+    }
+
+    fn gather<'a>(&'a mut self, octets: &'a [u8]) -> (usize, Option<Line<'a>>) {
+        let used = match self.state {
+            State::Gathering(used) => used,
+            State::Given(_) | State::Skipping => 0,
+        };
+        // At least 1, for the LF: `used` is at most GATHERED_MAX.
+        let most = COMMAND_LINE_MAX - used;
+        let window = octets.get(..most).unwrap_or(octets);
+        match memchr(b'\n', window) {
+            Some(end) if used == 0 => {
+                (end + 1, Some(Line::Whole(without_cr(octets.get(..end).unwrap_or_default()))))
+            }
+            Some(end) => {
+                let used = self.keep(used, window.get(..end).unwrap_or_default());
+                self.state = State::Given(used);
+                (end + 1, Some(Line::Whole(without_cr(self.buffer.get(..used).unwrap_or_default()))))
+            }
+            None if window.len() < most => {
+                self.state = State::Gathering(self.keep(used, window));
+                (window.len(), None)
+            }
+            None => {
+                self.zero(used);
+                self.state = State::Skipping;
+                (window.len(), Some(Line::TooLong))
+            }
+        }
+    }
+
+    /// Copies octets behind those in the buffer; returns how many it holds after that.
+    fn keep(&mut self, used: usize, octets: &[u8]) -> usize {
+        let room = self.buffer.get_mut(used..).unwrap_or_default();
+        for (place, &octet) in room.iter_mut().zip(octets) {
+            *place = octet;
+        }
+        GATHERED_MAX.min(used + octets.len())
+    }
+
+    fn zero(&mut self, used: usize) {
+        self.buffer.get_mut(..used).unwrap_or_default().fill(0);
+    }
+}
+
+impl Default for LineReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for LineReader {
+    fn drop(&mut self) {
+        // The connection may have ended in the middle of a PASS.
+        if let State::Gathering(used) | State::Given(used) = self.state {
+            self.zero(used);
+            // Without this the compiler may leave out stores into memory that is never read again.
+            black_box(&self.buffer);
+        }
+    }
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a reader gives, in a form that outlives it.
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    enum Read {
+        Whole(Vec<u8>),
+        TooLong,
+    }
+
+    fn read_all(reader: &mut LineReader, mut octets: &[u8], lines: &mut Vec<Read>) {
+        loop {
+            let (taken, line) = reader.read(octets);
+            octets = &octets[taken..];
+            match line {
+                Some(Line::Whole(line)) => lines.push(Read::Whole(line.to_vec())),
+                Some(Line::TooLong) => lines.push(Read::TooLong),
+                None => break assert!(octets.is_empty(), "no line, but octets left"),
+            }
+        }
+    }
+
+    fn uncut(octets: &[u8]) -> Vec<Read> {
+        let mut lines = Vec::new();
+        read_all(&mut LineReader::new(), octets, &mut lines);
+        lines
+    }
+
+    /// The slow, obvious twin: looks at single octets and keeps every line whole.
+    fn twin(octets: &[u8]) -> Vec<Read> {
+        let mut lines = Vec::new();
+        let mut line = Vec::new();
+        for &octet in octets {
+            line.push(octet);
+            if line.len() == COMMAND_LINE_MAX && octet != b'\n' {
+                lines.push(Read::TooLong);
+            }
+            if octet == b'\n' {
+                if line.len() <= COMMAND_LINE_MAX {
+                    line.pop();
+                    if line.last() == Some(&b'\r') {
+                        line.pop();
+                    }
+                    lines.push(Read::Whole(core::mem::take(&mut line)));
+                }
+                line.clear();
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn crlf_ends_a_line_and_lf_alone_does_too() {
+        assert_eq!(
+            uncut(b"NOOP\r\nQUIT\n\r\n"),
+            [Read::Whole(b"NOOP".into()), Read::Whole(b"QUIT".into()), Read::Whole(Vec::new())]
+        );
+    }
+
+    #[test]
+    fn only_the_cr_before_the_lf_belongs_to_the_line_end() {
+        assert_eq!(uncut(b"a\rb\r\r\n"), [Read::Whole(b"a\rb\r".into())]);
+    }
+
+    #[test]
+    fn a_line_of_255_octets_is_whole_and_one_of_256_is_too_long() {
+        let mut longest = vec![b'a'; COMMAND_LINE_MAX - 2];
+        longest.extend(b"\r\n");
+        assert_eq!(uncut(&longest), [Read::Whole(vec![b'a'; COMMAND_LINE_MAX - 2])]);
+        let mut overlong = vec![b'a'; COMMAND_LINE_MAX - 1];
+        overlong.extend(b"\r\nQUIT\r\n");
+        assert_eq!(uncut(&overlong), [Read::TooLong, Read::Whole(b"QUIT".into())]);
+    }
+
+    #[test]
+    fn an_endless_line_is_reported_once() {
+        let mut reader = LineReader::new();
+        let mut lines = Vec::new();
+        for _ in 0..100 {
+            read_all(&mut reader, &[b'a'; 1000], &mut lines);
+        }
+        assert_eq!(lines, [Read::TooLong]);
+    }
+
+    #[test]
+    fn a_line_that_was_gathered_is_wiped() {
+        let mut reader = LineReader::new();
+        assert_eq!(reader.read(b"PASS sec"), (8, None));
+        assert_eq!(reader.read(b"ret\r\n"), (5, Some(Line::Whole(b"PASS secret"))));
+        reader.wipe();
+        assert_eq!(reader.buffer, [0; GATHERED_MAX]);
+        reader.read(b"PASS sec");
+        reader.read(&[b'a'; 300]);
+        assert_eq!(reader.buffer, [0; GATHERED_MAX], "a line that is too long is wiped as well");
+    }
+
+    fn octets() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            3 => Just(b"\r\n".to_vec()),
+            2 => Just(b"\n".to_vec()),
+            1 => Just(b"\r".to_vec()),
+            3 => prop::collection::vec(any::<u8>(), 0..20),
+            3 => (245_usize..262).prop_map(|count| vec![b'a'; count]),
+        ];
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn every_cutting_gives_the_lines_of_the_twin(octets in octets(), cuts in prop::collection::vec(1_usize..300, 1..20)) {
+            let mut reader = LineReader::new();
+            let mut lines = Vec::new();
+            let mut rest = octets.as_slice();
+            for &cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (chunk, after) = rest.split_at(cut.min(rest.len()));
+                read_all(&mut reader, chunk, &mut lines);
+                rest = after;
+            }
+            prop_assert_eq!(&lines, &twin(&octets));
+            prop_assert_eq!(&lines, &uncut(&octets));
+        }
+    }
+}
