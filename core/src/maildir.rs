@@ -1,14 +1,64 @@
 //! The embedded store: Maildir and flat folders.
+//!
+//! `<mail>/<user>` is a Maildir where it has a folder `new` or `cur`, else flat: every regular file whose name does not
+//! begin with "." is a message. Which of them is found out at each login.
+//!
+//! - `folder.rs` opens folders, by descriptor, never through a symbolic link; `listing.rs` lists them.
+//! - `name.rs` is what a file name tells: the order of messages, sizes, unique-ids.
+//! - `index.rs` is what is known of a maildrop, and the snapshot of a session; `scan.rs` makes it, `state.rs` keeps it.
+//! - `lock.rs` keeps every other session out, `update.rs` removes what was deleted.
+//!
+//! A session keeps no descriptor: it opens what it needs by way of the mail folder, which is open once.
 
+mod checksum;
+mod folder;
+pub mod index;
+mod listing;
+mod lock;
+mod name;
+mod scan;
+mod state;
+#[cfg(test)]
+mod tests;
+mod update;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use pop3d_protocol::maildrop::{Deletions, Snapshot};
+use pop3d_protocol::number::{MessageNumber, Octets};
+
+use self::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
+use self::index::{Builder, Index, Record, Size};
+use self::listing::Listing;
+use self::lock::{Lock, LockTable};
+use self::name::Sizes;
+use self::state::StateFolder;
+use self::update::Update;
 use crate::accounts::UserName;
-use crate::store::{MailStore, Maildrop, OpenError};
+use crate::store::{Committed, MailStore, Maildrop, MessageError, OpenError, Source};
 
-/// The folders of all users under one mail folder.
+/// How long a listing made in a session answers where messages have moved to; a listing is long work for a worker.
+const MOVED_KEPT: Duration = Duration::from_secs(1);
+
+/// The folders of all users under one mail folder. Clones share locks and indexes.
+#[derive(Clone, Debug)]
 pub struct LocalStore {
-    _mail: PathBuf,
-    _state: Option<PathBuf>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    mail: PathBuf,
+    state: Option<StateFolder>,
+    locks: Arc<LockTable>,
+    opened: Mutex<Option<Arc<MailFolder>>>,
 }
 
 impl LocalStore {
@@ -16,12 +66,202 @@ impl LocalStore {
     /// written: service goes on from the mail folder alone, with a warning.
     #[must_use]
     pub fn new(mail: PathBuf, state: Option<PathBuf>) -> Self {
-        Self { _mail: mail, _state: state }
+        // A relative path that cannot be made absolute is still a path.
+        let mail = std::path::absolute(&mail).unwrap_or(mail);
+        let state = state.map(|state| StateFolder::new(state, &mail));
+        let (locks, opened) = (Arc::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { mail, state, locks, opened }) }
+    }
+
+    /// Finds out whether the mail folder can be served from.
+    ///
+    /// # Errors
+    /// Where it is not there, is no folder, or cannot be listed.
+    pub fn check(&self) -> io::Result<()> {
+        self.shared.mail_folder()?.check()
     }
 }
 
 impl MailStore for LocalStore {
-    fn open(&self, _user: &UserName) -> Result<Box<dyn Maildrop>, OpenError> {
-        Err(OpenError::InUse(None))
+    fn open(&self, user: &UserName) -> Result<Box<dyn Maildrop>, OpenError> {
+        let mail = self.shared.mail_folder().map_err(OpenError::Unavailable)?;
+        let state = self.shared.state.as_ref();
+        let lock = Lock::acquire(&self.shared.locks, state, mail.identity(), user)?;
+        let index = self.shared.index(&mail, user).map_err(OpenError::Unavailable)?;
+        Ok(Box::new(LocalMaildrop {
+            shared: Arc::clone(&self.shared),
+            mail,
+            user: user.clone(),
+            index: Arc::new(index),
+            trust: Trust::Kept,
+            moved: None,
+            _lock: lock,
+        }))
     }
+}
+
+impl Shared {
+    /// The mail folder as it stands there, open.
+    fn mail_folder(&self) -> io::Result<Arc<MailFolder>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = &*opened
+            && folder.is_at(&self.mail)?
+        {
+            return Ok(Arc::clone(folder));
+        }
+        let folder = Arc::new(MailFolder::open(&self.mail)?);
+        *opened = Some(Arc::clone(&folder));
+        Ok(folder)
+    }
+
+    /// What the maildrop of a user holds.
+    fn index(&self, mail: &MailFolder, user: &UserName) -> io::Result<Index> {
+        let owner = self.owner(user);
+        let Some(folder) = UserFolder::open(mail, user.as_str())? else {
+            let nothing = Layout::Maildir { new: None, cur: None };
+            return Ok(Builder::with_room(0, 0).finish(nothing, false, &[], &owner));
+        };
+        let known = self.state.as_ref().and_then(|state| state.read_index(user, &owner));
+        let known = match known {
+            Some(known) if scan::is_current(&known, &folder, &folder.layout()?)? => return Ok(known),
+            known => known,
+        };
+        let index = scan::scan(&folder, &owner, known.as_ref(), SystemTime::now)?;
+        if let Some(state) = &self.state
+            && known.is_none_or(|known| known.as_octets() != index.as_octets())
+        {
+            state.write_index(user, &index);
+        }
+        Ok(index)
+    }
+
+    /// Whom an index belongs to: a user, and the mail folder's path.
+    fn owner(&self, user: &UserName) -> Vec<u8> {
+        [user.as_str().as_bytes(), self.mail.as_os_str().as_bytes()].join(&0)
+    }
+}
+
+/// Whether the files met so far are as the index says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trust {
+    Kept,
+    Lost,
+}
+
+/// The maildrop of a user while it is locked.
+struct LocalMaildrop {
+    shared: Arc<Shared>,
+    mail: Arc<MailFolder>,
+    user: UserName,
+    index: Arc<Index>,
+    trust: Trust,
+    /// Where messages were when one was not where it was at login.
+    moved: Option<(Listing, Instant)>,
+    _lock: Lock,
+}
+
+impl fmt::Debug for LocalMaildrop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "LocalMaildrop of {}", self.user)
+    }
+}
+
+impl Maildrop for LocalMaildrop {
+    fn snapshot(&self) -> Arc<dyn Snapshot + Send + Sync> {
+        Arc::clone(&self.index) as Arc<dyn Snapshot + Send + Sync>
+    }
+
+    fn message(&mut self, number: MessageNumber) -> Result<Source, MessageError> {
+        let index = Arc::clone(&self.index);
+        let record = index.record(number.index()).ok_or(MessageError::Vanished)?;
+        let file = match self.mail.open_message(self.user.as_str(), record.place, record.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.moved_message(&record),
+            file => file,
+        };
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => MessageError::Vanished,
+            _ => MessageError::Unreadable(error),
+        })?;
+        let source = inspect(file, &record).map_err(MessageError::Unreadable)?;
+        let is_as_known = source.octets.is_some() || matches!(record.size, Size::Unknown { .. });
+        if !is_as_known && self.trust == Trust::Kept {
+            self.trust = Trust::Lost;
+            let (user, name) = (&self.user, record.name.escape_ascii());
+            log::info!(target: "pop3d::maildir", "{user}: message {name} is not as counted; counted anew at next login");
+            if let Some(state) = &self.shared.state {
+                state.mark_doubtful(&self.user);
+            }
+        }
+        Ok(source)
+    }
+
+    fn commit(&mut self, deletions: &Deletions) -> Committed {
+        let user = &self.user;
+        let update = match Update::open(&self.mail, user, &self.index) {
+            Ok(Some(update)) => update,
+            Ok(None) => return Committed { removed: deletions.count(), remaining: 0 },
+            Err(error) => {
+                log::warn!(target: "pop3d::maildir", "{user}: nothing removed: {error}");
+                return Committed { removed: 0, remaining: deletions.count() };
+            }
+        };
+        let (committed, removed) = update.commit(&self.index, deletions);
+        // The folders' times tell the next login that messages are gone. Only in a flat folder it must be kept which:
+        // another message may come to have the same name.
+        if let (Layout::Flat(_), Some(state)) = (self.index.layout(), &self.shared.state)
+            && committed.removed > 0
+            && let Some(index) = update::index_without(&self.index, &removed)
+        {
+            state.write_index(user, &index);
+        }
+        committed
+    }
+}
+
+impl LocalMaildrop {
+    /// Opens a message that is not where it was: a mail program may have moved it from `new` to `cur`, or set a flag.
+    fn moved_message(&mut self, record: &Record<'_>) -> io::Result<File> {
+        if record.place == Place::Top {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let has_listing = self.moved.as_ref().is_some_and(|(_, made)| made.elapsed() < MOVED_KEPT);
+        if !has_listing {
+            let user = self.user.as_str();
+            let folder = UserFolder::open(&self.mail, user)?.ok_or(io::ErrorKind::NotFound)?;
+            self.moved = Some((Listing::of(&folder, &folder.layout()?)?, Instant::now()));
+        }
+        let moved = self.moved.as_ref().and_then(|(listing, _)| listing.find(record.base));
+        let (place, name) = moved.ok_or(io::ErrorKind::NotFound)?;
+        self.mail.open_message(self.user.as_str(), place, name)
+    }
+}
+
+/// Compares an open file with what is known of the message.
+fn inspect(file: File, record: &Record<'_>) -> io::Result<Source> {
+    let status = folder::status_of(&file)?;
+    if !folder::is_regular(&status) {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let length = status.stx_size;
+    let (octets, wire_clean) = match record.size {
+        // A file that may have changed without a trace is sent through the encoder, which is right whatever it holds.
+        Size::Counted { octets, wire_clean, stamp, racy } if stamp == Stamp::of(&status) => {
+            (Some(Octets(octets)), wire_clean && !racy)
+        }
+        Size::Named { octets } if is_as_named(&file, length, record.base)? => (Some(Octets(octets)), false),
+        Size::Counted { .. } | Size::Named { .. } | Size::Unknown { .. } => (None, false),
+    };
+    Ok(Source { file, length, octets, wire_clean })
+}
+
+/// Whether a file can have the size that its name tells. Who wrote the name did not count the line end that a message
+/// without one gets on its way.
+fn is_as_named(file: &File, length: u64, base: &[u8]) -> io::Result<bool> {
+    if Sizes::of(base).length.is_some_and(|named| named != length) {
+        return Ok(false);
+    }
+    let Some(last) = length.checked_sub(1) else { return Ok(Sizes::of(base).octets == Some(0)) };
+    let mut octet = [0];
+    file.read_exact_at(&mut octet, last)?;
+    Ok(octet == *b"\n")
 }

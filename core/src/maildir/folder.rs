@@ -1,0 +1,287 @@
+//! The folders that messages are in: opened and looked at by descriptor, never through a symbolic link.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, openat, openat2, statx,
+};
+use rustix::io::Errno;
+
+use super::checksum::mix;
+use super::name;
+
+/// How long after a change another one might leave a file's time as it was: file systems keep times in steps, of two
+/// seconds at most (FAT), and the kernel's clock is a few milliseconds behind.
+const TIME_STEP: Duration = Duration::from_secs(2);
+
+/// How folders are opened.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// How messages are opened: whatever stands there instead of a file must neither be followed nor waited for.
+const MESSAGE: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+/// Which folder of a user a message is in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// The user's folder itself.
+    Top,
+    /// `new` of a Maildir.
+    New,
+    /// `cur` of a Maildir.
+    Cur,
+}
+
+impl Place {
+    /// The folder's name within the user's folder.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Top => ".",
+            Self::New => "new",
+            Self::Cur => "cur",
+        }
+    }
+}
+
+/// What a folder looked like: which one it was, and when something was last put in or taken out.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Visit {
+    pub(super) inode: u64,
+    pub(super) seconds: i64,
+    pub(super) nanoseconds: u64,
+}
+
+impl Visit {
+    fn of(status: &Statx) -> Self {
+        let time = status.stx_mtime;
+        Self { inode: status.stx_ino, seconds: time.tv_sec, nanoseconds: time.tv_nsec.into() }
+    }
+
+    /// None for what stands where there was no folder.
+    pub(super) fn if_there(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
+    }
+
+    /// Whether a change after `now` would have left another time.
+    fn is_settled(self, now: SystemTime) -> bool {
+        is_settled(self.seconds, now)
+    }
+}
+
+/// Whether a change after `now` would certainly show beside one at that second.
+fn is_settled(seconds: i64, now: SystemTime) -> bool {
+    let Ok(seconds) = u64::try_from(seconds) else { return true };
+    // The second is rounded down; the next one is the latest that it can stand for.
+    now.duration_since(UNIX_EPOCH).is_ok_and(|now| {
+        Duration::from_secs(seconds).saturating_add(Duration::from_secs(1)).saturating_add(TIME_STEP) <= now
+    })
+}
+
+/// Which kind of folder a user has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Layout {
+    /// Every regular file is a message, unless its name begins with ".".
+    Flat(Visit),
+    /// Messages are in `new` and `cur`, as far as these are there.
+    Maildir { new: Option<Visit>, cur: Option<Visit> },
+}
+
+impl Layout {
+    /// Whether these are the same folders, whatever happened in them.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        let same = |one: &Option<Visit>, other: &Option<Visit>| match (one, other) {
+            (Some(one), Some(other)) => one.inode == other.inode,
+            (None, _) | (_, None) => true,
+        };
+        match (self, other) {
+            (Self::Flat(one), Self::Flat(other)) => one.inode == other.inode,
+            (Self::Maildir { new, cur }, Self::Maildir { new: other_new, cur: other_cur }) => {
+                same(new, other_new) && same(cur, other_cur)
+            }
+            (Self::Flat(_), Self::Maildir { .. }) | (Self::Maildir { .. }, Self::Flat(_)) => false,
+        }
+    }
+
+    /// Whether a change after `now` would have left other times.
+    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
+        match self {
+            Self::Flat(top) => top.is_settled(now),
+            Self::Maildir { new, cur } => [new, cur].into_iter().flatten().all(|visit| visit.is_settled(now)),
+        }
+    }
+
+    /// The folders that messages are in. `new` comes before `cur`: a message that moves while they are listed must be
+    /// met twice rather than not at all.
+    pub(super) fn places(&self) -> &'static [Place] {
+        match self {
+            Self::Flat(_) => &[Place::Top],
+            Self::Maildir { .. } => &[Place::New, Place::Cur],
+        }
+    }
+}
+
+/// What a message file looked like, in a number: inode, length and time of change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Stamp(u64);
+
+impl Stamp {
+    /// The stamp of a file.
+    pub(super) fn of(status: &Statx) -> Self {
+        let time = status.stx_mtime;
+        let seconds = time.tv_sec.cast_unsigned();
+        Self(mix(&[status.stx_ino, status.stx_size, seconds, time.tv_nsec.into()]))
+    }
+
+    pub(super) fn value(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_value(value: u64) -> Self {
+        Self(value)
+    }
+}
+
+/// Whether a file has been changed so shortly before `now` that another change might not show.
+pub(super) fn is_racy(status: &Statx, now: SystemTime) -> bool {
+    !is_settled(status.stx_mtime.tv_sec, now)
+}
+
+/// Whether this is a regular file.
+pub(super) fn is_regular(status: &Statx) -> bool {
+    FileType::from_raw_mode(status.stx_mode.into()) == FileType::RegularFile
+}
+
+/// Looks at an open file.
+pub(super) fn status_of(file: impl AsFd) -> io::Result<Statx> {
+    Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?)
+}
+
+/// Looks at a file in a folder, not through a symbolic link.
+pub(super) fn status_in(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Statx> {
+    Ok(statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?)
+}
+
+/// Opens a message in a folder.
+pub(super) fn open_message(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<File> {
+    Ok(File::from(openat(folder, name, MESSAGE, Mode::empty())?))
+}
+
+/// The folder that holds the folders of all users. One descriptor serves all sessions: an idle one keeps none.
+#[derive(Debug)]
+pub(super) struct MailFolder {
+    folder: OwnedFd,
+    device: (u32, u32),
+    inode: u64,
+}
+
+impl MailFolder {
+    /// Opens it; it alone may be a symbolic link, for it is the administrator's.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let folder = openat(CWD, path, FOLDER, Mode::empty())?;
+        let status = status_of(&folder)?;
+        Ok(Self { folder, device: (status.stx_dev_major, status.stx_dev_minor), inode: status.stx_ino })
+    }
+
+    /// Whether this is what stands at `path`: it may have been replaced or mounted over.
+    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let status = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
+        Ok((status.stx_dev_major, status.stx_dev_minor) == self.device && status.stx_ino == self.inode)
+    }
+
+    /// Numbers that tell this folder from every other on the machine.
+    pub(super) fn identity(&self) -> [u64; 3] {
+        [self.device.0.into(), self.device.1.into(), self.inode]
+    }
+
+    /// Lists a little of it, to know that it can be.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let mut room = vec![MaybeUninit::uninit(); 4096];
+        match RawDir::new(&self.folder, &mut room).next() {
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    /// Opens a message of a user in one step, following no symbolic link on the way.
+    pub(super) fn open_message(&self, user: &str, place: Place, name: &[u8]) -> io::Result<File> {
+        if !name::is_component(name) {
+            return Err(Errno::NOENT.into());
+        }
+        let mut path = Vec::with_capacity(user.len() + name.len() + 8);
+        for part in [user.as_bytes(), b"/", place.name().as_bytes(), b"/", name] {
+            path.extend_from_slice(part);
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match openat2(&self.folder, OsStr::from_bytes(&path), MESSAGE, Mode::empty(), resolve) {
+            Ok(file) => Ok(File::from(file)),
+            // An old kernel has no openat2, a sandbox may forbid it: then step by step.
+            Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL) => {
+                let folder = UserFolder::open(self, user)?.ok_or(Errno::NOENT)?;
+                let folder = folder.open_place(place)?.ok_or(Errno::NOENT)?;
+                open_message(folder.as_fd(), name)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The folder of one user.
+#[derive(Debug)]
+pub(super) struct UserFolder {
+    folder: OwnedFd,
+}
+
+impl UserFolder {
+    /// Opens the folder of a user; none where there is none.
+    pub(super) fn open(mail: &MailFolder, user: &str) -> io::Result<Option<Self>> {
+        if !name::is_component(user.as_bytes()) {
+            return Err(Errno::INVAL.into());
+        }
+        match openat(&mail.folder, user, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(folder) => Ok(Some(Self { folder })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Finds out which kind of folder it is, and when it was last changed.
+    pub(super) fn layout(&self) -> io::Result<Layout> {
+        let (new, cur) = (self.visit(Place::New)?, self.visit(Place::Cur)?);
+        if new.is_none() && cur.is_none() {
+            return Ok(Layout::Flat(Visit::of(&status_of(&self.folder)?)));
+        }
+        Ok(Layout::Maildir { new, cur })
+    }
+
+    fn visit(&self, place: Place) -> io::Result<Option<Visit>> {
+        match statx(&self.folder, place.name(), AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+            Ok(status) => {
+                let is_folder = FileType::from_raw_mode(status.stx_mode.into()) == FileType::Directory;
+                Ok(is_folder.then(|| Visit::of(&status)))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens one of the folders that messages are in; none where it is not there.
+    pub(super) fn open_place(&self, place: Place) -> io::Result<Option<OwnedFd>> {
+        match openat(&self.folder, place.name(), FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(Errno::NOENT) => Ok(None),
+            // What is no folder holds no messages.
+            Err(Errno::LOOP | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

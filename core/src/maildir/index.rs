@@ -1,0 +1,433 @@
+//! What is known of a maildrop: for each message its name, size and unique-id, in the order of the message-numbers.
+//!
+//! In memory and on disk it is the same run of octets: a header, one record of 24 octets for each message, and the
+//! strings that the records point into. So reading an index is one read, a checksum and a look at each record, and a
+//! session's snapshot is the index itself. Whatever does not fit is refused by [`Index::parse`]; nothing after it can
+//! fail. Files are read and written by `state.rs`, indexes are made by `scan.rs`.
+//!
+//! ```text
+//!   0  magic and version          48  inode, seconds, nanoseconds: the flat folder, or `new`
+//!   8  0, else: look at all        72  the same of `cur`; all 0 where there is none
+//!  16  checksum of all from 24     96  length of strings, 104 of retired, 112 of owner
+//!  24  count of messages          120  records, strings, retired unique-ids, owner
+//!  32  layout, 40 settled
+//! ```
+
+use std::fmt;
+use std::ops::Range;
+
+use pop3d_protocol::maildrop::Snapshot;
+use pop3d_protocol::number::{MessageNumber, Octets};
+
+use super::checksum::checksum;
+use super::folder::{Layout, Place, Stamp, Visit};
+use super::name::UNIQUE_ID_MAX;
+
+/// What an index file begins with; the last octet is the version of the format.
+const MAGIC: [u8; 8] = *b"pop3idx\x01";
+/// Length of the header.
+pub(super) const HEADER: usize = 120;
+/// Length of a record.
+const RECORD: usize = 24;
+/// Where the mark stands that asks for a look at every message; not covered by the checksum, so that it can be set alone.
+pub(super) const DOUBT_AT: u64 = 8;
+/// Where the octets begin that the checksum covers.
+const COVERED: usize = 24;
+/// Most messages in a maildrop: numbers are 32 bits from 1, and one value is left over.
+pub(super) const COUNT_MAX: u32 = u32::MAX - 1;
+/// A size takes 56 bits of a record.
+const OCTETS_MAX: u64 = (1 << 56) - 1;
+/// A place among the strings takes 40 bits of a record.
+const STRINGS_MAX: u64 = (1 << 40) - 1;
+
+/// Why octets are not an index.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IndexError {
+    /// They do not begin as one of this version.
+    Foreign,
+    /// There are more or fewer than the header says.
+    Length,
+    /// They are not what was written.
+    Checksum,
+    /// A record or the header says what cannot be.
+    Record,
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Foreign => "not an index of this version",
+            Self::Length => "index cut or grown",
+            Self::Checksum => "index damaged",
+            Self::Record => "index inconsistent",
+        })
+    }
+}
+
+impl std::error::Error for IndexError {}
+
+/// What is known of a message's size.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Size {
+    /// The file was read to its end.
+    Counted {
+        /// Octets as sent.
+        octets: u64,
+        /// Whether the file can be sent as it stands.
+        wire_clean: bool,
+        /// What the file looked like.
+        stamp: Stamp,
+        /// Whether it may since have changed without looking different: it was written only just before.
+        racy: bool,
+    },
+    /// The file's name says so.
+    Named {
+        /// Octets as sent.
+        octets: u64,
+    },
+    /// The file could not be read.
+    Unknown {
+        /// Its length, as far as known.
+        length: u64,
+    },
+}
+
+impl Size {
+    /// The size to be listed.
+    pub(super) fn octets(self) -> u64 {
+        match self {
+            Self::Counted { octets, .. } | Self::Named { octets } | Self::Unknown { length: octets } => {
+                octets
+            }
+        }
+    }
+}
+
+/// One message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Record<'a> {
+    /// The file's name when the folder was listed.
+    pub(super) name: &'a [u8],
+    /// The part of it that never changes; a prefix of `name`.
+    pub(super) base: &'a [u8],
+    /// The unique-id, where it is not the base.
+    pub(super) unique_id: Option<&'a [u8]>,
+    /// The folder it was in.
+    pub(super) place: Place,
+    /// Its size.
+    pub(super) size: Size,
+}
+
+impl<'a> Record<'a> {
+    /// The unique-id.
+    pub(super) fn unique_id(&self) -> &'a [u8] {
+        self.unique_id.unwrap_or(self.base)
+    }
+}
+
+const WIRE_CLEAN: u8 = 1;
+const NAMED: u8 = 2;
+const UNKNOWN: u8 = 4;
+const RACY: u8 = 8;
+const IN_NEW: u8 = 16;
+const IN_CUR: u8 = 32;
+
+/// What is known of a maildrop.
+#[derive(Debug)]
+pub struct Index {
+    octets: Vec<u8>,
+    count: u32,
+    layout: Layout,
+    strings: Range<usize>,
+    retired: Range<usize>,
+    owner: Range<usize>,
+}
+
+impl Index {
+    /// Takes the octets of an index file.
+    ///
+    /// # Errors
+    /// Where they are not an index that this version wrote, whole.
+    pub fn parse(octets: Vec<u8>) -> Result<Self, IndexError> {
+        if !octets.starts_with(&MAGIC) {
+            return Err(IndexError::Foreign);
+        }
+        if whole_length(&octets) != Some(octets.len() as u64) {
+            return Err(IndexError::Length);
+        }
+        if octets.get(COVERED..).map(checksum) != Some(word(&octets, 16)) {
+            return Err(IndexError::Checksum);
+        }
+        let count = u32::try_from(word(&octets, 24)).ok().filter(|&count| count <= COUNT_MAX);
+        let count = count.ok_or(IndexError::Record)?;
+        let visit = |at| Visit {
+            inode: word(&octets, at),
+            seconds: word(&octets, at + 8).cast_signed(),
+            nanoseconds: word(&octets, at + 16),
+        };
+        let layout = match word(&octets, 32) {
+            0 => Layout::Flat(visit(48)),
+            1 => Layout::Maildir { new: visit(48).if_there(), cur: visit(72).if_there() },
+            _ => return Err(IndexError::Record),
+        };
+        let end = |start: usize, length| usize::try_from(length).map(|length| start.saturating_add(length));
+        let strings = HEADER.saturating_add((count as usize).saturating_mul(RECORD));
+        let retired = end(strings, word(&octets, 96)).map_err(|_| IndexError::Length)?;
+        let owner = end(retired, word(&octets, 104)).map_err(|_| IndexError::Length)?;
+        let whole = octets.len();
+        let index = Self {
+            octets,
+            count,
+            layout,
+            strings: strings..retired,
+            retired: retired..owner,
+            owner: owner..whole,
+        };
+        if index.strings.end > index.retired.end || index.retired.end > whole || !index.is_consistent() {
+            return Err(IndexError::Record);
+        }
+        Ok(index)
+    }
+
+    /// The length of the file whose header this is; none where it is too short or impossible.
+    pub(super) fn expected_length(header: &[u8]) -> Option<u64> {
+        header.starts_with(&MAGIC).then(|| whole_length(header)).flatten()
+    }
+
+    /// Whether each record stays within the strings.
+    fn is_consistent(&self) -> bool {
+        let length = self.strings.len() as u64;
+        let records = self.octets.get(HEADER..self.strings.start).unwrap_or_default();
+        records.chunks_exact(RECORD).all(|record| {
+            let places = Places::of(word(record, 0));
+            let own = places.unique_id_length;
+            places.start + u64::from(places.name_length) + u64::from(own) <= length
+                && (1..=places.name_length).contains(&places.base_length)
+                && usize::from(if own == 0 { places.base_length } else { own }) <= UNIQUE_ID_MAX
+        })
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whom it belongs to; see `state.rs`.
+    pub(super) fn owner(&self) -> &[u8] {
+        self.octets.get(self.owner.clone()).unwrap_or_default()
+    }
+
+    /// What the folders looked like when they were listed.
+    pub(super) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Whether a change since the listing would have changed the folders' times for certain.
+    pub(super) fn is_settled(&self) -> bool {
+        word(&self.octets, 40) == 1
+    }
+
+    /// Whether a file was met that is not as this index says, so that every file is to be looked at again.
+    pub(super) fn is_doubtful(&self) -> bool {
+        word(&self.octets, 8) != 0
+    }
+
+    /// The message at `index`, which counts from 0.
+    pub(super) fn record(&self, index: u32) -> Option<Record<'_>> {
+        if index >= self.count {
+            return None;
+        }
+        let start = HEADER + index as usize * RECORD;
+        let record = self.octets.get(start..start + RECORD)?;
+        let places = Places::of(word(record, 0));
+        let strings = self.octets.get(self.strings.clone())?.get(usize::try_from(places.start).ok()?..)?;
+        let (name, rest) = strings.split_at_checked(places.name_length.into())?;
+        let unique_id = rest.get(..places.unique_id_length.into())?;
+        let sized = word(record, 8);
+        let [flags, ..] = sized.to_le_bytes();
+        let octets = sized >> 8;
+        let size = if flags & UNKNOWN != 0 {
+            Size::Unknown { length: octets }
+        } else if flags & NAMED != 0 {
+            Size::Named { octets }
+        } else {
+            let stamp = Stamp::from_value(word(record, 16));
+            Size::Counted { octets, wire_clean: flags & WIRE_CLEAN != 0, stamp, racy: flags & RACY != 0 }
+        };
+        let place = match (flags & IN_NEW != 0, flags & IN_CUR != 0) {
+            (false, false) => Place::Top,
+            (true, _) => Place::New,
+            (false, true) => Place::Cur,
+        };
+        let base = name.get(..places.base_length.into())?;
+        Some(Record { name, base, unique_id: (!unique_id.is_empty()).then_some(unique_id), place, size })
+    }
+
+    /// The messages in the order of their numbers.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        (0..self.count).filter_map(|index| self.record(index))
+    }
+
+    /// Unique-ids that belonged to messages which are gone, the oldest first.
+    pub(super) fn retired(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.octets.get(self.retired.clone()).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (&length, behind) = rest.split_first()?;
+            let (unique_id, behind) = behind.split_at_checked(length.into())?;
+            rest = behind;
+            Some(unique_id)
+        })
+    }
+
+    /// The octets of the index file.
+    pub(super) fn as_octets(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Snapshot for Index {
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn octets(&self, number: MessageNumber) -> Octets {
+        if number.index() >= self.count {
+            return Octets(0);
+        }
+        // The size alone: this is called for every message of a drop listing.
+        let at = HEADER + number.index() as usize * RECORD + 8;
+        Octets(word(&self.octets, at) >> 8)
+    }
+
+    fn unique_id(&self, number: MessageNumber) -> &[u8] {
+        self.record(number.index()).map_or(b"?", |record| record.unique_id())
+    }
+}
+
+/// Where the strings of a record are.
+struct Places {
+    /// Where the name begins among the strings; an own unique-id comes right behind it.
+    start: u64,
+    name_length: u8,
+    base_length: u8,
+    /// 0 where the base is the unique-id.
+    unique_id_length: u8,
+}
+
+impl Places {
+    fn of(word: u64) -> Self {
+        let [name_length, base_length, unique_id_length, ..] = word.to_le_bytes();
+        Self { start: word >> 24, name_length, base_length, unique_id_length }
+    }
+}
+
+/// The number at a place of octets; 0 past their end.
+fn word(octets: &[u8], at: usize) -> u64 {
+    let word = octets.get(at..).and_then(|octets| octets.first_chunk());
+    u64::from_le_bytes(word.copied().unwrap_or_default())
+}
+
+/// The length that a header tells; none where it is too short or tells an impossible one.
+fn whole_length(header: &[u8]) -> Option<u64> {
+    if header.len() < HEADER {
+        return None;
+    }
+    let records = word(header, 24).checked_mul(RECORD as u64)?;
+    [records, word(header, 96), word(header, 104), word(header, 112)]
+        .into_iter()
+        .try_fold(HEADER as u64, u64::checked_add)
+}
+
+/// Puts an index together, message by message.
+pub(super) struct Builder {
+    octets: Vec<u8>,
+    strings: Vec<u8>,
+    count: u32,
+}
+
+/// The maildrop has more than an index can hold.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Builder {
+    /// An index of no message, with room for so many.
+    pub(super) fn with_room(messages: usize, strings: usize) -> Self {
+        let mut octets = Vec::with_capacity(HEADER + messages.saturating_mul(RECORD) + strings + 512);
+        octets.resize(HEADER, 0);
+        Self { octets, strings: Vec::with_capacity(strings), count: 0 }
+    }
+
+    /// Adds the message that comes next.
+    pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), Full> {
+        let start = self.strings.len() as u64;
+        let own = record.unique_id.unwrap_or_default();
+        if self.count == COUNT_MAX || start > STRINGS_MAX {
+            return Err(Full);
+        }
+        let length = |octets: &[u8]| u8::try_from(octets.len()).map(u64::from).map_err(|_| Full);
+        let places = start << 24 | length(own)? << 16 | length(record.base)? << 8 | length(record.name)?;
+        let (flags, stamp) = match record.size {
+            Size::Counted { wire_clean, stamp, racy, .. } => {
+                (if wire_clean { WIRE_CLEAN } else { 0 } | if racy { RACY } else { 0 }, stamp.value())
+            }
+            Size::Named { .. } => (NAMED, 0),
+            Size::Unknown { .. } => (UNKNOWN, 0),
+        };
+        let place = match record.place {
+            Place::Top => 0,
+            Place::New => IN_NEW,
+            Place::Cur => IN_CUR,
+        };
+        let sized = record.size.octets().min(OCTETS_MAX) << 8 | u64::from(flags | place);
+        for word in [places, sized, stamp] {
+            self.octets.extend_from_slice(&word.to_le_bytes());
+        }
+        self.strings.extend_from_slice(record.name);
+        self.strings.extend_from_slice(own);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Closes the index.
+    pub(super) fn finish(self, layout: Layout, settled: bool, retired: &[&[u8]], owner: &[u8]) -> Index {
+        let Self { mut octets, strings, count } = self;
+        let strings_start = octets.len();
+        octets.extend_from_slice(&strings);
+        let retired_start = octets.len();
+        for unique_id in retired {
+            // A longer one was never given out.
+            let Ok(length) = u8::try_from(unique_id.len()) else { continue };
+            octets.push(length);
+            octets.extend_from_slice(unique_id);
+        }
+        let owner_start = octets.len();
+        octets.extend_from_slice(owner);
+        let (kind, visits) = match layout {
+            Layout::Flat(top) => (0, [top, Visit::default()]),
+            Layout::Maildir { new, cur } => (1, [new.unwrap_or_default(), cur.unwrap_or_default()]),
+        };
+        let [first, second] =
+            visits.map(|visit| [visit.inode, visit.seconds.cast_unsigned(), visit.nanoseconds]);
+        let lengths =
+            [retired_start - strings_start, owner_start - retired_start, octets.len() - owner_start];
+        let words = [u64::from(count), kind, u64::from(settled)].into_iter().chain(first).chain(second);
+        let words = words.chain(lengths.map(|length| length as u64));
+        for (place, word) in octets.chunks_exact_mut(8).skip(COVERED / 8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        let sum = octets.get(COVERED..).map(checksum).unwrap_or_default();
+        for (place, word) in octets.chunks_exact_mut(8).zip([u64::from_le_bytes(MAGIC), 0, sum]) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        let whole = octets.len();
+        Index {
+            octets,
+            count,
+            layout,
+            strings: strings_start..retired_start,
+            retired: retired_start..owner_start,
+            owner: owner_start..whole,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The messages that are in the folders of a user, each once, in the order of a maildrop.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::{fmt, io};
+
+use rustix::fs::{FileType, RawDir};
+
+use super::folder::{self, Layout, Place, UserFolder};
+use super::index::COUNT_MAX;
+use super::name::{self, Delivery};
+
+/// Room for the directory entries of one system call.
+const ENTRIES_ROOM: usize = 64 * 1024;
+
+/// One message found in a folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    start: usize,
+    name_length: u8,
+    base_length: u8,
+    pub(super) place: Place,
+    pub(super) delivery: Delivery,
+}
+
+/// The messages found in the folders of a user, in the order of a maildrop.
+#[derive(Default)]
+pub(super) struct Listing {
+    names: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl fmt::Debug for Listing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Listing of {}", self.entries.len())
+    }
+}
+
+impl Listing {
+    /// Lists the folders of a user.
+    pub(super) fn of(folder: &UserFolder, layout: &Layout) -> io::Result<Self> {
+        let mut listing = Self::default();
+        let mut room = vec![MaybeUninit::uninit(); ENTRIES_ROOM];
+        for &place in layout.places() {
+            // The descriptor kept for the user's folder has a position, which a second listing would continue from.
+            if let Some(folder) = folder.open_place(place)? {
+                listing.add(&folder, place, &mut room)?;
+            }
+        }
+        listing.sort();
+        Ok(listing)
+    }
+
+    fn add(&mut self, folder: &OwnedFd, place: Place, room: &mut [MaybeUninit<u8>]) -> io::Result<()> {
+        let mut entries = RawDir::new(folder, room);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name.first() == Some(&b'.') {
+                continue;
+            }
+            let is_message = match entry.file_type() {
+                FileType::RegularFile => true,
+                FileType::Unknown => {
+                    folder::status_in(folder.as_fd(), name).is_ok_and(|status| folder::is_regular(&status))
+                }
+                _ => false,
+            };
+            if is_message && !self.push(name, place) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a file; `false` where the maildrop is full.
+    fn push(&mut self, name: &[u8], place: Place) -> bool {
+        let base = match place {
+            Place::Top => name,
+            Place::New | Place::Cur => name::base(name),
+        };
+        let lengths = (u8::try_from(name.len()), u8::try_from(base.len()));
+        let (Ok(name_length), Ok(base_length)) = lengths else {
+            log::warn!(target: "pop3d::maildir", "file name too long: {}", name.escape_ascii());
+            return true;
+        };
+        let start = self.names.len();
+        self.names.extend_from_slice(name);
+        let delivery = Delivery::of(base);
+        self.entries.push(Entry { start, name_length, base_length, place, delivery });
+        self.entries.len() < COUNT_MAX as usize
+    }
+
+    /// Puts the messages in order, and each base in once: a message that moves while the folders are listed is met
+    /// twice, and is where it came to.
+    fn sort(&mut self) {
+        let Self { names, entries } = self;
+        entries.sort_unstable_by(|one, other| {
+            name::order((one.delivery, base_in(names, one)), (other.delivery, base_in(names, other)))
+                .then_with(|| (other.place == Place::Cur).cmp(&(one.place == Place::Cur)))
+                .then_with(|| name_in(names, one).cmp(name_in(names, other)))
+        });
+        entries.dedup_by(|later, earlier| base_in(names, later) == base_in(names, earlier));
+    }
+
+    /// How many messages there are.
+    pub(super) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many octets their names have.
+    pub(super) fn names_length(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The messages in order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The name of a file.
+    pub(super) fn name(&self, entry: &Entry) -> &[u8] {
+        name_in(&self.names, entry)
+    }
+
+    /// The part of it that never changes.
+    pub(super) fn base(&self, entry: &Entry) -> &[u8] {
+        base_in(&self.names, entry)
+    }
+
+    /// Where the message with that base is.
+    pub(super) fn find(&self, base: &[u8]) -> Option<(Place, &[u8])> {
+        let wanted = (Delivery::of(base), base);
+        let compare = |entry: &Entry| name::order((entry.delivery, self.base(entry)), wanted);
+        let entry = self.entries.get(self.entries.binary_search_by(compare).ok()?)?;
+        Some((entry.place, self.name(entry)))
+    }
+}
+
+fn name_in<'a>(names: &'a [u8], entry: &Entry) -> &'a [u8] {
+    names.get(entry.start..entry.start + usize::from(entry.name_length)).unwrap_or_default()
+}
+
+fn base_in<'a>(names: &'a [u8], entry: &Entry) -> &'a [u8] {
+    names.get(entry.start..entry.start + usize::from(entry.base_length)).unwrap_or_default()
+}

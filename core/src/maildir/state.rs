@@ -1,0 +1,200 @@
+//! The store's part of the state folder: `indexes/<mail folder>/<user>` and `locks/<number>`.
+//!
+//! All of it can be thrown away and is made again. So nothing here fails: what cannot be used is warned of, once until
+//! it could be used again, and service goes on from the mail folder. An index is written to a temporary file and
+//! renamed, without `fsync`: it checks itself, and one that a crash cut is as good as none.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use super::checksum::checksum;
+use super::index::{DOUBT_AT, HEADER, Index, IndexError};
+use super::lock::LOCK_FILES;
+use crate::accounts::UserName;
+
+/// Nobody else needs to know who gets mail from whom.
+const FOLDER_MODE: Mode = Mode::RWXU;
+/// The same for files.
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Where indexes and locks of one mail folder are kept.
+#[derive(Debug)]
+pub(super) struct StateFolder {
+    path: PathBuf,
+    /// The name of the mail folder among the indexes.
+    mail: String,
+    indexes: Mutex<Option<Arc<OwnedFd>>>,
+    locks: Mutex<[Option<Arc<File>>; LOCK_FILES]>,
+    warned_of_indexes: AtomicBool,
+    warned_of_locks: AtomicBool,
+}
+
+impl StateFolder {
+    /// The part of a state folder that belongs to a mail folder. Nothing is made until it is needed.
+    pub(super) fn new(path: PathBuf, mail: &Path) -> Self {
+        Self {
+            path,
+            mail: format!("{:016x}", checksum(mail.as_os_str().as_bytes())),
+            indexes: Mutex::new(None),
+            locks: Mutex::new([const { None }; LOCK_FILES]),
+            warned_of_indexes: AtomicBool::new(false),
+            warned_of_locks: AtomicBool::new(false),
+        }
+    }
+
+    /// The lock file of that number; none where it cannot be had.
+    pub(super) fn lock_file(&self, number: usize) -> Option<Arc<File>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = locks.get_mut(number)?;
+        if place.is_none() {
+            let file = self.folder("locks").and_then(|folder| {
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                Ok(openat(folder, format!("{number:02}"), flags, FILE_MODE)?)
+            });
+            match file {
+                Ok(file) => *place = Some(Arc::new(File::from(file))),
+                Err(error) => self.warn_of_locks(&error),
+            }
+        }
+        place.clone()
+    }
+
+    /// Says that locks hold within this process only.
+    pub(super) fn warn_of_locks(&self, error: &io::Error) {
+        if !self.warned_of_locks.swap(true, Ordering::Relaxed) {
+            let path = self.path.display();
+            log::warn!(
+                target: "pop3d::maildir",
+                "no locks in {path}: {error}; another process must not serve the same mail folder"
+            );
+        }
+    }
+
+    /// Reads the index of a user; none where there is none that can be used.
+    pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> Option<Index> {
+        match self.read(user) {
+            Ok(Ok(index)) if index.owner() == owner => Some(index),
+            Ok(Ok(_)) => {
+                log::warn!(target: "pop3d::maildir", "{user}: index of another maildrop; made anew");
+                None
+            }
+            Ok(Err(error)) => {
+                log::warn!(target: "pop3d::maildir", "{user}: {error}; made anew");
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.warn_of_indexes("read", &error);
+                None
+            }
+        }
+    }
+
+    fn read(&self, user: &UserName) -> io::Result<Result<Index, IndexError>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let indexes = self.indexes()?;
+        let file = File::from(openat(&*indexes, user.as_str(), flags, Mode::empty())?);
+        let length = file.metadata()?.len();
+        let mut header = [0; HEADER];
+        match file.read_exact_at(&mut header, 0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Err(IndexError::Length)),
+            Err(error) => return Err(error),
+        }
+        // Looked at before so much memory is taken.
+        if Index::expected_length(&header) != Some(length) {
+            return Ok(Err(IndexError::Length));
+        }
+        let mut octets = Vec::new();
+        let capacity = usize::try_from(length).map_err(io::Error::other)?;
+        octets.try_reserve_exact(capacity).map_err(io::Error::other)?;
+        file.take(length).read_to_end(&mut octets)?;
+        Ok(Index::parse(octets))
+    }
+
+    /// Keeps the index of a user.
+    pub(super) fn write_index(&self, user: &UserName, index: &Index) {
+        match self.write(user, index) {
+            Ok(()) => self.warned_of_indexes.store(false, Ordering::Relaxed),
+            Err(error) => self.warn_of_indexes("written", &error),
+        }
+    }
+
+    fn write(&self, user: &UserName, index: &Index) -> io::Result<()> {
+        let indexes = self.indexes()?;
+        // No user name begins with ".".
+        let temporary = format!(".{user}");
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&*indexes, &temporary, flags, FILE_MODE)?);
+        let written = file.write_all(index.as_octets());
+        let renamed = written.and_then(|()| Ok(renameat(&*indexes, &temporary, &*indexes, user.as_str())?));
+        if renamed.is_err() {
+            // Whether that works or not, the next one written takes the same name.
+            let _ = unlinkat(&*indexes, &temporary, AtFlags::empty());
+        }
+        renamed
+    }
+
+    /// Asks for a look at every message at the next login.
+    pub(super) fn mark_doubtful(&self, user: &UserName) {
+        let marked = self.indexes().and_then(|indexes| {
+            let flags =
+                OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let file = File::from(openat(&*indexes, user.as_str(), flags, Mode::empty())?);
+            file.write_all_at(&1_u64.to_le_bytes(), DOUBT_AT)
+        });
+        match marked {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => self.warn_of_indexes("written", &error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    fn warn_of_indexes(&self, done: &str, error: &io::Error) {
+        if !self.warned_of_indexes.swap(true, Ordering::Relaxed) {
+            let path = self.path.display();
+            log::warn!(target: "pop3d::maildir", "an index in {path} cannot be {done}: {error}; logins are slower");
+        }
+    }
+
+    /// The folder of the indexes of this mail folder, open.
+    fn indexes(&self) -> io::Result<Arc<OwnedFd>> {
+        let mut kept = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = &*kept {
+            return Ok(Arc::clone(folder));
+        }
+        let folder = Arc::new(make_folder(&self.folder("indexes")?, &self.mail)?);
+        *kept = Some(Arc::clone(&folder));
+        Ok(folder)
+    }
+
+    fn folder(&self, name: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let state = match openat(CWD, &self.path, flags, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                mkdirat(CWD, &self.path, FOLDER_MODE)?;
+                openat(CWD, &self.path, flags, Mode::empty())?
+            }
+            state => state?,
+        };
+        make_folder(&state, name)
+    }
+}
+
+/// Opens a folder in another, and makes it where there is none.
+fn make_folder(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match mkdirat(parent, name, FOLDER_MODE) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(openat(parent, name, flags, Mode::empty())?)
+}

@@ -1,0 +1,251 @@
+//! What the index keeps, when it is believed, and what becomes of a bad one.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::maildir::index::Index;
+
+const NAMES: [(&str, &str); 2] = [("new/1.a.host", "one\n"), ("cur/2.b.host:2,S", "three\r\n")];
+
+/// Writes other text into a file without a trace in the times of file and folder.
+fn rewrite(house: &House, name: &str, text: &str) {
+    house.put(name, text);
+    house.settle();
+}
+
+#[test]
+fn a_settled_maildir_is_read_from_the_index_alone() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    assert_eq!(sizes(&*house.open()), [5, 7]);
+    // Only who opened the files would know.
+    rewrite(&house, "new/1.a.host", "another length\n");
+    assert_eq!(sizes(&*house.open()), [5, 7]);
+}
+
+#[test]
+fn a_message_that_is_not_as_counted_is_told_before_it_is_sent_and_counted_anew() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    rewrite(&house, "new/1.a.host", "another length\n");
+    let mut maildrop = house.open();
+    let source = maildrop.message(number(1)).unwrap();
+    assert_eq!((source.octets, source.wire_clean, source.length), (None, false, 15));
+    assert!(maildrop.message(number(2)).unwrap().octets.is_some());
+    drop(maildrop);
+    let mut maildrop = house.open();
+    assert_eq!(sizes(&*maildrop), [16, 7]);
+    assert_eq!(maildrop.message(number(1)).unwrap().octets.unwrap().0, 16);
+}
+
+#[test]
+fn a_folder_that_changed_just_now_is_listed_again() {
+    let house = House::maildir(&NAMES);
+    // The time of the folder stays as it is: the message came within one step of its clock.
+    drop(house.open());
+    let time = fs::metadata(house.user().join("new")).unwrap().modified().unwrap();
+    house.put("new/3.c.host", "c\n");
+    fs::File::open(house.user().join("new")).unwrap().set_modified(time).unwrap();
+    assert_eq!(house.open().snapshot().count(), 3);
+}
+
+#[test]
+fn flags_change_neither_order_nor_unique_id_nor_size() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    let before = unique_ids(&*house.open());
+    house.rename("new/1.a.host", "cur/1.a.host:2,FRS");
+    house.rename("cur/2.b.host:2,S", "cur/2.b.host:2,");
+    let mut maildrop = house.open();
+    assert_eq!(unique_ids(&*maildrop), before);
+    assert_eq!(sizes(&*maildrop), [5, 7]);
+    assert_eq!(text(&mut *maildrop, 1), "one\n");
+}
+
+#[test]
+fn known_messages_are_not_read_again_when_others_arrive() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    rewrite(&house, "new/1.a.host", "another length\n");
+    house.put("new/3.c.host", "c\n");
+    assert_eq!(sizes(&*house.open()), [5, 7, 3]);
+}
+
+#[test]
+fn sizes_in_names_are_believed_until_the_file_tells_otherwise() {
+    let house = House::maildir(&[("new/1.a.host,S=4,W=5", "abc\n"), ("new/2.b.host,S=4,W=50", "abcdefg\n")]);
+    let mut maildrop = house.open();
+    assert_eq!(sizes(&*maildrop), [5, 50]);
+    assert_eq!(maildrop.message(number(1)).unwrap().octets.unwrap().0, 5);
+    assert!(maildrop.message(number(2)).unwrap().octets.is_none());
+    drop(maildrop);
+    assert_eq!(sizes(&*house.open()), [5, 9]);
+}
+
+#[test]
+fn a_size_in_a_name_leaves_out_the_line_end_that_is_added() {
+    let house = House::maildir(&[("new/1.a.host,S=3,W=3", "abc"), ("new/2.b.host,S=0,W=0", "")]);
+    let mut maildrop = house.open();
+    assert!(maildrop.message(number(1)).unwrap().octets.is_none());
+    assert_eq!(maildrop.message(number(2)).unwrap().octets.unwrap().0, 0);
+    drop(maildrop);
+    assert_eq!(sizes(&*house.open()), [5, 0]);
+}
+
+#[test]
+fn a_size_in_the_name_of_a_flat_file_is_no_promise() {
+    let house = House::flat(&[("1.a.host,S=4,W=50", "abc\n")]);
+    assert_eq!(sizes(&*house.open()), [5]);
+}
+
+#[test]
+fn a_flat_file_written_again_is_counted_again_and_is_another_message() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
+    house.settle();
+    let before = unique_ids(&*house.open());
+    // Neither the folder's time nor the name tells.
+    house.put("1.eml", "something else\n");
+    crate::maildir::tests::age(&house.user());
+    let maildrop = house.open();
+    assert_eq!(sizes(&*maildrop), [16, 5]);
+    let after = unique_ids(&*maildrop);
+    assert_ne!(after[0], before[0]);
+    assert_eq!(after[1], before[1]);
+    drop(maildrop);
+    assert_eq!(unique_ids(&*house.open()), after);
+}
+
+#[test]
+fn a_flat_file_that_was_copied_keeps_its_unique_id() {
+    let house = House::flat(&[("1.eml", "one\n")]);
+    house.settle();
+    let before = unique_ids(&*house.open());
+    house.put("1.copy", "one\n");
+    house.rename("1.copy", "1.eml");
+    assert_eq!(unique_ids(&*house.open()), before);
+}
+
+#[test]
+fn the_unique_id_of_a_flat_file_that_is_gone_is_not_given_out_again() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
+    let mut maildrop = house.open();
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(1, 0));
+    drop(maildrop);
+    house.put("1.eml", "one\n");
+    let second = unique_ids(&*house.open());
+    assert_ne!(second[0], "1.eml");
+    fs::remove_file(house.user().join("1.eml")).unwrap();
+    assert_eq!(unique_ids(&*house.open()), ["2.eml"]);
+    house.put("1.eml", "one\n");
+    let third = unique_ids(&*house.open());
+    assert!(third[0] != "1.eml" && third[0] != second[0]);
+}
+
+#[test]
+fn another_mail_folder_has_another_index() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    let other = LocalStore::new(house.folder.path().join("other"), Some(house.state()));
+    fs::create_dir_all(house.folder.path().join("other/ann/new")).unwrap();
+    assert_eq!(other.open(&ann()).unwrap().snapshot().count(), 0);
+    fs::write(house.folder.path().join("other/ann/new/1.a.host"), "other\n").unwrap();
+    assert_eq!(sizes(&*other.open(&ann()).unwrap()), [7]);
+    assert_eq!(sizes(&*house.open()), [5, 7]);
+}
+
+#[test]
+fn another_folder_in_the_same_place_is_counted_anew() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    fs::rename(house.user(), house.folder.path().join("mail/old")).unwrap();
+    fs::create_dir_all(house.user().join("new")).unwrap();
+    house.put("new/1.a.host", "something else\n");
+    house.settle();
+    assert_eq!(sizes(&*house.open()), [16]);
+}
+
+#[test]
+fn an_index_of_another_user_is_not_believed() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    let bob = UserName::parse(b"bob").unwrap();
+    fs::create_dir_all(house.folder.path().join("mail/bob/new")).unwrap();
+    fs::copy(house.index(), house.index().with_file_name("bob")).unwrap();
+    assert_eq!(house.store().open(&bob).unwrap().snapshot().count(), 0);
+}
+
+#[test]
+fn without_a_state_folder_or_with_one_that_is_a_file_service_goes_on() {
+    let house = House::maildir(&NAMES);
+    let mail = house.folder.path().join("mail");
+    let store = LocalStore::new(mail.clone(), None);
+    assert_eq!(sizes(&*store.open(&ann()).unwrap()), [5, 7]);
+    fs::write(house.folder.path().join("file"), "x").unwrap();
+    let store = LocalStore::new(mail, Some(house.folder.path().join("file")));
+    let mut maildrop = store.open(&ann()).unwrap();
+    assert_eq!(sizes(&*maildrop), [5, 7]);
+    assert!(matches!(store.open(&ann()), Err(OpenError::InUse(Some(_)))), "locks hold in the process");
+    assert_eq!(maildrop.commit(&marked(&[2])), committed(1, 0));
+}
+
+#[test]
+fn an_index_that_cannot_be_replaced_is_done_without() {
+    let house = House::maildir(&NAMES);
+    drop(house.open());
+    fs::remove_file(house.index()).unwrap();
+    fs::create_dir(house.index()).unwrap();
+    assert_eq!(sizes(&*house.open()), [5, 7]);
+    assert_eq!(sizes(&*house.open()), [5, 7]);
+}
+
+#[test]
+fn an_index_damaged_anywhere_is_made_anew() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    let whole = octets_of(&house.index());
+    let expected = Index::parse(whole.clone()).unwrap();
+    for place in (0..whole.len()).filter(|place| !(8..16).contains(place)) {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x10;
+        assert!(Index::parse(damaged).is_err(), "octet {place}");
+        assert!(Index::parse(whole[..place].to_vec()).is_err(), "cut at {place}");
+    }
+    assert!(Index::parse([&whole[..], b"x"].concat()).is_err());
+    for place in [3, 10, 20, 30, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x10;
+        fs::write(house.index(), damaged).unwrap();
+        assert_eq!(sizes(&*house.open()), [5, 7]);
+        assert_eq!(octets_of(&house.index()), expected.as_octets());
+    }
+}
+
+proptest! {
+    /// The checksum is mended, so that what is behind it is met.
+    #[test]
+    fn no_octets_make_an_index_panic(changes in proptest::collection::vec((0_usize..400, any::<u8>()), 1..8)) {
+        let house = House::maildir(&[NAMES[0], NAMES[1], ("new/a b", "x\n")]);
+        drop(house.open());
+        let mut octets = octets_of(&house.index());
+        for (place, value) in changes {
+            let place = place % octets.len();
+            octets[place] = value;
+        }
+        let sum = super::super::checksum::checksum(&octets[24..]);
+        octets[16..24].copy_from_slice(&sum.to_le_bytes());
+        if let Ok(index) = Index::parse(octets) {
+            let retired = index.retired().count();
+            for number in (0..index.count().min(1000)).filter_map(MessageNumber::from_index) {
+                let _ = (index.octets(number), index.unique_id(number).len(), retired);
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! UPDATE: what is deleted, what is not, and what stays.
+
+use std::fs;
+
+use super::*;
+
+fn left(house: &House, folder: &str) -> Vec<String> {
+    let files = fs::read_dir(house.user().join(folder)).unwrap();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn only_what_was_marked_is_removed() {
+    let house = House::maildir(&[("new/1.a", "a\n"), ("cur/2.b:2,", "b\n"), ("new/3.c", "c\n")]);
+    let mut maildrop = house.open();
+    house.put("new/0.late", "late\n");
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+    assert_eq!(left(&house, "new"), ["0.late", "3.c"]);
+    assert_eq!(left(&house, "cur"), [""; 0]);
+    drop(maildrop);
+    assert_eq!(unique_ids(&*house.open()), ["0.late", "3.c"]);
+}
+
+#[test]
+fn without_deletions_nothing_changes() {
+    let house = House::flat(&[("a", "a\n")]);
+    assert_eq!(house.open().commit(&Deletions::NONE), committed(0, 0));
+    assert_eq!(left(&house, ""), ["a"]);
+}
+
+#[test]
+fn a_message_that_is_gone_already_counts_as_removed() {
+    let house = House::flat(&[("a", "a\n"), ("b", "b\n")]);
+    let mut maildrop = house.open();
+    fs::remove_file(house.user().join("a")).unwrap();
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+}
+
+#[test]
+fn all_messages_of_a_folder_that_is_gone_count_as_removed() {
+    let house = House::maildir(&[("new/1.a", "a\n"), ("cur/2.b:2,", "b\n")]);
+    let mut maildrop = house.open();
+    fs::remove_dir_all(house.user()).unwrap();
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+}
+
+#[test]
+fn what_cannot_be_removed_is_counted_and_the_others_are_gone() {
+    let house = House::maildir(&[("new/1.a", "a\n"), ("new/2.b", "b\n"), ("new/3.c", "c\n")]);
+    let mut maildrop = house.open();
+    fs::remove_file(house.user().join("new/2.b")).unwrap();
+    fs::create_dir(house.user().join("new/2.b")).unwrap();
+    assert_eq!(maildrop.commit(&marked(&[1, 2, 3])), committed(2, 1));
+    assert_eq!(left(&house, "new"), ["2.b"]);
+}
+
+#[test]
+fn a_flat_file_that_the_client_was_not_shown_is_not_removed() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
+    let mut maildrop = house.open();
+    fs::remove_file(house.user().join("1.eml")).unwrap();
+    house.put("1.eml", "this one has not been read\n");
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(1, 1));
+    assert_eq!(left(&house, ""), ["1.eml"]);
+    drop(maildrop);
+    let mut maildrop = house.open();
+    assert_eq!(text(&mut *maildrop, 1), "this one has not been read\n");
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(1, 0));
+}
+
+#[test]
+fn a_failed_removal_keeps_its_unique_id() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
+    let mut maildrop = house.open();
+    let saved = house.folder.path().join("saved");
+    fs::rename(house.user().join("1.eml"), &saved).unwrap();
+    fs::create_dir(house.user().join("1.eml")).unwrap();
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(1, 1));
+    fs::remove_dir(house.user().join("1.eml")).unwrap();
+    fs::rename(&saved, house.user().join("1.eml")).unwrap();
+    drop(maildrop);
+    assert_eq!(unique_ids(&*house.open()), ["1.eml"]);
+}
+
+#[test]
+fn nothing_is_removed_from_a_folder_that_took_the_place_of_the_users() {
+    let house = House::maildir(&[("new/1.a", "a\n")]);
+    let mut maildrop = house.open();
+    fs::rename(house.user(), house.folder.path().join("mail/old")).unwrap();
+    fs::create_dir_all(house.user().join("new")).unwrap();
+    house.put("new/1.a", "a\n");
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(0, 1));
+    assert_eq!(left(&house, "new"), ["1.a"]);
+}

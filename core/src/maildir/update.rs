@@ -1,0 +1,144 @@
+//! UPDATE: removes the messages marked as deleted, each wholly or not at all (RFC 1939, section 6).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use pop3d_protocol::maildrop::Deletions;
+use rustix::fs::{AtFlags, fsync, unlinkat};
+
+use super::folder::{Layout, MailFolder, Place, UserFolder};
+use super::index::{Builder, Index, Record};
+use super::listing::Listing;
+use super::{name, scan};
+use crate::accounts::UserName;
+use crate::store::Committed;
+
+/// Removes messages from the folders of one user.
+pub(super) struct Update<'a> {
+    user: &'a UserName,
+    layout: Layout,
+    folder: UserFolder,
+    folders: Vec<Opened>,
+    /// Where messages are that are not where they were; listed once.
+    moved: Option<Listing>,
+}
+
+struct Opened {
+    place: Place,
+    folder: OwnedFd,
+    has_lost: bool,
+}
+
+impl<'a> Update<'a> {
+    /// Opens the folders that the index was made of; none where they are gone, and the messages with them.
+    pub(super) fn open(mail: &MailFolder, user: &'a UserName, index: &Index) -> io::Result<Option<Self>> {
+        let Some(folder) = UserFolder::open(mail, user.as_str())? else { return Ok(None) };
+        let layout = folder.layout()?;
+        if !layout.is_same_place(&index.layout()) {
+            // Names in another folder are names of other messages.
+            return Err(io::Error::other("the folder was replaced during the session"));
+        }
+        let mut folders = Vec::new();
+        for &place in layout.places() {
+            if let Some(folder) = folder.open_place(place)? {
+                folders.push(Opened { place, folder, has_lost: false });
+            }
+        }
+        Ok(Some(Self { user, layout, folder, folders, moved: None }))
+    }
+
+    /// Removes the marked messages in the order of their numbers, then makes that durable. Says which are gone.
+    pub(super) fn commit(mut self, index: &Index, deletions: &Deletions) -> (Committed, Deletions) {
+        let mut committed = Committed::default();
+        let mut removed = Deletions::NONE;
+        for number in deletions.iter() {
+            let Some(record) = index.record(number.index()) else { continue };
+            match self.remove(&record) {
+                Ok(()) => {
+                    removed.mark(number);
+                    committed.removed += 1;
+                }
+                Err(error) => {
+                    let (user, name) = (self.user, record.name.escape_ascii());
+                    log::warn!(target: "pop3d::maildir", "{user}: message {name} not removed: {error}");
+                    committed.remaining += 1;
+                }
+            }
+        }
+        for opened in self.folders.iter().filter(|opened| opened.has_lost) {
+            if let Err(error) = fsync(&opened.folder) {
+                let user = self.user;
+                log::warn!(target: "pop3d::maildir", "{user}: removal may not be on disk: {error}");
+            }
+        }
+        (committed, removed)
+    }
+
+    /// Removes one message. One that is gone already counts as removed.
+    fn remove(&mut self, record: &Record<'_>) -> io::Result<()> {
+        if let Layout::Flat(_) = self.layout {
+            return self.remove_flat(record);
+        }
+        if self.unlink(record.place, record.name)? {
+            return Ok(());
+        }
+        if self.moved.is_none() {
+            self.moved = Some(Listing::of(&self.folder, &self.layout)?);
+        }
+        let moved = self.moved.as_ref().and_then(|listing| listing.find(record.base));
+        match moved.map(|(place, name)| (place, name.to_vec())) {
+            Some((place, name)) if !self.unlink(place, &name)? => {
+                Err(io::Error::other("the file was renamed while it was looked for"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Removes one message of a flat folder: only the file that the client was shown, not another of that name.
+    fn remove_flat(&mut self, record: &Record<'_>) -> io::Result<()> {
+        let Some(folder) = self.folder_of(Place::Top) else { return Ok(()) };
+        match super::folder::status_in(folder, record.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(status) if !scan::is_same_file(record, &status) => {
+                return Err(io::Error::other("the file was changed during the session"));
+            }
+            Ok(_) => {}
+        }
+        self.unlink(Place::Top, record.name).map(|_| ())
+    }
+
+    fn folder_of(&self, place: Place) -> Option<BorrowedFd<'_>> {
+        self.folders.iter().find(|opened| opened.place == place).map(|opened| opened.folder.as_fd())
+    }
+
+    /// Removes a file; `false` where there is none of that name.
+    fn unlink(&mut self, place: Place, name: &[u8]) -> io::Result<bool> {
+        let opened = self.folders.iter_mut().find(|opened| opened.place == place && name::is_component(name));
+        let Some(opened) = opened else { return Ok(false) };
+        match unlinkat(&opened.folder, name, AtFlags::empty()) {
+            Ok(()) => {
+                opened.has_lost = true;
+                Ok(true)
+            }
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The index of a flat folder without the messages that were removed; their unique-ids are retired. It is not
+/// settled: what arrived during the session is not in it.
+pub(super) fn index_without(index: &Index, removed: &Deletions) -> Option<Index> {
+    let mut builder = Builder::with_room(index.count() as usize, index.as_octets().len());
+    let mut retired: Vec<&[u8]> = index.retired().collect();
+    for (number, record) in (0..).zip(index.records()) {
+        let number = pop3d_protocol::number::MessageNumber::from_index(number)?;
+        if removed.contains(number) {
+            retired.push(record.unique_id());
+        } else {
+            builder.push(&record).ok()?;
+        }
+    }
+    Some(builder.finish(index.layout(), false, &retired, index.owner()))
+}
