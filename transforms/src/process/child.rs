@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use pop3d_core::pool::Pool;
+use pop3d_core::transform::Wake;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
@@ -40,6 +41,8 @@ pub(super) struct Child {
     descriptor: OwnedFd,
     /// How it ended, once it is reaped. From then on its number may belong to somebody else.
     reaped: Mutex<Option<Exit>>,
+    /// Free for the next message once the child has ended, even if a slow client has not taken its output.
+    place: Mutex<Option<Place>>,
 }
 
 /// How a child ended.
@@ -57,7 +60,7 @@ pub(super) struct Permission<'a> {
     _open: RwLockReadGuard<'a, bool>,
 }
 
-/// The owner of a child and of its place in the queue. Dropping it ends the child, without waiting for that.
+/// The owner of a child. Dropping it ends the child, without waiting for that.
 pub(super) struct Owner {
     child: Arc<Child>,
     /// `None` only while the owner is dropped.
@@ -68,8 +71,6 @@ pub(super) struct Owner {
 struct Held {
     child: Arc<Child>,
     children: Arc<Children>,
-    /// Free for the next message when the child is reaped.
-    _place: Place,
 }
 
 impl Children {
@@ -123,10 +124,11 @@ impl Permission<'_> {
                 return Err(error.into());
             }
         };
-        let child = Arc::new(Child { pid, descriptor, reaped: Mutex::new(None) });
+        let place = Mutex::new(Some(place));
+        let child = Arc::new(Child { pid, descriptor, reaped: Mutex::new(None), place });
         self.children.living().insert(pid, Arc::clone(&child));
         let children = Arc::clone(self.children);
-        let held = Held { child: Arc::clone(&child), children, _place: place };
+        let held = Held { child: Arc::clone(&child), children };
         Ok(Owner { child, held: Some(held), pool: pool.clone() })
     }
 }
@@ -153,8 +155,16 @@ impl Child {
         if reaped.is_none() && self.look(WaitIdOptions::NOWAIT).is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
             *reaped = self.look(WaitIdOptions::empty());
+            self.vacate();
         }
         *reaped
+    }
+
+    /// Lets the next message in.
+    fn vacate(&self) {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Outside the lock, since somebody is woken.
+        drop(place);
     }
 
     fn look(&self, options: WaitIdOptions) -> Option<Exit> {
@@ -240,6 +250,17 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 impl Owner {
     pub(super) fn child(&self) -> &Child {
         &self.child
+    }
+
+    /// What to call when the child's descriptor becomes readable.
+    pub(super) fn on_exit(&self, wake: Wake) -> Wake {
+        let child = Arc::clone(&self.child);
+        Wake(Arc::new(move || {
+            if child.exit().is_some() {
+                child.vacate();
+            }
+            wake.wake();
+        }))
     }
 }
 

@@ -70,17 +70,18 @@ impl Running {
         let Started { owner, stdin, stdout, stderr } = started;
         let register = || -> io::Result<_> {
             let reactor = &errand.process.resources.reactor;
-            let exit = Watch::new(reactor, owner.child().as_fd(), Interest::READABLE, &errand.wake)?;
+            let on_exit = owner.on_exit(errand.wake.clone());
+            let exit = Watch::new(reactor, owner.child().as_fd(), Interest::READABLE, on_exit)?;
             let input = match stdin {
                 Stdin::File(file) => Input::File(file),
                 Stdin::Pipe(pipe) if !finished => {
-                    let pipe = Watched::new(reactor, pipe, Interest::WRITABLE, &errand.wake)?;
+                    let pipe = Watched::new(reactor, pipe, Interest::WRITABLE, errand.wake.clone())?;
                     Input::Pipe { pipe, written: 0 }
                 }
                 Stdin::Pipe(_) | Stdin::Nothing => Input::Closed { written: 0 },
             };
-            let stdout = Watched::new(reactor, stdout, Interest::READABLE, &errand.wake)?;
-            let stderr = Watched::new(reactor, stderr, Interest::READABLE, &errand.wake)?;
+            let stdout = Watched::new(reactor, stdout, Interest::READABLE, errand.wake.clone())?;
+            let stderr = Watched::new(reactor, stderr, Interest::READABLE, errand.wake.clone())?;
             Ok((exit, input, stdout, stderr))
         };
         let (exit, input, stdout, stderr) =

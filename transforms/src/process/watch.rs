@@ -25,9 +25,9 @@ impl Watch {
         reactor: &Arc<dyn Reactor>,
         descriptor: BorrowedFd<'_>,
         interest: Interest,
-        wake: &Wake,
+        wake: Wake,
     ) -> io::Result<Self> {
-        let token = reactor.register(descriptor.as_raw_fd(), interest, wake.clone())?;
+        let token = reactor.register(descriptor.as_raw_fd(), interest, wake)?;
         Ok(Self { reactor: Arc::clone(reactor), token })
     }
 }
@@ -45,7 +45,7 @@ impl Watched {
         reactor: &Arc<dyn Reactor>,
         descriptor: OwnedFd,
         interest: Interest,
-        wake: &Wake,
+        wake: Wake,
     ) -> io::Result<Self> {
         let watch = Watch::new(reactor, descriptor.as_fd(), interest, wake)?;
         Ok(Self { _watch: watch, descriptor })

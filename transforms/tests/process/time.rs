@@ -92,6 +92,21 @@ fn so_many_run_at_once_and_the_others_come_in_their_order() {
 }
 
 #[test]
+fn a_client_that_takes_nothing_holds_no_place_once_its_child_has_ended() {
+    let mut worker = Loop::new();
+    let program = worker.process_with("cat", |spec| spec.max_running = 1);
+    let content = octets(50_000);
+    let mut deliveries = [0, 1].map(|_| worker.open(program.clone(), message(50_000), Input::file(&content)));
+    deliveries[0].stalls_at = 1;
+    worker.run(&mut deliveries, |deliveries| deliveries[1].outcome.is_some());
+    assert!(deliveries[1].output == content);
+    assert!(deliveries[0].outcome.is_none());
+    deliveries[0].resume();
+    worker.run(&mut deliveries, |deliveries| deliveries[0].outcome.is_some());
+    assert!(deliveries[0].output == content);
+}
+
+#[test]
 fn who_waits_too_long_for_a_turn_fails_for_now() {
     let mut worker = Loop::new();
     let program = worker.process_with("cat", |spec| {
