@@ -75,7 +75,7 @@ impl fmt::Display for Error {
             Self::Temporary(reason) | Self::Permanent(reason) | Self::Crashed(reason) => {
                 formatter.write_str(reason)
             }
-            Self::TimedOut(limit) => write!(formatter, "no progress within {limit:?}"),
+            Self::TimedOut(limit) => write!(formatter, "time limit of {limit:?} used up"),
             Self::Limit(name) => write!(formatter, "limit {name} reached"),
         }
     }

@@ -67,10 +67,66 @@ impl ProcessSpec {
     }
 }
 
+/// Octets for which a line needs a shell. Without one of them, words are what stands between spaces and tabs.
+const SHELL_OCTETS: &str = "|&;<>()$`\\\"'*?[]#~=%!{}\n";
+
+/// Words that begin a command only a shell has.
+const SHELL_WORDS: [&str; 28] = [
+    ".", ":", "alias", "break", "case", "cd", "command", "continue", "eval", "exec", "exit", "export", "for",
+    "if", "read", "readonly", "return", "set", "shift", "times", "trap", "type", "ulimit", "umask", "unset",
+    "until", "wait", "while",
+];
+
 impl CommandLine {
-    /// Splits a line by shell words where no shell is needed, else keeps it for one.
+    /// Splits a line by shell words where no shell is needed, else keeps it for one. `None`: it has no word.
     #[must_use]
-    pub fn parse(line: &str) -> Self {
-        Self::Shell(line.to_owned())
+    pub fn parse(line: &str) -> Option<Self> {
+        if line.trim_ascii().is_empty() {
+            return None;
+        }
+        let words: Vec<_> =
+            line.split([' ', '\t']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let needs_shell = line.contains(|letter| SHELL_OCTETS.contains(letter))
+            || words.first().is_some_and(|word| SHELL_WORDS.contains(&word.as_str()));
+        Some(if needs_shell { Self::Shell(line.to_owned()) } else { Self::Direct(words) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn direct(words: &[&str]) -> Option<CommandLine> {
+        Some(CommandLine::Direct(words.iter().map(|&word| word.to_owned()).collect()))
+    }
+
+    #[test]
+    fn a_plain_line_is_split_into_words() {
+        assert_eq!(CommandLine::parse("cat"), direct(&["cat"]));
+        assert_eq!(CommandLine::parse("  tr a-z\tA-Z "), direct(&["tr", "a-z", "A-Z"]));
+        assert_eq!(CommandLine::parse("/opt/x,y/f:1 @+^ ü"), direct(&["/opt/x,y/f:1", "@+^", "ü"]));
+    }
+
+    #[test]
+    fn a_line_with_an_octet_that_means_something_to_a_shell_is_kept_for_one() {
+        for octet in SHELL_OCTETS.chars() {
+            let line = format!("cat a{octet}b");
+            assert_eq!(CommandLine::parse(&line), Some(CommandLine::Shell(line.clone())));
+        }
+    }
+
+    #[test]
+    fn a_word_that_only_a_shell_knows_needs_one() {
+        for word in SHELL_WORDS {
+            let line = format!("{word} 3");
+            assert_eq!(CommandLine::parse(&line), Some(CommandLine::Shell(line.clone())));
+        }
+    }
+
+    #[test]
+    fn a_line_without_words_is_none() {
+        for line in ["", "  \t ", "\n", " \r\n"] {
+            assert_eq!(CommandLine::parse(line), None);
+        }
     }
 }

@@ -1,0 +1,306 @@
+//! Children from their start until they are reaped: who owns them, how they end.
+//!
+//! Every child leads a process group of its own. The group's number stays taken as long as the leader is not
+//! reaped, so the group is killed before: then the signal cannot hit a stranger.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use pop3d_core::pool::Pool;
+use pop3d_core::transform::Wake;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
+};
+
+use super::queue::Place;
+
+/// How long a child may take to end after SIGTERM; then it is killed.
+const TERM_GRACE: Duration = Duration::from_secs(1);
+
+/// Longest time between two looks at a child that is to end.
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
+
+/// How long `kill_all` waits for the dead.
+const KILL_WAIT: Duration = Duration::from_secs(2);
+
+/// Every child that is not reaped yet, of all transforms. The program ends them all by `kill_all` when it stops.
+#[derive(Default)]
+pub struct Children {
+    /// Whether children may still be started. Held for reading while one is, so that none slips through.
+    closed: RwLock<bool>,
+    living: Mutex<HashMap<Pid, Arc<Child>>>,
+}
+
+/// A started program, the leader of its process group.
+pub(super) struct Child {
+    pid: Pid,
+    descriptor: OwnedFd,
+    /// How it ended, once it is reaped. From then on its number may belong to somebody else.
+    reaped: Mutex<Option<Exit>>,
+    /// Free for the next message once the child has ended, even if a slow client has not taken its output.
+    place: Mutex<Option<Place>>,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Exit {
+    Status(i32),
+    Signal(i32),
+    /// Somebody else reaped it.
+    Unknown,
+}
+
+/// Leave to start a child. While it is held `kill_all` waits.
+pub(super) struct Permission<'a> {
+    children: &'a Arc<Children>,
+    _open: RwLockReadGuard<'a, bool>,
+}
+
+/// The owner of a child. Dropping it ends the child, without waiting for that.
+pub(super) struct Owner {
+    child: Arc<Child>,
+    /// `None` only while the owner is dropped.
+    held: Option<Held>,
+    pool: Pool,
+}
+
+struct Held {
+    child: Arc<Child>,
+    children: Arc<Children>,
+}
+
+impl Children {
+    /// Kills every child with its process group, waits until they are dead, and refuses further ones.
+    ///
+    /// For the end of the program, when no client is left: what was told to end and has not yet is killed as well.
+    pub fn kill_all(&self) {
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
+        let children: Vec<_> = self.living().values().cloned().collect();
+        for child in &children {
+            child.signal_group(Signal::KILL);
+        }
+        let end = Instant::now() + KILL_WAIT;
+        for child in &children {
+            child.wait_until(end);
+            if child.reap().is_some() {
+                self.living().remove(&child.pid);
+            }
+        }
+    }
+
+    /// How many are not reaped yet.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.living().len()
+    }
+
+    /// `None` once `kill_all` was called.
+    pub(super) fn permission(self: &Arc<Self>) -> Option<Permission<'_>> {
+        let open = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        (!*open).then_some(Permission { children: self, _open: open })
+    }
+
+    fn living(&self) -> MutexGuard<'_, HashMap<Pid, Arc<Child>>> {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permission<'_> {
+    /// Takes charge of a child that was just started.
+    ///
+    /// # Errors
+    /// Where there is no descriptor for it. It is killed then.
+    pub(super) fn adopt(&self, pid: Pid, place: Place, pool: &Pool) -> io::Result<Owner> {
+        let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(descriptor) => descriptor,
+            Err(error) => {
+                // Without a descriptor nothing tells when it ends; killed, it does so at once.
+                let _ = kill_process_group(pid, Signal::KILL);
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+                return Err(error.into());
+            }
+        };
+        let place = Mutex::new(Some(place));
+        let child = Arc::new(Child { pid, descriptor, reaped: Mutex::new(None), place });
+        self.children.living().insert(pid, Arc::clone(&child));
+        let children = Arc::clone(self.children);
+        let held = Held { child: Arc::clone(&child), children };
+        Ok(Owner { child, held: Some(held), pool: pool.clone() })
+    }
+}
+
+impl Child {
+    /// How it ended, if it has. It stays unreaped.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        match *self.reaped() {
+            Some(exit) => Some(exit),
+            None => self.look(WaitIdOptions::NOWAIT),
+        }
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        if self.reaped().is_none() {
+            // Fails where nobody may be signalled any more, or a program has taken another user's rights.
+            let _ = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// If it has ended: kills what is left of its group and reaps it. Does not wait.
+    fn reap(&self) -> Option<Exit> {
+        let mut reaped = self.reaped();
+        if reaped.is_none() && self.look(WaitIdOptions::NOWAIT).is_some() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+            *reaped = self.look(WaitIdOptions::empty());
+            self.vacate();
+        }
+        *reaped
+    }
+
+    /// Lets the next message in.
+    fn vacate(&self) {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Outside the lock, since somebody is woken.
+        drop(place);
+    }
+
+    fn look(&self, options: WaitIdOptions) -> Option<Exit> {
+        let options = options | WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        match rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(self.descriptor.as_fd()), options)) {
+            Ok(status) => status.map(|status| Exit::of(&status)),
+            Err(_) => Some(Exit::Unknown),
+        }
+    }
+
+    /// Waits until it has ended, at most until `end`.
+    fn wait_until(&self, end: Instant) {
+        loop {
+            let rest = end.saturating_duration_since(Instant::now());
+            let mut descriptors = [PollFd::new(&self.descriptor, PollFlags::IN)];
+            let limit = Timespec::try_from(rest).unwrap_or_default();
+            match rustix::event::poll(&mut descriptors, Some(&limit)) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+
+    fn reaped(&self) -> MutexGuard<'_, Option<Exit>> {
+        self.reaped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsFd for Child {
+    /// The descriptor that becomes readable when the child has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl Exit {
+    fn of(status: &WaitIdStatus) -> Self {
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(status), _) => Self::Status(status),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(formatter, "exit status {status}"),
+            Self::Signal(signal) => match signal_name(*signal) {
+                Some(name) => write!(formatter, "killed by signal {signal} ({name})"),
+                None => write!(formatter, "killed by signal {signal}"),
+            },
+            Self::Unknown => formatter.write_str("exit status unknown"),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    let names = [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::INT, "SIGINT"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::TRAP, "SIGTRAP"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+        (Signal::SYS, "SIGSYS"),
+    ];
+    names.into_iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| name)
+}
+
+impl Owner {
+    pub(super) fn child(&self) -> &Child {
+        &self.child
+    }
+
+    /// What to call when the child's descriptor becomes readable.
+    pub(super) fn on_exit(&self, wake: Wake) -> Wake {
+        let child = Arc::clone(&self.child);
+        Wake(Arc::new(move || {
+            if child.exit().is_some() {
+                child.vacate();
+            }
+            wake.wake();
+        }))
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        if held.is_reaped() {
+            return;
+        }
+        held.child.signal_group(Signal::TERM);
+        look_again(held, &self.pool, Instant::now() + TERM_GRACE, Duration::from_millis(1));
+    }
+}
+
+impl Held {
+    /// Reaps it if it has ended; then nobody need know it any longer.
+    fn is_reaped(&self) -> bool {
+        let reaped = self.child.reap().is_some();
+        if reaped {
+            let mut living = self.children.living();
+            // Its number may be another child's by now.
+            if living.get(&self.child.pid).is_some_and(|known| Arc::ptr_eq(known, &self.child)) {
+                living.remove(&self.child.pid);
+            }
+        }
+        reaped
+    }
+}
+
+/// Looks after a child that was told to end, until it is reaped: in ever longer steps, since most are dead at
+/// once, and none may hold up a thread. It is killed at `kill`.
+fn look_again(held: Held, pool: &Pool, kill: Instant, delay: Duration) {
+    let later = pool.clone();
+    pool.run_after(delay, move || {
+        if held.is_reaped() {
+            return;
+        }
+        if Instant::now() >= kill {
+            held.child.signal_group(Signal::KILL);
+        }
+        look_again(held, &later, kill, (delay * 2).min(LONGEST_LOOK));
+    });
+}

@@ -1,0 +1,274 @@
+//! A child that runs, seen from the worker: its pipes, its time, its end. Nothing here waits.
+
+use std::io::{self, Seek as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::Interest;
+use pop3d_core::transform::{Error, Read};
+use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
+use rustix::process::Signal;
+
+use super::child::{Exit, Owner};
+use super::clock::Clock;
+use super::complaints::{Complaints, escape};
+use super::errand::Errand;
+use super::start::{Started, Stdin};
+use super::watch::{Watch, Watched};
+use crate::spec::CommandLine;
+
+/// How long a child may live after it closed its output.
+const EXIT_GRACE: Duration = Duration::from_secs(1);
+
+/// Octets of output for each octet of input, and for a message of none (`transforms.md`, 3.6): a child that
+/// writes more is a bomb.
+const OUTPUT_FACTOR: u64 = 100;
+const OUTPUT_FLOOR: u64 = 1 << 20;
+
+/// Reads of standard error in one call.
+const COMPLAINTS_PER_CALL: usize = 16;
+
+/// EX_TEMPFAIL and EX_CONFIG of sysexits.
+const EXIT_TEMPORARY: i32 = 75;
+const EXIT_CONFIGURATION: i32 = 78;
+
+/// What a shell says of a program that cannot be executed or found.
+const EXIT_NOT_STARTED: [i32; 2] = [126, 127];
+
+/// What a shell adds to a signal's number.
+const EXIT_SIGNALLED: i32 = 128;
+
+pub(super) struct Running {
+    // Dropped in this order: no interest outlives its descriptor, and the child is ended last.
+    _exit: Watch,
+    input: Input,
+    output: Output,
+    stderr: Option<Watched>,
+    owner: Owner,
+    complaints: Complaints,
+    clock: Clock,
+    /// Octets of output so far.
+    produced: u64,
+    errand: Arc<Errand>,
+}
+
+enum Input {
+    File(std::fs::File),
+    Pipe { pipe: Watched, written: u64 },
+    Closed { written: u64 },
+}
+
+enum Output {
+    Open(Watched),
+    Closed { since: Instant },
+}
+
+impl Running {
+    /// Takes charge of a child on the worker that drives its message. `finished`: there is no input.
+    pub(super) fn new(errand: Arc<Errand>, started: Started, finished: bool) -> Result<Self, Error> {
+        let Started { owner, stdin, stdout, stderr } = started;
+        let register = || -> io::Result<_> {
+            let reactor = &errand.process.resources.reactor;
+            let on_exit = owner.on_exit(errand.wake.clone());
+            let exit = Watch::new(reactor, owner.child().as_fd(), Interest::READABLE, on_exit)?;
+            let input = match stdin {
+                Stdin::File(file) => Input::File(file),
+                Stdin::Pipe(pipe) if !finished => {
+                    let pipe = Watched::new(reactor, pipe, Interest::WRITABLE, errand.wake.clone())?;
+                    Input::Pipe { pipe, written: 0 }
+                }
+                Stdin::Pipe(_) | Stdin::Nothing => Input::Closed { written: 0 },
+            };
+            let stdout = Watched::new(reactor, stdout, Interest::READABLE, errand.wake.clone())?;
+            let stderr = Watched::new(reactor, stderr, Interest::READABLE, errand.wake.clone())?;
+            Ok((exit, input, stdout, stderr))
+        };
+        let (exit, input, stdout, stderr) =
+            register().map_err(|error| Error::Temporary(format!("cannot watch a child: {error}")))?;
+        Ok(Self {
+            _exit: exit,
+            input,
+            output: Output::Open(stdout),
+            stderr: Some(stderr),
+            owner,
+            complaints: Complaints::default(),
+            clock: Clock::new(errand.process.spec.timeout),
+            produced: 0,
+            errand,
+        })
+    }
+
+    /// Writes what the pipe takes.
+    pub(super) fn write(&mut self, octets: &[u8]) -> Result<usize, Error> {
+        // A child whose complaints nobody takes stops reading.
+        self.hear();
+        let Input::Pipe { pipe, written } = &mut self.input else { return Ok(0) };
+        match retry_on_intr(|| rustix::io::write(&*pipe, octets)) {
+            Ok(count) => {
+                *written += count as u64;
+                self.clock.stop();
+                Ok(count)
+            }
+            Err(Errno::AGAIN) => Ok(0),
+            Err(Errno::PIPE) => {
+                // It wants no more, as `head` does. Whether that is well its exit will tell.
+                self.finish();
+                Ok(0)
+            }
+            Err(error) => Err(Error::Temporary(format!("cannot write to a child: {error}"))),
+        }
+    }
+
+    /// There is no more input.
+    pub(super) fn finish(&mut self) {
+        if let Input::Pipe { written, .. } = self.input {
+            self.input = Input::Closed { written };
+            self.clock.stop();
+        }
+    }
+
+    pub(super) fn read(&mut self, octets: &mut [u8]) -> Result<Read, Error> {
+        self.hear();
+        if let Output::Open(pipe) = &self.output {
+            match retry_on_intr(|| rustix::io::read(pipe, &mut *octets)) {
+                Ok(0) => {
+                    self.output = Output::Closed { since: Instant::now() };
+                    if self.owner.child().exit().is_none() {
+                        self.errand.wake_after(EXIT_GRACE);
+                    }
+                }
+                Ok(count) => {
+                    self.clock.stop();
+                    self.produced += count as u64;
+                    return self.check_output().map(|()| Read::Data(count));
+                }
+                Err(Errno::AGAIN) => {}
+                Err(error) => return Err(Error::Temporary(format!("cannot read from a child: {error}"))),
+            }
+        }
+        if let Some(exit) = self.owner.child().exit() {
+            self.judge(exit)?;
+            if matches!(self.output, Output::Closed { .. }) {
+                return Ok(Read::End);
+            }
+            // It has ended well, but something it started still has its output and may write.
+        }
+        self.check_time(Instant::now())?;
+        Ok(Read::Pending)
+    }
+
+    /// The last lines it wrote to standard error, for the log.
+    pub(super) fn last_words(&mut self) -> String {
+        self.hear();
+        self.complaints.finish(&mut |line| self.errand.log_complaint(line));
+        self.complaints.tail()
+    }
+
+    /// What an end means for the message.
+    fn judge(&self, exit: Exit) -> Result<(), Error> {
+        let spec = &self.errand.process.spec;
+        let signal = match (exit, &spec.command) {
+            (Exit::Signal(signal), _) => Some(signal),
+            (Exit::Status(status), CommandLine::Shell(_)) => Some(status - EXIT_SIGNALLED),
+            (Exit::Status(_) | Exit::Unknown, _) => None,
+        };
+        match exit {
+            Exit::Status(0) => Ok(()),
+            _ if signal == Some(Signal::XCPU.as_raw()) => Err(Error::TimedOut(spec.cpu)),
+            Exit::Status(EXIT_TEMPORARY) => Err(Error::Temporary(exit.to_string())),
+            Exit::Status(status) if status == EXIT_CONFIGURATION || EXIT_NOT_STARTED.contains(&status) => {
+                Err(Error::Permanent(exit.to_string()))
+            }
+            Exit::Status(_) | Exit::Signal(_) | Exit::Unknown => Err(Error::Crashed(exit.to_string())),
+        }
+    }
+
+    /// Nothing came: whether that is so for too long.
+    fn check_time(&mut self, now: Instant) -> Result<(), Error> {
+        match self.output {
+            Output::Closed { since } => {
+                if now.saturating_duration_since(since) >= EXIT_GRACE {
+                    return Err(Error::Crashed("it closed its output and did not exit".to_owned()));
+                }
+            }
+            Output::Open(_) => {
+                if self.clock.has_run_out(now, self.input.consumed(), self.input.starves()) {
+                    return Err(Error::TimedOut(self.errand.process.spec.timeout));
+                }
+                self.errand.set_alarm(self.clock.look_after());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is more output than the message may have.
+    fn check_output(&self) -> Result<(), Error> {
+        let is_bomb =
+            |input: u64| self.produced > input.saturating_mul(OUTPUT_FACTOR).saturating_add(OUTPUT_FLOOR);
+        // A later link of a chain may be fed more than the message has.
+        let exceeds = self.produced > self.errand.process.spec.max_output
+            || is_bomb(self.errand.message.octets) && is_bomb(self.input.consumed());
+        if exceeds { Err(Error::Limit("max_output")) } else { Ok(()) }
+    }
+
+    /// Takes what is on standard error, a bounded share.
+    fn hear(&mut self) {
+        let Some(stderr) = &self.stderr else { return };
+        let mut chunk = [0; 4096];
+        for _ in 0..COMPLAINTS_PER_CALL {
+            match retry_on_intr(|| rustix::io::read(stderr, &mut chunk)) {
+                Ok(count) if count > 0 => {
+                    self.complaints.take(&chunk[..count], &mut |line| self.errand.log_complaint(line));
+                }
+                Err(Errno::AGAIN) => return,
+                Ok(_) | Err(_) => {
+                    self.stderr = None;
+                    return;
+                }
+            }
+        }
+        // There is more, and no event will tell.
+        self.errand.wake.wake();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.hear();
+        let unlogged = self.complaints.finish(&mut |line| self.errand.log_complaint(line));
+        if unlogged > 0 {
+            let spec = &self.errand.process.spec;
+            log::info!(
+                target: "pop3d::transform",
+                "{}: {unlogged} more octets of standard error",
+                escape(spec.name.as_bytes()),
+            );
+        }
+        let consumed = match &self.input {
+            Input::File(_) => self.input.consumed().min(self.errand.message.octets),
+            Input::Pipe { written, .. } | Input::Closed { written } => *written,
+        };
+        self.errand.process.counters.add_octets(consumed, self.produced);
+    }
+}
+
+impl Input {
+    /// What the child has taken so far, as far as can be known: not of a pipe that is closed on our side.
+    fn consumed(&self) -> u64 {
+        match self {
+            // The offset is the child's too.
+            Self::File(file) => (&*file).stream_position().unwrap_or(0),
+            Self::Pipe { pipe, written } => written.saturating_sub(ioctl_fionread(pipe).unwrap_or(0)),
+            Self::Closed { written } => *written,
+        }
+    }
+
+    /// It has taken all there is so far, and more will come.
+    fn starves(&self) -> bool {
+        match self {
+            Self::Pipe { pipe, .. } => ioctl_fionread(pipe) == Ok(0),
+            Self::File(_) | Self::Closed { .. } => false,
+        }
+    }
+}

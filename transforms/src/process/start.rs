@@ -1,0 +1,255 @@
+//! Starts a child: finds its program, makes its pipes, its environment and its limits. Runs in the pool.
+//!
+//! The server is never forked: what is asked of `Command` here is what it can do by posix_spawn, whatever the
+//! server's size. So there is no code between fork and exec, and limits are set from outside right after.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use pop3d_core::transform::{self, Error, Message};
+use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fcntl_getfl, fcntl_setfl};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+use super::Resources;
+use super::child::Owner;
+use super::queue::Place;
+use crate::spec::{CommandLine, ProcessSpec};
+
+/// Octets that the pipe of a child's output holds where the kernel permits: fewer turns for a long message.
+const OUTPUT_PIPE: usize = 256 * 1024;
+
+/// A message up to this size does not need a larger pipe than the kernel gives by itself.
+const SHORT_MESSAGE: u64 = 64 * 1024;
+
+/// Descriptors of one child.
+const DESCRIPTORS_MAX: u64 = 256;
+
+/// The shell of `CommandLine::Shell`.
+const SHELL: &str = "/bin/sh";
+
+/// Where a child's standard input comes from.
+pub(super) enum Source {
+    /// The message itself, at offset 0.
+    File(File),
+    /// What the cursor feeds.
+    Pipe,
+    /// The message has no octet.
+    Nothing,
+}
+
+/// A child with our ends of its pipes, which never wait.
+pub(super) struct Started {
+    pub(super) owner: Owner,
+    pub(super) stdin: Stdin,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// What is ours of a child's standard input.
+pub(super) enum Stdin {
+    /// Shares its offset with the child.
+    File(File),
+    Pipe(OwnedFd),
+    Nothing,
+}
+
+/// Starts the child for a message.
+pub(super) fn start(
+    spec: &ProcessSpec,
+    resources: &Resources,
+    message: &Message,
+    source: Source,
+    place: Place,
+) -> Result<Started, Error> {
+    let mut command = command(spec)?;
+    environment(&mut command, spec, message, resources.version);
+    let unavailable = |error: io::Error| Error::Temporary(format!("no descriptors for a child: {error}"));
+    let (stdin, theirs) = standard_input(source).map_err(unavailable)?;
+    let (stdout, their_stdout) = output_pipe(message.octets > SHORT_MESSAGE).map_err(unavailable)?;
+    let (stderr, their_stderr) = output_pipe(false).map_err(unavailable)?;
+    command.stdin(theirs).stdout(their_stdout).stderr(their_stderr);
+
+    let Some(permission) = resources.children.permission() else {
+        return Err(Error::Temporary("the server stops".to_owned()));
+    };
+    let child = command.spawn().map_err(|error| refusal(&command, spec, &error))?;
+    // Its ends of the pipes are in `command`: while they are open here, no end of file comes.
+    drop(command);
+    let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = number.ok_or_else(|| Error::Temporary("a child without a number".to_owned()))?;
+    let owner = permission.adopt(pid, place, &resources.pool).map_err(unavailable)?;
+    limit(pid, spec);
+    Ok(Started { owner, stdin, stdout, stderr })
+}
+
+/// The program and its arguments. It leads a process group of its own.
+fn command(spec: &ProcessSpec) -> Result<Command, Error> {
+    let mut command = match &spec.command {
+        CommandLine::Direct(words) => {
+            let [program, arguments @ ..] = words.as_slice() else {
+                return Err(Error::Permanent("no program is named".to_owned()));
+            };
+            let mut command = Command::new(find(program, spec)?);
+            command.arg0(program).args(arguments);
+            command
+        }
+        CommandLine::Shell(line) => {
+            let mut command = Command::new(SHELL);
+            command.arg("-c").arg(line);
+            command
+        }
+    };
+    command.current_dir(&spec.folder).process_group(0);
+    Ok(command)
+}
+
+/// Where a program is: a name without "/" is looked for in PATH, another one seen from the child's folder.
+fn find(program: &str, spec: &ProcessSpec) -> Result<PathBuf, Error> {
+    let can_run = |path: &Path| accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok();
+    let mut found = None;
+    let folders = if program.contains('/') { "" } else { &spec.path };
+    for folder in folders.split(':') {
+        let path = spec.folder.join(folder).join(program);
+        if path.is_file() {
+            if can_run(&path) {
+                return Ok(path);
+            }
+            found = Some(path);
+        }
+    }
+    Err(Error::Permanent(match found {
+        Some(path) => format!("{} is not executable", path.display()),
+        None => format!("no such program: {program}"),
+    }))
+}
+
+fn environment(command: &mut Command, spec: &ProcessSpec, message: &Message, version: &str) {
+    command
+        .env_clear()
+        .env("PATH", &spec.path)
+        .env("LANG", "C.UTF-8")
+        .env("POP3_USER", &message.user)
+        .env("POP3_REMOTE", message.remote.to_string())
+        .env("MESSAGE_NUMBER", message.number.to_string())
+        .env("MESSAGE_SIZE", message.octets.to_string())
+        .env("MESSAGE_UID", &message.uid)
+        .env("TRANSFORM_NAME", &spec.name)
+        .env("POP3D_VERSION", version);
+    match message.command {
+        transform::Command::Retr => command.env("POP3_COMMAND", "RETR"),
+        transform::Command::Top { lines } => {
+            command.env("POP3_COMMAND", "TOP").env("POP3_TOP_LINES", lines.to_string())
+        }
+    };
+    command.envs(spec.env.iter().map(|(key, value)| (key, value)));
+    for (key, value) in &spec.options {
+        let letters = key.chars().map(|letter| match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' => letter.to_ascii_uppercase(),
+            _ => '_',
+        });
+        command.env(format!("OPTION_{}", letters.collect::<String>()), value);
+    }
+}
+
+fn standard_input(source: Source) -> io::Result<(Stdin, Stdio)> {
+    match source {
+        Source::File(file) => {
+            let theirs = file.try_clone()?;
+            Ok((Stdin::File(file), theirs.into()))
+        }
+        Source::Pipe => {
+            let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+            never_wait(&ours)?;
+            Ok((Stdin::Pipe(ours), theirs.into()))
+        }
+        Source::Nothing => Ok((Stdin::Nothing, Stdio::null())),
+    }
+}
+
+fn output_pipe(large: bool) -> io::Result<(OwnedFd, Stdio)> {
+    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+    never_wait(&ours)?;
+    if large {
+        // Refused where this user's pipes hold too much already; the pipe works all the same.
+        let _ = fcntl_setpipe_size(&ours, OUTPUT_PIPE);
+    }
+    Ok((ours, theirs.into()))
+}
+
+/// Only for our end: the child's is another open file, and waits as programs expect.
+fn never_wait(ours: &OwnedFd) -> io::Result<()> {
+    Ok(fcntl_setfl(ours, fcntl_getfl(ours)? | OFlags::NONBLOCK)?)
+}
+
+fn refusal(command: &Command, spec: &ProcessSpec, error: &io::Error) -> Error {
+    let program = Path::new(command.get_program());
+    let text = format!("cannot start {} in {}: {error}", program.display(), spec.folder.display());
+    match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+        // A lack that may pass: of processes, memory, descriptors; a program that is being written.
+        Some(
+            rustix::io::Errno::AGAIN
+            | rustix::io::Errno::NOMEM
+            | rustix::io::Errno::MFILE
+            | rustix::io::Errno::NFILE
+            | rustix::io::Errno::TXTBSY
+            | rustix::io::Errno::IO,
+        ) => Error::Temporary(text),
+        Some(_) | None => Error::Permanent(text),
+    }
+}
+
+/// Sets the child's limits. What it starts before that is not bound; what it starts later is.
+fn limit(pid: Pid, spec: &ProcessSpec) {
+    let seconds = (spec.cpu.as_secs() + u64::from(spec.cpu.subsec_nanos() > 0)).max(1);
+    // A program that ignores SIGXCPU is killed a second later.
+    lower(pid, Resource::Cpu, seconds, seconds.saturating_add(1));
+    lower(pid, Resource::Nofile, DESCRIPTORS_MAX, DESCRIPTORS_MAX);
+    lower(pid, Resource::Core, 0, 0);
+    lower(pid, Resource::Fsize, spec.max_output, spec.max_output);
+    if let Some(octets) = spec.memory {
+        lower(pid, Resource::As, octets, octets);
+    }
+}
+
+fn lower(pid: Pid, resource: Resource, soft: u64, hard: u64) {
+    // The child has our limits, and a hard one is never raised.
+    let bound = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let limit = Rlimit { current: Some(soft.min(bound)), maximum: Some(hard.min(bound)) };
+    if let Err(error) = prlimit(Some(pid), resource, limit) {
+        // It may be gone already, or have taken another user's rights.
+        log::debug!(target: "pop3d::transform", "child {pid}: limit {resource:?} not set: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(path: &str, folder: &str) -> ProcessSpec {
+        let command = CommandLine::Direct(vec!["cat".to_owned()]);
+        ProcessSpec { path: path.to_owned(), folder: folder.into(), ..ProcessSpec::new("test", command) }
+    }
+
+    #[test]
+    fn a_program_is_looked_for_in_path_or_seen_from_the_folder() {
+        assert!(find("sh", &spec("/nowhere:/bin", "/")).is_ok_and(|path| path == Path::new("/bin/sh")));
+        assert!(find("bin/sh", &spec("", "/")).is_ok_and(|path| path == Path::new("/bin/sh")));
+        assert!(find("/bin/sh", &spec("", "/tmp")).is_ok_and(|path| path == Path::new("/bin/sh")));
+        for (program, path) in
+            [("sh", "/nowhere"), ("no-such-program", "/bin"), ("nowhere/sh", "/bin"), ("", "/bin")]
+        {
+            assert!(matches!(find(program, &spec(path, "/")), Err(Error::Permanent(_))), "{program}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_executable_is_no_program() {
+        let Err(Error::Permanent(reason)) = find("passwd", &spec("/nowhere:/etc", "/")) else { panic!() };
+        assert_eq!(reason, "/etc/passwd is not executable");
+    }
+}
