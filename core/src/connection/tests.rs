@@ -136,7 +136,7 @@ impl Stage {
             }
             let has_moved = turn == Turn::Unfinished || self.heard.lock().unwrap().octets.len() > before;
             idle_turns = if has_moved { 0 } else { idle_turns + 1 };
-            if idle_turns > 4 {
+            if idle_turns > IDLE_TURNS {
                 return turn;
             }
         }
@@ -170,6 +170,9 @@ impl Stage {
 fn script(says: &str, piece: usize) -> Script {
     Script { says: says.into(), piece, ends: true, ..Script::default() }
 }
+
+/// Turns in which nothing is heard before a connection counts as waiting: a line said octet by octet takes many.
+const IDLE_TURNS: usize = 100;
 
 const LOGIN: &str = "USER user\r\nPASS pass\r\n";
 
