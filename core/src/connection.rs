@@ -184,6 +184,8 @@ impl Connection {
         let input = Input { is_readable: true, ..Input::default() };
         let mut session = Session::new(greeting);
         session.set_tracing(log::log_enabled!(target: "pop3d::session", log::Level::Debug));
+        // A client that came by IPv4 is shown so, whatever socket took it.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         Self {
             key,
             peer,

@@ -354,7 +354,7 @@ pub(crate) fn message_of(
         octets: length,
         uid: String::from_utf8_lossy(maildrop.snapshot().unique_id(number)).into_owned(),
         command,
-        remote: remote.to_canonical(),
+        remote,
     })
 }
 

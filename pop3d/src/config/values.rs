@@ -1,0 +1,112 @@
+//! Values of the configuration that are more than a string: durations and sizes, with errors that say what is understood.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// A duration: seconds as a number, or "30s", "10m", "1h 30m".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Time(pub(crate) Duration);
+
+/// Octets: a number, or "64KiB", "200MiB", "1GB".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Size(pub(crate) u64);
+
+/// The longest duration that is understood: a hundred years, which no clock overflows with.
+const TIME_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Time;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a duration such as \"30s\" or \"10m\", or seconds as a number")
+            }
+
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Time, E> {
+                let seconds = u64::try_from(seconds).map_err(|_| E::custom("a duration is not negative"))?;
+                bounded(Duration::from_secs(seconds))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
+                let duration = humantime::parse_duration(text)
+                    .map_err(|_| E::custom(format!("\"{text}\" is no duration, write \"30s\" or \"10m\"")))?;
+                bounded(duration)
+            }
+        }
+
+        fn bounded<E: Error>(duration: Duration) -> Result<Time, E> {
+            if duration > TIME_MAX {
+                Err(E::custom("that is longer than 100 years"))
+            } else {
+                Ok(Time(duration))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Size;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a size such as \"64KiB\" or \"200MiB\", or octets as a number")
+            }
+
+            fn visit_i64<E: Error>(self, octets: i64) -> Result<Size, E> {
+                u64::try_from(octets).map(Size).map_err(|_| E::custom("a size is not negative"))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
+                parse_size(text)
+                    .ok_or_else(|| E::custom(format!("\"{text}\" is no size, write \"64KiB\" or \"200MiB\"")))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+fn parse_size(text: &str) -> Option<Size> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit).map(Size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_number_and_a_unit() {
+        let size = |text| parse_size(text).map(|size| size.0);
+        assert_eq!(size("64KiB"), Some(65_536));
+        assert_eq!(size("200 MiB"), Some(200 << 20));
+        assert_eq!(size("1GB"), Some(1_000_000_000));
+        assert_eq!(size("7"), Some(7));
+        for wrong in ["", "KiB", "-1", "1.5MiB", "1 mile", "99999999999999999999", "99999999TiB"] {
+            assert_eq!(size(wrong), None, "{wrong}");
+        }
+    }
+}

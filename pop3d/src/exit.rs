@@ -1,0 +1,75 @@
+//! How the program ends: one line on standard error, and the exit statuses of sysexits.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Why the program does not go on. Each has the status that scripts and service managers know from `sysexits.h`.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// 0: what was asked for has been done; the text is for standard output.
+    Done(String),
+    /// 64, `EX_USAGE`: the command line is wrong.
+    Usage(String),
+    /// 66, `EX_NOINPUT`: a file or folder that is needed cannot be read.
+    NoInput(String),
+    /// 69, `EX_UNAVAILABLE`: an address cannot be listened on.
+    Unavailable(String),
+    /// 71, `EX_OSERR`: the system does not give what every server needs.
+    System(String),
+    /// 78, `EX_CONFIG`: the configuration is wrong.
+    Config(String),
+}
+
+impl Exit {
+    fn status(&self) -> u8 {
+        match self {
+            Self::Done(_) => 0,
+            Self::Usage(_) => 64,
+            Self::NoInput(_) => 66,
+            Self::Unavailable(_) => 69,
+            Self::System(_) => 71,
+            Self::Config(_) => 78,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(text)
+            | Self::Usage(text)
+            | Self::NoInput(text)
+            | Self::Unavailable(text)
+            | Self::System(text)
+            | Self::Config(text) => formatter.write_str(text),
+        }
+    }
+}
+
+/// Says why the program ends, on one line; the status for the system.
+pub(crate) fn code(result: Result<(), Exit>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Exit::Done(text)) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(exit) => {
+            eprintln!("pop3d: {}", one_line(&exit.to_string()));
+            ExitCode::from(exit.status())
+        }
+    }
+}
+
+/// A text on one line, with what could forge another escaped.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}

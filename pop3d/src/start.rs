@@ -1,0 +1,258 @@
+//! From command line and configuration to a server that serves. Nothing is served before all of it is known to work.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{LevelFilter, info, warn};
+use pop3d_core::accounts::{Accounts, UserName};
+use pop3d_core::maildir::LocalStore;
+use pop3d_core::server::{ListenError, Server};
+use pop3d_core::settings::{Limits, Settings};
+use pop3d_core::transform::{Chain, Holding, Transform};
+use pop3d_transforms::process::{Process, Resources};
+use pop3d_transforms::spec::ProcessSpec;
+
+use crate::cli::Cli;
+use crate::config::{File, Transforms};
+use crate::exit::Exit;
+use crate::logging::{self, LogFile};
+use crate::signals;
+
+/// The port that is listened on where nothing else is said.
+const PORT: u16 = 1110;
+
+/// What the server is to be, all of it read and found usable.
+struct Plan {
+    listen: Listen,
+    mailbox: PathBuf,
+    state: Option<PathBuf>,
+    workers: usize,
+    accounts: Accounts,
+    transforms: Transforms,
+    limits: Limits,
+    apop: bool,
+    log_level: LevelFilter,
+    log_file: Option<PathBuf>,
+}
+
+/// Where clients are served.
+enum Listen {
+    /// On every address of the machine, IPv6 and IPv4.
+    Everywhere(u16),
+    Addresses(Vec<SocketAddr>),
+}
+
+/// Does what the command line asks for; returns once the server has stopped.
+///
+/// # Errors
+/// Where it cannot start: then nothing is left half started.
+pub(crate) fn run(cli: &Cli) -> Result<(), Exit> {
+    let file = cli.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+    let plan = Plan::new(cli, file)?;
+    if cli.check {
+        return Err(Exit::Done("the configuration is right".to_owned()));
+    }
+    serve(plan)
+}
+
+impl Plan {
+    fn new(cli: &Cli, file: File) -> Result<Self, Exit> {
+        let accounts = accounts(cli, &file)?;
+        let transforms = Transforms::new(&file, &cli.transforms)?;
+        let log_level = log_level(cli, &file)?;
+        let config = file.config;
+        let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
+            Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
+        })?;
+        LocalStore::new(mailbox.clone(), None).check().map_err(|error| {
+            Exit::NoInput(format!(
+                "cannot read the mail folder {}: {error}; make it, or name another by --mailbox",
+                mailbox.display()
+            ))
+        })?;
+        let mut limits = Limits::default();
+        let bound = |time: Duration| (!time.is_zero()).then_some(time);
+        if let Some(timeout) = config.timeout {
+            limits.silence = bound(timeout.0);
+        }
+        if let Some(seconds) = cli.timeout {
+            limits.silence = bound(Duration::from_secs(seconds));
+        }
+        // A client that has not logged in is not given longer than one that has.
+        let login = config.login_timeout.map_or(limits.login_silence, |timeout| bound(timeout.0));
+        limits.login_silence = login.into_iter().chain(limits.silence).min();
+        limits.connections = config.limits.connections.unwrap_or(limits.connections);
+        limits.connections_per_address =
+            config.limits.connections_per_address.unwrap_or(limits.connections_per_address);
+        limits.slow_reader_rate =
+            config.limits.slow_reader_rate.map_or(limits.slow_reader_rate, |rate| rate.0);
+        limits.failed_login_delay =
+            config.limits.failed_login_delay.map_or(limits.failed_login_delay, |delay| delay.0);
+        let listen = match (cli.pop3_port, config.listen) {
+            (Some(port), _) => Listen::Everywhere(port),
+            (None, Some(addresses)) => Listen::Addresses(addresses),
+            (None, None) => Listen::Everywhere(PORT),
+        };
+        Ok(Self {
+            listen,
+            mailbox,
+            state: cli.state.clone().or(config.state).or_else(default_state),
+            workers: config.workers.unwrap_or(0),
+            accounts,
+            transforms,
+            limits,
+            apop: config.apop,
+            log_level,
+            log_file: config.log.file,
+        })
+    }
+}
+
+fn accounts(cli: &Cli, file: &File) -> Result<Accounts, Exit> {
+    let config = &file.config;
+    let mut accounts = Accounts::new(config.apop);
+    if let Some(path) = &config.accounts {
+        let text = fs::read(path).map_err(|error| {
+            Exit::NoInput(format!("cannot read the accounts file {}: {error}", path.display()))
+        })?;
+        accounts
+            .add_file(&text)
+            .map_err(|(line, error)| Exit::Config(format!("{}:{line}:1: {error}", path.display())))?;
+    }
+    for (name, secret) in &config.users {
+        let user = UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| {
+            file.error(name.span(), "a user name has 1 to 128 octets, no \"/\" and no leading \".\"")
+        })?;
+        if secret.as_ref().starts_with('{') {
+            let added = accounts.add_stored(user, secret.as_ref());
+            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
+        } else {
+            accounts.add(user, secret.as_ref().as_bytes());
+        }
+    }
+    for account in &cli.users {
+        accounts.add(account.name.clone(), account.password.as_bytes());
+    }
+    if accounts.is_empty() && config.accounts.is_none() {
+        return Err(Exit::Config(
+            "no accounts: add one by --user name:password, or in [users] of the configuration".to_owned(),
+        ));
+    }
+    Ok(accounts)
+}
+
+fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {
+    match (cli.log_level, &file.config.log.level) {
+        (Some(level), _) => Ok(level),
+        (None, Some(level)) => level
+            .as_ref()
+            .parse()
+            .map_err(|_| file.error(level.span(), "a level is off, error, warn, info, debug or trace")),
+        (None, None) => Ok(LevelFilter::Info),
+    }
+}
+
+/// Where state is kept unless something else is said.
+fn default_state() -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/pop3d"));
+    }
+    // The base directory specification: a relative path is to be ignored.
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder =
+        absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    folder.map(|folder| folder.join("pop3d"))
+}
+
+fn serve(plan: Plan) -> Result<(), Exit> {
+    let system = |what: &str, error: io::Error| Exit::System(format!("cannot {what}: {error}"));
+    let log_file = plan.log_file.as_deref().map(LogFile::open).transpose().map_err(|error| {
+        let path = plan.log_file.as_deref().unwrap_or(Path::new(""));
+        Exit::NoInput(format!("cannot write the log {}: {error}", path.display()))
+    })?;
+    // Listened to before anything is started, so that none is lost.
+    let signals = signals::listen().map_err(|error| system("listen to signals", error))?;
+    let mut server = Server::new(plan.workers).map_err(|error| system("start", error))?;
+    let addresses = listen(&mut server, plan.listen)?;
+    logging::start(plan.log_level, log_file.clone())
+        .map_err(|error| Exit::System(format!("cannot start to log: {error}")))?;
+
+    let pools = server.pools().clone();
+    let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
+    let children = Arc::clone(&resources.children);
+    let state = plan.state.filter(|state| is_usable(state));
+    let settings = Settings {
+        store: Arc::new(LocalStore::new(plan.mailbox, state.clone())),
+        accounts: Arc::new(plan.accounts),
+        chain: chain(plan.transforms.chain, &resources),
+        holding: Holding { hold: plan.transforms.hold, spool_folder: state.unwrap_or_else(env::temp_dir) },
+        sizes: plan.transforms.sizes,
+        apop: plan.apop,
+        limits: plan.limits,
+    };
+    let running = server.start(settings).map_err(|error| system("start a worker", error))?;
+    for address in addresses {
+        info!(target: "pop3d", "listening on {address}");
+    }
+    signals::serve(signals, running, &children, log_file.as_ref());
+    Ok(())
+}
+
+fn listen(server: &mut Server, listen: Listen) -> Result<Vec<SocketAddr>, Exit> {
+    let addresses = match listen {
+        Listen::Addresses(addresses) => addresses,
+        Listen::Everywhere(port) => {
+            let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+            match server.listen(everywhere) {
+                Ok(address) => return Ok(vec![address]),
+                // A machine without IPv6.
+                Err(error) if error.cause.raw_os_error() == Some(AFNOSUPPORT) => {
+                    vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
+                }
+                Err(error) => return Err(unavailable(&error)),
+            }
+        }
+    };
+    addresses.into_iter().map(|address| server.listen(address).map_err(|error| unavailable(&error))).collect()
+}
+
+const AFNOSUPPORT: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+
+fn unavailable(error: &ListenError) -> Exit {
+    let advice = match error.cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there: end it, or take another port by --pop3-port"
+        }
+        io::ErrorKind::PermissionDenied => "; a port below 1024 needs root",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    };
+    Exit::Unavailable(format!("{error}{advice}"))
+}
+
+/// Makes the state folder; without one service goes on, a little slower.
+fn is_usable(state: &Path) -> bool {
+    let made = fs::create_dir_all(state);
+    if let Err(error) = &made {
+        warn!(
+            target: "pop3d",
+            "the state folder {} cannot be used: {error}; every login counts its messages anew, and other processes \
+             are not locked out; name another by --state",
+            state.display(),
+        );
+    }
+    made.is_ok()
+}
+
+fn chain(specs: Vec<ProcessSpec>, resources: &Resources) -> Option<Arc<Chain>> {
+    let links: Vec<_> = specs
+        .into_iter()
+        .map(|spec| Arc::new(Process::new(spec, resources.clone())) as Arc<dyn Transform>)
+        .collect();
+    (!links.is_empty()).then(|| Arc::new(Chain::new(links)))
+}
