@@ -19,6 +19,16 @@ use crate::exit::Exit;
 /// Longest configuration file that is read, in octets.
 const FILE_MAX: u64 = 16 << 20;
 
+/// Reads a configuration as `--check` does, without looking at what it names; what is wrong with it.
+///
+/// # Errors
+/// Where it is no configuration, or its transforms cannot be.
+#[doc(hidden)]
+pub fn check_text(text: &str) -> Result<(), String> {
+    let file = File::parse(Path::new("text"), text.to_owned()).map_err(|error| error.to_string())?;
+    Transforms::new(&file, &[]).map(drop).map_err(|error| error.to_string())
+}
+
 /// A configuration file as it stands.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

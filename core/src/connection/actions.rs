@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::number::MessageNumber;
 use pop3d_protocol::pop3::{Action, Answer, Credentials, Opened, Part, Refusal};
@@ -302,7 +302,8 @@ impl Connection {
         };
         desk.counters.transforms_failed.add(1);
         let name = chain.links.get(*link).map_or(chain.name.as_str(), |link| link.name());
-        warn!(target: "pop3d::transform", "transform {name} failed for user {user}: {error}");
+        // What it said of itself is in the log already.
+        debug!(target: "pop3d::transform", "transform {name} failed for user {user}: {error}");
         let code = match error {
             Error::Permanent(_) => ResponseCode::SysPerm,
             Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(_) | Error::Limit(_) => {

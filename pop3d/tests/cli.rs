@@ -1,0 +1,144 @@
+//! Wrong arguments and configurations: one line on standard error that names the thing, a status of sysexits, and
+//! nothing started.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn pop3d(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pop3d")).args(arguments).output().unwrap()
+}
+
+/// The status and the one line that is said.
+fn refused(arguments: &[&str]) -> (i32, String) {
+    let output = pop3d(arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.matches('\n').count(), 1, "{said}");
+    assert!(said.starts_with("pop3d: "), "{said}");
+    (output.status.code().unwrap(), said)
+}
+
+fn mail() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn path(folder: &Path) -> &str {
+    folder.to_str().unwrap()
+}
+
+fn check(text: &str) -> Output {
+    let folder = mail();
+    let file = folder.path().join("pop3d.toml");
+    fs::write(&file, text.replace("MAIL", path(folder.path()))).unwrap();
+    pop3d(&["--check", "-c", path(&file)])
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    for (arguments, named) in [
+        (&["--verbos"][..], "--verbos"),
+        (&["-p", "70000"], "70000"),
+        (&["-p", "-1"], "-1"),
+        (&["-T", "x"], "x"),
+        (&["-T", "86401"], "86401"),
+        (&["-u", "nocolon"], "name:password"),
+        (&["-u", "a/b:x"], "user name"),
+        (&["-u", ".hidden:x"], "user name"),
+        (&["-u", ":x"], "user name"),
+        (&["extra"], "extra"),
+        (&["-u", "user:pass"], "--mailbox"),
+    ] {
+        let (status, said) = refused(arguments);
+        assert_eq!(status, 64, "{said}");
+        assert!(said.contains(named), "{said}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for (argument, part) in [("-h", "--mailbox"), ("--help", "--transform"), ("-V", "pop3d 0.")] {
+        let output = pop3d(&[argument]);
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains(part));
+    }
+}
+
+#[test]
+fn a_mail_folder_that_cannot_be_read_is_named() {
+    let folder = mail();
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    for missing in [folder.path().join("missing"), file] {
+        let (status, said) = refused(&["-u", "user:pass", "-m", path(&missing)]);
+        assert_eq!(status, 66, "{said}");
+        assert!(said.contains(path(&missing)), "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_nobody_could_log_in_to_does_not_start() {
+    let folder = mail();
+    let (status, said) = refused(&["-m", path(folder.path())]);
+    assert_eq!(status, 78, "{said}");
+    assert!(said.contains("--user"), "{said}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let folder = mail();
+    let other = TcpListener::bind("[::]:0").unwrap();
+    let port = other.local_addr().unwrap().port().to_string();
+    let (status, said) = refused(&["-u", "user:pass", "-m", path(folder.path()), "-p", &port]);
+    assert_eq!(status, 69, "{said}");
+    assert!(said.contains(&port) && said.contains("--pop3-port"), "{said}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_named() {
+    let (status, said) = refused(&["-c", "does/not/exist.toml"]);
+    assert_eq!(status, 66, "{said}");
+    assert!(said.contains("does/not/exist.toml"), "{said}");
+}
+
+#[test]
+fn check_says_what_is_wrong_with_line_and_column() {
+    for (text, place, named) in [
+        ("mailbox = \"MAIL\"\nfoo = 1\n", ":2:1: ", "foo"),
+        ("mailbox = \"MAIL\"\n[users]\n\"a/b\" = \"x\"\n", ":3:1: ", "user name"),
+        ("mailbox = \"MAIL\"\n[users]\na = \"{ROT13}x\"\n", ":3:5: ", "scheme"),
+        ("mailbox = \"MAIL\"\n[users]\na = 1\n", ":3:5: ", "string"),
+        ("timeout = \"soon\"\n", ":1:11: ", "30s"),
+        ("listen = [\"localhost\"]\n", ":1:11: ", "socket address"),
+        ("transform = \"x.wasm\"\nmailbox = \"MAIL\"\n[users]\na = \"b\"\n", ":1:13: ", "x.wasm"),
+        ("[transforms.x]\ncommand = \"\"\n[users]\na = \"b\"\n", ":1:1: ", "command"),
+        ("[transforms.x]\nkind = \"native\"\ncommand = \"cat\"\n", ":2:8: ", "process"),
+        ("[log]\nlevel = \"loud\"\n[users]\na = \"b\"\n", ":2:9: ", "level"),
+        ("x", ":1:", "pop3d.toml"),
+    ] {
+        let output = check(text);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{text}: {said}");
+        assert_eq!(said.matches('\n').count(), 1, "{said}");
+        assert!(said.contains(place) && said.contains(named), "{text}: {said}");
+    }
+}
+
+#[test]
+fn check_is_content_with_what_is_right_and_starts_nothing() {
+    let output = check(
+        "mailbox = \"MAIL\"\ntransform = [\"cat\", \"x\"]\n[users]\na = \"b:c\"\n[transforms.x]\ncommand = [\"cat\"]\n",
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn the_example_is_right() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mail = format!("{root}/examples/mail");
+    let output = pop3d(&["--check", "-c", &format!("{root}/examples/pop3d.toml"), "-m", &mail]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
