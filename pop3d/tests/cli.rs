@@ -1,6 +1,8 @@
 //! Wrong arguments and configurations: one line on standard error that names the thing, a status of sysexits, and
 //! nothing started.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
