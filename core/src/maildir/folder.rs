@@ -161,6 +161,12 @@ pub(super) fn is_regular(status: &Statx) -> bool {
     FileType::from_raw_mode(status.stx_mode.into()) == FileType::RegularFile
 }
 
+/// Whether something failed for want of descriptors or memory, and may work a moment later.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    Errno::from_io_error(error)
+        .is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
 /// Looks at an open file.
 pub(super) fn status_of(file: impl AsFd) -> io::Result<Statx> {
     Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?)
@@ -266,12 +272,26 @@ impl UserFolder {
     fn visit(&self, place: Place) -> io::Result<Option<Visit>> {
         match statx(&self.folder, place.name(), AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
             Ok(status) => {
-                let is_folder = FileType::from_raw_mode(status.stx_mode.into()) == FileType::Directory;
-                Ok(is_folder.then(|| Visit::of(&status)))
+                let kind = FileType::from_raw_mode(status.stx_mode.into());
+                if kind == FileType::Symlink {
+                    // An administrator who made it so would look for the mail in vain.
+                    let name = place.name();
+                    log::warn!(target: "pop3d::maildir", "a folder {name} is a symbolic link, and not followed");
+                }
+                Ok((kind == FileType::Directory).then(|| Visit::of(&status)))
             }
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Opens a file that another server keeps beside the messages.
+    pub(super) fn open_file(&self, name: &str) -> io::Result<File> {
+        let file = open_message(self.folder.as_fd(), name.as_bytes())?;
+        if !is_regular(&status_of(&file)?) {
+            return Err(io::Error::other("not a regular file"));
+        }
+        Ok(file)
     }
 
     /// Opens one of the folders that messages are in; none where it is not there.

@@ -1,5 +1,6 @@
 //! The store as a session sees it: open, read, delete, come back.
 
+mod imports;
 mod kept;
 mod locks;
 mod messages;
