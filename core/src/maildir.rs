@@ -6,12 +6,14 @@
 //! - `folder.rs` opens folders, by descriptor, never through a symbolic link; `listing.rs` lists them.
 //! - `name.rs` is what a file name tells: the order of messages, sizes, unique-ids.
 //! - `index.rs` is what is known of a maildrop, and the snapshot of a session; `scan.rs` makes it, `state.rs` keeps it.
+//! - `import.rs` reads what Dovecot or Courier noted of a Maildir.
 //! - `lock.rs` keeps every other session out, `update.rs` removes what was deleted.
 //!
 //! A session keeps no descriptor: it opens what it needs by way of the mail folder, which is open once.
 
 mod checksum;
 mod folder;
+mod import;
 pub mod index;
 mod listing;
 mod lock;
@@ -35,6 +37,7 @@ use pop3d_protocol::maildrop::{Deletions, Snapshot};
 use pop3d_protocol::number::{MessageNumber, Octets};
 
 use self::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
+pub use self::import::UniqueIds;
 use self::index::{Builder, Index, Record, Size};
 use self::listing::Listing;
 use self::lock::{Lock, LockTable};
@@ -51,6 +54,7 @@ const MOVED_KEPT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     shared: Arc<Shared>,
+    unique_ids: UniqueIds,
 }
 
 #[derive(Debug)]
@@ -68,9 +72,21 @@ impl LocalStore {
     pub fn new(mail: PathBuf, state: Option<PathBuf>) -> Self {
         // A relative path that cannot be made absolute is still a path.
         let mail = std::path::absolute(&mail).unwrap_or(mail);
+        if state.is_none() {
+            log::warn!(target: "pop3d::maildir", "no state folder: every login lists its maildrop and counts it");
+        }
         let state = state.map(|state| StateFolder::new(state, &mail));
         let (locks, opened) = (Arc::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { mail, state, locks, opened }) }
+        let shared = Arc::new(Shared { mail, state, locks, opened });
+        Self { shared, unique_ids: UniqueIds::default() }
+    }
+
+    /// Takes over the unique-ids that another server gave to the messages of a Maildir, so that clients who leave
+    /// mail on the server do not fetch it twice. Messages that have one here keep it.
+    #[must_use]
+    pub fn with_unique_ids(mut self, unique_ids: UniqueIds) -> Self {
+        self.unique_ids = unique_ids;
+        self
     }
 
     /// Finds out whether the mail folder can be served from.
@@ -87,7 +103,7 @@ impl MailStore for LocalStore {
         let mail = self.shared.mail_folder().map_err(OpenError::Unavailable)?;
         let state = self.shared.state.as_ref();
         let lock = Lock::acquire(&self.shared.locks, state, mail.identity(), user)?;
-        let index = self.shared.index(&mail, user).map_err(OpenError::Unavailable)?;
+        let index = self.shared.index(&mail, user, self.unique_ids).map_err(OpenError::Unavailable)?;
         Ok(Box::new(LocalMaildrop {
             shared: Arc::clone(&self.shared),
             mail,
@@ -115,7 +131,7 @@ impl Shared {
     }
 
     /// What the maildrop of a user holds.
-    fn index(&self, mail: &MailFolder, user: &UserName) -> io::Result<Index> {
+    fn index(&self, mail: &MailFolder, user: &UserName, unique_ids: UniqueIds) -> io::Result<Index> {
         let owner = self.owner(user);
         let Some(folder) = UserFolder::open(mail, user.as_str())? else {
             let nothing = Layout::Maildir { new: None, cur: None };
@@ -126,7 +142,7 @@ impl Shared {
             Some(known) if scan::is_current(&known, &folder, &folder.layout()?)? => return Ok(known),
             known => known,
         };
-        let index = scan::scan(&folder, &owner, known.as_ref(), SystemTime::now)?;
+        let index = scan::scan(&folder, &owner, known.as_ref(), unique_ids, SystemTime::now)?;
         if let Some(state) = &self.state
             && known.is_none_or(|known| known.as_octets() != index.as_octets())
         {
@@ -248,19 +264,21 @@ fn inspect(file: File, record: &Record<'_>) -> io::Result<Source> {
         Size::Counted { octets, wire_clean, stamp, racy } if stamp == Stamp::of(&status) => {
             (Some(Octets(octets)), wire_clean && !racy)
         }
-        Size::Named { octets } if is_as_named(&file, length, record.base)? => (Some(Octets(octets)), false),
+        Size::Named { octets } if is_as_named(&file, length, octets, record.base)? => {
+            (Some(Octets(octets)), false)
+        }
         Size::Counted { .. } | Size::Named { .. } | Size::Unknown { .. } => (None, false),
     };
     Ok(Source { file, length, octets, wire_clean })
 }
 
-/// Whether a file can have the size that its name tells. Who wrote the name did not count the line end that a message
+/// Whether a file can have the size that its name or another server's list tells. Who wrote that did not count the line end that a message
 /// without one gets on its way.
-fn is_as_named(file: &File, length: u64, base: &[u8]) -> io::Result<bool> {
+fn is_as_named(file: &File, length: u64, octets: u64, base: &[u8]) -> io::Result<bool> {
     if Sizes::of(base).length.is_some_and(|named| named != length) {
         return Ok(false);
     }
-    let Some(last) = length.checked_sub(1) else { return Ok(Sizes::of(base).octets == Some(0)) };
+    let Some(last) = length.checked_sub(1) else { return Ok(octets == 0) };
     let mut octet = [0];
     file.read_exact_at(&mut octet, last)?;
     Ok(octet == *b"\n")

@@ -161,6 +161,12 @@ pub(super) fn is_regular(status: &Statx) -> bool {
     FileType::from_raw_mode(status.stx_mode.into()) == FileType::RegularFile
 }
 
+/// Whether something failed for want of descriptors or memory, and may work a moment later.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    Errno::from_io_error(error)
+        .is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
 /// Looks at an open file.
 pub(super) fn status_of(file: impl AsFd) -> io::Result<Statx> {
     Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?)
@@ -225,13 +231,18 @@ impl MailFolder {
         match openat2(&self.folder, OsStr::from_bytes(&path), MESSAGE, Mode::empty(), resolve) {
             Ok(file) => Ok(File::from(file)),
             // An old kernel has no openat2, a sandbox may forbid it: then step by step.
+            // An old kernel has no openat2, a sandbox may forbid it.
             Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL) => {
-                let folder = UserFolder::open(self, user)?.ok_or(Errno::NOENT)?;
-                let folder = folder.open_place(place)?.ok_or(Errno::NOENT)?;
-                open_message(folder.as_fd(), name)
+                self.open_message_in_steps(user, place, name)
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn open_message_in_steps(&self, user: &str, place: Place, name: &[u8]) -> io::Result<File> {
+        let folder = UserFolder::open(self, user)?.ok_or(Errno::NOENT)?;
+        let folder = folder.open_place(place)?.ok_or(Errno::NOENT)?;
+        open_message(folder.as_fd(), name)
     }
 }
 
@@ -266,12 +277,26 @@ impl UserFolder {
     fn visit(&self, place: Place) -> io::Result<Option<Visit>> {
         match statx(&self.folder, place.name(), AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
             Ok(status) => {
-                let is_folder = FileType::from_raw_mode(status.stx_mode.into()) == FileType::Directory;
-                Ok(is_folder.then(|| Visit::of(&status)))
+                let kind = FileType::from_raw_mode(status.stx_mode.into());
+                if kind == FileType::Symlink {
+                    // An administrator who made it so would look for the mail in vain.
+                    let name = place.name();
+                    log::warn!(target: "pop3d::maildir", "a folder {name} is a symbolic link, and not followed");
+                }
+                Ok((kind == FileType::Directory).then(|| Visit::of(&status)))
             }
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Opens a file that another server keeps beside the messages.
+    pub(super) fn open_file(&self, name: &str) -> io::Result<File> {
+        let file = open_message(self.folder.as_fd(), name.as_bytes())?;
+        if !is_regular(&status_of(&file)?) {
+            return Err(io::Error::other("not a regular file"));
+        }
+        Ok(file)
     }
 
     /// Opens one of the folders that messages are in; none where it is not there.
@@ -283,5 +308,49 @@ impl UserFolder {
             Err(Errno::LOOP | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_opened_the_same_in_one_step_and_in_several() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("ann/new")).unwrap();
+        fs::write(root.path().join("ann/new/file"), "x").unwrap();
+        symlink("file", root.path().join("ann/new/link")).unwrap();
+        symlink("new", root.path().join("ann/cur")).unwrap();
+        symlink("ann", root.path().join("bob")).unwrap();
+        let mail = MailFolder::open(root.path()).unwrap();
+        let cases: [(&str, Place, &[u8], bool); 8] = [
+            ("ann", Place::New, b"file", true),
+            ("ann", Place::New, b"none", false),
+            ("ann", Place::New, b"link", false),
+            ("ann", Place::New, b"../new/file", false),
+            ("ann", Place::Cur, b"file", false),
+            ("bob", Place::New, b"file", false),
+            ("eve", Place::New, b"file", false),
+            ("../ann", Place::New, b"file", false),
+        ];
+        for (user, place, name, opens) in cases {
+            assert_eq!(mail.open_message(user, place, name).is_ok(), opens, "{user} {place:?}");
+            let in_steps = name::is_component(name) && mail.open_message_in_steps(user, place, name).is_ok();
+            assert_eq!(in_steps, opens, "{user} {place:?} in steps");
+        }
+    }
+
+    #[test]
+    fn a_time_is_settled_when_no_later_change_can_leave_it() {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        assert!(is_settled(997, now));
+        assert!(!is_settled(998, now));
+        assert!(!is_settled(1000, now), "the same second");
+        assert!(!is_settled(2000, now), "the clock was put back");
+        assert!(is_settled(-5, now), "before 1970");
     }
 }

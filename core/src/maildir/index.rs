@@ -80,7 +80,7 @@ pub(super) enum Size {
         /// Whether it may since have changed without looking different: it was written only just before.
         racy: bool,
     },
-    /// The file's name says so.
+    /// The file's name says so, or another server's list.
     Named {
         /// Octets as sent.
         octets: u64,
@@ -420,6 +420,8 @@ impl Builder {
         for (place, word) in octets.chunks_exact_mut(8).zip([u64::from_le_bytes(MAGIC), 0, sum]) {
             place.copy_from_slice(&word.to_le_bytes());
         }
+        // It lives as long as a session does.
+        octets.shrink_to_fit();
         let whole = octets.len();
         Index {
             octets,

@@ -94,7 +94,8 @@ impl RecordLock {
         let hash = hash.chain_update(user.as_str()).finalize();
         let (&shard, rest) = hash.split_first().unwrap_or((&0, &[]));
         let number = rest.first_chunk().copied().map(u64::from_le_bytes).unwrap_or_default();
-        let Some(file) = state.lock_file(usize::from(shard) % LOCK_FILES) else { return Ok(None) };
+        let file = state.lock_file(usize::from(shard) % LOCK_FILES).map_err(OpenError::Unavailable)?;
+        let Some(file) = file else { return Ok(None) };
         let place = (number >> 2).cast_signed();
         let hint = Hint { number, at: (number % SINCE_PLACES) * SINCE_LENGTH as u64 };
         match set(&file, place, libc::F_WRLCK) {

@@ -13,6 +13,7 @@ use pop3d_protocol::multiline::Measure;
 use rustix::fs::Statx;
 
 use super::folder::{self, Layout, Place, Stamp, UserFolder};
+use super::import::{Notes, UniqueIds};
 use super::index::{Builder, Index, Record, Size};
 use super::listing::{Entry, Listing};
 use super::name::{self, Sizes};
@@ -54,6 +55,7 @@ pub(super) fn scan(
     folder: &UserFolder,
     owner: &[u8],
     known: Option<&Index>,
+    unique_ids: UniqueIds,
     now: impl Fn() -> SystemTime,
 ) -> io::Result<Index> {
     let mut layout = folder.layout()?;
@@ -62,7 +64,7 @@ pub(super) fn scan(
         let started = now();
         let listing = Listing::of(folder, &layout)?;
         let known = made.as_ref().or(known).filter(|known| known.layout().is_same_place(&layout));
-        let mut scan = Scan::new(folder, &layout, known, started)?;
+        let mut scan = Scan::new(folder, &layout, known, started, unique_ids)?;
         let builder = scan.merge(&listing)?;
         let after = folder.layout()?;
         let settled = after == layout && layout.is_settled(started) && scan.is_complete();
@@ -83,6 +85,8 @@ struct Scan<'a> {
     known: Option<&'a Index>,
     started: SystemTime,
     folders: Vec<(Place, OwnedFd)>,
+    /// What another server noted.
+    notes: Notes,
     /// Unique-ids that a base must not take.
     taken: HashSet<Vec<u8>>,
     retired: Vec<&'a [u8]>,
@@ -99,6 +103,7 @@ impl<'a> Scan<'a> {
         layout: &'a Layout,
         known: Option<&'a Index>,
         started: SystemTime,
+        unique_ids: UniqueIds,
     ) -> io::Result<Self> {
         let mut folders = Vec::new();
         for &place in layout.places() {
@@ -110,7 +115,23 @@ impl<'a> Scan<'a> {
         let own = known.into_iter().flat_map(Index::records).filter_map(|record| record.unique_id);
         let taken = own.chain(retired.iter().copied()).map(<[u8]>::to_vec).collect();
         let counter = Counter::default();
-        Ok(Self { layout, known, started, folders, taken, retired, counter, loose_ends: 0, unreadable: 0 })
+        // Sizes noted are worth reading a list for where there are many to be counted.
+        let notes = match (layout, known, unique_ids) {
+            (Layout::Flat(_), ..) | (_, Some(_), UniqueIds::Names) => Notes::default(),
+            (Layout::Maildir { .. }, ..) => Notes::read(folder, unique_ids),
+        };
+        Ok(Self {
+            layout,
+            known,
+            started,
+            folders,
+            notes,
+            taken,
+            retired,
+            counter,
+            loose_ends: 0,
+            unreadable: 0,
+        })
     }
 
     /// Goes through listing and known messages side by side: both are in the same order.
@@ -127,11 +148,11 @@ impl<'a> Scan<'a> {
                 self.retire(&gone);
             }
             let known = known.next_if(|record| record.base == base);
-            let Some(size) = self.size(listing.name(entry), base, entry, known.as_ref()) else {
+            let Some(size) = self.size(listing.name(entry), base, entry, known.as_ref())? else {
                 self.loose_ends += 1;
                 continue;
             };
-            let hashed;
+            let given;
             let unique_id = match known {
                 Some(record) if !is_other_message(record.size, size) => record.unique_id,
                 known => {
@@ -139,8 +160,8 @@ impl<'a> Scan<'a> {
                         self.retired.push(record.unique_id());
                         self.taken.insert(record.unique_id().to_vec());
                     }
-                    hashed = self.unique_id(base, listing);
-                    hashed.as_ref().map(<[u8; 32]>::as_slice)
+                    given = self.unique_id(base, listing);
+                    given.as_deref()
                 }
             };
             let name = listing.name(entry);
@@ -157,27 +178,34 @@ impl<'a> Scan<'a> {
     }
 
     /// The size of a message; none where there is no message any more.
-    fn size(&mut self, name: &[u8], base: &[u8], entry: &Entry, known: Option<&Record<'_>>) -> Option<Size> {
-        let position = self.folders.iter().position(|(place, _)| *place == entry.place)?;
+    fn size(
+        &mut self,
+        name: &[u8],
+        base: &[u8],
+        entry: &Entry,
+        known: Option<&Record<'_>>,
+    ) -> io::Result<Option<Size>> {
+        let folder = self.folders.iter().find(|(place, _)| *place == entry.place);
+        let Some(folder) = folder.map(|(_, folder)| folder.as_fd()) else { return Ok(None) };
         let is_flat = matches!(self.layout, Layout::Flat(_));
         let is_doubtful = self.known.is_some_and(Index::is_doubtful);
-        let folder = self.folders.get(position)?.1.as_fd();
         match known.map(|record| (record, record.size)) {
             Some((record, size @ Size::Counted { racy: false, .. })) if is_flat || is_doubtful => {
                 // The file may bear other flags by this time.
                 if is_as_known(&Record { name, ..*record }, folder) {
-                    return Some(size);
+                    return Ok(Some(size));
                 }
             }
             Some((_, size @ (Size::Counted { racy: false, .. } | Size::Named { .. }))) if !is_doubtful => {
-                return Some(size);
+                return Ok(Some(size));
             }
             Some((_, Size::Counted { .. } | Size::Named { .. } | Size::Unknown { .. })) => {}
             // In a flat folder a name is no promise.
             None if is_flat => {}
             None => {
-                if let Some(octets) = Sizes::of(base).octets {
-                    return Some(Size::Named { octets });
+                let noted = || self.notes.of(base).and_then(|note| note.octets);
+                if let Some(octets) = Sizes::of(base).octets.or_else(noted) {
+                    return Ok(Some(Size::Named { octets }));
                 }
             }
         }
@@ -185,8 +213,10 @@ impl<'a> Scan<'a> {
         match counted {
             Ok(counted) => {
                 self.loose_ends += u32::from(matches!(counted, Some(Size::Counted { racy: true, .. })));
-                counted
+                Ok(counted)
             }
+            // A size that is wrong because of that would be kept.
+            Err(error) if folder::is_exhausted(&error) => Err(error),
             Err(error) => {
                 if self.unreadable == 0 {
                     let name = name.escape_ascii();
@@ -194,21 +224,30 @@ impl<'a> Scan<'a> {
                 }
                 self.unreadable += 1;
                 let length = folder::status_in(folder, name).map_or(0, |status| status.stx_size);
-                Some(Size::Unknown { length })
+                Ok(Some(Size::Unknown { length }))
             }
         }
     }
 
-    /// A unique-id for a new message, where its base cannot be one.
-    fn unique_id(&mut self, base: &[u8], listing: &Listing) -> Option<[u8; 32]> {
-        if name::is_unique_id(base) && !self.taken.contains(base) {
+    /// A unique-id for a new message, where it is not to be its base.
+    fn unique_id(&mut self, base: &[u8], listing: &Listing) -> Option<Vec<u8>> {
+        let noted = self.notes.of(base).and_then(|note| note.unique_id.clone());
+        let noted = noted.filter(|unique_id| self.is_free(unique_id, listing));
+        if noted.is_none() && name::is_unique_id(base) && !self.taken.contains(base) {
             return None;
         }
-        let free = (0..).map(|attempt| name::hashed_unique_id(base, attempt)).find(|unique_id| {
-            listing.find(unique_id).is_none() && !self.taken.contains(unique_id.as_slice())
-        });
-        self.taken.extend(free.map(|unique_id| unique_id.to_vec()));
-        free
+        let hashed = || {
+            let mut hashed = (0..).map(|attempt| name::hashed_unique_id(base, attempt));
+            hashed.find(|unique_id| self.is_free(unique_id, listing)).map(|unique_id| unique_id.to_vec())
+        };
+        let unique_id = noted.or_else(hashed);
+        self.taken.extend(unique_id.clone());
+        unique_id
+    }
+
+    /// Whether no message has this unique-id or might come to have it.
+    fn is_free(&self, unique_id: &[u8], listing: &Listing) -> bool {
+        listing.find(unique_id).is_none() && !self.taken.contains(unique_id)
     }
 
     /// Remembers the unique-id of a message that is gone. In a Maildir no other message will ever have its name.

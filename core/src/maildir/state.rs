@@ -4,11 +4,11 @@
 //! it could be used again, and service goes on from the mail folder. An index is written to a temporary file and
 //! renamed, without `fsync`: it checks itself, and one that a crash cut is as good as none.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, unlinkat
 use rustix::io::Errno;
 
 use super::checksum::checksum;
+use super::folder::is_exhausted;
 use super::index::{DOUBT_AT, HEADER, Index, IndexError};
 use super::lock::LOCK_FILES;
 use crate::accounts::UserName;
@@ -52,9 +53,12 @@ impl StateFolder {
     }
 
     /// The lock file of that number; none where it cannot be had.
-    pub(super) fn lock_file(&self, number: usize) -> Option<Arc<File>> {
+    ///
+    /// # Errors
+    /// For want of descriptors or memory: going on without a lock then would be rash.
+    pub(super) fn lock_file(&self, number: usize) -> io::Result<Option<Arc<File>>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = locks.get_mut(number)?;
+        let Some(place) = locks.get_mut(number) else { return Ok(None) };
         if place.is_none() {
             let file = self.folder("locks").and_then(|folder| {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -62,10 +66,11 @@ impl StateFolder {
             });
             match file {
                 Ok(file) => *place = Some(Arc::new(File::from(file))),
+                Err(error) if is_exhausted(&error) => return Err(error),
                 Err(error) => self.warn_of_locks(&error),
             }
         }
-        place.clone()
+        Ok(place.clone())
     }
 
     /// Says that locks hold within this process only.
@@ -180,7 +185,7 @@ impl StateFolder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let state = match openat(CWD, &self.path, flags, Mode::empty()) {
             Err(Errno::NOENT) => {
-                mkdirat(CWD, &self.path, FOLDER_MODE)?;
+                DirBuilder::new().recursive(true).mode(FOLDER_MODE.as_raw_mode()).create(&self.path)?;
                 openat(CWD, &self.path, flags, Mode::empty())?
             }
             state => state?,

@@ -1,8 +1,10 @@
 //! The store as a session sees it: open, read, delete, come back.
 
+mod imports;
 mod kept;
 mod locks;
 mod messages;
+mod twin;
 mod updates;
 
 use std::fs;
@@ -87,13 +89,18 @@ impl House {
 
     /// Makes everything look as if nothing had happened for an hour.
     fn settle(&self) {
+        self.settle_at(0);
+    }
+
+    /// The same, so many seconds later.
+    fn settle_at(&self, later: i64) {
         for name in ["", "new", "cur"] {
             let folder = self.user().join(name);
             if folder.is_dir() {
                 for file in fs::read_dir(&folder).unwrap() {
-                    age(&file.unwrap().path());
+                    age(&file.unwrap().path(), 0);
                 }
-                age(&folder);
+                age(&folder, later);
             }
         }
     }
@@ -115,16 +122,13 @@ fn ann() -> UserName {
     UserName::parse(b"ann").unwrap()
 }
 
-fn hour_ago() -> SystemTime {
-    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
-    // Whole seconds, so that the times of all files agree.
-    let seconds = hour_ago.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds - seconds % 3600)
-}
-
-fn age(path: &Path) {
-    let seconds = hour_ago().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let time = Timespec { tv_sec: seconds.cast_signed(), tv_nsec: 0 };
+/// Makes a file or folder look as if it had last been changed an hour ago, and so many seconds later.
+fn age(path: &Path, later: i64) {
+    let since =
+        (SystemTime::now() - Duration::from_secs(7200)).duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    // Whole hours, so that the times of all files agree.
+    let seconds = since.as_secs().cast_signed() / 3600 * 3600 + later;
+    let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
     let times = Timestamps { last_access: time, last_modification: time };
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }

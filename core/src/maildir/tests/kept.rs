@@ -109,7 +109,7 @@ fn a_flat_file_written_again_is_counted_again_and_is_another_message() {
     let before = unique_ids(&*house.open());
     // Neither the folder's time nor the name tells.
     house.put("1.eml", "something else\n");
-    crate::maildir::tests::age(&house.user());
+    age(&house.user(), 0);
     let maildrop = house.open();
     assert_eq!(sizes(&*maildrop), [16, 5]);
     let after = unique_ids(&*maildrop);
