@@ -22,13 +22,13 @@ pub struct ProcessSpec {
     pub memory: Option<u64>,
     /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
     pub max_output: u64,
-    /// Children at once; further messages queue. 0: eight a core.
+    /// Children at once; further messages queue. 0: eight a core. A chain that names a transform twice needs two.
     pub max_running: usize,
     /// Longest time in that queue.
     pub queue_timeout: Duration,
     /// Added to the environment.
     pub env: Vec<(String, String)>,
-    /// Added to the environment as OPTION_<KEY>.
+    /// Added to the environment as `OPTION_<KEY>`.
     pub options: Vec<(String, String)>,
     /// PATH of the child, and where programs are looked for.
     pub path: String,
