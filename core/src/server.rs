@@ -26,8 +26,9 @@ use crate::token::WORKERS_MAX;
 use crate::transform::Reactor;
 use crate::worker::Worker;
 
-/// Descriptors that connections may not take: logs, event queues, folders, files that are being listed.
-const DESCRIPTORS_KEPT: u64 = 64;
+/// Descriptors that connections may not take: logs, event queues, folders, files that are being listed. Where there
+/// are few in all, half of them.
+const DESCRIPTORS_KEPT: u64 = 128;
 
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
@@ -266,9 +267,14 @@ impl Shared {
         Some(format!("<{}.{count}.{clock}@{}>", std::process::id(), self.host).into())
     }
 
-    /// Whether no further connection may be served.
+    /// Whether no further connection may be accepted.
     pub(crate) fn is_full(&self) -> bool {
         self.connections.load(Ordering::SeqCst) >= self.limit()
+    }
+
+    /// Whether there are more connections, the last one included, than the descriptors are enough for.
+    pub(crate) fn is_short_of_descriptors(&self) -> bool {
+        self.connections.load(Ordering::SeqCst) > self.descriptors
     }
 
     /// Takes a seat, where there is one; else the workers are told once there is.
@@ -285,7 +291,7 @@ impl Shared {
     }
 
     fn limit(&self) -> usize {
-        self.settings.load().limits.connections.min(self.descriptors)
+        self.settings.load().limits.connections
     }
 
     fn tell_all(&self, notice: impl Fn() -> Notice) {
@@ -344,6 +350,6 @@ fn raise_descriptor_limit() -> io::Result<usize> {
     if limit.current != limit.maximum {
         setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     }
-    let descriptors = limit.maximum.map_or(u64::MAX, |limit| limit.saturating_sub(DESCRIPTORS_KEPT).max(1));
+    let descriptors = limit.maximum.map_or(u64::MAX, |limit| limit - DESCRIPTORS_KEPT.min(limit / 2));
     Ok(usize::try_from(descriptors).unwrap_or(usize::MAX))
 }

@@ -30,6 +30,9 @@ const ACCEPT_SHARE: usize = 64;
 /// When to try again to accept where neither a descriptor nor the reserve was left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// What a client hears for which there is no descriptor.
+const NO_RESOURCES: &str = "no resources left, try again later";
+
 /// One thread's connections and what they need.
 pub(crate) struct Worker {
     number: usize,
@@ -296,6 +299,10 @@ impl Worker {
         let Some(seat) = Shared::take_seat(&self.desk.shared) else { return Accepted::Nobody };
         match self.listeners[index].socket.accept() {
             Ok((stream, peer)) => match Admission::new(seat, peer.ip()) {
+                Ok(_) if self.desk.shared.is_short_of_descriptors() => {
+                    warn!(target: "pop3d::worker", "{peer}: refused, too few descriptors: raise RLIMIT_NOFILE");
+                    refuse(stream, NO_RESOURCES);
+                }
                 Ok(admission) => self.admit(stream, peer, admission),
                 Err(()) => refuse(stream, "too many connections from your address"),
             },
@@ -338,7 +345,7 @@ impl Worker {
         let accepted = self.listeners[index].socket.accept();
         let told = accepted.map(|(stream, peer)| {
             warn!(target: "pop3d::worker", "{peer}: refused, no descriptors left: {cause}");
-            refuse(stream, "no resources left, try again later");
+            refuse(stream, NO_RESOURCES);
         });
         self.reserve = reserve();
         match told {
