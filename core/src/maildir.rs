@@ -135,7 +135,7 @@ impl Shared {
         let owner = self.owner(user);
         let Some(folder) = UserFolder::open(mail, user.as_str())? else {
             let nothing = Layout::Maildir { new: None, cur: None };
-            return Ok(Builder::with_room(0, 0).finish(nothing, false, &[], &owner));
+            return Ok(Builder::with_room(0, 0).finish(nothing, None, &[], &owner));
         };
         let known = self.state.as_ref().and_then(|state| state.read_index(user, &owner));
         let known = match known {
@@ -144,7 +144,7 @@ impl Shared {
         };
         let index = scan::scan(&folder, &owner, known.as_ref(), unique_ids, SystemTime::now)?;
         if let Some(state) = &self.state
-            && known.is_none_or(|known| known.as_octets() != index.as_octets())
+            && known.is_none_or(|known| !known.is_as_good_as(&index))
         {
             state.write_index(user, &index);
         }
@@ -244,7 +244,7 @@ impl LocalMaildrop {
         if !has_listing {
             let user = self.user.as_str();
             let folder = UserFolder::open(&self.mail, user)?.ok_or(io::ErrorKind::NotFound)?;
-            self.moved = Some((Listing::of(&folder, &folder.layout()?)?, Instant::now()));
+            self.moved = Some((Listing::of(&folder, &folder.layout()?, None)?, Instant::now()));
         }
         let moved = self.moved.as_ref().and_then(|(listing, _)| listing.find(record.base));
         let (place, name) = moved.ok_or(io::ErrorKind::NotFound)?;

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use pop3d_protocol::multiline::Measure;
 use rustix::fs::Statx;
 
-use super::folder::{self, Layout, Place, Stamp, UserFolder};
+use super::folder::{self, Layout, Listed, Place, Stamp, UserFolder};
 use super::import::{Notes, UniqueIds};
 use super::index::{Builder, Index, Record, Size};
 use super::listing::{Entry, Listing};
@@ -61,14 +61,14 @@ pub(super) fn scan(
     let mut layout = folder.layout()?;
     let mut made: Option<Index> = None;
     for _ in 0..LISTINGS_MAX {
-        let started = now();
-        let listing = Listing::of(folder, &layout)?;
+        let started = Listed::at(now());
         let known = made.as_ref().or(known).filter(|known| known.layout().is_same_place(&layout));
+        let listing = Listing::of(folder, &layout, known)?;
         let mut scan = Scan::new(folder, &layout, known, started, unique_ids)?;
         let builder = scan.merge(&listing)?;
         let after = folder.layout()?;
-        let settled = after == layout && layout.is_settled(started) && scan.is_complete();
-        let index = builder.finish(layout, settled, &scan.retired(), owner);
+        let is_certain = after == layout && scan.is_complete() && !listing.has_twice();
+        let index = builder.finish(layout, is_certain.then_some(started), &scan.retired(), owner);
         if after == layout {
             return Ok(index);
         }
@@ -83,7 +83,7 @@ pub(super) fn scan(
 struct Scan<'a> {
     layout: &'a Layout,
     known: Option<&'a Index>,
-    started: SystemTime,
+    started: Listed,
     folders: Vec<(Place, OwnedFd)>,
     /// What another server noted.
     notes: Notes,
@@ -102,7 +102,7 @@ impl<'a> Scan<'a> {
         folder: &UserFolder,
         layout: &'a Layout,
         known: Option<&'a Index>,
-        started: SystemTime,
+        started: Listed,
         unique_ids: UniqueIds,
     ) -> io::Result<Self> {
         let mut folders = Vec::new();
@@ -292,7 +292,7 @@ impl Counter {
         &mut self,
         folder: BorrowedFd<'_>,
         name: &[u8],
-        now: Option<SystemTime>,
+        now: Option<Listed>,
     ) -> io::Result<Option<Size>> {
         let file = match folder::open_message(folder, name) {
             Ok(file) => file,

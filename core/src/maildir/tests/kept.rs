@@ -76,6 +76,29 @@ fn known_messages_are_not_read_again_when_others_arrive() {
 }
 
 #[test]
+fn a_folder_that_is_as_it_was_is_not_listed_when_mail_arrives_in_the_other() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    // Only who listed the folder would know.
+    fs::remove_file(house.user().join("cur/2.b.host:2,S")).unwrap();
+    house.settle();
+    house.put("new/3.c.host", "c\n");
+    assert_eq!(unique_ids(&*house.open()), ["1.a.host", "2.b.host", "3.c.host"]);
+    house.rename("new/3.c.host", "cur/3.c.host:2,");
+    assert_eq!(unique_ids(&*house.open()), ["1.a.host", "3.c.host"]);
+}
+
+#[test]
+fn a_message_left_in_both_folders_is_not_hidden_when_one_of_them_goes() {
+    let house = House::maildir(&[("new/1.a.host", "a\n"), ("cur/1.a.host:2,S", "a\n")]);
+    house.settle();
+    assert_eq!(house.open().snapshot().count(), 1);
+    fs::remove_file(house.user().join("cur/1.a.host:2,S")).unwrap();
+    assert_eq!(unique_ids(&*house.open()), ["1.a.host"]);
+}
+
+#[test]
 fn sizes_in_names_are_believed_until_the_file_tells_otherwise() {
     let house = House::maildir(&[("new/1.a.host,S=4,W=5", "abc\n"), ("new/2.b.host,S=4,W=50", "abcdefg\n")]);
     let mut maildrop = house.open();
