@@ -62,7 +62,7 @@ impl StateFolder {
         if place.is_none() {
             let file = self.folder("locks").and_then(|folder| {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                Ok(openat(folder, format!("{number:02}"), flags, FILE_MODE)?)
+                Ok(openat(folder, format!("{number:03}"), flags, FILE_MODE)?)
             });
             match file {
                 Ok(file) => *place = Some(Arc::new(File::from(file))),
