@@ -140,7 +140,10 @@ impl Shared {
             let nothing = Layout::Maildir { new: None, cur: None };
             return Ok(Builder::with_room(0, 0).finish(nothing, None, &[], &owner));
         };
-        let known = self.state.as_ref().and_then(|state| state.read_index(user, &owner));
+        let known = match &self.state {
+            Some(state) => state.read_index(user, &owner)?,
+            None => None,
+        };
         let known = match known {
             Some(known) if scan::is_current(&known, &folder, &folder.layout()?)? => return Ok(known),
             known => known,

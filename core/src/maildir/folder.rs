@@ -194,8 +194,8 @@ pub(super) fn is_regular(status: &Statx) -> bool {
 
 /// Whether something failed for want of descriptors or memory, and may work a moment later.
 pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    Errno::from_io_error(error)
-        .is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+    error.kind() == io::ErrorKind::OutOfMemory
+        || Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
 }
 
 /// Looks at an open file.
@@ -281,6 +281,7 @@ impl MailFolder {
 #[derive(Debug)]
 pub(super) struct UserFolder {
     folder: OwnedFd,
+    user: Box<str>,
 }
 
 impl UserFolder {
@@ -290,10 +291,15 @@ impl UserFolder {
             return Err(Errno::INVAL.into());
         }
         match openat(&mail.folder, user, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(folder) => Ok(Some(Self { folder })),
+            Ok(folder) => Ok(Some(Self { folder, user: user.into() })),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whose it is.
+    pub(super) fn user(&self) -> &str {
+        &self.user
     }
 
     /// Finds out which kind of folder it is, and when it was last changed.
@@ -311,8 +317,8 @@ impl UserFolder {
                 let kind = FileType::from_raw_mode(status.stx_mode.into());
                 if kind == FileType::Symlink {
                     // An administrator who made it so would look for the mail in vain.
-                    let name = place.name();
-                    log::warn!(target: "pop3d::maildir", "a folder {name} is a symbolic link, and not followed");
+                    let (user, name) = (&self.user, place.name());
+                    log::warn!(target: "pop3d::maildir", "{user}: {name} is a symbolic link, and not followed");
                 }
                 Ok((kind == FileType::Directory).then(|| Visit::of(&status)))
             }

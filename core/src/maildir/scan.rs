@@ -81,6 +81,7 @@ pub(super) fn scan(
 
 /// One pass over a listing.
 struct Scan<'a> {
+    user: &'a str,
     layout: &'a Layout,
     known: Option<&'a Index>,
     started: Listed,
@@ -99,7 +100,7 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new(
-        folder: &UserFolder,
+        folder: &'a UserFolder,
         layout: &'a Layout,
         known: Option<&'a Index>,
         started: Listed,
@@ -121,6 +122,7 @@ impl<'a> Scan<'a> {
             (Layout::Maildir { .. }, ..) => Notes::read(folder, unique_ids),
         };
         Ok(Self {
+            user: folder.user(),
             layout,
             known,
             started,
@@ -172,7 +174,7 @@ impl<'a> Scan<'a> {
             self.retire(&gone);
         }
         if self.unreadable > 1 {
-            log::warn!(target: "pop3d::maildir", "{} messages cannot be read", self.unreadable);
+            log::warn!(target: "pop3d::maildir", "{}: {} messages cannot be read", self.user, self.unreadable);
         }
         Ok(builder)
     }
@@ -219,8 +221,8 @@ impl<'a> Scan<'a> {
             Err(error) if folder::is_exhausted(&error) => Err(error),
             Err(error) => {
                 if self.unreadable == 0 {
-                    let name = name.escape_ascii();
-                    log::warn!(target: "pop3d::maildir", "message {name} cannot be read: {error}");
+                    let (user, name) = (self.user, name.escape_ascii());
+                    log::warn!(target: "pop3d::maildir", "{user}: message {name} cannot be read: {error}");
                 }
                 self.unreadable += 1;
                 let length = folder::status_in(folder, name).map_or(0, |status| status.stx_size);
