@@ -209,7 +209,10 @@ impl Maildrop for LocalMaildrop {
         if !is_as_known && self.trust == Trust::Kept {
             self.trust = Trust::Lost;
             let (user, name) = (&self.user, record.name.escape_ascii());
-            log::info!(target: "pop3d::maildir", "{user}: message {name} is not as counted; counted anew at next login");
+            log::info!(
+                target: "pop3d::maildir",
+                "{user}: message {name} is not as counted; all are looked at again at the next login"
+            );
             if let Some(state) = &self.shared.state {
                 state.mark_doubtful(&self.user);
             }
@@ -286,8 +289,8 @@ fn inspect(file: File, record: &Record<'_>) -> io::Result<Source> {
     Ok(Source { file, length, octets, wire_clean })
 }
 
-/// Whether a file can have the size that its name or another server's list tells. Who wrote that did not count the line end that a message
-/// without one gets on its way.
+/// Whether a file can have the size that its name or another server's list tells. Who wrote that did not count the
+/// line end that a message without one gets on its way.
 fn is_as_named(file: &File, length: u64, octets: u64, base: &[u8]) -> io::Result<bool> {
     if Sizes::of(base).length.is_some_and(|named| named != length) {
         return Ok(false);

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use super::checksum::mix;
 use super::name;
 
-/// How many seconds after a change another one might leave a file's time as it was: file systems keep times in steps, of two
-/// seconds at most (FAT), and the kernel's clock is a few milliseconds behind.
+/// How many seconds after a change another one might leave a file's time as it was: file systems keep times in steps,
+/// of two seconds at most (FAT), and the kernel's clock for them is a few milliseconds behind.
 const TIME_STEP: u64 = 2;
 
 /// How folders are opened.

@@ -29,7 +29,8 @@ const MAGIC: [u8; 8] = *b"pop3idx\x01";
 pub(super) const HEADER: usize = 120;
 /// Length of a record.
 const RECORD: usize = 24;
-/// Where the mark stands that asks for a look at every message; not covered by the checksum, so that it can be set alone.
+/// Where the mark stands that asks for a look at every message; not covered by the checksum, so that it can be set
+/// alone.
 pub(super) const DOUBT_AT: u64 = 8;
 /// Where the octets begin that the checksum covers.
 const COVERED: usize = 24;

@@ -41,7 +41,8 @@ pub(super) fn is_as_known(record: &Record<'_>, folder: BorrowedFd<'_>) -> bool {
     folder::status_in(folder, record.name).is_ok_and(|status| is_same_file(record, &status))
 }
 
-/// Whether this is how the file of a message looked when it was counted; one that could not be read looked like nothing.
+/// Whether this is how the file of a message looked when it was counted. One that was not counted may look like
+/// anything.
 pub(super) fn is_same_file(record: &Record<'_>, status: &Statx) -> bool {
     folder::is_regular(status)
         && match record.size {
@@ -152,6 +153,9 @@ impl<'a> Scan<'a> {
             let known = known.next_if(|record| record.base == base);
             let Some(size) = self.size(listing.name(entry), base, entry, known.as_ref())? else {
                 self.loose_ends += 1;
+                if let Some(gone) = known {
+                    self.retire(&gone);
+                }
                 continue;
             };
             let given;
