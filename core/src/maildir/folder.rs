@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, openat, openat2, statx,
@@ -17,9 +17,9 @@ use rustix::io::Errno;
 use super::checksum::mix;
 use super::name;
 
-/// How long after a change another one might leave a file's time as it was: file systems keep times in steps, of two
-/// seconds at most (FAT), and the kernel's clock is a few milliseconds behind.
-const TIME_STEP: Duration = Duration::from_secs(2);
+/// How many seconds after a change another one might leave a file's time as it was: file systems keep times in steps,
+/// of two seconds at most (FAT), and the kernel's clock for them is a few milliseconds behind.
+const TIME_STEP: u64 = 2;
 
 /// How folders are opened.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
@@ -72,19 +72,36 @@ impl Visit {
         (self != Self::default()).then_some(self)
     }
 
-    /// Whether a change after `now` would have left another time.
-    fn is_settled(self, now: SystemTime) -> bool {
-        is_settled(self.seconds, now)
+    /// Whether a change after that second would have left another time.
+    fn is_settled(self, listed: Listed) -> bool {
+        is_settled(self.seconds, listed)
     }
 }
 
-/// Whether a change after `now` would certainly show beside one at that second.
-fn is_settled(seconds: i64, now: SystemTime) -> bool {
+/// The second when folders were listed or files looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Listed(u64);
+
+impl Listed {
+    /// The second of a time.
+    pub(super) fn at(now: SystemTime) -> Self {
+        Self(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    }
+
+    pub(super) fn seconds(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_seconds(seconds: u64) -> Self {
+        Self(seconds)
+    }
+}
+
+/// Whether a change after `listed` would certainly show beside one at that second.
+fn is_settled(seconds: i64, listed: Listed) -> bool {
     let Ok(seconds) = u64::try_from(seconds) else { return true };
-    // The second is rounded down; the next one is the latest that it can stand for.
-    now.duration_since(UNIX_EPOCH).is_ok_and(|now| {
-        Duration::from_secs(seconds).saturating_add(Duration::from_secs(1)).saturating_add(TIME_STEP) <= now
-    })
+    // Seconds are rounded down: the next one is the latest that it can stand for.
+    seconds.saturating_add(1 + TIME_STEP) <= listed.0
 }
 
 /// Which kind of folder a user has.
@@ -112,11 +129,25 @@ impl Layout {
         }
     }
 
-    /// Whether a change after `now` would have left other times.
-    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
-        match self {
-            Self::Flat(top) => top.is_settled(now),
-            Self::Maildir { new, cur } => [new, cur].into_iter().flatten().all(|visit| visit.is_settled(now)),
+    /// Whether a change after `listed` would have left other times.
+    pub(super) fn is_settled(&self, listed: Listed) -> bool {
+        self.places().iter().all(|&place| self.visit(place).is_none_or(|visit| visit.is_settled(listed)))
+    }
+
+    /// Whether a folder is as it was, `listed` being when it was so.
+    pub(super) fn is_unchanged(&self, place: Place, before: &Self, listed: Listed) -> bool {
+        self.is_same_place(before)
+            && self.visit(place) == before.visit(place)
+            && self.visit(place).is_none_or(|visit| visit.is_settled(listed))
+    }
+
+    /// What a folder looked like; none where it is not there.
+    fn visit(&self, place: Place) -> Option<Visit> {
+        match (self, place) {
+            (Self::Flat(top), Place::Top) => Some(*top),
+            (Self::Maildir { new, .. }, Place::New) => *new,
+            (Self::Maildir { cur, .. }, Place::Cur) => *cur,
+            (Self::Flat(_), Place::New | Place::Cur) | (Self::Maildir { .. }, Place::Top) => None,
         }
     }
 
@@ -151,9 +182,9 @@ impl Stamp {
     }
 }
 
-/// Whether a file has been changed so shortly before `now` that another change might not show.
-pub(super) fn is_racy(status: &Statx, now: SystemTime) -> bool {
-    !is_settled(status.stx_mtime.tv_sec, now)
+/// Whether a file has been changed so shortly before `listed` that another change might not show.
+pub(super) fn is_racy(status: &Statx, listed: Listed) -> bool {
+    !is_settled(status.stx_mtime.tv_sec, listed)
 }
 
 /// Whether this is a regular file.
@@ -163,8 +194,8 @@ pub(super) fn is_regular(status: &Statx) -> bool {
 
 /// Whether something failed for want of descriptors or memory, and may work a moment later.
 pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    Errno::from_io_error(error)
-        .is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+    error.kind() == io::ErrorKind::OutOfMemory
+        || Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
 }
 
 /// Looks at an open file.
@@ -250,6 +281,7 @@ impl MailFolder {
 #[derive(Debug)]
 pub(super) struct UserFolder {
     folder: OwnedFd,
+    user: Box<str>,
 }
 
 impl UserFolder {
@@ -259,10 +291,15 @@ impl UserFolder {
             return Err(Errno::INVAL.into());
         }
         match openat(&mail.folder, user, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(folder) => Ok(Some(Self { folder })),
+            Ok(folder) => Ok(Some(Self { folder, user: user.into() })),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whose it is.
+    pub(super) fn user(&self) -> &str {
+        &self.user
     }
 
     /// Finds out which kind of folder it is, and when it was last changed.
@@ -280,8 +317,8 @@ impl UserFolder {
                 let kind = FileType::from_raw_mode(status.stx_mode.into());
                 if kind == FileType::Symlink {
                     // An administrator who made it so would look for the mail in vain.
-                    let name = place.name();
-                    log::warn!(target: "pop3d::maildir", "a folder {name} is a symbolic link, and not followed");
+                    let (user, name) = (&self.user, place.name());
+                    log::warn!(target: "pop3d::maildir", "{user}: {name} is a symbolic link, and not followed");
                 }
                 Ok((kind == FileType::Directory).then(|| Visit::of(&status)))
             }
@@ -346,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_time_is_settled_when_no_later_change_can_leave_it() {
-        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        let now = Listed::from_seconds(1000);
         assert!(is_settled(997, now));
         assert!(!is_settled(998, now));
         assert!(!is_settled(1000, now), "the same second");

@@ -54,7 +54,8 @@ impl Notes {
         });
         match read {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!(target: "pop3d::maildir", "{file} not taken over: {error}");
+                let user = folder.user();
+                log::warn!(target: "pop3d::maildir", "{user}: {file} not taken over: {error}");
                 Self::default()
             }
             Ok(()) | Err(_) => notes,

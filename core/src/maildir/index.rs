@@ -10,7 +10,7 @@
 //!   8  0, else: look at all        72  the same of `cur`; all 0 where there is none
 //!  16  checksum of all from 24     96  length of strings, 104 of retired, 112 of owner
 //!  24  count of messages          120  records, strings, retired unique-ids, owner
-//!  32  layout, 40 settled
+//!  32  layout, 40 second of the listing, 0 where it left something open
 //! ```
 
 use std::fmt;
@@ -20,7 +20,7 @@ use pop3d_protocol::maildrop::Snapshot;
 use pop3d_protocol::number::{MessageNumber, Octets};
 
 use super::checksum::checksum;
-use super::folder::{Layout, Place, Stamp, Visit};
+use super::folder::{Layout, Listed, Place, Stamp, Visit};
 use super::name::UNIQUE_ID_MAX;
 
 /// What an index file begins with; the last octet is the version of the format.
@@ -29,7 +29,8 @@ const MAGIC: [u8; 8] = *b"pop3idx\x01";
 pub(super) const HEADER: usize = 120;
 /// Length of a record.
 const RECORD: usize = 24;
-/// Where the mark stands that asks for a look at every message; not covered by the checksum, so that it can be set alone.
+/// Where the mark stands that asks for a look at every message; not covered by the checksum, so that it can be set
+/// alone.
 pub(super) const DOUBT_AT: u64 = 8;
 /// Where the octets begin that the checksum covers.
 const COVERED: usize = 24;
@@ -223,9 +224,23 @@ impl Index {
         self.layout
     }
 
+    /// When the folders were listed; none where that left something open, so that they must be listed again.
+    pub(super) fn listed(&self) -> Option<Listed> {
+        Some(word(&self.octets, 40)).filter(|&seconds| seconds > 0).map(Listed::from_seconds)
+    }
+
     /// Whether a change since the listing would have changed the folders' times for certain.
     pub(super) fn is_settled(&self) -> bool {
-        word(&self.octets, 40) == 1
+        self.listed().is_some_and(|listed| self.layout.is_settled(listed))
+    }
+
+    /// Whether another one tells nothing more, but that the folders were listed later.
+    pub(super) fn is_as_good_as(&self, other: &Self) -> bool {
+        // All but the mark of doubt, the checksum and the time of the listing.
+        self.octets.get(COVERED..40) == other.octets.get(COVERED..40)
+            && self.octets.get(48..) == other.octets.get(48..)
+            && self.is_settled() == other.is_settled()
+            && self.is_doubtful() == other.is_doubtful()
     }
 
     /// Whether a file was met that is not as this index says, so that every file is to be looked at again.
@@ -390,7 +405,13 @@ impl Builder {
     }
 
     /// Closes the index.
-    pub(super) fn finish(self, layout: Layout, settled: bool, retired: &[&[u8]], owner: &[u8]) -> Index {
+    pub(super) fn finish(
+        self,
+        layout: Layout,
+        listed: Option<Listed>,
+        retired: &[&[u8]],
+        owner: &[u8],
+    ) -> Index {
         let Self { mut octets, strings, count } = self;
         let strings_start = octets.len();
         octets.extend_from_slice(&strings);
@@ -411,7 +432,10 @@ impl Builder {
             visits.map(|visit| [visit.inode, visit.seconds.cast_unsigned(), visit.nanoseconds]);
         let lengths =
             [retired_start - strings_start, owner_start - retired_start, octets.len() - owner_start];
-        let words = [u64::from(count), kind, u64::from(settled)].into_iter().chain(first).chain(second);
+        let words = [u64::from(count), kind, listed.map_or(0, Listed::seconds)]
+            .into_iter()
+            .chain(first)
+            .chain(second);
         let words = words.chain(lengths.map(|length| length as u64));
         for (place, word) in octets.chunks_exact_mut(8).skip(COVERED / 8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());

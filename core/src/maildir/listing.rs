@@ -7,7 +7,7 @@ use std::{fmt, io};
 use rustix::fs::{FileType, RawDir};
 
 use super::folder::{self, Layout, Place, UserFolder};
-use super::index::COUNT_MAX;
+use super::index::{COUNT_MAX, Index};
 use super::name::{self, Delivery};
 
 /// Room for the directory entries of one system call.
@@ -28,6 +28,8 @@ pub(super) struct Entry {
 pub(super) struct Listing {
     names: Vec<u8>,
     entries: Vec<Entry>,
+    /// Whether a base was met twice; then one folder hides what is in another.
+    has_twice: bool,
 }
 
 impl fmt::Debug for Listing {
@@ -37,11 +39,22 @@ impl fmt::Debug for Listing {
 }
 
 impl Listing {
-    /// Lists the folders of a user.
-    pub(super) fn of(folder: &UserFolder, layout: &Layout) -> io::Result<Self> {
+    /// Lists the folders of a user. What is in a folder that is as it was is taken from what is known: mail arrives
+    /// in `new` and then lies in `cur`, which grows large and changes little.
+    pub(super) fn of(folder: &UserFolder, layout: &Layout, known: Option<&Index>) -> io::Result<Self> {
         let mut listing = Self::default();
         let mut room = vec![MaybeUninit::uninit(); ENTRIES_ROOM];
+        let known =
+            known.filter(|known| !known.is_doubtful()).and_then(|known| Some((known, known.listed()?)));
         for &place in layout.places() {
+            if let Some((known, listed)) = known
+                && layout.is_unchanged(place, &known.layout(), listed)
+            {
+                for record in known.records().filter(|record| record.place == place) {
+                    listing.push(record.name, place);
+                }
+                continue;
+            }
             // The descriptor kept for the user's folder has a position, which a second listing would continue from.
             if let Some(folder) = folder.open_place(place)? {
                 listing.add(&folder, place, &mut room)?;
@@ -94,13 +107,20 @@ impl Listing {
     /// Puts the messages in order, and each base in once: a message that moves while the folders are listed is met
     /// twice, and is where it came to.
     fn sort(&mut self) {
-        let Self { names, entries } = self;
+        let Self { names, entries, has_twice } = self;
+        let met = entries.len();
         entries.sort_unstable_by(|one, other| {
             name::order((one.delivery, base_in(names, one)), (other.delivery, base_in(names, other)))
                 .then_with(|| (other.place == Place::Cur).cmp(&(one.place == Place::Cur)))
                 .then_with(|| name_in(names, one).cmp(name_in(names, other)))
         });
         entries.dedup_by(|later, earlier| base_in(names, later) == base_in(names, earlier));
+        *has_twice = entries.len() < met;
+    }
+
+    /// Whether a base was met twice.
+    pub(super) fn has_twice(&self) -> bool {
+        self.has_twice
     }
 
     /// How many messages there are.

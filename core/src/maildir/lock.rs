@@ -19,7 +19,7 @@ use crate::accounts::UserName;
 use crate::store::OpenError;
 
 /// How many lock files share the locks: the kernel looks at every lock on a file to set one.
-pub(super) const LOCK_FILES: usize = 64;
+pub(super) const LOCK_FILES: usize = 128;
 /// How many places a lock file has to say since when a lock is held.
 const SINCE_PLACES: u64 = 1 << 12;
 /// Length of such a place: which lock, and the seconds since 1970.

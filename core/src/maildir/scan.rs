@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use pop3d_protocol::multiline::Measure;
 use rustix::fs::Statx;
 
-use super::folder::{self, Layout, Place, Stamp, UserFolder};
+use super::folder::{self, Layout, Listed, Place, Stamp, UserFolder};
 use super::import::{Notes, UniqueIds};
 use super::index::{Builder, Index, Record, Size};
 use super::listing::{Entry, Listing};
@@ -41,7 +41,8 @@ pub(super) fn is_as_known(record: &Record<'_>, folder: BorrowedFd<'_>) -> bool {
     folder::status_in(folder, record.name).is_ok_and(|status| is_same_file(record, &status))
 }
 
-/// Whether this is how the file of a message looked when it was counted; one that could not be read looked like nothing.
+/// Whether this is how the file of a message looked when it was counted. One that was not counted may look like
+/// anything.
 pub(super) fn is_same_file(record: &Record<'_>, status: &Statx) -> bool {
     folder::is_regular(status)
         && match record.size {
@@ -61,14 +62,14 @@ pub(super) fn scan(
     let mut layout = folder.layout()?;
     let mut made: Option<Index> = None;
     for _ in 0..LISTINGS_MAX {
-        let started = now();
-        let listing = Listing::of(folder, &layout)?;
+        let started = Listed::at(now());
         let known = made.as_ref().or(known).filter(|known| known.layout().is_same_place(&layout));
+        let listing = Listing::of(folder, &layout, known)?;
         let mut scan = Scan::new(folder, &layout, known, started, unique_ids)?;
         let builder = scan.merge(&listing)?;
         let after = folder.layout()?;
-        let settled = after == layout && layout.is_settled(started) && scan.is_complete();
-        let index = builder.finish(layout, settled, &scan.retired(), owner);
+        let is_certain = after == layout && scan.is_complete() && !listing.has_twice();
+        let index = builder.finish(layout, is_certain.then_some(started), &scan.retired(), owner);
         if after == layout {
             return Ok(index);
         }
@@ -81,9 +82,10 @@ pub(super) fn scan(
 
 /// One pass over a listing.
 struct Scan<'a> {
+    user: &'a str,
     layout: &'a Layout,
     known: Option<&'a Index>,
-    started: SystemTime,
+    started: Listed,
     folders: Vec<(Place, OwnedFd)>,
     /// What another server noted.
     notes: Notes,
@@ -99,10 +101,10 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new(
-        folder: &UserFolder,
+        folder: &'a UserFolder,
         layout: &'a Layout,
         known: Option<&'a Index>,
-        started: SystemTime,
+        started: Listed,
         unique_ids: UniqueIds,
     ) -> io::Result<Self> {
         let mut folders = Vec::new();
@@ -121,6 +123,7 @@ impl<'a> Scan<'a> {
             (Layout::Maildir { .. }, ..) => Notes::read(folder, unique_ids),
         };
         Ok(Self {
+            user: folder.user(),
             layout,
             known,
             started,
@@ -150,6 +153,9 @@ impl<'a> Scan<'a> {
             let known = known.next_if(|record| record.base == base);
             let Some(size) = self.size(listing.name(entry), base, entry, known.as_ref())? else {
                 self.loose_ends += 1;
+                if let Some(gone) = known {
+                    self.retire(&gone);
+                }
                 continue;
             };
             let given;
@@ -172,7 +178,7 @@ impl<'a> Scan<'a> {
             self.retire(&gone);
         }
         if self.unreadable > 1 {
-            log::warn!(target: "pop3d::maildir", "{} messages cannot be read", self.unreadable);
+            log::warn!(target: "pop3d::maildir", "{}: {} messages cannot be read", self.user, self.unreadable);
         }
         Ok(builder)
     }
@@ -219,8 +225,8 @@ impl<'a> Scan<'a> {
             Err(error) if folder::is_exhausted(&error) => Err(error),
             Err(error) => {
                 if self.unreadable == 0 {
-                    let name = name.escape_ascii();
-                    log::warn!(target: "pop3d::maildir", "message {name} cannot be read: {error}");
+                    let (user, name) = (self.user, name.escape_ascii());
+                    log::warn!(target: "pop3d::maildir", "{user}: message {name} cannot be read: {error}");
                 }
                 self.unreadable += 1;
                 let length = folder::status_in(folder, name).map_or(0, |status| status.stx_size);
@@ -292,7 +298,7 @@ impl Counter {
         &mut self,
         folder: BorrowedFd<'_>,
         name: &[u8],
-        now: Option<SystemTime>,
+        now: Option<Listed>,
     ) -> io::Result<Option<Size>> {
         let file = match folder::open_message(folder, name) {
             Ok(file) => file,

@@ -62,7 +62,7 @@ impl StateFolder {
         if place.is_none() {
             let file = self.folder("locks").and_then(|folder| {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                Ok(openat(folder, format!("{number:02}"), flags, FILE_MODE)?)
+                Ok(openat(folder, format!("{number:03}"), flags, FILE_MODE)?)
             });
             match file {
                 Ok(file) => *place = Some(Arc::new(File::from(file))),
@@ -85,8 +85,11 @@ impl StateFolder {
     }
 
     /// Reads the index of a user; none where there is none that can be used.
-    pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> Option<Index> {
-        match self.read(user) {
+    ///
+    /// # Errors
+    /// For want of descriptors or memory: an index made anew would replace one that knows more.
+    pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> io::Result<Option<Index>> {
+        Ok(match self.read(user) {
             Ok(Ok(index)) if index.owner() == owner => Some(index),
             Ok(Ok(_)) => {
                 log::warn!(target: "pop3d::maildir", "{user}: index of another maildrop; made anew");
@@ -97,11 +100,12 @@ impl StateFolder {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if is_exhausted(&error) => return Err(error),
             Err(error) => {
                 self.warn_of_indexes("read", &error);
                 None
             }
-        }
+        })
     }
 
     fn read(&self, user: &UserName) -> io::Result<Result<Index, IndexError>> {
@@ -121,7 +125,7 @@ impl StateFolder {
         }
         let mut octets = Vec::new();
         let capacity = usize::try_from(length).map_err(io::Error::other)?;
-        octets.try_reserve_exact(capacity).map_err(io::Error::other)?;
+        octets.try_reserve_exact(capacity)?;
         file.take(length).read_to_end(&mut octets)?;
         Ok(Index::parse(octets))
     }

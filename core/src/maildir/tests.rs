@@ -10,7 +10,7 @@ mod updates;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use pop3d_protocol::maildrop::{Deletions, Snapshot};
@@ -124,11 +124,11 @@ fn ann() -> UserName {
 
 /// Makes a file or folder look as if it had last been changed an hour ago, and so many seconds later.
 fn age(path: &Path, later: i64) {
-    let since =
-        (SystemTime::now() - Duration::from_secs(7200)).duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    // Whole hours, so that the times of all files agree.
-    let seconds = since.as_secs().cast_signed() / 3600 * 3600 + later;
-    let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    static HOUR_AGO: LazyLock<u64> = LazyLock::new(|| {
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        hour_ago.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+    });
+    let time = Timespec { tv_sec: HOUR_AGO.cast_signed() + later, tv_nsec: 0 };
     let times = Timestamps { last_access: time, last_modification: time };
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }

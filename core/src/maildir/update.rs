@@ -83,7 +83,7 @@ impl<'a> Update<'a> {
             return Ok(());
         }
         if self.moved.is_none() {
-            self.moved = Some(Listing::of(&self.folder, &self.layout)?);
+            self.moved = Some(Listing::of(&self.folder, &self.layout, None)?);
         }
         let moved = self.moved.as_ref().and_then(|listing| listing.find(record.base));
         match moved.map(|(place, name)| (place, name.to_vec())) {
@@ -140,5 +140,5 @@ pub(super) fn index_without(index: &Index, removed: &Deletions) -> Option<Index>
             builder.push(&record).ok()?;
         }
     }
-    Some(builder.finish(index.layout(), false, &retired, index.owner()))
+    Some(builder.finish(index.layout(), None, &retired, index.owner()))
 }

@@ -5,7 +5,10 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::maildir::index::Index;
+use crate::maildir::UniqueIds;
+use crate::maildir::folder::{MailFolder, Place, UserFolder};
+use crate::maildir::index::{Builder, Index, Record, Size};
+use crate::maildir::scan::scan;
 
 const NAMES: [(&str, &str); 2] = [("new/1.a.host", "one\n"), ("cur/2.b.host:2,S", "three\r\n")];
 
@@ -73,6 +76,29 @@ fn known_messages_are_not_read_again_when_others_arrive() {
     rewrite(&house, "new/1.a.host", "another length\n");
     house.put("new/3.c.host", "c\n");
     assert_eq!(sizes(&*house.open()), [5, 7, 3]);
+}
+
+#[test]
+fn a_folder_that_is_as_it_was_is_not_listed_when_mail_arrives_in_the_other() {
+    let house = House::maildir(&NAMES);
+    house.settle();
+    drop(house.open());
+    // Only who listed the folder would know.
+    fs::remove_file(house.user().join("cur/2.b.host:2,S")).unwrap();
+    house.settle();
+    house.put("new/3.c.host", "c\n");
+    assert_eq!(unique_ids(&*house.open()), ["1.a.host", "2.b.host", "3.c.host"]);
+    house.rename("new/3.c.host", "cur/3.c.host:2,");
+    assert_eq!(unique_ids(&*house.open()), ["1.a.host", "3.c.host"]);
+}
+
+#[test]
+fn a_message_left_in_both_folders_is_not_hidden_when_one_of_them_goes() {
+    let house = House::maildir(&[("new/1.a.host", "a\n"), ("cur/1.a.host:2,S", "a\n")]);
+    house.settle();
+    assert_eq!(house.open().snapshot().count(), 1);
+    fs::remove_file(house.user().join("cur/1.a.host:2,S")).unwrap();
+    assert_eq!(unique_ids(&*house.open()), ["1.a.host"]);
 }
 
 #[test]
@@ -182,6 +208,23 @@ fn an_index_of_another_user_is_not_believed() {
 }
 
 #[test]
+fn a_message_that_could_not_be_read_is_tried_again() {
+    let house = House::maildir(&[("new/1.a.host", "one\n")]);
+    house.settle();
+    let owner = house.store().shared.owner(&ann());
+    let mail = MailFolder::open(&house.folder.path().join("mail")).unwrap();
+    let folder = UserFolder::open(&mail, "ann").unwrap().unwrap();
+    let mut builder = Builder::with_room(1, 20);
+    let (name, size) = (b"1.a.host", Size::Unknown { length: 4 });
+    builder.push(&Record { name, base: name, unique_id: Some(b"kept"), place: Place::New, size }).unwrap();
+    let known = builder.finish(folder.layout().unwrap(), None, &[], &owner);
+    assert_eq!(known.octets(number(1)).0, 4);
+    let index = scan(&folder, &owner, Some(&known), UniqueIds::Names, SystemTime::now).unwrap();
+    assert_eq!((index.octets(number(1)).0, index.unique_id(number(1))), (5, &b"kept"[..]));
+    assert!(index.is_settled());
+}
+
+#[test]
 fn without_a_state_folder_or_with_one_that_is_a_file_service_goes_on() {
     let house = House::maildir(&NAMES);
     let mail = house.folder.path().join("mail");
@@ -232,9 +275,12 @@ proptest! {
     /// The checksum is mended, so that what is behind it is met.
     #[test]
     fn no_octets_make_an_index_panic(changes in proptest::collection::vec((0_usize..400, any::<u8>()), 1..8)) {
-        let house = House::maildir(&[NAMES[0], NAMES[1], ("new/a b", "x\n")]);
-        drop(house.open());
-        let mut octets = octets_of(&house.index());
+        static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let house = House::maildir(&[NAMES[0], NAMES[1], ("new/a b", "x\n")]);
+            drop(house.open());
+            octets_of(&house.index())
+        });
+        let mut octets = WHOLE.clone();
         for (place, value) in changes {
             let place = place % octets.len();
             octets[place] = value;

@@ -104,7 +104,7 @@ fn a_message_that_moved_or_was_flagged_after_login_is_found() {
         House::maildir(&[("new/1.a.host", "a\n"), ("cur/2.b.host:2,", "b\n"), ("cur/3.c.host:2,", "c\n")]);
     let mut maildrop = house.open();
     house.rename("new/1.a.host", "cur/1.a.host:2,S");
-    house.rename("cur/2.b.host:2,", "cur/2.b.host:2,RS");
+    house.rename("cur/2.b.host:2,", "cur/2.b.host:2,FRS");
     fs::remove_file(house.user().join("cur/3.c.host:2,")).unwrap();
     assert_eq!(text(&mut *maildrop, 1), "a\n");
     assert_eq!(text(&mut *maildrop, 2), "b\n");
