@@ -47,8 +47,19 @@ pub(crate) struct Worker {
     /// A descriptor to give up when there is no other, so that a client can be told.
     reserve: Option<File>,
     accept_again: Option<Instant>,
+    refusals: Refusals,
     stage: Stage,
 }
+
+/// Clients that were turned away: a flood of them is not one of lines in the log.
+#[derive(Default)]
+struct Refusals {
+    unlogged: u64,
+    logged: Option<Instant>,
+}
+
+/// Least time between two lines in the log on clients that were turned away.
+const REFUSALS_LOGGED: Duration = Duration::from_secs(10);
 
 struct Listener {
     socket: TcpListener,
@@ -115,6 +126,7 @@ impl Worker {
             desk,
             reserve: reserve(),
             accept_again: None,
+            refusals: Refusals::default(),
             stage: Stage::Serving,
         })
     }
@@ -300,11 +312,14 @@ impl Worker {
         match self.listeners[index].socket.accept() {
             Ok((stream, peer)) => match Admission::new(seat, peer.ip()) {
                 Ok(_) if self.desk.shared.is_short_of_descriptors() => {
-                    warn!(target: "pop3d::worker", "{peer}: refused, too few descriptors: raise RLIMIT_NOFILE");
+                    self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
                     refuse(stream, NO_RESOURCES);
                 }
                 Ok(admission) => self.admit(stream, peer, admission),
-                Err(()) => refuse(stream, "too many connections from your address"),
+                Err(()) => {
+                    self.refusals.count(self.desk.now, "too many connections from one address");
+                    refuse(stream, "too many connections from your address");
+                }
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.listeners[index].may_have_more = false;
@@ -343,8 +358,8 @@ impl Worker {
             return Accepted::Nobody;
         }
         let accepted = self.listeners[index].socket.accept();
-        let told = accepted.map(|(stream, peer)| {
-            warn!(target: "pop3d::worker", "{peer}: refused, no descriptors left: {cause}");
+        let told = accepted.map(|(stream, _)| {
+            self.refusals.count(self.desk.now, &cause.to_string());
             refuse(stream, NO_RESOURCES);
         });
         self.reserve = reserve();
@@ -354,6 +369,16 @@ impl Worker {
                 self.accept_again = Some(self.desk.now + ACCEPT_AGAIN);
                 Accepted::Nobody
             }
+        }
+    }
+}
+
+impl Refusals {
+    fn count(&mut self, now: Instant, why: &str) {
+        self.unlogged += 1;
+        if self.logged.is_none_or(|logged| now >= logged + REFUSALS_LOGGED) {
+            warn!(target: "pop3d::worker", "{} clients turned away: {why}", self.unlogged);
+            *self = Self { unlogged: 0, logged: Some(now) };
         }
     }
 }
