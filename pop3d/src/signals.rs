@@ -1,6 +1,7 @@
 //! Signals: SIGTERM and SIGINT drain the server, a second one ends it at once; SIGHUP opens the log anew.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(crate) fn listen() -> io::Result<Signals> {
 }
 
 /// Does what signals ask for; returns once the server has stopped.
-pub(crate) fn serve(mut signals: Signals, running: Running, children: &Children, log: Option<&LogFile>) {
+pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Children>, log: Option<&LogFile>) {
     for signal in signals.forever() {
         match (signal, log) {
             (SIGHUP, Some(log)) => match log.reopen() {
@@ -39,9 +40,10 @@ pub(crate) fn serve(mut signals: Signals, running: Running, children: &Children,
         }
     }
     info!(target: "pop3d", "stopping: transfers may go on for {} seconds", DRAIN_LIMIT.as_secs());
-    let handle = signals.handle();
+    let (handle, all_children) = (signals.handle(), Arc::clone(children));
     let second = thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if signals.forever().any(|signal| signal != SIGHUP) {
+            all_children.kill_all();
             std::process::exit(INTERRUPTED);
         }
     });
