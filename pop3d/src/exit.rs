@@ -1,6 +1,7 @@
 //! How the program ends: one line on standard error, and the exit statuses of sysexits.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Why the program does not go on. Each has the status that scripts and service managers know from `sysexits.h`.
@@ -51,11 +52,12 @@ pub(crate) fn code(result: Result<(), Exit>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Exit::Done(text)) => {
-            println!("{}", text.trim_end());
+            // Whoever does not listen is told by the status.
+            let _ = writeln!(io::stdout(), "{}", text.trim_end());
             ExitCode::SUCCESS
         }
         Err(exit) => {
-            eprintln!("pop3d: {}", one_line(&exit.to_string()));
+            let _ = writeln!(io::stderr(), "pop3d: {}", one_line(&exit.to_string()));
             ExitCode::from(exit.status())
         }
     }

@@ -1,14 +1,52 @@
 //! Logging: one line an event, to standard error or to a file that SIGHUP opens anew.
+//!
+//! Lines are written by a thread of its own: a pipe that nobody reads, or a disk that is full, keeps no worker. What it
+//! cannot keep up with is counted and said.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use log::LevelFilter;
 
 use crate::exit::one_line;
+
+/// Lines that may wait to be written.
+const QUEUE: usize = 4096;
+
+/// How long the last lines may take at the end.
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
+
+/// Where lines go.
+enum Sink {
+    Stderr,
+    File(LogFile),
+}
+
+/// What waits to be written.
+enum Entry {
+    Line(Vec<u8>),
+    /// All before it have been written, once the other end is told.
+    Mark(SyncSender<()>),
+}
+
+/// The log of this process.
+pub(crate) struct Log {
+    queue: SyncSender<Entry>,
+    file: Option<LogFile>,
+}
+
+/// Puts lines into the queue, without ever waiting for room.
+struct Lines {
+    line: Vec<u8>,
+    queue: SyncSender<Entry>,
+    lost: Arc<AtomicU64>,
+}
 
 /// A log file that can be opened anew, so that it can be moved away while the server runs.
 #[derive(Clone)]
@@ -26,24 +64,18 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), file: Arc::new(Mutex::new(open(path)?)) })
     }
 
+    fn write(&self, octets: &[u8]) -> io::Result<()> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(octets)
+    }
+
     /// Opens the file of that name anew; where it cannot be, the one that is open stays.
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub(crate) fn reopen(&self) -> io::Result<()> {
+    fn reopen(&self) -> io::Result<()> {
         let file = open(&self.path)?;
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
         Ok(())
-    }
-}
-
-impl Write for LogFile {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).flush()
     }
 }
 
@@ -51,26 +83,111 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Starts logging, for the whole process and once.
-///
-/// # Errors
-/// Where something logs already.
-pub(crate) fn start(level: LevelFilter, file: Option<LogFile>) -> Result<(), log::SetLoggerError> {
-    let dispatch = fern::Dispatch::new().level(level).format(|out, message, record| {
-        // What a client said is in the message: it must not look like another line.
-        let message = one_line(&message.to_string());
-        let time = humantime::format_rfc3339_millis(SystemTime::now());
-        out.finish(format_args!("{time} {} {}: {message}", record.level(), record.target()));
-    });
-    let dispatch = match file {
-        Some(file) => dispatch.chain(Box::new(file) as Box<dyn Write + Send>),
-        None => dispatch.chain(Box::new(io::stderr()) as Box<dyn Write + Send>),
-    };
-    dispatch.apply()?;
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
-        let what = panic.payload_as_str().unwrap_or("without a word");
-        log::error!(target: "pop3d", "a thread panicked{place}: {what}");
-    }));
-    Ok(())
+impl Log {
+    /// Starts logging, for the whole process and once.
+    ///
+    /// # Errors
+    /// Where something logs already, or there is no thread.
+    pub(crate) fn start(level: LevelFilter, file: Option<LogFile>) -> io::Result<Self> {
+        let (queue, entries) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let lines = Lines { line: Vec::new(), queue: queue.clone(), lost: Arc::clone(&lost) };
+        let sink = file.clone().map_or(Sink::Stderr, Sink::File);
+        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries, &sink, &lost))?;
+        let dispatch = fern::Dispatch::new().level(level).format(|out, message, record| {
+            // What a client said is in the message: it must not look like another line.
+            let message = one_line(&message.to_string());
+            let time = humantime::format_rfc3339_millis(SystemTime::now());
+            out.finish(format_args!("{time} {} {}: {message}", record.level(), record.target()));
+        });
+        let writer: Box<dyn Write + Send> = Box::new(lines);
+        dispatch.chain(writer).apply().map_err(io::Error::other)?;
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+            let what = panic.payload_as_str().unwrap_or("without a word");
+            log::error!(target: "pop3d", "a thread panicked{place}: {what}");
+        }));
+        Ok(Self { queue, file })
+    }
+
+    /// Opens the log file anew; `false` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be opened: the one that is open stays.
+    pub(crate) fn reopen(&self) -> io::Result<bool> {
+        self.file.as_ref().map_or(Ok(false), |file| file.reopen().map(|()| true))
+    }
+
+    /// Waits until the lines so far are written, for a while.
+    pub(crate) fn finish(&self) {
+        let (sender, written) = sync_channel(1);
+        if self.queue.try_send(Entry::Mark(sender)).is_ok() {
+            // Whoever reads the log does not get these lines then, and the process ends all the same.
+            let _ = written.recv_timeout(FINISH_LIMIT);
+        }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(octets);
+        if octets.ends_with(b"\n")
+            && self.queue.try_send(Entry::Line(std::mem::take(&mut self.line))).is_err()
+        {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    /// Writes a line. One that cannot be written has nowhere else to go.
+    fn write(&self, line: &[u8]) {
+        let _ = match self {
+            Self::Stderr => io::stderr().write_all(line),
+            Self::File(file) => file.write(line),
+        };
+    }
+}
+
+fn write_all(entries: &Receiver<Entry>, sink: &Sink, lost: &AtomicU64) {
+    for entry in entries {
+        match entry {
+            Entry::Line(line) => sink.write(&line),
+            // Nobody waits any longer where it cannot be told.
+            Entry::Mark(written) => drop(written.try_send(())),
+        }
+        let lost = lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let time = humantime::format_rfc3339_millis(SystemTime::now());
+            sink.write(format!("{time} WARN pop3d: {lost} lines of the log were lost\n").as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_find_no_room_are_counted_and_nobody_waits() {
+        let (queue, entries) = sync_channel(1);
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut lines = Lines { line: Vec::new(), queue, lost: Arc::clone(&lost) };
+        for _ in 0..3 {
+            let number = 1;
+            writeln!(lines, "line {number}").unwrap();
+        }
+        drop(lines);
+        assert_eq!(lost.load(Ordering::Relaxed), 2);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        write_all(&entries, &Sink::File(LogFile::open(&path).unwrap()), &lost);
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.starts_with("line 1\n") && text.ends_with("2 lines of the log were lost\n"), "{text}");
+    }
 }

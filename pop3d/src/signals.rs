@@ -11,7 +11,7 @@ use pop3d_transforms::process::Children;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::logging::LogFile;
+use crate::logging::Log;
 
 /// How long transfers may go on once the server is to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
@@ -28,15 +28,15 @@ pub(crate) fn listen() -> io::Result<Signals> {
 }
 
 /// Does what signals ask for; returns once the server has stopped.
-pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Children>, log: Option<&LogFile>) {
+pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Children>, log: &Log) {
     for signal in signals.forever() {
-        match (signal, log) {
-            (SIGHUP, Some(log)) => match log.reopen() {
-                Ok(()) => info!(target: "pop3d", "log opened anew"),
-                Err(error) => error!(target: "pop3d", "the log cannot be opened anew: {error}"),
-            },
-            (SIGHUP, None) => info!(target: "pop3d", "SIGHUP: there is no log file to open anew"),
-            _ => break,
+        if signal != SIGHUP {
+            break;
+        }
+        match log.reopen() {
+            Ok(true) => info!(target: "pop3d", "log opened anew"),
+            Ok(false) => info!(target: "pop3d", "SIGHUP: there is no log file to open anew"),
+            Err(error) => error!(target: "pop3d", "the log cannot be opened anew: {error}"),
         }
     }
     info!(target: "pop3d", "stopping: transfers may go on for {} seconds", DRAIN_LIMIT.as_secs());
@@ -54,4 +54,5 @@ pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Child
     children.kill_all();
     handle.close();
     info!(target: "pop3d", "stopped");
+    log.finish();
 }

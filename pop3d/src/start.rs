@@ -20,7 +20,7 @@ use pop3d_transforms::spec::ProcessSpec;
 use crate::cli::Cli;
 use crate::config::{File, Transforms};
 use crate::exit::Exit;
-use crate::logging::{self, LogFile};
+use crate::logging::{Log, LogFile};
 use crate::signals;
 
 /// The port that is listened on where nothing else is said.
@@ -179,8 +179,7 @@ fn serve(plan: Plan) -> Result<(), Exit> {
     let signals = signals::listen().map_err(|error| system("listen to signals", error))?;
     let mut server = Server::new(plan.workers).map_err(|error| system("start", error))?;
     let addresses = listen(&mut server, plan.listen)?;
-    logging::start(plan.log_level, log_file.clone())
-        .map_err(|error| Exit::System(format!("cannot start to log: {error}")))?;
+    let log = Log::start(plan.log_level, log_file).map_err(|error| system("start to log", error))?;
 
     let pools = server.pools().clone();
     let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
@@ -199,7 +198,7 @@ fn serve(plan: Plan) -> Result<(), Exit> {
     for address in addresses {
         info!(target: "pop3d", "listening on {address}");
     }
-    signals::serve(signals, running, &children, log_file.as_ref());
+    signals::serve(signals, running, &children, &log);
     Ok(())
 }
 
