@@ -129,7 +129,7 @@ fn accounts(cli: &Cli, file: &File) -> Result<Accounts, Exit> {
             file.error(name.span(), "a user name has 1 to 128 octets, no \"/\" and no leading \".\"")
         })?;
         if secret.as_ref().starts_with('{') {
-            let added = accounts.add_stored(user, secret.as_ref());
+            let added = accounts.add_stored(user, secret.as_ref().as_bytes());
             added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
         } else {
             accounts.add(user, secret.as_ref().as_bytes());
