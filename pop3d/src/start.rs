@@ -136,7 +136,7 @@ fn accounts(cli: &Cli, file: &File) -> Result<Accounts, Exit> {
         }
     }
     for account in &cli.users {
-        accounts.add(account.name.clone(), account.password.as_bytes());
+        accounts.add(account.name.clone(), account.password.octets());
     }
     if accounts.is_empty() && config.accounts.is_none() {
         return Err(Exit::Config(
