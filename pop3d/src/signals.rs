@@ -1,10 +1,11 @@
 //! Signals: SIGTERM and SIGINT drain the server, a second one ends it at once; SIGHUP opens the log anew.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use log::{error, info};
+use log::{error, info, warn};
 use pop3d_core::server::Running;
 use pop3d_transforms::process::Children;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -15,8 +16,8 @@ use crate::logging::LogFile;
 /// How long transfers may go on once the server is to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
-/// The status after a second signal, as a shell tells a process that was interrupted.
-const INTERRUPTED: i32 = 130;
+/// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
+const KILLED: i32 = 128;
 
 /// The signals that the process listens to from here on.
 ///
@@ -27,24 +28,27 @@ pub(crate) fn listen() -> io::Result<Signals> {
 }
 
 /// Does what signals ask for; returns once the server has stopped.
-pub(crate) fn serve(mut signals: Signals, running: Running, children: &Children, log: Option<&LogFile>) {
-    for signal in signals.forever() {
-        match (signal, log) {
-            (SIGHUP, Some(log)) => match log.reopen() {
-                Ok(()) => info!(target: "pop3d", "log opened anew"),
-                Err(error) => error!(target: "pop3d", "the log cannot be opened anew: {error}"),
-            },
-            (SIGHUP, None) => info!(target: "pop3d", "SIGHUP: there is no log file to open anew"),
-            _ => break,
-        }
-    }
-    info!(target: "pop3d", "stopping: transfers may go on for {} seconds", DRAIN_LIMIT.as_secs());
+pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Children>, log: Option<&LogFile>) {
+    let Some(signal) = stop_signal(&mut signals, log) else { return };
+    info!(
+        target: "pop3d",
+        "signal {}: stopping, transfers may go on for {} seconds",
+        name(signal),
+        DRAIN_LIMIT.as_secs(),
+    );
     let handle = signals.handle();
-    let second = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        if signals.forever().any(|signal| signal != SIGHUP) {
-            std::process::exit(INTERRUPTED);
-        }
-    });
+    let second = {
+        let (children, log) = (Arc::clone(children), log.cloned());
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            // None: drained in time.
+            if let Some(signal) = stop_signal(&mut signals, log.as_ref()) {
+                warn!(target: "pop3d", "signal {} again: stopped at once", name(signal));
+                // They are of process groups of their own, and would outlive the server.
+                children.kill_all();
+                std::process::exit(KILLED + signal);
+            }
+        })
+    };
     if let Err(error) = second {
         error!(target: "pop3d", "a second signal will not be heard: {error}");
     }
@@ -52,4 +56,26 @@ pub(crate) fn serve(mut signals: Signals, running: Running, children: &Children,
     children.kill_all();
     handle.close();
     info!(target: "pop3d", "stopped");
+}
+
+/// Waits for a signal to stop, doing what others ask for; none once the signals are closed.
+fn stop_signal(signals: &mut Signals, log: Option<&LogFile>) -> Option<i32> {
+    signals.forever().find(|&signal| {
+        if signal == SIGHUP {
+            reopen(log);
+        }
+        signal != SIGHUP
+    })
+}
+
+fn reopen(log: Option<&LogFile>) {
+    match log.map(LogFile::reopen) {
+        Some(Ok(())) => info!(target: "pop3d", "SIGHUP: log opened anew"),
+        Some(Err(error)) => error!(target: "pop3d", "SIGHUP: the log cannot be opened anew: {error}"),
+        None => info!(target: "pop3d", "SIGHUP: there is no log file to open anew"),
+    }
+}
+
+fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("unknown")
 }
