@@ -5,18 +5,20 @@
 pub mod file;
 mod scheme;
 mod secret;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use argon2::{Argon2, PasswordHash, PasswordVerifier};
+use argon2::Params;
 use md5::{Digest, Md5};
 use pop3d_protocol::pop3::Credentials;
 use subtle::ConstantTimeEq;
 
 use self::file::LineError;
 pub use self::scheme::SchemeError;
-use self::scheme::{MemoryKey, Stored, nobody};
+use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
 
 /// A user name that may be part of a path: UTF-8, 1 to 128 octets, no "/", no control character, no leading ".".
@@ -25,6 +27,10 @@ pub struct UserName(Box<str>);
 
 /// Longest user name in octets.
 pub const USER_NAME_MAX: usize = 128;
+
+/// What a user name must be, as a sentence for who wrote one that is none.
+pub const NAME_RULE: &str =
+    "a user name has 1 to 128 octets of UTF-8, no \"/\", no control character and no leading \".\"";
 
 impl UserName {
     /// Reads a user name; none where it could not be a folder's name.
@@ -51,13 +57,19 @@ impl fmt::Display for UserName {
 }
 
 /// The accounts of a server.
+///
+/// A login that fails takes the same time whatever was wrong: always one code under the key of this process, and one
+/// argon2 hash where any account has one. Where those differ in their costs, each name that has no hash is held
+/// against the cost of one that does, always the same for the same name.
 pub struct Accounts {
     accounts: HashMap<UserName, Stored>,
     key: MemoryKey,
     /// Whether plain secrets are kept, which APOP needs.
     keeps_plain: bool,
-    /// Where an account is hashed: what a login that fails otherwise is held against, so that it costs as much.
-    nobody: Option<PasswordHash>,
+    /// What the hashes of accounts cost, one for each account that has one.
+    costs: Vec<Params>,
+    /// Stands for the secret of who has none.
+    nobody: Secret,
 }
 
 /// The credentials are not those of an account.
@@ -72,29 +84,28 @@ impl Default for Accounts {
 
 impl Accounts {
     /// No accounts. `keeps_plain`: secrets that are told in plain are kept so, which APOP needs.
+    ///
+    /// # Panics
+    /// Where the system gives no random octets: nothing could be kept safely.
     #[must_use]
     pub fn new(keeps_plain: bool) -> Self {
-        Self { accounts: HashMap::new(), key: MemoryKey::random(), keeps_plain, nobody: None }
+        let (key, nobody) = (MemoryKey::random(), scheme::random());
+        Self { accounts: HashMap::new(), key, keeps_plain, costs: Vec::new(), nobody }
     }
 
     /// Adds an account whose password is known, or replaces it. It lives in memory only.
     pub fn add(&mut self, user: UserName, password: &[u8]) {
         let stored = Stored::keyed(&self.key, password, self.keeps_plain);
-        self.accounts.insert(user, stored);
+        self.insert(user, stored);
     }
 
     /// Adds an account whose secret is kept by a scheme, `{SCHEME}secret`, or replaces it.
     ///
     /// # Errors
     /// Where the scheme is not known, or the secret is not of that scheme.
-    pub fn add_stored(&mut self, user: UserName, stored: &str) -> Result<(), SchemeError> {
+    pub fn add_stored(&mut self, user: UserName, stored: &[u8]) -> Result<(), SchemeError> {
         let stored = Stored::parse(stored, &self.key, self.keeps_plain)?;
-        if let Stored::Argon2id(_) = stored
-            && self.nobody.is_none()
-        {
-            self.nobody = nobody();
-        }
-        self.accounts.insert(user, stored);
+        self.insert(user, stored);
         Ok(())
     }
 
@@ -103,18 +114,39 @@ impl Accounts {
     /// # Errors
     /// The number of the first line that is wrong, from 1, and what is wrong with it.
     pub fn add_file(&mut self, text: &[u8]) -> Result<(), (usize, LineError)> {
+        let mut seen = HashSet::new();
         for (number, line) in (1..).zip(text.split(|&octet| octet == b'\n')) {
-            if let Some((user, stored)) = file::parse_line(line).map_err(|error| (number, error))? {
-                self.add_stored(user, stored).map_err(|error| (number, LineError::Secret(error)))?;
+            let Some((user, stored)) = file::parse_line(line).map_err(|error| (number, error))? else {
+                continue;
+            };
+            // One of two lines is forgotten; it may be the one with the old password.
+            if !seen.insert(user.clone()) {
+                return Err((number, LineError::Twice));
             }
+            self.add_stored(user, stored).map_err(|error| (number, LineError::Secret(error)))?;
         }
         Ok(())
+    }
+
+    fn insert(&mut self, user: UserName, stored: Stored) {
+        if let Stored::Argon2id(_, params) = &stored {
+            self.costs.push(params.clone());
+        }
+        if let Some(Stored::Argon2id(_, replaced)) = self.accounts.insert(user, stored) {
+            let known = self.costs.iter().position(|params| *params == replaced);
+            self.costs.swap_remove(known.expect("each hash has its cost"));
+        }
     }
 
     /// Whether nobody could log in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
+    }
+
+    /// Who could log in, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &UserName> {
+        self.accounts.keys()
     }
 
     /// Finds out whose credentials these are. `timestamp` is what the greeting said, for APOP. May take long:
@@ -132,8 +164,8 @@ impl Accounts {
         let account = UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
         let stored = account.map(|(_, stored)| stored);
         let is_right = match credentials {
-            Credentials::Password { password, .. } => self.verify_password(stored, password),
-            Credentials::Apop { digest, .. } => verify_apop(stored, digest, timestamp),
+            Credentials::Password { user, password } => self.verify_password(stored, user, password),
+            Credentials::Apop { digest, .. } => self.verify_apop(stored, digest, timestamp),
         };
         match account {
             Some((user, _)) if is_right => Ok(user.clone()),
@@ -141,102 +173,39 @@ impl Accounts {
         }
     }
 
-    fn verify_password(&self, stored: Option<&Stored>, password: &[u8]) -> bool {
-        let is_right = stored.is_some_and(|stored| stored.verify(&self.key, password));
+    fn verify_password(&self, stored: Option<&Stored>, user: &[u8], password: &[u8]) -> bool {
+        // Made for everybody, whether there is one to compare it with or not.
+        let code = self.key.code(password);
+        let is_right = stored.is_some_and(|stored| stored.verify(password, &code));
+        let is_hashed = matches!(stored, Some(Stored::Argon2id(..)));
         if !is_right
-            && !matches!(stored, Some(Stored::Argon2id(_)))
-            && let Some(nobody) = &self.nobody
+            && !is_hashed
+            && let Some(params) = self.cost_of_nobody(user)
         {
             // Else the time would tell who is hashed and who is nobody.
-            let _ = Argon2::default().verify_password(password, nobody);
+            scheme::spend(password, params);
         }
         is_right
     }
-}
 
-/// The digest of APOP: MD5 of the timestamp followed by the secret (RFC 1939, section 7).
-fn verify_apop(stored: Option<&Stored>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
-    let Some(timestamp) = timestamp else { return false };
-    let Some(Stored::Keyed { plain: Some(secret), .. }) = stored else { return false };
-    let expected: [u8; 16] =
-        Md5::new().chain_update(timestamp).chain_update(secret.octets()).finalize().into();
-    expected.ct_eq(digest).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> UserName {
-        UserName::parse(text.as_bytes()).unwrap()
+    /// What a failed login costs for a name that has no hash: always the same, and nobody can tell which beforehand.
+    fn cost_of_nobody(&self, user: &[u8]) -> Option<&Params> {
+        let [first, second, third, fourth, ..] = self.key.code(user);
+        let number = u32::from_ne_bytes([first, second, third, fourth]);
+        let index = usize::try_from(number).ok()?.checked_rem(self.costs.len())?;
+        self.costs.get(index)
     }
 
-    fn login(accounts: &Accounts, user: &[u8], password: &[u8]) -> Result<String, WrongCredentials> {
-        let credentials = Credentials::Password { user: user.into(), password: password.into() };
-        accounts.verify(&credentials, None).map(|user| user.to_string())
-    }
-
-    #[test]
-    fn a_name_that_could_leave_the_mail_folder_is_no_name() {
-        for wrong in ["", ".", "..", ".x", "a/b", "/", "../x", "a\0b", "a\nb"] {
-            assert_eq!(UserName::parse(wrong.as_bytes()), None, "{wrong:?}");
-        }
-        assert_eq!(UserName::parse(&[b'x'; USER_NAME_MAX + 1]), None);
-        assert_eq!(UserName::parse(b"\xFF"), None);
-        assert_eq!(name("user@example.org").as_str(), "user@example.org");
-    }
-
-    #[test]
-    fn a_password_is_right_to_the_octet() {
-        let mut accounts = Accounts::new(false);
-        accounts.add(name("user"), b" pass: word ");
-        assert_eq!(login(&accounts, b"user", b" pass: word "), Ok("user".into()));
-        for wrong in [&b"pass: word"[..], b" pass: word", b"", b" pass: word \0", b" PASS: WORD "] {
-            assert_eq!(login(&accounts, b"user", wrong), Err(WrongCredentials));
-        }
-        for wrong in [&b"User"[..], b"user\0", b"user ", b"./user", b"../user", b""] {
-            assert_eq!(login(&accounts, wrong, b" pass: word "), Err(WrongCredentials));
-        }
-    }
-
-    #[test]
-    fn a_hashed_account_logs_in_with_its_password_only() {
-        let hash = argon2::PasswordHasher::hash_password(&Argon2::default(), b"secret").unwrap();
-        let mut accounts = Accounts::new(false);
-        accounts
-            .add_file(format!("# accounts\n\nuser:{{ARGON2ID}}{hash}\nother:{{PLAIN}}x\n").as_bytes())
-            .unwrap();
-        assert_eq!(login(&accounts, b"user", b"secret"), Ok("user".into()));
-        assert_eq!(login(&accounts, b"user", b"secre"), Err(WrongCredentials));
-        assert_eq!(login(&accounts, b"nobody", b"secret"), Err(WrongCredentials));
-        assert_eq!(login(&accounts, b"other", b"x"), Ok("other".into()));
-    }
-
-    #[test]
-    fn a_line_that_is_wrong_is_named() {
-        let mut accounts = Accounts::new(false);
-        assert_eq!(accounts.add_file(b"a:{PLAIN}x\nb\n"), Err((2, LineError::NoSecret)));
-        let unknown = LineError::Secret(SchemeError::UnknownScheme);
-        assert_eq!(accounts.add_file(b"a:{ROT13}x\n"), Err((1, unknown)));
-        assert_eq!(accounts.add_file(b"a:plain\n"), Err((1, unknown)));
-        let bad = LineError::Secret(SchemeError::BadHash);
-        assert_eq!(accounts.add_file(b"a:{ARGON2ID}x\n"), Err((1, bad)));
-        assert_eq!(accounts.add_file(b"a:{ARGON2ID}$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ\n"), Err((1, bad)));
-    }
-
-    #[test]
-    fn apop_is_that_of_the_rfc_and_only_where_the_secret_is_kept() {
-        // RFC 1939, section 7: the example.
-        let timestamp = "<1896.697170952@dbc.mtview.ca.us>";
-        let digest = 0xc4c9_334b_ac56_0ecc_979e_5800_1b3e_22fb_u128.to_be_bytes();
-        let mut accounts = Accounts::new(true);
-        accounts.add(name("mrose"), b"tanstaaf");
-        let apop = |digest| Credentials::Apop { user: (*b"mrose").into(), digest };
-        assert_eq!(accounts.verify(&apop(digest), Some(timestamp)), Ok(name("mrose")));
-        assert_eq!(accounts.verify(&apop([0; 16]), Some(timestamp)), Err(WrongCredentials));
-        assert_eq!(accounts.verify(&apop(digest), None), Err(WrongCredentials));
-        let mut without = Accounts::new(false);
-        without.add(name("mrose"), b"tanstaaf");
-        assert_eq!(without.verify(&apop(digest), Some(timestamp)), Err(WrongCredentials));
+    /// The digest of APOP: MD5 of the timestamp followed by the secret (RFC 1939, section 7).
+    fn verify_apop(&self, stored: Option<&Stored>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
+        let Some(timestamp) = timestamp else { return false };
+        let secret = match stored {
+            Some(Stored::Keyed { plain, .. }) => plain.as_ref(),
+            Some(Stored::Argon2id(..)) | None => None,
+        };
+        let octets = secret.unwrap_or(&self.nobody).octets();
+        let expected: [u8; 16] = Md5::new().chain_update(timestamp).chain_update(octets).finalize().into();
+        let is_right: bool = expected.ct_eq(digest).into();
+        is_right && secret.is_some()
     }
 }

@@ -1,10 +1,14 @@
 //! The command line. What it says wins over the configuration file.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use clap::Parser;
-use clap::error::ErrorKind;
-use pop3d_core::accounts::UserName;
+use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, Command, Parser};
+use pop3d_core::accounts::{NAME_RULE, Secret, UserName};
 
 use crate::exit::Exit;
 
@@ -14,7 +18,7 @@ use crate::exit::Exit;
 pub(crate) struct Cli {
     /// An account; may be given several times. The password may contain ":". It can be seen in the list of
     /// processes: for more than a trial use the configuration file.
-    #[arg(short, long = "user", value_name = "NAME:PASSWORD", value_parser = account)]
+    #[arg(short, long = "user", value_name = "NAME:PASSWORD", value_parser = AccountParser)]
     pub(crate) users: Vec<Account>,
 
     /// The mail folder: the mail of a user is in the folder of that name in it, a Maildir or plain files.
@@ -53,16 +57,10 @@ pub(crate) struct Cli {
 }
 
 /// A name and a password of the command line. `Debug` shows no password.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) name: UserName,
-    pub(crate) password: String,
-}
-
-impl std::fmt::Debug for Account {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Account({})", self.name)
-    }
+    pub(crate) password: Arc<Secret>,
 }
 
 impl Cli {
@@ -71,26 +69,102 @@ impl Cli {
     /// # Errors
     /// Where it is wrong, and where it only asks for help or the version.
     pub(crate) fn read() -> Result<Self, Exit> {
-        Self::try_parse().map_err(|error| match error.kind() {
+        Self::from_arguments(std::env::args_os())
+    }
+
+    fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
+        Self::try_parse_from(arguments).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done(error.to_string()),
-            _ => Exit::Usage(what_is_wrong(&error)),
+            _ => Exit::Usage(what_is_wrong(error)),
         })
     }
 }
 
 /// What clap says on several lines, on one.
-fn what_is_wrong(error: &clap::Error) -> String {
+fn what_is_wrong(mut error: clap::Error) -> String {
+    // Its advice would be a line of usage.
+    error.remove(ContextKind::Usage);
     let text = error.to_string();
-    let said = text.split("\n\n").next().unwrap_or_default();
-    let said = said.strip_prefix("error: ").unwrap_or(said);
-    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    format!("{words}; 'pop3d --help' shows what is understood")
+    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let said = parts.next().unwrap_or_default();
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    let tip =
+        parts.find_map(|part| part.strip_prefix("tip: ").map(|tip| format!("; {tip}"))).unwrap_or_default();
+    format!("{said}{tip}; 'pop3d --help' shows what is understood")
 }
 
-fn account(text: &str) -> Result<Account, String> {
-    // Neither sentence repeats the text: it may hold a password.
-    let (name, password) = text.split_once(':').ok_or("write it as name:password")?;
-    let name = UserName::parse(name.as_bytes())
-        .ok_or("a user name has 1 to 128 octets, no \"/\", no control character and no leading \".\"")?;
-    Ok(Account { name, password: password.to_owned() })
+/// Reads `name:password`. The password may have any octets, and no error repeats it.
+#[derive(Clone)]
+struct AccountParser;
+
+impl TypedValueParser for AccountParser {
+    type Value = Account;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Account, clap::Error> {
+        account(value.as_bytes())
+            .map_err(|what| clap::Error::raw(ErrorKind::ValueValidation, what).with_cmd(command))
+    }
+}
+
+/// Splits at the first ":", so that the password may contain ":".
+fn account(octets: &[u8]) -> Result<Account, String> {
+    let colon = octets.iter().position(|&octet| octet == b':');
+    // Without ":" it may be the password alone: it is not repeated.
+    let colon = colon.ok_or("--user: there is no \":\"; write it as name:password")?;
+    let (name, password) = (&octets[..colon], &octets[colon + 1..]);
+    let name = UserName::parse(name)
+        .ok_or_else(|| format!("--user: \"{}\" is no user name; {NAME_RULE}", name.escape_ascii()))?;
+    Ok(Account { name, password: Arc::new(Secret::new(password)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Cli, Exit> {
+        Cli::from_arguments(["pop3d"].iter().chain(arguments).map(OsString::from))
+    }
+
+    #[test]
+    fn a_password_may_contain_anything() {
+        let cli = read(&["-u", "user:pass:word ", "--user=other:"]).unwrap();
+        let users: Vec<_> =
+            cli.users.iter().map(|user| (user.name.as_str(), user.password.octets())).collect();
+        assert_eq!(users, [("user", &b"pass:word "[..]), ("other", b"")]);
+        let argument = OsString::from_vec(b"user:\xFF".to_vec());
+        let cli = Cli::from_arguments(["pop3d".into(), "-u".into(), argument]).unwrap();
+        assert_eq!(cli.users[0].password.octets(), b"\xFF");
+    }
+
+    #[test]
+    fn neither_errors_nor_debug_show_a_password() {
+        for wrong in ["secret", "a/b:secret", ".x:secret", ":secret", "a\nb:secret", "\u{7F}:secret"] {
+            let said = read(&["-u", wrong]).unwrap_err().to_string();
+            assert!(!said.contains("secret") && said.starts_with("--user: "), "{said}");
+        }
+        let said = read(&["-u", "a/b:secret"]).unwrap_err().to_string();
+        assert!(said.contains("\"a/b\""), "{said}");
+        let shown = format!("{:?}", read(&["-u", "user:secret"]).unwrap());
+        assert!(shown.contains("user") && !shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_wrong_stands_on_one_line_with_what_to_do() {
+        for (arguments, said) in [
+            (&["--verbos"][..], "unexpected argument '--verbos' found; "),
+            (&["--mailbx", "x"], "a similar argument exists: '--mailbox'"),
+            (&["-T", "86401"], "86401 is not in 0..=86400"),
+            (&["-T", "-1"], "-1"),
+            (&["-p", "65536"], "65536 is not in 0..=65535"),
+            (&["-m"], "a value is required for '--mailbox <FOLDER>'"),
+            (&["--log-level", "loud"], "'loud' for '--log-level <LEVEL>'"),
+            (&["-m", "a", "-m", "b"], "'--mailbox <FOLDER>' cannot be used multiple times"),
+        ] {
+            let text = read(arguments).unwrap_err().to_string();
+            assert!(text.contains(said) && !text.contains('\n'), "{text}");
+            assert!(text.ends_with("'pop3d --help' shows what is understood"), "{text}");
+        }
+    }
 }

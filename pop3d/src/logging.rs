@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -61,7 +62,10 @@ impl LogFile {
     /// # Errors
     /// Where it cannot be opened.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), file: Arc::new(Mutex::new(open(path)?)) })
+        // The working folder may be another one when it is opened anew.
+        let path = std::path::absolute(path)?;
+        let file = Arc::new(Mutex::new(open(&path)?));
+        Ok(Self { path, file })
     }
 
     fn write(&self, octets: &[u8]) -> io::Result<()> {
@@ -79,8 +83,9 @@ impl LogFile {
     }
 }
 
+/// Names and addresses of users are not for everybody.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
 }
 
 impl Log {
@@ -189,5 +194,22 @@ mod tests {
         write_all(&entries, &Sink::File(LogFile::open(&path).unwrap()), &lost);
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.starts_with("line 1\n") && text.ends_with("2 lines of the log were lost\n"), "{text}");
+    }
+
+    #[test]
+    fn a_log_that_was_moved_away_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
+        let log = LogFile::open(&path).unwrap();
+        log.write(b"1\n").unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        log.write(b"2\n").unwrap();
+        log.reopen().unwrap();
+        log.write(b"3\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&moved).unwrap(), "1\n2\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "3\n");
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        log.reopen().unwrap_err();
+        log.write(b"4\n").unwrap();
     }
 }

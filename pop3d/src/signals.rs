@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use log::{error, info};
+use log::{error, info, warn};
 use pop3d_core::server::Running;
 use pop3d_transforms::process::Children;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,8 +16,8 @@ use crate::logging::Log;
 /// How long transfers may go on once the server is to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
-/// The status after a second signal, as a shell tells a process that was interrupted.
-const INTERRUPTED: i32 = 130;
+/// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
+const KILLED: i32 = 128;
 
 /// The signals that the process listens to from here on.
 ///
@@ -28,25 +28,28 @@ pub(crate) fn listen() -> io::Result<Signals> {
 }
 
 /// Does what signals ask for; returns once the server has stopped.
-pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Children>, log: &Log) {
-    for signal in signals.forever() {
-        if signal != SIGHUP {
-            break;
-        }
-        match log.reopen() {
-            Ok(true) => info!(target: "pop3d", "log opened anew"),
-            Ok(false) => info!(target: "pop3d", "SIGHUP: there is no log file to open anew"),
-            Err(error) => error!(target: "pop3d", "the log cannot be opened anew: {error}"),
-        }
-    }
-    info!(target: "pop3d", "stopping: transfers may go on for {} seconds", DRAIN_LIMIT.as_secs());
-    let (handle, all_children) = (signals.handle(), Arc::clone(children));
-    let second = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        if signals.forever().any(|signal| signal != SIGHUP) {
-            all_children.kill_all();
-            std::process::exit(INTERRUPTED);
-        }
-    });
+pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Children>, log: &Arc<Log>) {
+    let Some(signal) = stop_signal(&mut signals, log) else { return };
+    info!(
+        target: "pop3d",
+        "signal {}: stopping, transfers may go on for {} seconds",
+        name(signal),
+        DRAIN_LIMIT.as_secs(),
+    );
+    let handle = signals.handle();
+    let second = {
+        let (children, log) = (Arc::clone(children), Arc::clone(log));
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            // None: drained in time.
+            if let Some(signal) = stop_signal(&mut signals, &log) {
+                warn!(target: "pop3d", "signal {} again: stopped at once", name(signal));
+                // They are of process groups of their own, and would outlive the server.
+                children.kill_all();
+                log.finish();
+                std::process::exit(KILLED + signal);
+            }
+        })
+    };
     if let Err(error) = second {
         error!(target: "pop3d", "a second signal will not be heard: {error}");
     }
@@ -55,4 +58,26 @@ pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Child
     handle.close();
     info!(target: "pop3d", "stopped");
     log.finish();
+}
+
+/// Waits for a signal to stop, doing what others ask for; none once the signals are closed.
+fn stop_signal(signals: &mut Signals, log: &Log) -> Option<i32> {
+    signals.forever().find(|&signal| {
+        if signal == SIGHUP {
+            reopen(log);
+        }
+        signal != SIGHUP
+    })
+}
+
+fn reopen(log: &Log) {
+    match log.reopen() {
+        Ok(true) => info!(target: "pop3d", "SIGHUP: log opened anew"),
+        Err(error) => error!(target: "pop3d", "SIGHUP: the log cannot be opened anew: {error}"),
+        Ok(false) => info!(target: "pop3d", "SIGHUP: there is no log file to open anew"),
+    }
+}
+
+fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("unknown")
 }

@@ -129,14 +129,14 @@ fn accounts(cli: &Cli, file: &File) -> Result<Accounts, Exit> {
             file.error(name.span(), "a user name has 1 to 128 octets, no \"/\" and no leading \".\"")
         })?;
         if secret.as_ref().starts_with('{') {
-            let added = accounts.add_stored(user, secret.as_ref());
+            let added = accounts.add_stored(user, secret.as_ref().as_bytes());
             added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
         } else {
             accounts.add(user, secret.as_ref().as_bytes());
         }
     }
     for account in &cli.users {
-        accounts.add(account.name.clone(), account.password.as_bytes());
+        accounts.add(account.name.clone(), account.password.octets());
     }
     if accounts.is_empty() && config.accounts.is_none() {
         return Err(Exit::Config(
@@ -179,7 +179,8 @@ fn serve(plan: Plan) -> Result<(), Exit> {
     let signals = signals::listen().map_err(|error| system("listen to signals", error))?;
     let mut server = Server::new(plan.workers).map_err(|error| system("start", error))?;
     let addresses = listen(&mut server, plan.listen)?;
-    let log = Log::start(plan.log_level, log_file).map_err(|error| system("start to log", error))?;
+    let log =
+        Log::start(plan.log_level, log_file).map(Arc::new).map_err(|error| system("start to log", error))?;
 
     let pools = server.pools().clone();
     let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));

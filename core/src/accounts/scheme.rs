@@ -1,28 +1,39 @@
 //! How an account keeps its secret, and how a password is held against it.
 
 use std::fmt;
+use std::hint::black_box;
 
-use argon2::{Argon2, PasswordHash, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHash, PasswordVerifier, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 use super::secret::Secret;
+
+/// Most memory of one hash, in KiB: every login at once takes as much, and one that failed too.
+const MEMORY_MAX: u32 = 1 << 20;
+
+/// Most passes of one hash.
+const PASSES_MAX: u32 = 64;
 
 /// A key of this process, under which passwords that are known in plain are kept: what stands in memory is of no use
 /// elsewhere, and holding a password against it costs a microsecond.
 pub(super) struct MemoryKey(Secret);
 
+/// What the key makes of a password, or of a name.
+pub(super) type Code = [u8; 32];
+
 /// What an account keeps.
 #[derive(Debug)]
 pub(super) enum Stored {
-    /// For a password that the command line or the configuration told in plain.
+    /// For a password that the command line, the configuration or an accounts file told in plain.
     Keyed {
-        mac: [u8; 32],
+        code: Code,
         /// Kept only where APOP needs it.
         plain: Option<Secret>,
     },
-    /// An argon2id hash as a PHC string.
-    Argon2id(Box<PasswordHash>),
+    /// An argon2id hash as a PHC string, and what finding it costs.
+    Argon2id(Box<PasswordHash>, Params),
 }
 
 /// Why a secret cannot be kept.
@@ -32,13 +43,19 @@ pub enum SchemeError {
     UnknownScheme,
     /// What follows `{ARGON2ID}` is not the hash of that scheme.
     BadHash,
+    /// The hash takes more memory or time than a login may.
+    TooCostly,
 }
 
 impl fmt::Display for SchemeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::UnknownScheme => "unknown scheme, known are {ARGON2ID} and {PLAIN}",
-            Self::BadHash => "no argon2id hash, which begins with $argon2id$v=19$",
+            Self::UnknownScheme => "unknown scheme; write {ARGON2ID} and a hash, or {PLAIN} and a password",
+            Self::BadHash => {
+                "no argon2id hash; it has the form $argon2id$v=19$m=19456,t=2,p=1$salt$hash, with a salt of 8 \
+                 octets or more"
+            }
+            Self::TooCostly => "that hash is too costly for a login; at most m=1048576 and t=64",
         })
     }
 }
@@ -51,51 +68,76 @@ impl MemoryKey {
     /// # Panics
     /// Where the system gives no random octets: nothing could be kept safely.
     pub(super) fn random() -> Self {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("the system gives random octets");
-        Self(Secret::new(&key))
+        Self(random())
     }
 
-    fn mac(&self, password: &[u8]) -> Hmac<Sha256> {
+    /// The code of some octets.
+    pub(super) fn code(&self, octets: &[u8]) -> Code {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.octets()).expect("a key may have any length");
-        mac.update(password);
-        mac
+        mac.update(octets);
+        mac.finalize().into_bytes().into()
     }
+}
+
+/// A secret that nobody knows.
+///
+/// # Panics
+/// Where the system gives no random octets.
+pub(super) fn random() -> Secret {
+    let mut octets = [0; 32];
+    getrandom::fill(&mut octets).expect("the system gives random octets");
+    Secret::new(&octets)
 }
 
 impl Stored {
     pub(super) fn keyed(key: &MemoryKey, password: &[u8], keeps_plain: bool) -> Self {
-        let mac = key.mac(password).finalize().into_bytes().into();
-        Self::Keyed { mac, plain: keeps_plain.then(|| Secret::new(password)) }
+        Self::Keyed { code: key.code(password), plain: keeps_plain.then(|| Secret::new(password)) }
     }
 
-    /// Reads `{SCHEME}secret`.
-    pub(super) fn parse(text: &str, key: &MemoryKey, keeps_plain: bool) -> Result<Self, SchemeError> {
-        let (scheme, secret) =
-            text.strip_prefix('{').and_then(|text| text.split_once('}')).ok_or(SchemeError::UnknownScheme)?;
-        if scheme.eq_ignore_ascii_case("PLAIN") {
-            return Ok(Self::keyed(key, secret.as_bytes(), keeps_plain));
+    /// Reads `{SCHEME}secret`. A hash that no password could be held against is found here, not at a login.
+    pub(super) fn parse(stored: &[u8], key: &MemoryKey, keeps_plain: bool) -> Result<Self, SchemeError> {
+        let stored = stored.strip_prefix(b"{").ok_or(SchemeError::UnknownScheme)?;
+        let end = stored.iter().position(|&octet| octet == b'}').ok_or(SchemeError::UnknownScheme)?;
+        let (scheme, secret) = (&stored[..end], &stored[end + 1..]);
+        if scheme.eq_ignore_ascii_case(b"PLAIN") {
+            Ok(Self::keyed(key, secret, keeps_plain))
+        } else if scheme.eq_ignore_ascii_case(b"ARGON2ID") {
+            Self::argon2id(secret)
+        } else {
+            Err(SchemeError::UnknownScheme)
         }
-        if !scheme.eq_ignore_ascii_case("ARGON2ID") {
-            return Err(SchemeError::UnknownScheme);
-        }
-        let hash = PasswordHash::new(secret).map_err(|_| SchemeError::BadHash)?;
-        let is_whole = hash.algorithm.as_str() == "argon2id" && hash.salt.is_some() && hash.hash.is_some();
-        if is_whole { Ok(Self::Argon2id(Box::new(hash))) } else { Err(SchemeError::BadHash) }
     }
 
-    /// Whether it is the password. In constant time for all that are of one scheme.
-    pub(super) fn verify(&self, key: &MemoryKey, password: &[u8]) -> bool {
+    fn argon2id(secret: &[u8]) -> Result<Self, SchemeError> {
+        let text = std::str::from_utf8(secret.trim_ascii()).map_err(|_| SchemeError::BadHash)?;
+        let hash = PasswordHash::new(text).map_err(|_| SchemeError::BadHash)?;
+        let is_argon2id = hash.algorithm.as_str() == Algorithm::Argon2id.as_str();
+        let is_version = hash.version.is_none_or(|version| Version::try_from(version).is_ok());
+        let is_salted = hash.salt.is_some_and(|salt| salt.len() >= MIN_SALT_LEN);
+        if !(is_argon2id && is_version && is_salted && hash.hash.is_some()) {
+            return Err(SchemeError::BadHash);
+        }
+        let params = Params::try_from(&hash).map_err(|_| SchemeError::BadHash)?;
+        if params.m_cost() > MEMORY_MAX || params.t_cost() > PASSES_MAX {
+            return Err(SchemeError::TooCostly);
+        }
+        Ok(Self::Argon2id(Box::new(hash), params))
+    }
+
+    /// Whether it is the password, which `code` is the code of. In constant time for all that are of one scheme.
+    pub(super) fn verify(&self, password: &[u8], code: &Code) -> bool {
         match self {
-            Self::Keyed { mac, .. } => key.mac(password).verify_slice(mac).is_ok(),
-            Self::Argon2id(hash) => Argon2::default().verify_password(password, hash.as_ref()).is_ok(),
+            Self::Keyed { code: expected, .. } => expected.ct_eq(code).into(),
+            Self::Argon2id(hash, _) => Argon2::default().verify_password(password, hash.as_ref()).is_ok(),
         }
     }
 }
 
-/// A hash that no password fits, for accounts that do not exist: holding one against it costs as much.
-pub(super) fn nobody() -> Option<PasswordHash> {
-    let mut password = [0; 32];
-    getrandom::fill(&mut password).ok()?;
-    Argon2::default().hash_password(&password).ok()
+/// Hashes a password for nothing, so that a login without a hash to be held against costs as much.
+pub(super) fn spend(password: &[u8], params: &Params) {
+    let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::default(), params.clone());
+    // That there is no memory for it fails a true login as well.
+    let _ = argon2.hash_password_into(password, &[0; 16], &mut hash);
+    black_box(hash);
 }
