@@ -1,1 +1,7 @@
-//! Shared parts of the measurements.
+//! What the measurements share: mail that can be made again wherever it is needed.
+//!
+//! - [`text`]: the text of every message.
+//! - [`maildir`]: maildrops full of it.
+
+pub mod maildir;
+pub mod text;
