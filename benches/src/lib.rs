@@ -1,7 +1,24 @@
-//! What the measurements share: mail that can be made again wherever it is needed.
+//! What the measurements share: mail that can be made again, and a load generator that checks it.
 //!
-//! - [`text`]: the text of every message.
+//! ```text
+//! bin/mail ──► maildir ──► text                       mail on disk
+//! bin/load ──► swarm ──► session ──► answer ──► text  one loop, many connections
+//!                   └──► tally ──► latency            what is reported
+//! ```
+//!
+//! - [`text`]: the text of every message, made anew wherever it is needed.
 //! - [`maildir`]: maildrops full of it.
+//! - [`answer`]: the replies of a server, cut anywhere; counted, and compared with the text.
+//! - [`session`]: what one connection says, scenario by scenario; without sockets or clock.
+//! - [`swarm`]: the loop that lets many sessions speak at once, within bounds of time and number.
+//! - [`tally`], [`latency`]: what was counted, in memory that does not grow.
+//! - [`loopback`]: the only addresses it speaks to.
 
+pub mod answer;
+pub mod latency;
+pub mod loopback;
 pub mod maildir;
+pub mod session;
+pub mod swarm;
+pub mod tally;
 pub mod text;

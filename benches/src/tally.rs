@@ -1,0 +1,67 @@
+//! What a run counted, and the one line that tells it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::latency::Latencies;
+
+/// What the sessions of a run did while it was measured.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Whether what happens counts: not while connections log in, warm up and take their leave.
+    pub measuring: bool,
+    /// Sessions from connect to the reply to QUIT.
+    pub sessions: u64,
+    /// Whole messages.
+    pub messages: u64,
+    /// Octets of whole and of cut messages, byte-stuffing not counted.
+    pub octets: u64,
+    /// Messages whose octets were compared with their text; counted from the start.
+    pub compared: u64,
+    /// NOOPs answered.
+    pub noops: u64,
+    /// What took how long: a session, a message or a NOOP, as the scenario has it.
+    pub latencies: Latencies,
+    /// Connections that ended by a fault; counted from the start.
+    pub faults: u64,
+    /// What the first one was.
+    pub first_fault: Option<String>,
+}
+
+impl Tally {
+    /// Notes a fault, measured or not.
+    pub fn fault(&mut self, fault: impl fmt::Display) {
+        self.faults += 1;
+        if self.first_fault.is_none() {
+            self.first_fault = Some(fault.to_string());
+        }
+    }
+
+    /// Notes how long something took.
+    pub fn took(&mut self, duration: Duration) {
+        if self.measuring {
+            self.latencies.add(duration);
+        }
+    }
+
+    /// One line of `key=value`, after a measurement that took `wall`; the fault comes last, and may contain spaces.
+    #[must_use]
+    pub fn line(&self, wall: Duration) -> String {
+        let micros = |duration: Duration| duration.as_micros();
+        let fault = self.first_fault.as_deref().unwrap_or("none");
+        format!(
+            "seconds={:.6} sessions={} messages={} octets={} noops={} compared={} \
+             p50_us={} p99_us={} max_us={} faults={} fault={fault}",
+            wall.as_secs_f64(),
+            self.sessions,
+            self.messages,
+            self.octets,
+            self.noops,
+            self.compared,
+            micros(self.latencies.quantile(500)),
+            micros(self.latencies.quantile(990)),
+            micros(self.latencies.longest()),
+            self.faults,
+        )
+    }
+}
