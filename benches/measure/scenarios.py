@@ -1,0 +1,169 @@
+"""What is measured: one run of the load generator against one server, and the figures that come of it."""
+
+import subprocess
+
+from . import pop3d, processes
+
+# How much longer than the measurement a run may take, in seconds: to log in, to end a message of 600 MiB.
+GRACE = 60.0
+
+
+class Failed(Exception):
+    """A run that has no figures."""
+
+
+class Scenario:
+    """A kind of run, and which groups of mail it needs."""
+
+    def __init__(self, name, title, groups, run):
+        self.name = name
+        self.title = title
+        self.groups = groups
+        self.run = run
+
+
+def scenarios(groups, seconds):
+    """All of them, in the order of the table."""
+
+    def retr(group):
+        return lambda server: _retr(server, groups[group], seconds)
+
+    def big(group, clients):
+        return lambda server: _big(server, groups[group], clients)
+
+    def short(connections):
+        return lambda server: _short(server, groups["short"], connections, seconds)
+
+    def noop(server):
+        return _noop(server, groups["noop"], groups["big-lf"], seconds)
+
+    size = groups["big-lf"].octets >> 20
+    found = [
+        Scenario("retr-lf", "RETR, 75 KiB, LF on disk, 50 connections", ["lf"], retr("lf")),
+        Scenario("retr-crlf", "RETR, 75 KiB, CRLF on disk, 50 connections", ["crlf"], retr("crlf")),
+    ]
+    for group, line_end in (("big-lf", "LF"), ("big-crlf", "CRLF")):
+        for clients in (1, 4):
+            plural = "clients" if clients > 1 else "client"
+            title = f"RETR, {size} MiB, {line_end} on disk, {clients} {plural}"
+            found.append(Scenario(f"{group}-{clients}", title, [group], big(group, clients)))
+    for connections in (10, 100, 500):
+        title = f"short sessions, {connections} at once"
+        found.append(Scenario(f"short-{connections}", title, ["short"], short(connections)))
+    found.append(Scenario("noop", "NOOP beside 4 endless RETRs", ["noop", "big-lf"], noop))
+    return found
+
+
+def _retr(server, group, seconds):
+    run = Run(server, group, 50, ["--warm-up", f"{seconds / 5:g}", "--seconds", f"{seconds:g}"], ["retr"])
+    figures = run.finish()
+    return {
+        "MB/s": figures["octets"] / figures["seconds"] / 1e6,
+        "messages/s": figures["messages"] / figures["seconds"],
+        "CPU s/GB": run.processor / figures["octets"] * 1e9,
+        "p99 ms": figures["p99_us"] / 1e3,
+        "memory MiB": run.memory / 1024,
+    }
+
+
+def _big(server, group, clients):
+    run = Run(server, group, clients, [], ["big"])
+    figures = run.finish()
+    return {
+        "MB/s": figures["octets"] / figures["seconds"] / 1e6,
+        "CPU s/GB": run.processor / figures["octets"] * 1e9,
+        "memory MiB": run.memory / 1024,
+    }
+
+
+def _short(server, group, connections, seconds):
+    timing = ["--users", str(group.users), "--warm-up", f"{seconds / 5:g}", "--seconds", f"{seconds:g}"]
+    run = Run(server, group, connections, timing, ["short"])
+    figures = run.finish()
+    return {
+        "sessions/s": figures["sessions"] / figures["seconds"],
+        "CPU µs/session": run.processor / max(figures["sessions"], 1) * 1e6,
+        "p50 ms": figures["p50_us"] / 1e3,
+        "p99 ms": figures["p99_us"] / 1e3,
+        "memory MiB": run.memory / 1024,
+    }
+
+
+def _noop(server, group, big, seconds):
+    # The downloads begin before the first NOOP and end after the last one.
+    downloads = Run(server, big, 4, ["--compare-every", "0", "--seconds", f"{seconds + 2:g}"], ["retr"])
+    try:
+        downloads.await_phase("measuring")
+        figures = Run(server, group, 1, ["--warm-up", "0.5", "--seconds", f"{seconds:g}"], ["noop"]).finish()
+    except BaseException:
+        downloads.abandon()
+        raise
+    downloads.finish()
+    return {
+        "p50 ms": figures["p50_us"] / 1e3,
+        "p99 ms": figures["p99_us"] / 1e3,
+        "max ms": figures["max_us"] / 1e3,
+    }
+
+
+class Run:
+    """The load generator at work. The server is looked at when it says that the measurement begins and ends."""
+
+    def __init__(self, server, group, connections, options, scenario):
+        command = [str(pop3d.program("load")), "--server", server.address]
+        command += ["--connections", str(connections), "--first-user", str(group.first_user)]
+        command += ["--deadline", f"{GRACE + _seconds(options):g}"]
+        command += options + scenario
+        self.server = server
+        self.processor = 0.0
+        self.memory = 0
+        self._line = ""
+        self._phases = []
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+    def await_phase(self, phase):
+        """Reads until the load generator has come to a phase."""
+        while phase not in self._phases:
+            if not self._read_line():
+                raise Failed(f"ended before {phase}: {self._line.strip()}")
+
+    def finish(self):
+        """Waits until it has ended; its figures."""
+        try:
+            while self._read_line():
+                pass
+            self._process.wait()
+        except BaseException:
+            self.abandon()
+            raise
+        words = self._line.strip().partition(" fault=")
+        figures = dict(word.split("=", 1) for word in words[0].split())
+        if self._process.returncode != 0 or words[2] != "none" or "measured" not in self._phases:
+            raise Failed(words[2] or "no figures")
+        figures = {name: float(value) for name, value in figures.items()}
+        if figures["octets"] + figures["noops"] + figures["sessions"] == 0:
+            raise Failed("nothing was measured")
+        return figures
+
+    def abandon(self):
+        """Ends it before its time."""
+        processes.end(self._process)
+
+    def _read_line(self):
+        line = self._process.stdout.readline()
+        if line.startswith("phase="):
+            phase = line.strip().partition("=")[2]
+            self._phases.append(phase)
+            if phase == "measuring":
+                self.processor = -processes.processor_seconds(self.server.process.pid)
+            else:
+                self.processor += processes.processor_seconds(self.server.process.pid)
+                self.memory = processes.memory_kib(self.server.process.pid)
+        elif line:
+            self._line = line
+        return line
+
+
+def _seconds(options):
+    pairs = zip(options[::2], options[1::2])
+    return sum(float(value) for option, value in pairs if option in ("--warm-up", "--seconds"))

@@ -1,0 +1,96 @@
+"""The servers that are compared: each with a configuration, a port and a copy of the mail of its own."""
+
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from . import dovecot, pop3d, processes
+
+# How long a server may take until it greets, in seconds.
+STARTUP = 20.0
+
+PASSWORD = "secret"
+
+
+class Server:
+    """A server that is started here, and ended here."""
+
+    def __init__(self, name, folder, mail, users):
+        self.name = name
+        self.port = _free_port()
+        self.folder = Path(folder)
+        self.folder.mkdir()
+        # Servers keep notes beside the mail, and rename it: each gets a tree of its own. The messages
+        # are hard links, so that all read the same pages of memory.
+        copy = self.folder / "mail"
+        shutil.copytree(mail, copy, copy_function=os.link)
+        self._log_path = self.folder / "output.log"
+        self._log = open(self._log_path, "wb")
+        setting = Setting(self.folder, copy, self.port, users, PASSWORD)
+        if name.startswith("dovecot"):
+            self._command = dovecot.prepare(setting, tuned=name == "dovecot-tuned")
+        else:
+            self._command = pop3d.prepare(setting)
+        self.process = None
+
+    def start(self):
+        self.process = processes.start(self._command, self._log)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def await_greeting(self):
+        limit = time.monotonic() + STARTUP
+        while True:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended at once:\n{self.last_words()}")
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
+                    if connection.recv(3) == b"+OK":
+                        return
+            except OSError:
+                pass
+            if time.monotonic() > limit:
+                raise RuntimeError(f"{self.name} does not greet:\n{self.last_words()}")
+            time.sleep(0.05)
+
+    def last_words(self):
+        """The end of all that it logged."""
+        lines = []
+        for path in sorted(self.folder.glob("*.log")):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                lines += file.readlines()[-10:]
+        return "".join(lines)
+
+    def end(self):
+        if self.process is not None:
+            processes.end(self.process)
+        self._log.close()
+
+
+class Setting:
+    """What a server's configuration is made from."""
+
+    def __init__(self, folder, mail, port, users, password):
+        self.folder = folder
+        self.mail = mail
+        self.port = port
+        self.users = users
+        self.password = password
+
+
+def versions(names):
+    """What is compared, by name."""
+    found = {}
+    for name in names:
+        found[name] = dovecot.version() if name.startswith("dovecot") else pop3d.version()
+    return found
+
+
+def _free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
