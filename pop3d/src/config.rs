@@ -1,19 +1,22 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
+mod program;
 mod transforms;
 mod values;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use pop3d_core::maildir::UniqueIds;
 use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use self::transforms::{Chain, Transforms};
-use self::values::{Size, Time};
+use self::values::{Address, Password, Size, Time, positive};
 use crate::exit::Exit;
 
 /// Longest configuration file that is read, in octets.
@@ -25,7 +28,7 @@ const FILE_MAX: u64 = 16 << 20;
 /// Where it is no configuration, or its transforms cannot be.
 #[doc(hidden)]
 pub fn check_text(text: &str) -> Result<(), String> {
-    let file = File::parse(Path::new("text"), text.to_owned()).map_err(|error| error.to_string())?;
+    let file = File::parse(Path::new("text"), text.as_bytes()).map_err(|error| error.to_string())?;
     Transforms::new(&file, &[]).map(drop).map_err(|error| error.to_string())
 }
 
@@ -34,9 +37,11 @@ pub fn check_text(text: &str) -> Result<(), String> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// Where clients are served.
-    pub(crate) listen: Option<Vec<SocketAddr>>,
+    pub(crate) listen: Option<Spanned<Vec<Spanned<Address>>>>,
     /// The mail folder.
     pub(crate) mailbox: Option<PathBuf>,
+    /// Whose unique-ids messages get that are met for the first time.
+    pub(crate) unique_ids: Option<UniqueIdsOf>,
     /// The state folder.
     pub(crate) state: Option<PathBuf>,
     /// Worker threads; 0: one a core.
@@ -50,7 +55,7 @@ pub(crate) struct Config {
     pub(crate) apop: bool,
     /// Accounts by name: a password, or `{SCHEME}secret`.
     #[serde(default)]
-    pub(crate) users: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(crate) users: BTreeMap<Spanned<String>, Spanned<Password>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
     #[serde(default)]
@@ -71,7 +76,9 @@ pub(crate) struct Config {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitsTable {
+    #[serde(default, deserialize_with = "positive")]
     pub(crate) connections: Option<usize>,
+    #[serde(default, deserialize_with = "positive")]
     pub(crate) connections_per_address: Option<usize>,
     pub(crate) slow_reader_rate: Option<Size>,
     pub(crate) failed_login_delay: Option<Time>,
@@ -85,12 +92,50 @@ pub(crate) struct LogTable {
     pub(crate) file: Option<PathBuf>,
 }
 
-/// A configuration file and where it stands, for errors that name a place in it.
-#[derive(Debug, Default)]
+/// `unique_ids`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UniqueIdsOf {
+    Names,
+    Dovecot,
+    Courier,
+}
+
+impl From<UniqueIdsOf> for UniqueIds {
+    fn from(of: UniqueIdsOf) -> Self {
+        match of {
+            UniqueIdsOf::Names => Self::Names,
+            UniqueIdsOf::Dovecot => Self::Dovecot,
+            UniqueIdsOf::Courier => Self::Courier,
+        }
+    }
+}
+
+/// A configuration file and where it stands, for errors that name a place in it. There is no `Debug`: the text may
+/// hold passwords.
+#[derive(Default)]
 pub(crate) struct File {
     pub(crate) config: Config,
     path: PathBuf,
     text: String,
+    /// Whether everybody on this machine may read it.
+    is_open: bool,
+}
+
+/// The octets of a file, and whether everybody on this machine may read it.
+///
+/// # Errors
+/// Where it cannot be read, or has more than `limit` octets.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
+    let file = fs::File::open(path)?;
+    let is_open = file.metadata()?.permissions().mode() & 0o004 != 0;
+    let mut octets = Vec::new();
+    file.take(limit + 1).read_to_end(&mut octets)?;
+    if u64::try_from(octets.len()).is_ok_and(|length| length <= limit) {
+        Ok((octets, is_open))
+    } else {
+        Err(io::Error::other(format!("it has more than {limit} octets")))
+    }
 }
 
 impl File {
@@ -99,24 +144,34 @@ impl File {
     /// # Errors
     /// Where it cannot be read, or is no configuration; then with line and column.
     pub(crate) fn read(path: &Path) -> Result<Self, Exit> {
-        let unreadable = |why: String| {
-            Exit::NoInput(format!("cannot read the configuration file {}: {why}", path.display()))
-        };
-        let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if length > FILE_MAX {
-            return Err(unreadable(format!("it has more than {FILE_MAX} octets")));
-        }
-        let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        Self::parse(path, text)
+        let (octets, is_open) = read(path, FILE_MAX).map_err(|error| {
+            Exit::NoInput(format!("cannot read the configuration file {}: {error}", path.display()))
+        })?;
+        let mut file = Self::parse(path, &octets)?;
+        file.is_open = is_open;
+        Ok(file)
     }
 
-    fn parse(path: &Path, text: String) -> Result<Self, Exit> {
-        let mut file = Self { config: Config::default(), path: path.to_owned(), text };
+    fn parse(path: &Path, octets: &[u8]) -> Result<Self, Exit> {
+        let mut file = Self { path: path.to_owned(), ..Self::default() };
+        file.text = String::from_utf8_lossy(octets).into_owned();
+        if let Err(error) = str::from_utf8(octets) {
+            // What stands before it is the same in both.
+            let place = error.valid_up_to();
+            return Err(file.error(place..place, "an octet that is not of UTF-8; save the file as UTF-8"));
+        }
         file.config = toml::from_str(&file.text).map_err(|error| {
             let message = error.message().replace('\n', ", ");
             file.error(error.span().unwrap_or_default(), &message)
         })?;
         Ok(file)
+    }
+
+    /// Where it has passwords in plain that everybody on this machine can read: what to do.
+    pub(crate) fn exposes_passwords(&self) -> Option<String> {
+        let is_plain = |password: &Password| !password.0.octets().starts_with(b"{ARGON2ID}");
+        let is_exposed = self.is_open && self.config.users.values().any(|it| is_plain(it.as_ref()));
+        is_exposed.then(|| exposed(&self.path))
     }
 
     /// What is wrong at a place of the file.
@@ -128,12 +183,21 @@ impl File {
     }
 }
 
+/// What to do about passwords that everybody can read.
+pub(crate) fn exposed(path: &Path) -> String {
+    format!("everybody can read the passwords in {0}; chmod o-r {0}", path.display())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn wrong(text: &str) -> String {
-        File::parse(Path::new("pop3d.toml"), text.to_owned()).unwrap_err().to_string()
+        wrong_octets(text.as_bytes())
+    }
+
+    fn wrong_octets(octets: &[u8]) -> String {
+        File::parse(Path::new("pop3d.toml"), octets).err().unwrap().to_string()
     }
 
     #[test]
@@ -146,14 +210,43 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_is_named_with_what_could() {
-        assert!(wrong("timeout = \"soon\"").contains("write \"30s\" or \"10m\""));
-        assert!(wrong("timeout = -1").contains("not negative"));
-        assert!(wrong("[transform_defaults]\nhold = \"much\"").contains("write \"64KiB\""));
-        assert!(
-            wrong("listen = [\"here\"]").starts_with("pop3d.toml:1:11: "),
-            "{}",
-            wrong("listen = [\"here\"]")
-        );
-        assert!(wrong("mailbox = ").starts_with("pop3d.toml:1:"));
+        for (text, place, named) in [
+            ("timeout = \"soon\"", "1:11", "write \"30s\" or \"10m\""),
+            ("timeout = -1", "1:11", "not negative"),
+            ("timeout = 1.5", "1:11", "\"30s\""),
+            ("[transform_defaults]\nhold = \"much\"", "2:8", "write \"64KiB\""),
+            ("listen = [\"[::]:1110\", \"here\"]", "1:24", "127.0.0.1:1110"),
+            ("listen = \"[::]:1110\"", "1:10", "sequence"),
+            ("mailbox = ", "1:11", ""),
+            ("apop = \"yes\"", "1:8", "boolean"),
+            ("unique_ids = \"cyrus\"", "1:14", "`dovecot`"),
+            ("[limits]\nconnections = 0", "2:15", "more than 0"),
+            ("[limits]\nconnections_per_address = -1", "2:27", "-1"),
+            ("[transforms.x]\ncommand = \"cat\"\ncpu = 0", "3:7", "more than 0"),
+            ("[transforms.x]\ncommand = 1", "2:11", "command line"),
+            ("[transforms.x]\nspool = true", "1:1", "command"),
+            ("timeout = 1\ntimeout = 2", "2:1", "duplicate key"),
+        ] {
+            let said = wrong(text);
+            assert!(said.starts_with(&format!("pop3d.toml:{place}: ")) && said.contains(named), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_named_with_its_place() {
+        let said = wrong_octets(b"mailbox = \"x\"\n# \xC3\xBC \xFF");
+        assert!(said.starts_with("pop3d.toml:2:5: an octet that is not of UTF-8"), "{said}");
+    }
+
+    #[test]
+    fn no_error_and_no_debug_repeats_a_password() {
+        for secret in ["4711", "47.11"] {
+            let said = wrong(&format!("[users]\nuser = {secret}"));
+            assert!(said.starts_with("pop3d.toml:2:8: ") && said.contains("between quotes"), "{said}");
+            assert!(!said.contains(secret), "{said}");
+        }
+        let file = File::parse(Path::new("x"), b"[users]\nuser = \"tanstaaf\"").ok().unwrap();
+        let shown = format!("{:?}", file.config);
+        assert!(shown.contains("user") && !shown.contains("tanstaaf"), "{shown}");
     }
 }

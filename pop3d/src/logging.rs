@@ -150,26 +150,34 @@ impl Write for Lines {
 }
 
 impl Sink {
-    /// Writes a line. One that cannot be written has nowhere else to go.
-    fn write(&self, line: &[u8]) {
-        let _ = match self {
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// Where the disk is full or nobody reads any more. It has nowhere else to go then.
+    fn write(&self, line: &[u8]) -> io::Result<()> {
+        match self {
             Self::Stderr => io::stderr().write_all(line),
             Self::File(file) => file.write(line),
-        };
+        }
     }
 }
 
 fn write_all(entries: &Receiver<Entry>, sink: &Sink, lost: &AtomicU64) {
+    // Lines that found no room or could not be written, since that was last said.
+    let mut unsaid = 0;
     for entry in entries {
         match entry {
-            Entry::Line(line) => sink.write(&line),
+            Entry::Line(line) => unsaid += u64::from(sink.write(&line).is_err()),
             // Nobody waits any longer where it cannot be told.
             Entry::Mark(written) => drop(written.try_send(())),
         }
-        let lost = lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
+        unsaid += lost.swap(0, Ordering::Relaxed);
+        if unsaid > 0 {
             let time = humantime::format_rfc3339_millis(SystemTime::now());
-            sink.write(format!("{time} WARN pop3d: {lost} lines of the log were lost\n").as_bytes());
+            let said = format!("{time} WARN pop3d: {unsaid} lines of the log were lost\n");
+            if sink.write(said.as_bytes()).is_ok() {
+                unsaid = 0;
+            }
         }
     }
 }
@@ -211,5 +219,31 @@ mod tests {
         std::fs::remove_dir_all(folder.path()).unwrap();
         log.reopen().unwrap_err();
         log.write(b"4\n").unwrap();
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_refused_are_told_once_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let log = LogFile::open(&path).unwrap();
+        let (queue, entries) = sync_channel(0);
+        let sink = Sink::File(log.clone());
+        let writer = thread::spawn(move || write_all(&entries, &sink, &AtomicU64::new(0)));
+        let write = |line: &[u8]| {
+            queue.send(Entry::Line(line.to_vec())).unwrap();
+            // Taken only once the line has been written.
+            queue.send(Entry::Mark(sync_channel(1).0)).unwrap();
+        };
+        write(b"1\n");
+        write(b"2\n");
+        std::fs::remove_file(&path).unwrap();
+        log.reopen().unwrap();
+        write(b"3\n");
+        drop(queue);
+        writer.join().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("WARN pop3d: 2 lines of the log were lost\n"), "{text}");
+        assert!(text.lines().any(|line| line == "3"), "{text}");
     }
 }

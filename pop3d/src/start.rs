@@ -1,16 +1,17 @@
 //! From command line and configuration to a server that serves. Nothing is served before all of it is known to work.
 
 use std::env;
-use std::fs;
+use std::fs::DirBuilder;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::{LevelFilter, info, warn};
-use pop3d_core::accounts::{Accounts, UserName};
-use pop3d_core::maildir::LocalStore;
+use pop3d_core::accounts::{Accounts, NAME_RULE, UserName};
+use pop3d_core::maildir::{LocalStore, UniqueIds};
 use pop3d_core::server::{ListenError, Server};
 use pop3d_core::settings::{Limits, Settings};
 use pop3d_core::transform::{Chain, Holding, Transform};
@@ -18,7 +19,10 @@ use pop3d_transforms::process::{Process, Resources};
 use pop3d_transforms::spec::ProcessSpec;
 
 use crate::cli::Cli;
-use crate::config::{File, Transforms};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
+use crate::config::{self, File, Transforms};
 use crate::exit::Exit;
 use crate::logging::{Log, LogFile};
 use crate::signals;
@@ -26,10 +30,14 @@ use crate::signals;
 /// The port that is listened on where nothing else is said.
 const PORT: u16 = 1110;
 
+/// Longest accounts file that is read, in octets: half a million accounts.
+const ACCOUNTS_MAX: u64 = 64 << 20;
+
 /// What the server is to be, all of it read and found usable.
 struct Plan {
     listen: Listen,
     mailbox: PathBuf,
+    unique_ids: UniqueIds,
     state: Option<PathBuf>,
     workers: usize,
     accounts: Accounts,
@@ -38,6 +46,8 @@ struct Plan {
     apop: bool,
     log_level: LevelFilter,
     log_file: Option<PathBuf>,
+    /// What is not right and stops nothing.
+    warnings: Vec<String>,
 }
 
 /// Where clients are served.
@@ -53,18 +63,25 @@ enum Listen {
 /// Where it cannot start: then nothing is left half started.
 pub(crate) fn run(cli: &Cli) -> Result<(), Exit> {
     let file = cli.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-    let plan = Plan::new(cli, file)?;
+    let mut plan = Plan::new(cli, file)?;
     if cli.check {
-        return Err(Exit::Done("the configuration is right".to_owned()));
+        // A program that is not there would be found by the first message only.
+        let missing = plan.transforms.missing.drain(..).next();
+        return Err(missing.unwrap_or_else(|| Exit::Done("the configuration is right".to_owned())));
     }
     serve(plan)
 }
 
 impl Plan {
     fn new(cli: &Cli, file: File) -> Result<Self, Exit> {
-        let accounts = accounts(cli, &file)?;
+        let mut warnings = Vec::new();
+        warnings.extend(file.exposes_passwords());
+        let accounts = accounts(cli, &file, &mut warnings)?;
         let transforms = Transforms::new(&file, &cli.transforms)?;
+        warnings.extend(transforms.missing.iter().map(Exit::to_string));
         let log_level = log_level(cli, &file)?;
+        let listen = Listen::new(cli, &file)?;
+        let limits = limits(cli, &file);
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -75,32 +92,10 @@ impl Plan {
                 mailbox.display()
             ))
         })?;
-        let mut limits = Limits::default();
-        let bound = |time: Duration| (!time.is_zero()).then_some(time);
-        if let Some(timeout) = config.timeout {
-            limits.silence = bound(timeout.0);
-        }
-        if let Some(seconds) = cli.timeout {
-            limits.silence = bound(Duration::from_secs(seconds));
-        }
-        // A client that has not logged in is not given longer than one that has.
-        let login = config.login_timeout.map_or(limits.login_silence, |timeout| bound(timeout.0));
-        limits.login_silence = login.into_iter().chain(limits.silence).min();
-        limits.connections = config.limits.connections.unwrap_or(limits.connections);
-        limits.connections_per_address =
-            config.limits.connections_per_address.unwrap_or(limits.connections_per_address);
-        limits.slow_reader_rate =
-            config.limits.slow_reader_rate.map_or(limits.slow_reader_rate, |rate| rate.0);
-        limits.failed_login_delay =
-            config.limits.failed_login_delay.map_or(limits.failed_login_delay, |delay| delay.0);
-        let listen = match (cli.pop3_port, config.listen) {
-            (Some(port), _) => Listen::Everywhere(port),
-            (None, Some(addresses)) => Listen::Addresses(addresses),
-            (None, None) => Listen::Everywhere(PORT),
-        };
         Ok(Self {
             listen,
             mailbox,
+            unique_ids: config.unique_ids.map(UniqueIds::from).unwrap_or_default(),
             state: cli.state.clone().or(config.state).or_else(default_state),
             workers: config.workers.unwrap_or(0),
             accounts,
@@ -109,39 +104,89 @@ impl Plan {
             apop: config.apop,
             log_level,
             log_file: config.log.file,
+            warnings,
         })
     }
 }
 
-fn accounts(cli: &Cli, file: &File) -> Result<Accounts, Exit> {
+impl Listen {
+    fn new(cli: &Cli, file: &File) -> Result<Self, Exit> {
+        if let Some(port) = cli.pop3_port {
+            return Ok(Self::Everywhere(port));
+        }
+        let Some(listen) = &file.config.listen else { return Ok(Self::Everywhere(PORT)) };
+        if listen.as_ref().is_empty() {
+            return Err(file.error(listen.span(), "no address to listen on; name one such as \"[::]:1110\""));
+        }
+        let mut addresses = Vec::new();
+        for address in listen.as_ref() {
+            let (place, address) = (address.span(), address.as_ref().0);
+            // Of port 0 each gets another one.
+            if address.port() != 0 && addresses.contains(&address) {
+                return Err(file.error(place, "this address is named twice"));
+            }
+            addresses.push(address);
+        }
+        Ok(Self::Addresses(addresses))
+    }
+}
+
+fn limits(cli: &Cli, file: &File) -> Limits {
+    let config = &file.config;
+    let mut limits = Limits::default();
+    let bound = |time: Duration| (!time.is_zero()).then_some(time);
+    if let Some(timeout) = config.timeout {
+        limits.silence = bound(timeout.0);
+    }
+    if let Some(seconds) = cli.timeout {
+        limits.silence = bound(Duration::from_secs(seconds));
+    }
+    // A client that has not logged in is not given longer than one that has.
+    let login = config.login_timeout.map_or(limits.login_silence, |timeout| bound(timeout.0));
+    limits.login_silence = login.into_iter().chain(limits.silence).min();
+    let table = &config.limits;
+    limits.connections = table.connections.unwrap_or(limits.connections);
+    limits.connections_per_address = table.connections_per_address.unwrap_or(limits.connections_per_address);
+    limits.slow_reader_rate = table.slow_reader_rate.map_or(limits.slow_reader_rate, |rate| rate.0);
+    limits.failed_login_delay = table.failed_login_delay.map_or(limits.failed_login_delay, |delay| delay.0);
+    limits
+}
+
+fn accounts(cli: &Cli, file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     let config = &file.config;
     let mut accounts = Accounts::new(config.apop);
     if let Some(path) = &config.accounts {
-        let text = fs::read(path).map_err(|error| {
+        let (text, is_open) = config::read(path, ACCOUNTS_MAX).map_err(|error| {
             Exit::NoInput(format!("cannot read the accounts file {}: {error}", path.display()))
         })?;
         accounts
             .add_file(&text)
             .map_err(|(line, error)| Exit::Config(format!("{}:{line}:1: {error}", path.display())))?;
+        if is_open {
+            warnings.push(config::exposed(path));
+        }
     }
     for (name, secret) in &config.users {
-        let user = UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| {
-            file.error(name.span(), "a user name has 1 to 128 octets, no \"/\" and no leading \".\"")
-        })?;
-        if secret.as_ref().starts_with('{') {
-            let added = accounts.add_stored(user, secret.as_ref().as_bytes());
+        let user =
+            UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
+        let octets = secret.as_ref().0.octets();
+        if octets.starts_with(b"{") {
+            let added = accounts.add_stored(user, octets);
             added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
         } else {
-            accounts.add(user, secret.as_ref().as_bytes());
+            accounts.add(user, octets);
         }
     }
     for account in &cli.users {
         accounts.add(account.name.clone(), account.password.octets());
     }
-    if accounts.is_empty() && config.accounts.is_none() {
-        return Err(Exit::Config(
-            "no accounts: add one by --user name:password, or in [users] of the configuration".to_owned(),
-        ));
+    if accounts.is_empty() {
+        let Some(path) = &config.accounts else {
+            return Err(Exit::Config(
+                "no accounts: add one by --user name:password, or in [users] of the configuration".to_owned(),
+            ));
+        };
+        warnings.push(format!("nobody can log in: {} has no account", path.display()));
     }
     Ok(accounts)
 }
@@ -182,12 +227,17 @@ fn serve(plan: Plan) -> Result<(), Exit> {
     let log =
         Log::start(plan.log_level, log_file).map(Arc::new).map_err(|error| system("start to log", error))?;
 
+    for warning in &plan.warnings {
+        warn!(target: "pop3d", "{warning}");
+    }
+
     let pools = server.pools().clone();
     let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
     let children = Arc::clone(&resources.children);
     let state = plan.state.filter(|state| is_usable(state));
+    let store = LocalStore::new(plan.mailbox, state.clone()).with_unique_ids(plan.unique_ids);
     let settings = Settings {
-        store: Arc::new(LocalStore::new(plan.mailbox, state.clone())),
+        store: Arc::new(store),
         accounts: Arc::new(plan.accounts),
         chain: chain(plan.transforms.chain, &resources),
         holding: Holding { hold: plan.transforms.hold, spool_folder: state.unwrap_or_else(env::temp_dir) },
@@ -210,8 +260,7 @@ fn listen(server: &mut Server, listen: Listen) -> Result<Vec<SocketAddr>, Exit> 
             let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
             match server.listen(everywhere) {
                 Ok(address) => return Ok(vec![address]),
-                // A machine without IPv6.
-                Err(error) if error.cause.raw_os_error() == Some(AFNOSUPPORT) => {
+                Err(error) if is_without_ipv6(&error.cause) => {
                     vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
                 }
                 Err(error) => return Err(unavailable(&error)),
@@ -221,7 +270,11 @@ fn listen(server: &mut Server, listen: Listen) -> Result<Vec<SocketAddr>, Exit> 
     addresses.into_iter().map(|address| server.listen(address).map_err(|error| unavailable(&error))).collect()
 }
 
-const AFNOSUPPORT: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+/// Whether the system has no IPv6, or has it and no address of it.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    let error = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(error, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
 
 fn unavailable(error: &ListenError) -> Exit {
     let advice = match error.cause.kind() {
@@ -235,9 +288,13 @@ fn unavailable(error: &ListenError) -> Exit {
     Exit::Unavailable(format!("{error}{advice}"))
 }
 
-/// Makes the state folder; without one service goes on, a little slower.
+/// Makes the state folder, for the server's user alone; without one service goes on, a little slower.
 fn is_usable(state: &Path) -> bool {
-    let made = fs::create_dir_all(state);
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state)
+        .and_then(|()| Ok(access(state, Access::WRITE_OK | Access::EXEC_OK)?));
     if let Err(error) = &made {
         warn!(
             target: "pop3d",

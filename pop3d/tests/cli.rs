@@ -91,11 +91,14 @@ fn a_server_that_nobody_could_log_in_to_does_not_start() {
 #[test]
 fn a_port_in_use_is_named() {
     let folder = mail();
-    let other = TcpListener::bind("[::]:0").unwrap();
-    let port = other.local_addr().unwrap().port().to_string();
-    let (status, said) = refused(&["-u", "user:pass", "-m", path(folder.path()), "-p", &port]);
-    assert_eq!(status, 69, "{said}");
-    assert!(said.contains(&port) && said.contains("--pop3-port"), "{said}");
+    // One of IPv4 alone is in the way of all addresses as well.
+    for address in ["127.0.0.1:0", "[::]:0"] {
+        let other = TcpListener::bind(address).unwrap();
+        let port = other.local_addr().unwrap().port().to_string();
+        let (status, said) = refused(&["-u", "user:pass", "-m", path(folder.path()), "-p", &port]);
+        assert_eq!(status, 69, "{said}");
+        assert!(said.contains(&port) && said.contains("--pop3-port"), "{said}");
+    }
 }
 
 #[test]
@@ -111,11 +114,18 @@ fn check_says_what_is_wrong_with_line_and_column() {
         ("mailbox = \"MAIL\"\nfoo = 1\n", ":2:1: ", "foo"),
         ("mailbox = \"MAIL\"\n[users]\n\"a/b\" = \"x\"\n", ":3:1: ", "user name"),
         ("mailbox = \"MAIL\"\n[users]\na = \"{ROT13}x\"\n", ":3:5: ", "scheme"),
-        ("mailbox = \"MAIL\"\n[users]\na = 1\n", ":3:5: ", "string"),
+        ("mailbox = \"MAIL\"\n[users]\na = 1\n", ":3:5: ", "quotes"),
         ("timeout = \"soon\"\n", ":1:11: ", "30s"),
-        ("listen = [\"localhost\"]\n", ":1:11: ", "socket address"),
+        ("listen = [\"localhost\"]\n", ":1:11: ", "127.0.0.1:1110"),
+        ("listen = []\n[users]\na = \"b\"\n", ":1:10: ", "no address"),
+        ("listen = [\"[::1]:1\", \"[::1]:1\"]\n[users]\na = \"b\"\n", ":1:22: ", "twice"),
+        (
+            "transform = [\"cat\", \"no-such-program\"]\nmailbox = \"MAIL\"\n[users]\na = \"b\"\n",
+            ":1:21: ",
+            "no-such",
+        ),
         ("transform = \"x.wasm\"\nmailbox = \"MAIL\"\n[users]\na = \"b\"\n", ":1:13: ", "x.wasm"),
-        ("[transforms.x]\ncommand = \"\"\n[users]\na = \"b\"\n", ":1:1: ", "command"),
+        ("[transforms.x]\ncommand = \"\"\n[users]\na = \"b\"\n", ":2:11: ", "command"),
         ("[transforms.x]\nkind = \"native\"\ncommand = \"cat\"\n", ":2:8: ", "process"),
         ("[log]\nlevel = \"loud\"\n[users]\na = \"b\"\n", ":2:9: ", "level"),
         ("x", ":1:", "pop3d.toml"),
@@ -126,6 +136,53 @@ fn check_says_what_is_wrong_with_line_and_column() {
         assert_eq!(said.matches('\n').count(), 1, "{said}");
         assert!(said.contains(place) && said.contains(named), "{text}: {said}");
     }
+}
+
+#[test]
+fn check_says_what_is_wrong_with_the_accounts_file_by_line() {
+    let folder = mail();
+    let file = folder.path().join("accounts");
+    let text = format!("mailbox = \"MAIL\"\naccounts = \"{}\"\n", path(&file));
+    let output = check(&text);
+    assert_eq!(output.status.code(), Some(66), "{output:?}");
+    for (accounts, place, named) in [
+        ("# x\n\nuser:{ARGON2ID}x\n", ":3:1: ", "argon2id"),
+        ("user:{PLAIN}x\nuser:{PLAIN}y\n", ":2:1: ", "further up"),
+        ("user:pass\n", ":1:1: ", "{PLAIN}"),
+        ("../user:{PLAIN}x\n", ":1:1: ", "user name"),
+    ] {
+        fs::write(&file, accounts).unwrap();
+        let output = check(&text);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(&format!("{}{place}", path(&file))) && said.contains(named), "{said}");
+    }
+    fs::write(&file, "user:{PLAIN}x\n").unwrap();
+    assert!(check(&text).status.success());
+}
+
+#[test]
+fn a_password_is_never_repeated() {
+    for arguments in
+        [&["-u", "a/b:tanstaaf"][..], &["-u", "tanstaaf"], &["-utanstaaf"], &["-u", "a:tanstaaf"]]
+    {
+        let (_, said) = refused(arguments);
+        assert!(!said.contains("tanstaaf"), "{said}");
+    }
+}
+
+#[test]
+fn nobody_need_be_reading() {
+    // What stands at the other end of standard output and standard error has gone.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = |argument: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pop3d"));
+        command.arg(argument).stdout(writer.try_clone().unwrap()).stderr(writer.try_clone().unwrap());
+        command.status().unwrap().code()
+    };
+    assert_eq!(status("--help"), Some(0));
+    assert_eq!(status("--verbos"), Some(64));
 }
 
 #[test]

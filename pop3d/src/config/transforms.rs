@@ -1,15 +1,21 @@
 //! What the configuration says of transforms: the chain, the programs by name, and what holds for all.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
 
 use pop3d_core::settings::Sizes;
 use pop3d_core::transform::{OnError, Policy};
 use pop3d_transforms::spec::{CommandLine, ProcessSpec};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::File;
-use super::values::{Size, Time};
+use super::values::{Size, Time, positive};
+use super::{File, program};
 use crate::exit::Exit;
 
 /// Octets of output held before "+OK" where nothing else is said.
@@ -18,12 +24,36 @@ const HOLD: u64 = 64 * 1024;
 /// Most octets that may be held: each message on its way has its own.
 const HOLD_MAX: u64 = 64 << 20;
 
-/// `transform`: names of transforms, or commands used as they are.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a name or command, or an array of them")]
-pub(crate) enum Chain {
-    One(String),
-    Many(Vec<String>),
+/// `transform`: names of transforms, or commands used as they are. Each has its place where it is one of an array.
+#[derive(Debug)]
+pub(crate) struct Chain(Vec<(Option<Range<usize>>, String)>);
+
+impl<'de> Deserialize<'de> for Chain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Chain;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a name or a command, or an array of them")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Chain, E> {
+                Ok(Chain(vec![(None, text.to_owned())]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Chain, A::Error> {
+                let mut links = Vec::new();
+                while let Some(link) = array.next_element::<Spanned<String>>()? {
+                    links.push((Some(link.span()), link.into_inner()));
+                }
+                Ok(Chain(links))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
 }
 
 /// `[transforms.NAME]`.
@@ -31,18 +61,21 @@ pub(crate) enum Chain {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Table {
     kind: Option<Kind>,
-    command: Command,
+    command: Spanned<Command>,
     on_error: Option<Policed>,
     spool: Option<bool>,
+    #[serde(default, deserialize_with = "positive")]
     timeout: Option<Time>,
+    #[serde(default, deserialize_with = "positive")]
     cpu: Option<Time>,
+    #[serde(default, deserialize_with = "positive")]
     memory: Option<Size>,
+    #[serde(default, deserialize_with = "positive")]
     max_output: Option<Size>,
     max_running: Option<usize>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
-    #[serde(default)]
-    options: toml::Table,
+    env: Environment,
+    options: Option<Spanned<toml::Table>>,
 }
 
 /// `[transform_defaults]`: what holds where a transform says nothing else.
@@ -51,18 +84,24 @@ pub(crate) struct Table {
 pub(crate) struct Defaults {
     on_error: Option<Policed>,
     spool: Option<bool>,
+    #[serde(default, deserialize_with = "positive")]
     timeout: Option<Time>,
+    #[serde(default, deserialize_with = "positive")]
     cpu: Option<Time>,
+    #[serde(default, deserialize_with = "positive")]
     memory: Option<Size>,
+    #[serde(default, deserialize_with = "positive")]
     max_output: Option<Size>,
     max_running: Option<usize>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
-    #[serde(default)]
-    options: toml::Table,
+    env: Environment,
+    options: Option<Spanned<toml::Table>>,
     hold: Option<Spanned<Size>>,
     sizes: Option<SizesTold>,
 }
+
+/// `env`: values by name, each with its place.
+type Environment = BTreeMap<Spanned<String>, Spanned<String>>;
 
 /// `[transform_pool]`.
 #[derive(Debug, Default, Deserialize)]
@@ -100,7 +139,6 @@ enum SizesTold {
 }
 
 /// What the transforms of a server are to be.
-#[derive(Debug)]
 pub(crate) struct Transforms {
     /// The global chain, in its order.
     pub(crate) chain: Vec<ProcessSpec>,
@@ -108,6 +146,8 @@ pub(crate) struct Transforms {
     pub(crate) hold: usize,
     /// Which sizes STAT and LIST tell.
     pub(crate) sizes: Sizes,
+    /// Programs that are not there. They may come while the server runs; until then their messages fail.
+    pub(crate) missing: Vec<Exit>,
 }
 
 impl Transforms {
@@ -125,85 +165,142 @@ impl Transforms {
             }
             hold => hold.as_ref().map_or(HOLD, |hold| hold.as_ref().0),
         };
+        let defaults = &config.transform_defaults;
+        check_environment(file, &defaults.env, defaults.options.as_ref())?;
+        let mut missing = Vec::new();
         let mut named = BTreeMap::new();
         for (name, table) in &config.transforms {
-            let spec = named_spec(file, name, table.as_ref())
-                .map_err(|what| file.error(table.span(), &format!("transform {name}: {what}")))?;
+            let spec = named_spec(file, name, table)?;
+            let place = table.as_ref().command.span();
+            missing.extend(program::missing(&spec).map(|what| file.error(place, &what)));
             named.insert(name.as_str(), spec);
         }
-        let chain = if commands.is_empty() {
-            chain_of_file(file, &named)?
+        let mut chain = Vec::new();
+        if commands.is_empty() {
+            for (place, text) in config.transform.iter().flat_map(|chain| &chain.as_ref().0) {
+                let place = place.clone().or_else(|| config.transform.as_ref().map(Spanned::span));
+                let error = |what: &str| file.error(place.clone().unwrap_or_default(), what);
+                let Some(link) = link(file, &named, text).map_err(|what| error(&what))? else { continue };
+                missing.extend(link.missing(error));
+                chain.push(link.spec());
+            }
         } else {
-            let chain = commands.iter().map(|command| link(file, &named, command));
-            let usage = |what: String| Exit::Usage(format!("--transform: {what}"));
-            chain.collect::<Result<Vec<_>, _>>().map_err(usage)?.into_iter().flatten().collect()
-        };
+            for command in commands {
+                let error = |what: &str| Exit::Usage(format!("--transform: {what}"));
+                let Some(link) = link(file, &named, command).map_err(|what| error(&what))? else { continue };
+                missing.extend(link.missing(error));
+                chain.push(link.spec());
+            }
+        }
         let sizes = match config.transform_defaults.sizes {
             Some(SizesTold::Exact) => Sizes::Exact,
             Some(SizesTold::Stored) | None => Sizes::Stored,
         };
-        Ok(Self { chain, hold: usize::try_from(hold).unwrap_or(usize::MAX), sizes })
+        Ok(Self { chain, hold: usize::try_from(hold).unwrap_or(usize::MAX), sizes, missing })
     }
 }
 
-fn chain_of_file(file: &File, named: &BTreeMap<&str, ProcessSpec>) -> Result<Vec<ProcessSpec>, Exit> {
-    let Some(chain) = &file.config.transform else { return Ok(Vec::new()) };
-    let links = match chain.as_ref() {
-        Chain::One(link) => std::slice::from_ref(link),
-        Chain::Many(links) => links.as_slice(),
-    };
-    let mut specs = Vec::new();
-    for text in links {
-        let spec = link(file, named, text);
-        specs.extend(spec.map_err(|what| file.error(chain.span(), &format!("transform: {what}")))?);
+/// A link of a chain.
+enum Link {
+    Named(ProcessSpec),
+    /// A command used as it is.
+    Command(ProcessSpec),
+}
+
+impl Link {
+    fn spec(self) -> ProcessSpec {
+        match self {
+            Self::Named(spec) | Self::Command(spec) => spec,
+        }
     }
-    Ok(specs)
+
+    /// What is wrong where the program is not there. That of a name has been told at its table.
+    fn missing(&self, error: impl Fn(&str) -> Exit) -> Option<Exit> {
+        match self {
+            Self::Named(_) => None,
+            Self::Command(spec) => {
+                let what = program::missing(spec)?;
+                Some(error(&format!("{what}, and there is no [transforms.{}]", spec.name)))
+            }
+        }
+    }
 }
 
 /// A link of a chain: a name, or a command used as it is. None: the empty one, which changes nothing.
-fn link(file: &File, named: &BTreeMap<&str, ProcessSpec>, text: &str) -> Result<Option<ProcessSpec>, String> {
+fn link(file: &File, named: &BTreeMap<&str, ProcessSpec>, text: &str) -> Result<Option<Link>, String> {
     if let Some(spec) = named.get(text) {
-        return Ok(Some(spec.clone()));
+        return Ok(Some(Link::Named(spec.clone())));
+    }
+    if text.contains('\0') {
+        return Err("a command cannot contain NUL".to_owned());
     }
     let Some(command) = CommandLine::parse(text) else { return Ok(None) };
-    if text.ends_with(".so") || text.ends_with(".wasm") {
-        return Err(format!("\"{text}\" is no program; only programs can be transforms"));
+    let path = text.trim_end();
+    if path.ends_with(".so") || path.ends_with(".wasm") {
+        return Err(format!(
+            "\"{path}\" is no program, and only programs can be transforms: name one that reads the message on its \
+             standard input"
+        ));
     }
-    let mut spec = ProcessSpec::new(text, command);
-    file.config.transform_defaults.keys().apply(&mut spec);
-    if let Some(timeout) = file.config.transform_pool.queue_timeout {
-        spec.queue_timeout = timeout.0;
-    }
-    Ok(Some(spec))
+    Ok(Some(Link::Command(spec_with_defaults(file, text, command))))
 }
 
-fn named_spec(file: &File, name: &str, table: &Table) -> Result<ProcessSpec, String> {
+fn named_spec(file: &File, name: &str, table: &Spanned<Table>) -> Result<ProcessSpec, Exit> {
     let fits = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-        return Err("a name has 1 to 64 letters, digits, \"-\", \"_\" and \".\"".to_owned());
+        let rule = "the name of a transform has 1 to 64 letters, digits, \"-\", \"_\" and \".\"";
+        return Err(file.error(table.span(), rule));
     }
+    let table = table.as_ref();
     let (Some(Kind::Process) | None) = table.kind;
-    let command = match &table.command {
-        Command::Line(line) => CommandLine::parse(line).ok_or("its command is empty")?,
-        Command::Words(words) if words.first().is_none_or(String::is_empty) => {
-            return Err("its command is empty".to_owned());
-        }
-        Command::Words(words) => CommandLine::Direct(words.clone()),
+    let error = |what: &str| file.error(table.command.span(), &format!("transform {name}: {what}"));
+    let command = match table.command.as_ref() {
+        Command::Line(line) if line.contains('\0') => None,
+        Command::Line(line) => CommandLine::parse(line),
+        Command::Words(words) if words.iter().any(|word| word.contains('\0')) => None,
+        Command::Words(words) if words.first().is_none_or(String::is_empty) => None,
+        Command::Words(words) => Some(CommandLine::Direct(words.clone())),
     };
+    let command = command.ok_or_else(|| error("its command must name a program, without NUL"))?;
+    check_environment(file, &table.env, table.options.as_ref())?;
+    let mut spec = spec_with_defaults(file, name, command);
+    table.keys().apply(&mut spec);
+    Ok(spec)
+}
+
+fn spec_with_defaults(file: &File, name: &str, command: CommandLine) -> ProcessSpec {
     let mut spec = ProcessSpec::new(name, command);
     file.config.transform_defaults.keys().apply(&mut spec);
     if let Some(timeout) = file.config.transform_pool.queue_timeout {
         spec.queue_timeout = timeout.0;
     }
-    table.keys().apply(&mut spec);
-    if let Some((key, _)) = spec.env.iter().find(|(key, value)| !is_variable(key) || value.contains('\0')) {
-        return Err(format!("env: \"{}\" cannot be a variable", key.escape_default()));
-    }
-    Ok(spec)
+    spec
 }
 
-fn is_variable(key: &str) -> bool {
-    !key.is_empty() && !key.contains(['=', '\0'])
+/// Whether all of it can be in the environment of a program.
+fn check_environment(
+    file: &File,
+    env: &Environment,
+    options: Option<&Spanned<toml::Table>>,
+) -> Result<(), Exit> {
+    for (key, value) in env {
+        let name: &String = key.as_ref();
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(
+                file.error(key.span(), "the name of a variable cannot be empty or contain \"=\" or NUL")
+            );
+        }
+        if value.as_ref().contains('\0') {
+            return Err(file.error(value.span(), "the value of a variable cannot contain NUL"));
+        }
+    }
+    let has_nul = |value: &toml::Value| value.as_str().is_some_and(|text| text.contains('\0'));
+    if let Some(options) = options
+        && options.as_ref().values().any(has_nul)
+    {
+        return Err(file.error(options.span(), "the value of an option cannot contain NUL"));
+    }
+    Ok(())
 }
 
 impl Table {
@@ -218,7 +315,7 @@ impl Table {
             max_output: *max_output,
             max_running: *max_running,
             env,
-            options,
+            options: options.as_ref().map(Spanned::as_ref),
         }
     }
 }
@@ -235,7 +332,7 @@ impl Defaults {
             max_output: *max_output,
             max_running: *max_running,
             env,
-            options,
+            options: options.as_ref().map(Spanned::as_ref),
         }
     }
 }
@@ -249,8 +346,8 @@ struct Keys<'config> {
     memory: Option<Size>,
     max_output: Option<Size>,
     max_running: Option<usize>,
-    env: &'config BTreeMap<String, String>,
-    options: &'config toml::Table,
+    env: &'config Environment,
+    options: Option<&'config toml::Table>,
 }
 
 impl Keys<'_> {
@@ -268,9 +365,13 @@ impl Keys<'_> {
         spec.max_output = self.max_output.map_or(spec.max_output, |size| size.0);
         spec.max_running = self.max_running.unwrap_or(spec.max_running);
         for (key, value) in self.env {
-            put(&mut spec.env, key, value.clone());
+            // Programs are looked for where they will look for others.
+            match key.as_ref().as_str() {
+                "PATH" => spec.path.clone_from(value.as_ref()),
+                key => put(&mut spec.env, key, value.as_ref().clone()),
+            }
         }
-        for (key, value) in self.options {
+        for (key, value) in self.options.into_iter().flatten() {
             // Strings as they are, what else there is as TOML writes it, which for numbers and truth is JSON too.
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             put(&mut spec.options, key, text);

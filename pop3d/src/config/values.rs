@@ -1,9 +1,12 @@
-//! Values of the configuration that are more than a string: durations and sizes, with errors that say what is understood.
+//! Values of the configuration that are more than a string, with errors that say what is understood: durations, sizes,
+//! addresses, passwords.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use pop3d_core::accounts::Secret;
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// A duration: seconds as a number, or "30s", "10m", "1h 30m".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,6 +15,45 @@ pub(crate) struct Time(pub(crate) Duration);
 /// Octets: a number, or "64KiB", "200MiB", "1GB".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Size(pub(crate) u64);
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Address(pub(crate) SocketAddr);
+
+/// A password, or `{SCHEME}secret`. Neither `Debug` nor an error shows it.
+#[derive(Debug)]
+pub(crate) struct Password(pub(crate) Secret);
+
+/// A value of which 0 would mean nothing.
+pub(crate) trait Zero {
+    fn is_zero(&self) -> bool;
+}
+
+impl Zero for Time {
+    fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl Zero for Size {
+    fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Zero for usize {
+    fn is_zero(&self) -> bool {
+        *self == 0
+    }
+}
+
+/// Reads a value that is not 0, for `deserialize_with`.
+pub(crate) fn positive<'de, D: Deserializer<'de>, T: Deserialize<'de> + Zero>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let value = T::deserialize(deserializer)?;
+    if value.is_zero() { Err(D::Error::custom("this must be more than 0")) } else { Ok(Some(value)) }
+}
 
 /// The longest duration that is understood: a hundred years, which no clock overflows with.
 const TIME_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -69,6 +111,55 @@ impl<'de> Deserialize<'de> for Size {
             fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
                 parse_size(text)
                     .ok_or_else(|| E::custom(format!("\"{text}\" is no size, write \"64KiB\" or \"200MiB\"")))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Address;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an address and a port such as \"127.0.0.1:1110\" or \"[::]:1110\"")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
+                text.parse().map(Address).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_str(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        // Every kind of value is met here, since the error for one that is not would repeat it.
+        impl Visitor<'_> for Reader {
+            type Value = Password;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a password between quotes")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Password, E> {
+                Ok(Password(Secret::new(text.as_bytes())))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Password, E> {
+                Err(E::invalid_type(Unexpected::Other("a number"), &self))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Password, E> {
+                Err(E::invalid_type(Unexpected::Other("a number"), &self))
             }
         }
 

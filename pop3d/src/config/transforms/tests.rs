@@ -1,0 +1,100 @@
+//! Chains, defaults, and the places of what is wrong.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+fn transforms(text: &str, commands: &[&str]) -> Result<Transforms, String> {
+    let file = File::parse(Path::new("x.toml"), text.as_bytes()).map_err(|error| error.to_string())?;
+    let commands: Vec<_> = commands.iter().map(|&command| command.to_owned()).collect();
+    Transforms::new(&file, &commands).map_err(|error| error.to_string())
+}
+
+fn wrong(text: &str) -> String {
+    transforms(text, &[]).err().unwrap()
+}
+
+fn names(transforms: &Transforms) -> Vec<&str> {
+    transforms.chain.iter().map(|spec| spec.name.as_str()).collect()
+}
+
+#[test]
+fn a_chain_is_made_of_names_and_commands() {
+    let table = "[transforms.tagger]\ncommand = [\"cat\", \"-u\"]\n";
+    let one = transforms(&format!("transform = \"tagger\"\n{table}"), &[]).unwrap();
+    assert_eq!(one.chain[0].command, CommandLine::Direct(vec!["cat".into(), "-u".into()]));
+    let two = format!("transform = [\"cat\", \"tagger\", \"\"]\n{table}");
+    assert_eq!(names(&transforms(&two, &[]).unwrap()), ["cat", "tagger"]);
+    assert!(transforms(&two, &[""]).unwrap().chain.is_empty());
+    assert_eq!(names(&transforms(&two, &["tagger", "tr a b"]).unwrap()), ["tagger", "tr a b"]);
+    assert!(transforms(table, &[]).unwrap().chain.is_empty());
+}
+
+#[test]
+fn what_is_said_for_one_wins_over_what_is_said_for_all() {
+    let text = "transform = [\"x\", \"cat\"]
+        [transforms.x]
+        command = \"cat\"
+        timeout = \"1m\"
+        on_error = \"fail\"
+        env = { A = \"own\", PATH = \"/bin\" }
+        options = { number = 7, text = \"a b\", is = true }
+        [transform_defaults]
+        timeout = 5
+        on_error = \"pass\"
+        spool = true
+        memory = \"1GiB\"
+        env = { A = \"all\", B = \"all\" }
+        hold = \"1MiB\"
+        sizes = \"exact\"
+        [transform_pool]
+        queue_timeout = \"5s\"";
+    let transforms = transforms(text, &[]).unwrap();
+    assert_eq!((transforms.hold, transforms.sizes), (1 << 20, Sizes::Exact));
+    let [own, all] = &transforms.chain[..] else { panic!() };
+    assert_eq!((own.timeout, all.timeout), (Duration::from_secs(60), Duration::from_secs(5)));
+    assert_eq!((own.policy.on_error, all.policy.on_error), (OnError::Fail, OnError::Pass));
+    assert!(own.policy.spool && all.policy.spool);
+    assert_eq!((own.memory, own.queue_timeout), (Some(1 << 30), Duration::from_secs(5)));
+    assert_eq!((own.path.as_str(), all.path.as_str()), ("/bin", "/usr/local/bin:/usr/bin:/bin"));
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(own.env, [pair("A", "own"), pair("B", "all")]);
+    assert_eq!(own.options, [pair("is", "true"), pair("number", "7"), pair("text", "a b")]);
+}
+
+#[test]
+fn what_cannot_be_is_named_at_its_place() {
+    for (text, place, named) in [
+        ("transform = [\"cat\", \"x.wasm\"]", "1:21", "\"x.wasm\" is no program"),
+        ("transform = \"/usr/lib/x.so \"", "1:13", "only programs"),
+        ("transform = [\"cat\", 1]", "1:21", "string"),
+        ("transform = 1", "1:13", "an array of them"),
+        ("transform = [\"a\\u0000b\"]", "1:14", "NUL"),
+        ("[transforms.x]\ncommand = []", "2:11", "transform x: its command"),
+        ("[transforms.x]\ncommand = \" \"", "2:11", "transform x: its command"),
+        ("[transforms.\"a b\"]\ncommand = \"cat\"", "1:1", "name of a transform"),
+        ("[transforms.x]\ncommand = \"cat\"\nenv = { \"A=\" = \"\" }", "3:9", "variable"),
+        ("[transforms.x]\ncommand = \"cat\"\nenv = { A = \"\\u0000\" }", "3:13", "variable"),
+        ("[transforms.x]\nfile = \"x.so\"", "2:1", "`command`"),
+        ("[transforms.x]\nkind = \"wasm\"\ncommand = \"x\"", "2:8", "`process`"),
+        ("[transform_defaults]\nenv = { \"\" = \"\" }", "2:9", "variable"),
+        ("[transform_defaults]\noptions = { a = \"\\u0000\" }", "2:11", "option"),
+        ("[transform_defaults]\nhold = \"65MiB\"", "2:8", "at most 64MiB"),
+    ] {
+        let said = wrong(text);
+        assert!(said.starts_with(&format!("x.toml:{place}: ")) && said.contains(named), "{said}");
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named_at_its_place() {
+    let text = "transform = [\"x\", \"no-such-program -v\", \"cat | no-such-program\"]
+[transforms.x]
+command = [\"/no/such/program\"]";
+    let missing = transforms(text, &[]).unwrap().missing;
+    let said: Vec<_> = missing.iter().map(Exit::to_string).collect();
+    let [of_table, of_chain] = &said[..] else { panic!("{said:?}") };
+    assert!(of_table.starts_with("x.toml:3:11: ") && of_table.contains("/no/such/program"), "{of_table}");
+    assert!(of_chain.starts_with("x.toml:1:19: ") && of_chain.contains("no-such-program"), "{of_chain}");
+}
