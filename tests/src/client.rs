@@ -1,0 +1,131 @@
+//! A client that says octets and hears octets, and knows how a connection ended.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use crate::PATIENCE;
+
+/// One connection.
+pub struct Client {
+    reader: BufReader<TcpStream>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// By a FIN: what came before is all there is.
+    Closed,
+    /// By a reset: something is missing.
+    Reset,
+}
+
+impl Client {
+    /// Connects, and hears nothing yet.
+    #[must_use]
+    pub fn silent(address: SocketAddr) -> Self {
+        assert!(address.ip().is_loopback(), "tests talk to this machine only");
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// Connects and hears the greeting.
+    #[must_use]
+    pub fn connect(address: SocketAddr) -> Self {
+        let mut client = Self::silent(address);
+        client.hears("+OK");
+        client
+    }
+
+    /// Connects and logs in.
+    #[must_use]
+    pub fn login(address: SocketAddr, user: &str) -> Self {
+        let mut client = Self::connect(address);
+        client.says(&format!("USER {user}")).hears("+OK");
+        client.says("PASS pass").hears("+OK");
+        client
+    }
+
+    /// Says a line.
+    pub fn says(&mut self, line: &str) -> &mut Self {
+        self.sends(format!("{line}\r\n").as_bytes())
+    }
+
+    /// Sends octets as they are.
+    pub fn sends(&mut self, octets: &[u8]) -> &mut Self {
+        self.try_send(octets).unwrap();
+        self
+    }
+
+    /// Sends octets as far as the server takes them.
+    ///
+    /// # Errors
+    /// Where it takes no more.
+    pub fn try_send(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.reader.get_mut().write_all(octets)
+    }
+
+    /// Ends our half of the connection.
+    pub fn ends(&mut self) -> &mut Self {
+        self.reader.get_mut().shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    /// Hears a line that begins so; returns it without its CRLF.
+    pub fn hears(&mut self, beginning: &str) -> String {
+        let line = self.line();
+        assert!(line.starts_with(beginning), "heard {line:?}, expected {beginning:?}");
+        line
+    }
+
+    /// Hears a line, without its CRLF.
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line).unwrap();
+        let line = line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("no line: {:?}", line.escape_ascii()));
+        String::from_utf8(line.to_vec()).unwrap()
+    }
+
+    /// Hears the lines of a multi-line response up to its termination octet, unstuffed, with their line ends.
+    ///
+    /// # Errors
+    /// Where the connection ends before.
+    pub fn body(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let start = body.len();
+            if self.reader.read_until(b'\n', &mut body)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let line = &body[start..];
+            assert!(line.ends_with(b"\r\n"), "a line that ends in LF alone");
+            if line == b".\r\n" {
+                body.truncate(start);
+                return Ok(body);
+            }
+            if line[0] == b'.' {
+                body.remove(start);
+            }
+        }
+    }
+
+    /// Hears all there is; how it ended.
+    pub fn rest(&mut self) -> (Vec<u8>, End) {
+        let mut rest = Vec::new();
+        match self.reader.read_to_end(&mut rest) {
+            Ok(_) => (rest, End::Closed),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => (rest, End::Reset),
+            Err(error) => panic!("heard {} octets, then: {error}", rest.len()),
+        }
+    }
+
+    /// Hears up to `room.len()` octets as they are; 0: the end.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(room)
+    }
+}

@@ -1,0 +1,179 @@
+//! A server of the built program, for one test.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{Mail, wait_until};
+
+/// What a server is started with.
+#[derive(Default)]
+pub struct Options<'a> {
+    /// Further arguments.
+    pub arguments: &'a [&'a str],
+    /// A configuration file.
+    pub config: &'a str,
+    /// What a shell does before, such as `ulimit`.
+    pub before: &'a str,
+    /// The state folder; a temporary one where there is none.
+    pub state: Option<&'a Path>,
+}
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+/// The accounts of every server; the password of each is "pass".
+const USERS: [&str; 6] = ["user", "other", "a", "b", "c", "d"];
+
+impl Server {
+    /// A server of this mail with these arguments.
+    #[must_use]
+    pub fn start(mail: &Mail, arguments: &[&str]) -> Self {
+        Self::with(mail, &Options { arguments, ..Options::default() })
+    }
+
+    /// A server whose messages pass through the transform "filter", given by the keys of its table.
+    #[must_use]
+    pub fn filtering(mail: &Mail, keys: &str) -> Self {
+        let config = format!("transform = \"filter\"\n[transforms.filter]\n{keys}\n");
+        Self::with(mail, &Options { config: &config, ..Options::default() })
+    }
+
+    /// A server of this mail.
+    #[must_use]
+    pub fn with(mail: &Mail, options: &Options<'_>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let state = options.state.map_or_else(|| folder.path().join("state"), Path::to_owned);
+        let config = folder.path().join("pop3d.toml");
+        fs::write(&config, options.config).unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{}\nexec \"$0\" \"$@\"", options.before)).arg(program());
+        command
+            .arg("-m")
+            .arg(mail.path())
+            .arg("-p")
+            .arg("0")
+            .arg("--state")
+            .arg(&state)
+            .arg("-c")
+            .arg(&config);
+        for user in USERS {
+            command.arg("-u").arg(format!("{user}:pass"));
+        }
+        command.args(options.arguments);
+        let stderr = File::create(&log).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        let mut server = Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), folder };
+        let mut port = None;
+        wait_until("the server listens", || {
+            let log = server.log();
+            assert!(server.child.try_wait().unwrap().is_none(), "the server ended: {log}");
+            let line = log.lines().find_map(|line| line.split_once("listening on "));
+            port =
+                line.and_then(|(_, address)| address.rsplit(':').next()).and_then(|port| port.parse().ok());
+            port.is_some()
+        });
+        server.address.set_port(port.unwrap());
+        server
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Its state folder, where none was given.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("the server ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// How many processes it has started that are there still, as zombies too.
+    #[must_use]
+    pub fn children(&self) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let children = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+        children.map(|children| children.split_whitespace().count()).sum()
+    }
+
+    /// How many descriptors it has open.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// The most memory that it had, in KiB.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+    }
+}
+
+/// The program under test: `POP3D_PROGRAM`, or the one that cargo builds here.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        if let Some(program) = std::env::var_os("POP3D_PROGRAM") {
+            return root.join(program);
+        }
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let build = Command::new(cargo).current_dir(&root).args(["build", "--quiet", "-p", "pop3d"]).status();
+        assert!(build.unwrap().success(), "pop3d does not build");
+        // Beside the folder that this test is in: target/debug/deps.
+        let tests = std::env::current_exe().unwrap();
+        let target = tests.ancestors().nth(3).unwrap();
+        target.join("debug").join("pop3d")
+    })
+}

@@ -1,0 +1,282 @@
+//! Programs as transforms: whatever one does, a client gets the whole message, "-ERR" or a reset, and nothing stays.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::time::Instant;
+
+use pop3d_tests::{Client, End, Mail, Options, Server, as_sent, message, wait_until};
+use rustix::process::Signal;
+
+/// Octets of output held before "+OK".
+const HOLD: usize = 64 * 1024;
+
+fn mail(octets: usize) -> (Mail, Vec<u8>) {
+    let message = message(octets, 1);
+    (Mail::flat("user", &[&message]), message)
+}
+
+#[test]
+fn a_message_passes_through_programs_unchanged_by_them() {
+    let octets: &[&[u8]] =
+        &[b"", b"x", b"x\n", b".\n", b"\n\n", b"a\rb\0c\xFF\r\n.x\n", &message(300_000, 7)];
+    for (mail, name) in [(Mail::flat("user", octets), "flat"), (Mail::maildir("user", octets), "Maildir")] {
+        for arguments in [&["-t", "cat"][..], &["-t", "cat", "-t", "cat", "-t", "cat"], &["-t", "cat | cat"]]
+        {
+            let server = Server::start(&mail, arguments);
+            let mut client = Client::login(server.address(), "user");
+            for (number, message) in (1..).zip(octets) {
+                client.says(&format!("RETR {number}")).hears("+OK");
+                assert!(
+                    client.body().unwrap() == as_sent(message),
+                    "{name}, {arguments:?}, message {number}"
+                );
+            }
+            client.says("QUIT").hears("+OK");
+            wait_until("no child is left", || server.children() == 0);
+        }
+    }
+}
+
+#[test]
+fn a_program_that_dies_after_any_number_of_octets_leaves_no_terminated_message() {
+    let (mail, _) = mail(1_000_000);
+    let edges =
+        [0, 1, 2, 4096, HOLD - 2, HOLD - 1, HOLD, HOLD + 1, HOLD + 2, 2 * HOLD, 3 * HOLD + 1, 4 * HOLD];
+    for octets in edges.into_iter().chain(4 * HOLD - 2..4 * HOLD + 3).chain([900_000]) {
+        let server = Server::filtering(&mail, &format!("command = \"head -c {octets}; exit 3\""));
+        let mut client = Client::login(server.address(), "user");
+        client.says("RETR 1");
+        if octets < HOLD {
+            client.hears("-ERR [SYS/TEMP]");
+            client.says("NOOP").hears("+OK");
+            continue;
+        }
+        let (heard, end) = client.rest();
+        assert!(heard.starts_with(b"+OK"), "{octets}: {:?}", heard[..heard.len().min(50)].escape_ascii());
+        assert!(!heard.windows(5).any(|octets| octets == b"\r\n.\r\n"), "{octets}");
+        assert_eq!(end, End::Reset, "{octets}");
+        assert_eq!(mail.files("user").len(), 1);
+    }
+}
+
+#[test]
+fn what_a_program_dies_of_decides_the_response_code() {
+    let (mail, _) = mail(100);
+    for (command, code) in [
+        ("exit 1", "SYS/TEMP"),
+        ("exit 75", "SYS/TEMP"),
+        ("kill -9 $$", "SYS/TEMP"),
+        ("exit 78", "SYS/PERM"),
+        ("exit 126", "SYS/PERM"),
+        ("exit 127", "SYS/PERM"),
+        ("/no/such/program", "SYS/PERM"),
+    ] {
+        let server = Server::start(&mail, &["-t", command]);
+        let mut client = Client::login(server.address(), "user");
+        client.says("RETR 1").hears(&format!("-ERR [{code}]"));
+        client.says("TOP 1 0").hears(&format!("-ERR [{code}]"));
+        client.says("QUIT").hears("+OK");
+    }
+}
+
+#[test]
+fn the_policy_to_pass_gives_the_original_and_a_spool_makes_every_failure_clean() {
+    let (mail, message) = mail(500_000);
+    let server = Server::filtering(&mail, "command = \"head -c 20; exit 1\"\non_error = \"pass\"");
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears(&format!("+OK {} octets", as_sent(&message).len()));
+    assert!(client.body().unwrap() == as_sent(&message));
+
+    let server = Server::filtering(&mail, "command = \"cat; exit 1\"\nspool = true");
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears("-ERR [SYS/TEMP]");
+    let server = Server::filtering(&mail, "command = \"cat\"\nspool = true");
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears(&format!("+OK {} octets", as_sent(&message).len()));
+    assert!(client.body().unwrap() == as_sent(&message));
+}
+
+#[test]
+fn output_in_pieces_of_one_octet_arrives_whole() {
+    let (mail, message) = mail(3_000);
+    let server = Server::filtering(&mail, "command = [\"dd\", \"bs=1\", \"status=none\"]");
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears("+OK");
+    assert!(client.body().unwrap() == as_sent(&message));
+}
+
+#[test]
+fn top_goes_through_the_program_and_counts_its_lines() {
+    let mail = Mail::flat("user", &["Subject: x\n\none\ntwo\nthree\n"]);
+    let server = Server::start(&mail, &["-t", "sed s/two/2/"]);
+    let mut client = Client::login(server.address(), "user");
+    for (lines, body) in [("0", ""), ("2", "one\r\n2\r\n"), ("4294967297", "one\r\n2\r\nthree\r\n")] {
+        client.says(&format!("TOP 1 {lines}")).hears("+OK");
+        assert_eq!(client.body().unwrap(), format!("Subject: x\r\n\r\n{body}").into_bytes());
+    }
+    // The rest is cancelled once the lines are out, and that is no failure.
+    let server = Server::start(&mail, &["-t", "cat; yes"]);
+    let mut client = Client::login(server.address(), "user");
+    client.says("TOP 1 1").hears("+OK");
+    assert_eq!(client.body().unwrap(), b"Subject: x\r\n\r\none\r\n");
+    client.says("NOOP").hears("+OK");
+    wait_until("no child is left", || server.children() == 0);
+}
+
+#[test]
+fn a_program_gets_the_environment_that_is_promised_and_no_other() {
+    let mail = Mail::flat("user", &["12345"]);
+    let keys = "command = [\"env\"]\nenv = { A = \"b c\" }\noptions = { prefix = \"[x]\", count = 3 }";
+    let server = Server::filtering(&mail, keys);
+    let mut client = Client::login(server.address(), "user");
+    let mut environment = |command: &str| {
+        client.says(command).hears("+OK");
+        let text = String::from_utf8(client.body().unwrap()).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let version = format!("POP3D_VERSION={}", env!("CARGO_PKG_VERSION"));
+    let mut expected = vec![
+        "A=b c",
+        "LANG=C.UTF-8",
+        "MESSAGE_NUMBER=1",
+        "MESSAGE_SIZE=5",
+        "MESSAGE_UID=1",
+        "OPTION_COUNT=3",
+        "OPTION_PREFIX=[x]",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+        &version,
+        "POP3_COMMAND=RETR",
+        "POP3_REMOTE=127.0.0.1",
+        "POP3_USER=user",
+        "TRANSFORM_NAME=filter",
+    ];
+    assert_eq!(environment("RETR 1"), expected);
+    expected[9] = "POP3_COMMAND=TOP";
+    expected.insert(11, "POP3_TOP_LINES=50");
+    assert_eq!(environment("TOP 1 50"), expected);
+}
+
+#[test]
+fn the_first_program_has_the_file_itself_as_its_input() {
+    let (mail, _) = mail(100);
+    let server = Server::start(&mail, &["-t", "readlink /proc/self/fd/0"]);
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears("+OK");
+    let file = String::from_utf8(client.body().unwrap()).unwrap();
+    assert_eq!(file.trim_end(), mail.files("user")[0].canonicalize().unwrap().to_str().unwrap());
+}
+
+#[test]
+fn bounds_of_time_and_output_are_kept() {
+    let (mail, _) = mail(1_000);
+    for keys in [
+        "command = \"sleep 1000\"\ntimeout = \"300ms\"",
+        "command = \"while :; do :; done\"\ncpu = \"1s\"",
+        "command = \"yes\"\nmax_output = \"1KiB\"",
+        "command = \"trap '' TERM; while :; do sleep 1; done\"\ntimeout = \"300ms\"",
+        "command = [\"sh\", \"-c\", \"x=$(yes | head -c 300000000); echo $x\"]\nmemory = \"64MiB\"",
+    ] {
+        let server = Server::filtering(&mail, keys);
+        let mut client = Client::login(server.address(), "user");
+        client.says("RETR 1").hears("-ERR [SYS/TEMP]");
+        client.says("QUIT").hears("+OK");
+        wait_until("no child is left", || server.children() == 0);
+    }
+}
+
+#[test]
+fn a_client_that_goes_takes_its_program_with_it() {
+    let (mail, _) = mail(10_000_000);
+    for command in ["sleep 1000", "cat; sleep 1000", "trap '' TERM; while :; do sleep 1; done", "yes"] {
+        let server = Server::filtering(&mail, &format!("command = \"{command}\"\nmax_output = \"1TiB\""));
+        let before = server.descriptors();
+        let mut client = Client::login(server.address(), "user");
+        client.says("RETR 1");
+        wait_until("the program runs", || server.children() > 0);
+        drop(client);
+        wait_until("no child is left", || server.children() == 0);
+        // One lock file stays open for the next.
+        wait_until("no descriptor is left", || server.descriptors() <= before + 2);
+    }
+}
+
+#[test]
+fn a_program_that_sleeps_delays_nobody_else() {
+    let mail = Mail::flat("user", &["x\n"]);
+    let config =
+        "transform = \"filter\"\n[transforms.filter]\ncommand = \"test $POP3_USER = other || sleep 1000\"\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    let mut sleeping = Client::login(server.address(), "user");
+    sleeping.says("RETR 1");
+    wait_until("the program runs", || server.children() > 0);
+    let begun = Instant::now();
+    for _ in 0..50 {
+        let mut client = Client::login(server.address(), "other");
+        client.says("NOOP").hears("+OK");
+        client.says("QUIT").hears("+OK");
+    }
+    println!("50 sessions beside a sleeping program: {:?}", begun.elapsed());
+}
+
+#[test]
+fn exact_sizes_are_those_of_what_is_sent() {
+    let mail = Mail::flat("user", &["Subject: a\n\nx x x\n", "y\n", ""]);
+    let config = "transform = [\"sed s/x/long/g\", \"cat\"]\n[transform_defaults]\nsizes = \"exact\"\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    for _ in 0..2 {
+        let mut client = Client::login(server.address(), "user");
+        client.says("LIST").hears("+OK");
+        let listing = String::from_utf8(client.body().unwrap()).unwrap();
+        let mut total = 0;
+        for (number, line) in (1..).zip(listing.lines()) {
+            client.says(&format!("RETR {number}")).hears("+OK");
+            let octets = client.body().unwrap().len();
+            assert_eq!(line, format!("{number} {octets}"));
+            total += octets;
+        }
+        client.says("STAT").hears(&format!("+OK 3 {total}"));
+        client.says("QUIT").hears("+OK");
+    }
+}
+
+#[test]
+fn more_messages_than_programs_may_run_wait_their_turn() {
+    let mail = Mail::default();
+    for user in ["a", "b", "c", "d"] {
+        std::fs::create_dir(mail.path().join(user)).unwrap();
+        std::fs::write(mail.path().join(user).join("1"), message(100_000, 3)).unwrap();
+    }
+    let server = Server::filtering(&mail, "command = [\"cat\"]\nmax_running = 1");
+    let mut clients: Vec<_> =
+        ["a", "b", "c", "d"].iter().map(|user| Client::login(server.address(), user)).collect();
+    for round in 0..20 {
+        for client in &mut clients {
+            client.says("RETR 1");
+        }
+        for client in &mut clients {
+            client.hears("+OK");
+            assert!(client.body().unwrap() == as_sent(&message(100_000, 3)), "round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_stops_leaves_no_program() {
+    let (mail, _) = mail(100);
+    let mut server = Server::start(&mail, &["-t", "echo $$; exec sleep 1000"]);
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1");
+    wait_until("the program runs", || server.children() > 0);
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let children: String =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok()).collect();
+    server.signal(Signal::TERM);
+    wait_until("the first signal is heard", || server.log().contains("stopping"));
+    server.signal(Signal::TERM);
+    server.wait();
+    for child in children.split_whitespace() {
+        wait_until("the program has ended", || !std::path::Path::new(&format!("/proc/{child}/exe")).exists());
+    }
+}
