@@ -80,8 +80,8 @@ pub(crate) struct LimitsTable {
     pub(crate) connections: Option<usize>,
     #[serde(default, deserialize_with = "positive")]
     pub(crate) connections_per_address: Option<usize>,
-    pub(crate) slow_reader_rate: Option<Size>,
-    pub(crate) failed_login_delay: Option<Time>,
+    pub(crate) slow_reader_rate: Option<Spanned<Size>>,
+    pub(crate) failed_login_delay: Option<Spanned<Time>>,
 }
 
 /// `[log]`.

@@ -30,6 +30,12 @@ use crate::signals;
 /// The port that is listened on where nothing else is said.
 const PORT: u16 = 1110;
 
+/// Most octets a second that may be asked of every client. Over `SLOW_READER_PERIOD` they are no number too large.
+const SLOW_READER_RATE_MAX: u64 = 1 << 30;
+
+/// Longest delay of the answer to a first failed login, which later ones multiply. A connection is held as long.
+const FAILED_LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
+
 /// Longest accounts file that is read, in octets: half a million accounts.
 const ACCOUNTS_MAX: u64 = 64 << 20;
 
@@ -81,7 +87,7 @@ impl Plan {
         warnings.extend(transforms.missing.iter().map(Exit::to_string));
         let log_level = log_level(cli, &file)?;
         let listen = Listen::new(cli, &file)?;
-        let limits = limits(cli, &file);
+        let limits = limits(cli, &file)?;
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -131,7 +137,7 @@ impl Listen {
     }
 }
 
-fn limits(cli: &Cli, file: &File) -> Limits {
+fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
     let config = &file.config;
     let mut limits = Limits::default();
     let bound = |time: Duration| (!time.is_zero()).then_some(time);
@@ -147,9 +153,19 @@ fn limits(cli: &Cli, file: &File) -> Limits {
     let table = &config.limits;
     limits.connections = table.connections.unwrap_or(limits.connections);
     limits.connections_per_address = table.connections_per_address.unwrap_or(limits.connections_per_address);
-    limits.slow_reader_rate = table.slow_reader_rate.map_or(limits.slow_reader_rate, |rate| rate.0);
-    limits.failed_login_delay = table.failed_login_delay.map_or(limits.failed_login_delay, |delay| delay.0);
-    limits
+    if let Some(rate) = &table.slow_reader_rate {
+        limits.slow_reader_rate = rate.as_ref().0;
+        if limits.slow_reader_rate > SLOW_READER_RATE_MAX {
+            return Err(file.error(rate.span(), "no client takes that much in a second; at most 1GiB"));
+        }
+    }
+    if let Some(delay) = &table.failed_login_delay {
+        limits.failed_login_delay = delay.as_ref().0;
+        if limits.failed_login_delay > FAILED_LOGIN_DELAY_MAX {
+            return Err(file.error(delay.span(), "a client gives up before that; at most 1m"));
+        }
+    }
+    Ok(limits)
 }
 
 fn accounts(cli: &Cli, file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {

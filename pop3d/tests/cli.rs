@@ -117,6 +117,8 @@ fn check_says_what_is_wrong_with_line_and_column() {
         ("mailbox = \"MAIL\"\n[users]\na = 1\n", ":3:5: ", "quotes"),
         ("timeout = \"soon\"\n", ":1:11: ", "30s"),
         ("listen = [\"localhost\"]\n", ":1:11: ", "127.0.0.1:1110"),
+        ("[limits]\nslow_reader_rate = \"2GiB\"\n[users]\na = \"b\"\n", ":2:20: ", "1GiB"),
+        ("[limits]\nfailed_login_delay = \"61s\"\n[users]\na = \"b\"\n", ":2:22: ", "1m"),
         ("listen = []\n[users]\na = \"b\"\n", ":1:10: ", "no address"),
         ("listen = [\"[::1]:1\", \"[::1]:1\"]\n[users]\na = \"b\"\n", ":1:22: ", "twice"),
         (
