@@ -200,7 +200,24 @@ impl Server {
     }
 }
 
+/// Ends a server that is being drained, from another thread.
+#[derive(Clone)]
+pub struct Stopper(Arc<Shared>);
+
+impl Stopper {
+    /// Resets every connection: nothing that is under way is taken for whole. `drain` returns soon after.
+    pub fn stop(&self) {
+        self.0.tell_all(|| Notice::Stop);
+    }
+}
+
 impl Running {
+    /// What can end the server while it is being drained.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.shared))
+    }
+
     /// Replaces the settings: what begins afterwards uses them.
     pub fn replace_settings(&self, settings: Settings) {
         self.shared.settings.store(Arc::new(settings));

@@ -38,26 +38,31 @@ pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Child
     );
     let handle = signals.handle();
     let second = {
-        let (children, log) = (Arc::clone(children), Arc::clone(log));
+        let (stopper, log) = (running.stopper(), Arc::clone(log));
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             // None: drained in time.
-            if let Some(signal) = stop_signal(&mut signals, &log) {
-                warn!(target: "pop3d", "signal {} again: stopped at once", name(signal));
-                // They are of process groups of their own, and would outlive the server.
-                children.kill_all();
-                log.finish();
-                std::process::exit(KILLED + signal);
-            }
+            let signal = stop_signal(&mut signals, &log)?;
+            warn!(target: "pop3d", "signal {} again: stopped at once", name(signal));
+            stopper.stop();
+            Some(signal)
         })
     };
-    if let Err(error) = second {
-        error!(target: "pop3d", "a second signal will not be heard: {error}");
-    }
     running.drain(DRAIN_LIMIT);
+    // They are of process groups of their own, and would outlive the server.
     children.kill_all();
     handle.close();
+    let again = match second {
+        Ok(second) => second.join().ok().flatten(),
+        Err(error) => {
+            error!(target: "pop3d", "a second signal was not listened to: {error}");
+            None
+        }
+    };
     info!(target: "pop3d", "stopped");
     log.finish();
+    if let Some(signal) = again {
+        std::process::exit(KILLED + signal);
+    }
 }
 
 /// Waits for a signal to stop, doing what others ask for; none once the signals are closed.

@@ -20,6 +20,8 @@ pub struct Options<'a> {
     pub config: &'a str,
     /// What a shell does before, such as `ulimit`.
     pub before: &'a str,
+    /// The log, where the configuration names a file.
+    pub log: Option<&'a Path>,
     /// The state folder; a temporary one where there is none.
     pub state: Option<&'a Path>,
 }
@@ -28,6 +30,7 @@ pub struct Options<'a> {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    log: PathBuf,
     folder: TempDir,
 }
 
@@ -52,7 +55,8 @@ impl Server {
     #[must_use]
     pub fn with(mail: &Mail, options: &Options<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
+        let stderr = folder.path().join("log");
+        let log = options.log.map_or_else(|| stderr.clone(), Path::to_owned);
         let state = options.state.map_or_else(|| folder.path().join("state"), Path::to_owned);
         let config = folder.path().join("pop3d.toml");
         fs::write(&config, options.config).unwrap();
@@ -71,9 +75,9 @@ impl Server {
             command.arg("-u").arg(format!("{user}:pass"));
         }
         command.args(options.arguments);
-        let stderr = File::create(&log).unwrap();
+        let stderr = File::create(stderr).unwrap();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-        let mut server = Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), folder };
+        let mut server = Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), log, folder };
         let mut port = None;
         wait_until("the server listens", || {
             let log = server.log();
@@ -96,7 +100,8 @@ impl Server {
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
+        // Not made yet, or moved away by the test.
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Its state folder, where none was given.

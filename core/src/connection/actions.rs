@@ -53,12 +53,14 @@ impl Connection {
                 });
             }
             Action::Close => {
-                if let Account::Open(user, maildrop) = std::mem::replace(&mut self.account, Account::Unknown)
-                {
-                    // Unlocked before the client hears of it: it may be back at once.
-                    drop(maildrop);
-                    self.account = Account::Verified(user);
-                }
+                self.account = match std::mem::replace(&mut self.account, Account::Unknown) {
+                    Account::Open(user, maildrop) => {
+                        // Unlocked before the client hears of it: it may be back at once.
+                        drop(maildrop);
+                        Account::Verified(user)
+                    }
+                    account @ (Account::Unknown | Account::Verified(_)) => account,
+                };
                 self.task = Task::None;
                 self.ending = Ending::AfterOutput;
             }
