@@ -57,6 +57,9 @@ pub(crate) struct Desk {
 pub(crate) struct Connection {
     key: Key,
     peer: SocketAddr,
+    /// Stands before the socket, so that it is dropped before: who sees the end of the connection finds the maildrop
+    /// unlocked.
+    account: Account,
     transport: Transport,
     session: Session,
     /// For APOP, what the greeting said.
@@ -69,7 +72,6 @@ pub(crate) struct Connection {
     is_unfinished: bool,
     /// The kernel says that nothing can be sent any more; what the client said before may still be read.
     is_lost: bool,
-    account: Account,
     task: Task,
     ending: Ending,
     /// Why the session ends, for the log.
@@ -189,6 +191,7 @@ impl Connection {
         Self {
             key,
             peer,
+            account: Account::Unknown,
             transport,
             session,
             timestamp,
@@ -197,7 +200,6 @@ impl Connection {
             is_writable: true,
             is_unfinished: false,
             is_lost: false,
-            account: Account::Unknown,
             task: Task::None,
             ending: Ending::No,
             reason: "session ended",
