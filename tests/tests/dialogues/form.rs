@@ -1,0 +1,206 @@
+//! The form of a dialogue: a file becomes a list of steps.
+
+use super::maildrop::Kind;
+use super::text::Text;
+
+/// A dialogue, ready to be played.
+pub(crate) struct Dialogue {
+    /// Its file, below the folder of dialogues.
+    pub(crate) name: String,
+    /// The forms of a maildrop it is played with.
+    pub(crate) maildrops: Vec<Kind>,
+    pub(crate) messages: Vec<Vec<u8>>,
+    /// The user has no folder.
+    pub(crate) is_without_folder: bool,
+    /// Further accounts, "name:password".
+    pub(crate) users: Vec<String>,
+    /// Arguments for our program.
+    pub(crate) options: Vec<String>,
+    /// Lines of its configuration.
+    pub(crate) config: String,
+    /// Whether it begins in TRANSACTION.
+    pub(crate) in_transaction: bool,
+    pub(crate) steps: Vec<(usize, Step)>,
+}
+
+/// What happens in a dialogue. Connections are numbered from 1.
+pub(crate) enum Step {
+    Say {
+        connection: usize,
+        octets: Text,
+        is_held: bool,
+    },
+    Hear {
+        connection: usize,
+        heard: Heard,
+    },
+    /// `C: <close>`.
+    Close(usize),
+    /// `C: <half-close>`.
+    HalfClose(usize),
+    Deliver(Vec<u8>),
+    Remove(usize),
+    Obstruct(usize),
+    Shorten(usize, u64),
+    After(Vec<usize>),
+}
+
+/// What the server is to say.
+pub(crate) enum Heard {
+    /// A line, its CRLF left out.
+    Line(Text),
+    /// A status indicator, and whatever follows it on the line.
+    Status(String),
+    /// Octets as they are.
+    Octets(Text),
+    /// Lines up to the termination octet, in any order; none of the unwanted ones.
+    Among {
+        wanted: Vec<Text>,
+        unwanted: Vec<Text>,
+    },
+    Closed,
+    Reset,
+}
+
+impl Dialogue {
+    /// Reads a dialogue; an error names its file and line.
+    pub(crate) fn parse(name: &str, written: &str) -> Result<Self, String> {
+        let mut dialogue = Self {
+            name: name.to_owned(),
+            maildrops: vec![Kind::Flat, Kind::Maildir],
+            messages: Vec::new(),
+            is_without_folder: false,
+            users: Vec::new(),
+            options: Vec::new(),
+            config: String::new(),
+            in_transaction: false,
+            steps: Vec::new(),
+        };
+        for (index, line) in written.lines().enumerate() {
+            dialogue.line(index + 1, line).map_err(|wrong| format!("{name}:{}: {wrong}", index + 1))?;
+        }
+        Ok(dialogue)
+    }
+
+    /// Whether it needs what only our program has.
+    pub(crate) fn is_for_ours_only(&self) -> bool {
+        self.is_without_folder
+            || !self.users.is_empty()
+            || !self.options.is_empty()
+            || !self.config.is_empty()
+    }
+
+    fn line(&mut self, at: usize, line: &str) -> Result<(), String> {
+        if line.trim().is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        let end = line.find([':', '|', '=', '+', '?', '!']).ok_or("neither a header nor a step")?;
+        let (key, sign) = (&line[..end], &line[end..=end]);
+        let rest = &line[end + 1..];
+        let rest = rest.strip_prefix(' ').unwrap_or(rest);
+        if let Some(connection) = connection(key, 'C') {
+            return self.said(at, connection, sign, rest);
+        }
+        if let Some(connection) = connection(key, 'S') {
+            return self.heard(at, connection, sign, rest);
+        }
+        match (key, sign) {
+            ("deliver", ":") => self.steps.push((at, Step::Deliver(Text::parse(rest)?.plain()?))),
+            ("remove", ":") => self.steps.push((at, Step::Remove(number(rest)?))),
+            ("obstruct", ":") => self.steps.push((at, Step::Obstruct(number(rest)?))),
+            ("shorten", ":") => {
+                let (message, octets) = rest.split_once(' ').ok_or("write: number octets")?;
+                self.steps.push((at, Step::Shorten(number(message)?, number(octets)? as u64)));
+            }
+            ("maildrop after", ":") => {
+                let numbers = rest.split_whitespace().filter(|&word| word != "empty");
+                self.steps.push((at, Step::After(numbers.map(number).collect::<Result<_, _>>()?)));
+            }
+            (_, ":") if self.steps.is_empty() => self.header(key, rest)?,
+            _ => return Err(format!("\"{key}{sign}\" is not known here")),
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, key: &str, rest: &str) -> Result<(), String> {
+        match (key, rest) {
+            ("maildrop", "flat") => self.maildrops = vec![Kind::Flat],
+            ("maildrop", "maildir") => self.maildrops = vec![Kind::Maildir],
+            ("maildrop", "none") => {
+                self.maildrops = vec![Kind::Maildir];
+                self.is_without_folder = true;
+            }
+            ("message", _) => self.messages.push(Text::parse(rest)?.plain()?),
+            ("users", _) => self.users.extend(rest.split_whitespace().map(str::to_owned)),
+            ("options", _) => self.options.extend(words(rest)),
+            ("config", _) => self.config = format!("{}{rest}\n", self.config),
+            ("state", "TRANSACTION") => self.in_transaction = true,
+            _ => return Err(format!("\"{key}: {rest}\" is no header")),
+        }
+        Ok(())
+    }
+
+    fn said(&mut self, at: usize, connection: usize, sign: &str, rest: &str) -> Result<(), String> {
+        let line = || Text::parse(&format!("{rest}\\r\\n"));
+        let step = match (sign, rest) {
+            (":", "<close>") => Step::Close(connection),
+            (":", "<half-close>") => Step::HalfClose(connection),
+            (":", _) => Step::Say { connection, octets: line()?, is_held: false },
+            ("+", _) => Step::Say { connection, octets: line()?, is_held: true },
+            ("|", _) => Step::Say { connection, octets: Text::parse(rest)?, is_held: false },
+            _ => return Err(format!("\"C{sign}\" is not known")),
+        };
+        self.steps.push((at, step));
+        Ok(())
+    }
+
+    fn heard(&mut self, at: usize, connection: usize, sign: &str, rest: &str) -> Result<(), String> {
+        if let (
+            "?" | "!",
+            Some((_, Step::Hear { connection: before, heard: Heard::Among { wanted, unwanted } })),
+        ) = (sign, self.steps.last_mut())
+            && *before == connection
+        {
+            let list = if sign == "?" { wanted } else { unwanted };
+            list.push(Text::parse(rest)?);
+            return Ok(());
+        }
+        let heard = match (sign, rest) {
+            (":", "<closed>") => Heard::Closed,
+            (":", "<reset>") => Heard::Reset,
+            (":", "+OK" | "-ERR") => Heard::Status(rest.to_owned()),
+            (":", _) => Heard::Line(Text::parse(rest)?),
+            ("=", _) => Heard::Octets(Text::parse(rest)?),
+            ("?", _) => Heard::Among { wanted: vec![Text::parse(rest)?], unwanted: Vec::new() },
+            ("!", _) => Heard::Among { wanted: Vec::new(), unwanted: vec![Text::parse(rest)?] },
+            _ => return Err(format!("\"S{sign}\" is not known")),
+        };
+        self.steps.push((at, Step::Hear { connection, heard }));
+        Ok(())
+    }
+}
+
+/// The connection of "C", "S", "C2", "S2" and so on.
+fn connection(key: &str, speaker: char) -> Option<usize> {
+    match key.strip_prefix(speaker)? {
+        "" => Some(1),
+        number => number.parse().ok(),
+    }
+}
+
+fn number(word: &str) -> Result<usize, String> {
+    word.parse().map_err(|_| format!("\"{word}\" is no number"))
+}
+
+/// Words of a command line; spaces between apostrophes belong to the word.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
