@@ -123,7 +123,7 @@ impl Player<'_> {
             Heard::Line(expected) => {
                 let line = connection.line()?;
                 if !expected.matches(&line, names) {
-                    return Err(format!("expected {expected:?}, heard {}", shown(&line)));
+                    return Err(format!("expected {expected}, heard {}", shown(&line)));
                 }
                 if (line.starts_with(b"+OK") || line.starts_with(b"-ERR")) && line.len() + 2 > REPLY_MAX {
                     return Err(format!("a reply of {} octets", line.len() + 2));
@@ -140,7 +140,7 @@ impl Player<'_> {
                 let lines = connection.lines()?;
                 for wanted in wanted {
                     if !lines.iter().any(|line| wanted.matches(line, names)) {
-                        return Err(format!("{wanted:?} is missing in {}", shown(&lines.join(&b"\r\n"[..]))));
+                        return Err(format!("{wanted} is missing in {}", shown(&lines.join(&b"\r\n"[..]))));
                     }
                 }
                 for line in &lines {

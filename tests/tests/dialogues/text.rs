@@ -1,15 +1,17 @@
 //! Octets as a dialogue writes them: escapes, repetitions, and places for what is not known beforehand.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What stands behind the names in braces.
 pub(crate) type Names = BTreeMap<String, Vec<u8>>;
 
 /// Octets with places in them.
-#[derive(Debug)]
-pub(crate) struct Text(Vec<Piece>);
+pub(crate) struct Text {
+    written: String,
+    pieces: Vec<Piece>,
+}
 
-#[derive(Debug)]
 enum Piece {
     Octets(Vec<u8>),
     /// `{name}`: what is known by that name.
@@ -50,7 +52,7 @@ impl Text {
         }
         octets.extend_from_slice(rest.as_bytes());
         pieces.push(Piece::Octets(octets));
-        Ok(Self(pieces))
+        Ok(Self { written: written.to_owned(), pieces })
     }
 
     /// The octets, where nothing in them is open.
@@ -61,7 +63,7 @@ impl Text {
     /// The octets, with each name replaced by what it stands for.
     pub(crate) fn fill(&self, names: &Names) -> Result<Vec<u8>, String> {
         let mut filled = Vec::new();
-        for piece in &self.0 {
+        for piece in &self.pieces {
             match piece {
                 Piece::Octets(octets) => filled.extend_from_slice(octets),
                 Piece::Name(name) => {
@@ -76,9 +78,15 @@ impl Text {
     /// Whether octets are these; keeps what is to be saved.
     pub(crate) fn matches(&self, octets: &[u8], names: &mut Names) -> bool {
         let mut saved = Vec::new();
-        let fits = fits(&self.0, octets, names, &mut saved);
+        let fits = fits(&self.pieces, octets, names, &mut saved);
         names.extend(saved);
         fits
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "\"{}\"", self.written)
     }
 }
 
