@@ -9,9 +9,8 @@ pub(crate) struct Dialogue {
     pub(crate) name: String,
     /// The forms of a maildrop it is played with.
     pub(crate) maildrops: Vec<Kind>,
-    pub(crate) messages: Vec<Vec<u8>>,
-    /// The user has no folder.
-    pub(crate) is_without_folder: bool,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) folder: Folder,
     /// Further accounts, "name:password".
     pub(crate) users: Vec<String>,
     /// Arguments for our program.
@@ -21,6 +20,23 @@ pub(crate) struct Dialogue {
     /// Whether it begins in TRANSACTION.
     pub(crate) in_transaction: bool,
     pub(crate) steps: Vec<(usize, Step)>,
+}
+
+/// A message in a maildrop before the dialogue begins.
+pub(crate) struct Message {
+    /// Whose it is, where it is not that of the user of the dialogue.
+    pub(crate) of: Option<String>,
+    /// The name of its file, where it matters.
+    pub(crate) name: Option<String>,
+    pub(crate) octets: Vec<u8>,
+}
+
+/// What stands in the place of the folder of the user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Folder {
+    Mail,
+    None,
+    File,
 }
 
 /// What happens in a dialogue. Connections are numbered from 1.
@@ -69,7 +85,7 @@ impl Dialogue {
             name: name.to_owned(),
             maildrops: vec![Kind::Flat, Kind::Maildir],
             messages: Vec::new(),
-            is_without_folder: false,
+            folder: Folder::Mail,
             users: Vec::new(),
             options: Vec::new(),
             config: String::new(),
@@ -84,7 +100,8 @@ impl Dialogue {
 
     /// Whether it needs what only our program has.
     pub(crate) fn is_for_ours_only(&self) -> bool {
-        self.is_without_folder
+        self.folder != Folder::Mail
+            || self.messages.iter().any(|message| message.name.is_some())
             || !self.users.is_empty()
             || !self.options.is_empty()
             || !self.config.is_empty()
@@ -94,7 +111,9 @@ impl Dialogue {
         if line.trim().is_empty() || line.starts_with('#') {
             return Ok(());
         }
-        let end = line.find([':', '|', '=', '+', '?', '!']).ok_or("neither a header nor a step")?;
+        let signs: &[char] =
+            if line.starts_with("message") { &[':'] } else { &[':', '|', '=', '+', '?', '!'] };
+        let end = line.find(signs).ok_or("neither a header nor a step")?;
         let (key, sign) = (&line[..end], &line[end..=end]);
         let rest = &line[end + 1..];
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
@@ -126,17 +145,27 @@ impl Dialogue {
         match (key, rest) {
             ("maildrop", "flat") => self.maildrops = vec![Kind::Flat],
             ("maildrop", "maildir") => self.maildrops = vec![Kind::Maildir],
-            ("maildrop", "none") => {
+            ("maildrop", "none" | "file") => {
                 self.maildrops = vec![Kind::Maildir];
-                self.is_without_folder = true;
+                self.folder = if rest == "none" { Folder::None } else { Folder::File };
             }
-            ("message", _) => self.messages.push(Text::parse(rest)?.plain()?),
-            ("users", _) => self.users.extend(rest.split_whitespace().map(str::to_owned)),
+            ("message", _) => self.message(None, None, rest)?,
+            ("user", _) => self.users.push(rest.to_owned()),
             ("options", _) => self.options.extend(words(rest)),
             ("config", _) => self.config = format!("{}{rest}\n", self.config),
             ("state", "TRANSACTION") => self.in_transaction = true,
-            _ => return Err(format!("\"{key}: {rest}\" is no header")),
+            _ => match (key.strip_prefix("message of "), key.strip_prefix("message in ")) {
+                (Some(user), _) => self.message(Some(user), None, rest)?,
+                (None, Some(name)) => self.message(None, Some(name), rest)?,
+                (None, None) => return Err(format!("\"{key}: {rest}\" is no header")),
+            },
         }
+        Ok(())
+    }
+
+    fn message(&mut self, of: Option<&str>, name: Option<&str>, written: &str) -> Result<(), String> {
+        let octets = Text::parse(written)?.plain()?;
+        self.messages.push(Message { of: of.map(str::to_owned), name: name.map(str::to_owned), octets });
         Ok(())
     }
 

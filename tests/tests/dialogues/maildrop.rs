@@ -15,7 +15,8 @@ pub(crate) enum Kind {
 pub(crate) struct Maildrop {
     folder: PathBuf,
     kind: Kind,
-    delivered: usize,
+    /// The names of the messages, in their order.
+    names: Vec<String>,
 }
 
 impl Maildrop {
@@ -32,17 +33,19 @@ impl Maildrop {
                 }
             }
         }
-        Ok(Self { folder: folder.to_owned(), kind, delivered: 0 })
+        Ok(Self { folder: folder.to_owned(), kind, names: Vec::new() })
     }
 
-    /// Adds a message behind all others.
-    pub(crate) fn deliver(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.delivered += 1;
-        let name = name(self.delivered);
+    /// Adds a message behind all others, under a name of its own where none is given.
+    pub(crate) fn deliver(&mut self, octets: &[u8], name: Option<&str>) -> io::Result<()> {
+        let number = self.names.len() + 1;
+        let name =
+            name.map_or_else(|| format!("{}.M{number}P7.example", 1_700_000_000 + number), str::to_owned);
         let place = match self.kind {
-            Kind::Flat => self.folder.join(name),
-            Kind::Maildir => self.folder.join("new").join(name),
+            Kind::Flat => self.folder.join(&name),
+            Kind::Maildir => self.folder.join("new").join(&name),
         };
+        self.names.push(name);
         // As a delivery does it: nobody sees half a message.
         let temporary = self.folder.join(if self.kind == Kind::Flat { ".part" } else { "tmp/part" });
         fs::write(&temporary, octets)?;
@@ -68,12 +71,12 @@ impl Maildrop {
 
     /// The numbers of the messages that are there.
     pub(crate) fn remaining(&self) -> Vec<usize> {
-        (1..=self.delivered).filter(|&number| self.find(number).is_ok()).collect()
+        (1..=self.names.len()).filter(|&number| self.find(number).is_ok()).collect()
     }
 
     /// Where a message is: its name may have got flags, and it may have been moved.
     fn find(&self, number: usize) -> io::Result<PathBuf> {
-        let name = name(number);
+        let name = self.names.get(number - 1).ok_or(io::ErrorKind::NotFound)?;
         let parts: &[&str] = match self.kind {
             Kind::Flat => &["."],
             Kind::Maildir => &["new", "cur"],
@@ -82,7 +85,8 @@ impl Maildrop {
             for entry in fs::read_dir(self.folder.join(part))? {
                 let path = entry?.path();
                 let found = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if found == name || found.strip_prefix(&name).is_some_and(|rest| rest.starts_with([',', ':']))
+                if found == *name
+                    || found.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with([',', ':']))
                 {
                     return Ok(path);
                 }
@@ -90,8 +94,4 @@ impl Maildrop {
         }
         Err(io::Error::new(io::ErrorKind::NotFound, format!("message {number} is not there")))
     }
-}
-
-fn name(number: usize) -> String {
-    format!("{}.M{number}P7.example", 1_700_000_000 + number)
 }

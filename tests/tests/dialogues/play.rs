@@ -90,7 +90,9 @@ impl Player<'_> {
                 let stream = self.connection(*connection)?.stream.get_ref();
                 stream.shutdown(Shutdown::Write).map_err(|error| error.to_string())?;
             }
-            Step::Deliver(octets) => self.maildrop.deliver(octets).map_err(|error| error.to_string())?,
+            Step::Deliver(octets) => {
+                self.maildrop.deliver(octets, None).map_err(|error| error.to_string())?;
+            }
             Step::Remove(number) => self.maildrop.remove(*number).map_err(|error| error.to_string())?,
             Step::Obstruct(number) => self.maildrop.obstruct(*number).map_err(|error| error.to_string())?,
             Step::Shorten(number, octets) => {

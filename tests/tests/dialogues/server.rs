@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::{env, fs, io, thread};
 
-use super::form::Dialogue;
+use super::form::{Dialogue, Folder};
 use super::maildrop::{Kind, Maildrop};
 use super::play::{Account, play};
 
@@ -39,11 +39,19 @@ impl Program {
         let folder = tempfile::tempdir().map_err(broken)?;
         let mail = folder.path().join("mail");
         let mut maildrop = Maildrop::create(&mail.join(USER), kind).map_err(broken)?;
-        for octets in &dialogue.messages {
-            maildrop.deliver(octets).map_err(broken)?;
+        for message in &dialogue.messages {
+            match &message.of {
+                None => maildrop.deliver(&message.octets, message.name.as_deref()).map_err(broken)?,
+                Some(user) => Maildrop::create(&mail.join(user), kind)
+                    .and_then(|mut maildrop| maildrop.deliver(&message.octets, None))
+                    .map_err(broken)?,
+            }
         }
-        if dialogue.is_without_folder {
+        if dialogue.folder != Folder::Mail {
             fs::remove_dir_all(mail.join(USER)).map_err(broken)?;
+        }
+        if dialogue.folder == Folder::File {
+            fs::write(mail.join(USER), "no folder").map_err(broken)?;
         }
         let server = self.start(dialogue, folder.path()).map_err(broken)?;
         let account = Account { address: server.address, user: USER, password: PASSWORD };
@@ -137,8 +145,8 @@ impl Foreign {
     pub(crate) fn play(&self, dialogue: &Dialogue) -> Result<(), String> {
         let broken = |error: io::Error| format!("{}:1: cannot be set up: {error}", dialogue.name);
         let mut maildrop = Maildrop::create(&self.maildir, Kind::Maildir).map_err(broken)?;
-        for octets in &dialogue.messages {
-            maildrop.deliver(octets).map_err(broken)?;
+        for message in &dialogue.messages {
+            maildrop.deliver(&message.octets, None).map_err(broken)?;
         }
         let account = Account { address: self.address, user: &self.user, password: &self.password };
         play(dialogue, &account, &mut maildrop)
