@@ -35,7 +35,7 @@ impl Text {
                 rest = &rest[length..];
                 continue;
             }
-            let end = rest.find('}').ok_or("\"{\" without \"}\"")?;
+            let end = closing(rest).ok_or("\"{\" without \"}\"")?;
             let inside = &rest[1..end];
             rest = &rest[end + 1..];
             if let Some((part, count)) = inside.rsplit_once('*').filter(|(part, _)| !part.is_empty()) {
@@ -109,6 +109,22 @@ fn fits(pieces: &[Piece], octets: &[u8], names: &Names, saved: &mut Vec<(String,
         }
     };
     octets.strip_prefix(expected.as_slice()).is_some_and(|octets| fits(pieces, octets, names, saved))
+}
+
+/// Where the brace is closed that is opened first.
+fn closing(written: &str) -> Option<usize> {
+    let mut depth = 0;
+    let mut octets = written.bytes().enumerate();
+    while let Some((place, octet)) = octets.next() {
+        match octet {
+            b'\\' => drop(octets.next()),
+            b'{' => depth += 1,
+            b'}' if depth == 1 => return Some(place),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The octet of an escape, and how long the escape is.
