@@ -13,6 +13,8 @@ pub(crate) struct Dialogue {
     pub(crate) folder: Folder,
     /// Further accounts, "name:password".
     pub(crate) users: Vec<String>,
+    /// Whether it tells of what only our program does.
+    is_of_ours: bool,
     /// Arguments for our program.
     pub(crate) options: Vec<String>,
     /// Lines of its configuration.
@@ -87,6 +89,7 @@ impl Dialogue {
             messages: Vec::new(),
             folder: Folder::Mail,
             users: Vec::new(),
+            is_of_ours: false,
             options: Vec::new(),
             config: String::new(),
             in_transaction: false,
@@ -100,7 +103,8 @@ impl Dialogue {
 
     /// Whether it needs what only our program has.
     pub(crate) fn is_for_ours_only(&self) -> bool {
-        self.folder != Folder::Mail
+        self.is_of_ours
+            || self.folder != Folder::Mail
             || self.messages.iter().any(|message| message.name.is_some())
             || !self.users.is_empty()
             || !self.options.is_empty()
@@ -151,6 +155,7 @@ impl Dialogue {
             }
             ("message", _) => self.message(None, None, rest)?,
             ("user", _) => self.users.push(rest.to_owned()),
+            ("server", "ours") => self.is_of_ours = true,
             ("options", _) => self.options.extend(words(rest)),
             ("config", _) => self.config = format!("{}{rest}\n", self.config),
             ("state", "TRANSACTION") => self.in_transaction = true,

@@ -12,6 +12,8 @@ use super::text::{Names, Text, shown};
 
 /// How long the server may be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may be so after a failure.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Longest reply, CRLF included (RFC 1939, section 3).
 const REPLY_MAX: usize = 512;
 
@@ -33,15 +35,11 @@ pub(crate) fn play(
         ("pass".to_owned(), account.password.as_bytes().to_vec()),
     ]);
     let mut player = Player { account, maildrop, names, connections: BTreeMap::new() };
-    if dialogue.in_transaction {
-        player.log_in().map_err(|wrong| format!("{}:1: before the first step: {wrong}", dialogue.name))?;
+    let result = player.play(dialogue);
+    if result.is_err() {
+        player.abandon();
     }
-    let mut last = 1;
-    for (at, step) in &dialogue.steps {
-        last = *at;
-        player.step(step).map_err(|wrong| format!("{}:{at}: {wrong}", dialogue.name))?;
-    }
-    player.end().map_err(|wrong| format!("{}:{last}: at the end: {wrong}", dialogue.name))
+    result
 }
 
 struct Player<'a> {
@@ -59,6 +57,32 @@ struct Connection {
 }
 
 impl Player<'_> {
+    fn play(&mut self, dialogue: &Dialogue) -> Result<(), String> {
+        let name = &dialogue.name;
+        if dialogue.in_transaction {
+            self.log_in().map_err(|wrong| format!("{name}:1: before the first step: {wrong}"))?;
+        }
+        let mut last = 1;
+        for (at, step) in &dialogue.steps {
+            last = *at;
+            self.step(step).map_err(|wrong| format!("{name}:{at}: {wrong}"))?;
+        }
+        self.end().map_err(|wrong| format!("{name}:{last}: at the end: {wrong}"))
+    }
+
+    /// Hangs up after a failure, and waits until the server has done so too: the maildrop is needed again.
+    fn abandon(&mut self) {
+        for connection in self.connections.values_mut() {
+            let stream = connection.stream.get_ref();
+            let is_open =
+                stream.set_read_timeout(Some(FAREWELL)).is_ok() && stream.shutdown(Shutdown::Write).is_ok();
+            if is_open {
+                // Whatever comes, it ends.
+                let _ = io::copy(&mut connection.stream, &mut io::sink());
+            }
+        }
+    }
+
     fn log_in(&mut self) -> Result<(), String> {
         let said = ["", "USER {user}\\r\\n", "PASS {pass}\\r\\n"];
         for line in said {

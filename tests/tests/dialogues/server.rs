@@ -144,6 +144,11 @@ impl Foreign {
     /// Plays a dialogue in the maildrop of the one user, which is emptied before.
     pub(crate) fn play(&self, dialogue: &Dialogue) -> Result<(), String> {
         let broken = |error: io::Error| format!("{}:1: cannot be set up: {error}", dialogue.name);
+        // The server may still write into the one of the dialogue before: that one is put aside first.
+        let aside = self.maildir.with_extension("aside");
+        if fs::rename(&self.maildir, &aside).is_ok() {
+            fs::remove_dir_all(&aside).or_else(|_| fs::remove_dir_all(&aside)).map_err(broken)?;
+        }
         let mut maildrop = Maildrop::create(&self.maildir, Kind::Maildir).map_err(broken)?;
         for message in &dialogue.messages {
             maildrop.deliver(&message.octets, None).map_err(broken)?;
