@@ -205,19 +205,11 @@ impl Maildrop for LocalMaildrop {
             _ => MessageError::Unreadable(error),
         })?;
         let source = inspect(file, &record).map_err(MessageError::Unreadable)?;
-        let is_as_known = source.octets.is_some() || matches!(record.size, Size::Unknown { .. });
-        if !is_as_known && self.trust == Trust::Kept {
-            self.trust = Trust::Lost;
-            let (user, name) = (&self.user, record.name.escape_ascii());
-            log::info!(
-                target: "pop3d::maildir",
-                "{user}: message {name} is not as counted; all are looked at again at the next login"
-            );
-            if let Some(state) = &self.shared.state {
-                state.mark_doubtful(&self.user);
-            }
+        let is_as_known = source.as_ref().is_some_and(|source| source.octets.is_some());
+        if !is_as_known && !matches!(record.size, Size::Unknown { .. }) {
+            self.doubt(&record);
         }
-        Ok(source)
+        source.ok_or(MessageError::Changed)
     }
 
     fn commit(&mut self, deletions: &Deletions) -> Committed {
@@ -244,6 +236,22 @@ impl Maildrop for LocalMaildrop {
 }
 
 impl LocalMaildrop {
+    /// Has the next login look at all messages again: one is not as counted.
+    fn doubt(&mut self, record: &Record<'_>) {
+        if self.trust == Trust::Lost {
+            return;
+        }
+        self.trust = Trust::Lost;
+        let (user, name) = (&self.user, record.name.escape_ascii());
+        log::info!(
+            target: "pop3d::maildir",
+            "{user}: message {name} is not as counted; all are looked at again at the next login"
+        );
+        if let Some(state) = &self.shared.state {
+            state.mark_doubtful(&self.user);
+        }
+    }
+
     /// Opens a message that is not where it was: a mail program may have moved it from `new` to `cur`, or set a flag.
     fn moved_message(&mut self, record: &Record<'_>) -> io::Result<File> {
         if record.place == Place::Top {
@@ -269,24 +277,26 @@ impl LocalMaildrop {
     }
 }
 
-/// Compares an open file with what is known of the message.
-fn inspect(file: File, record: &Record<'_>) -> io::Result<Source> {
+/// Compares an open file with what is known of the message; none where it is not the file that was counted.
+fn inspect(file: File, record: &Record<'_>) -> io::Result<Option<Source>> {
     let status = folder::status_of(&file)?;
     if !folder::is_regular(&status) {
         return Err(io::Error::other("not a regular file"));
     }
     let length = status.stx_size;
     let (octets, wire_clean) = match record.size {
+        Size::Counted { stamp, .. } if stamp != Stamp::of(&status) => return Ok(None),
         // A file that may have changed without a trace is sent through the encoder, which is right whatever it holds.
-        Size::Counted { octets, wire_clean, stamp, racy } if stamp == Stamp::of(&status) => {
-            (Some(Octets(octets)), wire_clean && !racy)
+        Size::Counted { octets, wire_clean, racy, .. } => (Some(Octets(octets)), wire_clean && !racy),
+        Size::Named { .. } if Sizes::of(record.base).length.is_some_and(|named| named > length) => {
+            return Ok(None);
         }
         Size::Named { octets } if is_as_named(&file, length, octets, record.base)? => {
             (Some(Octets(octets)), false)
         }
-        Size::Counted { .. } | Size::Named { .. } | Size::Unknown { .. } => (None, false),
+        Size::Named { .. } | Size::Unknown { .. } => (None, false),
     };
-    Ok(Source { file, length, octets, wire_clean })
+    Ok(Some(Source { file, length, octets, wire_clean }))
 }
 
 /// Whether a file can have the size that its name or another server's list tells. Who wrote that did not count the

@@ -32,7 +32,7 @@ pub trait Maildrop: Send {
     /// Opens a message to be read from its first octet. `number` is at most the snapshot's count. Does not wait.
     ///
     /// # Errors
-    /// Where the file vanished, cannot be read, or is not a regular file.
+    /// Where the file vanished or changed, cannot be read, or is not a regular file.
     fn message(&mut self, number: MessageNumber) -> Result<Source, MessageError>;
 
     /// Removes the messages marked as deleted, in the order of their numbers, then makes the removal durable
@@ -95,6 +95,8 @@ impl std::error::Error for OpenError {
 pub enum MessageError {
     /// It was there at login and is no more.
     Vanished,
+    /// Its file is not the one that was there at login: it may have been cut. The next login counts it anew.
+    Changed,
     /// It cannot be read.
     Unreadable(io::Error),
 }
@@ -103,6 +105,7 @@ impl fmt::Display for MessageError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vanished => formatter.write_str("message vanished"),
+            Self::Changed => formatter.write_str("message changed since login"),
             Self::Unreadable(error) => write!(formatter, "message unreadable: {error}"),
         }
     }
@@ -111,7 +114,7 @@ impl fmt::Display for MessageError {
 impl std::error::Error for MessageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Vanished => None,
+            Self::Vanished | Self::Changed => None,
             Self::Unreadable(error) => Some(error),
         }
     }

@@ -17,7 +17,7 @@ const SECONDS_MAX: f64 = 600.0;
 /// Puts load on a POP3 server of this machine and checks what it sends.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The server, in 127.0.0.0/8 or [::1]
+    /// The server, in 127.0.0.0/8 or `[::1]`
     #[arg(long)]
     server: Loopback,
     /// Connections at once

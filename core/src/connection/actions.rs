@@ -115,6 +115,9 @@ impl Connection {
             warn!(target: "pop3d::retr", "user {user} from {}: message {number}: {error}", self.peer);
             match error {
                 MessageError::Vanished => Refusal { code: None, text: format!("message {number} is gone") },
+                MessageError::Changed => {
+                    temporary(format!("message {number} changed since login, log in again"))
+                }
                 MessageError::Unreadable(_) => temporary(format!("message {number} cannot be read")),
             }
         })?;
