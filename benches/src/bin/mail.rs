@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use pop3d_benches::maildir::{LineEnd, Maildrops, make};
 
-/// Makes Maildirs of generated messages, <FOLDER>/user0000/cur and so on.
+/// Makes Maildirs of generated messages, `FOLDER/user0000/cur` and so on.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The mail folder
