@@ -190,6 +190,20 @@ impl Index {
         Ok(index)
     }
 
+    /// The octets with the beginning and the checksum that an index of them would have: for who looks for contents
+    /// that `parse` takes and should not.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sealed(mut octets: Vec<u8>) -> Vec<u8> {
+        octets.resize(octets.len().max(HEADER), 0);
+        let sum = octets.get(COVERED..).map(checksum).unwrap_or_default();
+        let sealed = MAGIC.into_iter().chain([0; 8]).chain(sum.to_le_bytes());
+        for (octet, sealed) in octets.iter_mut().zip(sealed) {
+            *octet = sealed;
+        }
+        octets
+    }
+
     /// The length of the file whose header this is; none where it is too short or impossible.
     pub(super) fn expected_length(header: &[u8]) -> Option<u64> {
         header.starts_with(&MAGIC).then(|| whole_length(header)).flatten()
