@@ -229,6 +229,9 @@ impl Connection {
         let turn = match self.steps(desk) {
             Ok(turn) => turn,
             Err(Fault::Client(error)) => {
+                // It may have been the file that `sendfile` could not read: then the client is still there, and
+                // must not take what it has for the whole.
+                let _ = self.transport.reset();
                 self.log_end(&format!("connection lost: {error}"));
                 Turn::Gone
             }

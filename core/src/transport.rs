@@ -103,6 +103,8 @@ pub(crate) mod tests {
         pub(crate) piece: usize,
         /// Whether the client ends its half when it has said all.
         pub(crate) ends: bool,
+        /// Whether files cannot be read from this offset on.
+        pub(crate) fails_at: Option<u64>,
         pub(crate) reads: usize,
         pub(crate) writes: usize,
         pub(crate) heard: Arc<Mutex<Heard>>,
@@ -142,6 +144,9 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+            if self.fails_at.is_some_and(|at| offset >= at) {
+                return Err(io::Error::other("as told"));
+            }
             let mut octets = vec![0; count.min(self.piece.max(1))];
             let count = file.read_at(&mut octets, offset)?;
             if count == 0 { Ok(0) } else { self.write(&octets[..count]) }

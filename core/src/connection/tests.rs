@@ -224,6 +224,16 @@ fn a_client_that_takes_nothing_is_reset_after_its_time_and_costs_no_turns_meanwh
 }
 
 #[test]
+fn a_file_that_cannot_be_read_to_its_end_resets_the_connection() {
+    let mut says = script(&format!("{LOGIN}RETR 1\r\n"), 10_000);
+    (says.ends, says.fails_at) = (false, Some(500_000));
+    let mut stage = Stage::new(vec![b"x\r\n".repeat(1_000_000)], says);
+    assert_eq!(stage.play(), Turn::Gone);
+    let heard = stage.heard.lock().unwrap();
+    assert!(heard.is_reset && !heard.is_finished && heard.octets.len() > 500_000);
+}
+
+#[test]
 fn silence_ends_the_session_without_a_word_and_without_update() {
     let mut says = script(&format!("{LOGIN}DELE 1\r\n"), usize::MAX);
     says.ends = false;
