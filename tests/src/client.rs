@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, wait_until};
 
 /// One connection.
 pub struct Client {
@@ -45,6 +45,19 @@ impl Client {
         let mut client = Self::connect(address);
         client.says(&format!("USER {user}")).hears("+OK");
         client.says("PASS pass").hears("+OK");
+        client
+    }
+
+    /// Connects and logs in, once the session before, whose end the server may not know of yet, has ended.
+    #[must_use]
+    pub fn login_when_free(address: SocketAddr, user: &str) -> Self {
+        let mut client = Self::connect(address);
+        wait_until("the maildrop is free", || {
+            client.says(&format!("USER {user}")).hears("+OK");
+            let reply = client.says("PASS pass").line();
+            assert!(reply.starts_with("+OK") || reply.starts_with("-ERR [IN-USE]"), "{reply}");
+            reply.starts_with("+OK")
+        });
         client
     }
 
@@ -119,6 +132,13 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => (rest, End::Reset),
             Err(error) => panic!("heard {} octets, then: {error}", rest.len()),
         }
+    }
+
+    /// Hears so many octets as they are.
+    pub fn takes(&mut self, count: usize) -> Vec<u8> {
+        let mut octets = vec![0; count];
+        self.reader.read_exact(&mut octets).unwrap();
+        octets
     }
 
     /// Hears up to `room.len()` octets as they are; 0: the end.

@@ -6,6 +6,7 @@
 
 mod client;
 mod mail;
+mod process;
 mod server;
 
 use std::thread;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Client, End};
 pub use mail::Mail;
+pub use process::processes_with;
 pub use server::{Options, Server};
 
 /// How long something that must happen may take on a machine that has much else to do.
@@ -26,6 +28,12 @@ pub fn is_heavy_wanted() -> bool {
         println!("left out: set POP3D_HEAVY=1 to run it");
     }
     is_wanted
+}
+
+/// How often something is to be done: the second number where the tests that take long are wanted.
+#[must_use]
+pub fn light_or_heavy(light: usize, heavy: usize) -> usize {
+    if std::env::var_os("POP3D_HEAVY").is_some_and(|value| value == "1") { heavy } else { light }
 }
 
 /// Waits until something is so.

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::process::programs_of;
 use crate::{Mail, wait_until};
 
 /// What a server is started with.
@@ -148,17 +149,30 @@ impl Server {
     /// The most memory that it had, in KiB.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that it has, in KiB.
+    #[must_use]
+    pub fn resident_memory(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A server that is killed can end nothing itself.
+        let programs = programs_of(self.pid());
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        programs.kill();
         if std::thread::panicking() {
             eprintln!("the server's log:\n{}", self.log());
         }
