@@ -82,8 +82,13 @@ impl Client {
 
     /// Ends our half of the connection.
     pub fn ends(&mut self) -> &mut Self {
-        self.reader.get_mut().shutdown(Shutdown::Write).unwrap();
+        self.shuts(Shutdown::Write);
         self
+    }
+
+    /// Ends one half of the connection, or both.
+    pub fn shuts(&mut self, half: Shutdown) {
+        self.reader.get_mut().shutdown(half).unwrap();
     }
 
     /// Hears a line that begins so; returns it without its CRLF.
