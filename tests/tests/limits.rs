@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use pop3d_tests::{Client, End, Mail, Options, Server, as_sent, message, wait_until};
 
 #[test]
@@ -108,6 +110,18 @@ fn ten_thousand_commands_in_one_go_are_all_answered() {
     }
     client.hears("+OK");
     assert_eq!(client.rest(), (Vec::new(), End::Closed));
+}
+
+#[test]
+fn clients_come_by_ipv4_and_ipv6() {
+    let mail = Mail::flat("user", &["x\n"]);
+    let server = Server::start(&mail, &["-t", "echo $POP3_REMOTE"]);
+    for address in [Ipv4Addr::LOCALHOST.into(), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        let mut client = Client::login(SocketAddr::new(address, server.address().port()), "user");
+        client.says("RETR 1").hears("+OK");
+        assert_eq!(client.body().unwrap(), format!("{address}\r\n").into_bytes());
+        client.says("QUIT").hears("+OK");
+    }
 }
 
 #[test]
