@@ -1,8 +1,8 @@
-//! POP3 as a value: no sockets, files, clock or threads.
+//! POP3 and PEEP as values: no sockets, files, clock or threads.
 //!
-//! A [`pop3::Session`] is fed the octets that a client sent, asks for what only the outside can do
-//! (an [`engine::Engine::Action`]) and writes its replies into room that the caller gives it. Tests say lines
-//! and hear lines; fuzzers cut the same octets at random places and expect the same output.
+//! A [`pop3::Session`] or a [`peep::Session`] is fed the octets that a client sent, asks for what only the
+//! outside can do (an [`engine::Engine::Action`]) and writes its replies into room that the caller gives it. Tests
+//! say lines and hear lines; fuzzers cut the same octets at random places and expect the same output.
 //!
 //! | RFC, section | file |
 //! | --- | --- |
@@ -14,6 +14,7 @@
 //! | 1939, 5 and 7: scan, unique-id listings | `pop3/listing.rs` |
 //! | 1939, 7: TOP | `top.rs` |
 //! | 2449: CAPA, response codes | `pop3/capability.rs`, `reply.rs` |
+//! | PEEP, both halves | `peep/` |
 
 #![no_std]
 
@@ -24,6 +25,7 @@ pub mod line;
 pub mod maildrop;
 pub mod multiline;
 pub mod number;
+pub mod peep;
 pub mod pop3;
 pub mod reply;
 pub mod top;

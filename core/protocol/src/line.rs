@@ -10,21 +10,19 @@ use memchr::memchr;
 /// Longest command line, its line end included (RFC 2449, section 4).
 pub const COMMAND_LINE_MAX: usize = 255;
 
-/// What is kept of a line that was cut: all but the LF that ends it.
-const GATHERED_MAX: usize = COMMAND_LINE_MAX - 1;
-
 /// One command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Line<'a> {
     /// A line without its line end.
     Whole(&'a [u8]),
-    /// A line of more than [`COMMAND_LINE_MAX`] octets; said once, before its end is known.
+    /// A line that is longer than lines may be; said once, before its end is known.
     TooLong,
 }
 
-/// Splits octets into command lines; CRLF ends a line, and so does LF alone.
-pub struct LineReader {
-    buffer: [u8; GATHERED_MAX],
+/// Splits octets into lines of at most `MOST` octets, their ends included; CRLF ends a line, and so does LF alone.
+pub struct LineReader<const MOST: usize = COMMAND_LINE_MAX> {
+    /// What is kept of a line that was cut: all but the LF that ends it.
+    buffer: [u8; MOST],
     state: State,
 }
 
@@ -38,11 +36,11 @@ enum State {
     Skipping,
 }
 
-impl LineReader {
+impl<const MOST: usize> LineReader<MOST> {
     /// A reader at the beginning of a line.
     #[must_use]
     pub const fn new() -> Self {
-        Self { buffer: [0; GATHERED_MAX], state: State::Gathering(0) }
+        Self { buffer: [0; MOST], state: State::Gathering(0) }
     }
 
     /// Reads up to the end of the next line; returns how many octets it took, and the line.
@@ -76,8 +74,8 @@ impl LineReader {
             State::Gathering(used) => used,
             State::Given(_) | State::Skipping => 0,
         };
-        // At least 1, for the LF: `used` is at most GATHERED_MAX.
-        let most = COMMAND_LINE_MAX - used;
+        // At least 1, for the LF, which is never kept.
+        let most = MOST.saturating_sub(used);
         let window = octets.get(..most).unwrap_or(octets);
         match memchr(b'\n', window) {
             Some(end) if used == 0 => {
@@ -106,7 +104,7 @@ impl LineReader {
         for (place, &octet) in room.iter_mut().zip(octets) {
             *place = octet;
         }
-        GATHERED_MAX.min(used + octets.len())
+        MOST.min(used + octets.len())
     }
 
     fn zero(&mut self, used: usize) {
@@ -114,13 +112,13 @@ impl LineReader {
     }
 }
 
-impl Default for LineReader {
+impl<const MOST: usize> Default for LineReader<MOST> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for LineReader {
+impl<const MOST: usize> Drop for LineReader<MOST> {
     fn drop(&mut self) {
         // The connection may have ended in the middle of a PASS.
         if let State::Gathering(used) | State::Given(used) = self.state {
@@ -217,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_reported_once() {
-        let mut reader = LineReader::new();
+        let mut reader = LineReader::<COMMAND_LINE_MAX>::new();
         let mut lines = Vec::new();
         for _ in 0..100 {
             read_all(&mut reader, &[b'a'; 1000], &mut lines);
@@ -227,14 +225,14 @@ mod tests {
 
     #[test]
     fn a_line_that_was_gathered_is_wiped() {
-        let mut reader = LineReader::new();
+        let mut reader = LineReader::<COMMAND_LINE_MAX>::new();
         assert_eq!(reader.read(b"PASS sec"), (8, None));
         assert_eq!(reader.read(b"ret\r\n"), (5, Some(Line::Whole(b"PASS secret"))));
         reader.wipe();
-        assert_eq!(reader.buffer, [0; GATHERED_MAX]);
+        assert_eq!(reader.buffer, [0; COMMAND_LINE_MAX]);
         reader.read(b"PASS sec");
         reader.read(&[b'a'; 300]);
-        assert_eq!(reader.buffer, [0; GATHERED_MAX], "a line that is too long is wiped as well");
+        assert_eq!(reader.buffer, [0; COMMAND_LINE_MAX], "a line that is too long is wiped as well");
     }
 
     fn octets() -> impl Strategy<Value = Vec<u8>> {
@@ -251,7 +249,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_cutting_gives_the_lines_of_the_twin(octets in octets(), cuts in prop::collection::vec(1_usize..300, 1..20)) {
-            let mut reader = LineReader::new();
+            let mut reader = LineReader::<COMMAND_LINE_MAX>::new();
             let mut lines = Vec::new();
             let mut rest = octets.as_slice();
             for &cut in cuts.iter().cycle() {

@@ -1,0 +1,17 @@
+//! PEEP, the admin protocol: the engines of both halves.
+//!
+//! `command.rs` has the table of the commands, which both halves read; `session.rs` is the server's half, `client.rs`
+//! the client's.
+
+mod client;
+mod command;
+mod reply;
+mod session;
+
+pub use self::client::{Client, ReplyError};
+pub use self::command::{
+    ARGUMENT_MAX, Argument, COMMAND_MAX, COMMANDS, COMMENCEMENT_MAX, Command, Form, Request, RequestError,
+    Shape,
+};
+pub use self::reply::{Failure, REPLY_LINE_MAX, Reply};
+pub use self::session::{Action, Answer, Ranges, Session, WRONG_CREDENTIALS_MAX};
