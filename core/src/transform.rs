@@ -11,8 +11,12 @@ use std::time::Duration;
 use std::{fmt, io};
 
 mod chain;
+pub mod histogram;
+pub mod registry;
+mod statistics;
 
 pub use chain::Chain;
+pub use statistics::TransformStatistics;
 
 /// The kinds of transform.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +27,16 @@ pub enum Kind {
     Native,
     /// A sandboxed WASM filter.
     Wasm,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Process => "process",
+            Self::Native => "native",
+            Self::Wasm => "wasm",
+        })
+    }
 }
 
 /// What the client asked for.
