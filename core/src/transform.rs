@@ -152,6 +152,9 @@ pub trait Transform: Send + Sync + 'static {
         Policy::default()
     }
 
+    /// Is told that a message which it failed goes on without it, by its policy.
+    fn count_passed(&self) {}
+
     /// Begins one message. Must not wait: what can (spawning, instantiating, plugin code) happens in the pool, and
     /// its failure is reported by the first `read`.
     ///
