@@ -11,7 +11,6 @@ mod child;
 mod clock;
 mod complaints;
 mod errand;
-mod queue;
 mod running;
 mod start;
 mod stream;
@@ -26,8 +25,9 @@ use pop3d_core::transform::{Error, Kind, Message, Policy, Reactor, Stream, Trans
 
 pub use self::child::Children;
 use self::errand::Errand;
-use self::queue::Queue;
+
 use self::stream::ProcessStream;
+use crate::queue::Queue;
 use crate::spec::ProcessSpec;
 
 /// Children at once for each core, where the configuration says nothing.

@@ -16,7 +16,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
 };
 
-use super::queue::Place;
+use crate::queue::Place;
 
 /// How long a child may take to end after SIGTERM; then it is killed.
 const TERM_GRACE: Duration = Duration::from_secs(1);

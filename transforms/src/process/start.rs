@@ -17,7 +17,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::Resources;
 use super::child::Owner;
-use super::queue::Place;
+use crate::queue::Place;
 use crate::spec::{CommandLine, ProcessSpec};
 
 /// Octets that the pipe of a child's output holds where the kernel permits: fewer turns for a long message.

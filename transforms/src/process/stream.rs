@@ -8,9 +8,9 @@ use std::{io, mem};
 use pop3d_core::transform::{Error, Read, Stream};
 
 use super::errand::Errand;
-use super::queue::{Place, Turn};
 use super::running::Running;
 use super::start::{Source, Started, start};
+use crate::queue::{Place, Turn};
 
 /// One message on its way through a program.
 pub(super) struct ProcessStream {

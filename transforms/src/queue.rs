@@ -8,7 +8,7 @@ use pop3d_core::pool::Pool;
 use pop3d_core::transform::Wake;
 
 /// Who may have a child, and who waits to have one.
-pub(super) struct Queue {
+pub(crate) struct Queue {
     limit: usize,
     line: Mutex<Line>,
 }
@@ -26,7 +26,7 @@ struct Waiter {
 
 /// How far a message is in the queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     Waiting,
     /// It may have a child.
     Called,
@@ -35,18 +35,18 @@ pub(super) enum Turn {
 }
 
 /// A message's place in the queue, and later its leave to have a child. Dropping it lets the next one in.
-pub(super) struct Place {
+pub(crate) struct Place {
     queue: Arc<Queue>,
     waiter: Arc<Waiter>,
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { limit, line: Mutex::new(Line { running: 0, waiting: VecDeque::new() }) }
     }
 
     /// Takes a place, the last one. `wake` is called when its turn changes.
-    pub(super) fn join(self: &Arc<Self>, wake: Wake, limit: Duration, pool: &Pool) -> Place {
+    pub(crate) fn join(self: &Arc<Self>, wake: Wake, limit: Duration, pool: &Pool) -> Place {
         let mut line = self.lock();
         // Who waits goes first, even where a place is free for a moment.
         let turn = if line.running < self.limit && line.waiting.is_empty() {
@@ -69,7 +69,7 @@ impl Queue {
     }
 
     /// How many run, and how many wait.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(crate) fn counts(&self) -> (usize, usize) {
         let line = self.lock();
         (line.running, line.waiting.len())
     }
@@ -120,7 +120,7 @@ impl Waiter {
 }
 
 impl Place {
-    pub(super) fn turn(&self) -> Turn {
+    pub(crate) fn turn(&self) -> Turn {
         *self.waiter.turn()
     }
 }
