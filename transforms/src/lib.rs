@@ -2,4 +2,5 @@
 
 pub mod process;
 mod queue;
+mod record;
 pub mod spec;

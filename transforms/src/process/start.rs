@@ -15,7 +15,7 @@ use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fcntl_getfl, fcntl_setf
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
-use super::Resources;
+use super::Process;
 use super::child::Owner;
 use crate::queue::Place;
 use crate::spec::{CommandLine, ProcessSpec};
@@ -60,12 +60,12 @@ pub(super) enum Stdin {
 
 /// Starts the child for a message.
 pub(super) fn start(
-    spec: &ProcessSpec,
-    resources: &Resources,
+    process: &Process,
     message: &Message,
     source: Source,
     place: Place,
 ) -> Result<Started, Error> {
+    let Process { spec, resources, record, .. } = process;
     let mut command = command(spec)?;
     environment(&mut command, spec, message, resources.version);
     let unavailable = |error: io::Error| Error::Temporary(format!("no descriptors for a child: {error}"));
@@ -82,7 +82,7 @@ pub(super) fn start(
     drop(command);
     let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = number.ok_or_else(|| Error::Temporary("a child without a number".to_owned()))?;
-    let owner = permission.adopt(pid, place, &resources.pool).map_err(unavailable)?;
+    let owner = permission.adopt(pid, place, &resources.pool, record).map_err(unavailable)?;
     limit(pid, spec);
     Ok(Started { owner, stdin, stdout, stderr })
 }
