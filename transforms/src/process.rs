@@ -27,6 +27,7 @@ use pop3d_core::transform::{
 
 pub use self::child::Children;
 use self::errand::Errand;
+pub(crate) use self::start::check;
 use self::stream::ProcessStream;
 use crate::record::Record;
 use crate::spec::ProcessSpec;
@@ -68,11 +69,16 @@ impl Process {
     /// A transform made of a program.
     #[must_use]
     pub fn new(spec: ProcessSpec, resources: Resources) -> Self {
+        Self::generation(spec, resources, Arc::default())
+    }
+
+    /// One that goes on with the record of others of its name.
+    pub(crate) fn generation(spec: ProcessSpec, resources: Resources, record: Arc<Record>) -> Self {
         let limit = match spec.max_running {
             0 => RUNNING_PER_CORE * thread::available_parallelism().map_or(1, usize::from),
             limit => limit,
         };
-        Self { spec, limit, resources, record: Arc::default() }
+        Self { spec, limit, resources, record }
     }
 
     /// What its name has done so far.
@@ -85,6 +91,14 @@ impl Process {
     #[must_use]
     pub fn last_error(&self) -> String {
         self.record.last_error()
+    }
+
+    pub(crate) fn spec(&self) -> &ProcessSpec {
+        &self.spec
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
     }
 }
 

@@ -5,10 +5,17 @@ use std::time::Duration;
 
 use pop3d_core::transform::Policy;
 
+/// A transform of some kind.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Spec {
+    /// An external program.
+    Process(ProcessSpec),
+}
+
 /// A program that is a transform.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProcessSpec {
-    /// The name in the configuration; for a command used as it is, the command.
+    /// The name in the configuration; for a command used as it is, one made from it.
     pub name: String,
     /// What is started for each message.
     pub command: CommandLine,
@@ -45,6 +52,16 @@ pub enum CommandLine {
     Shell(String),
 }
 
+impl Spec {
+    /// The name of the transform.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Process(spec) => &spec.name,
+        }
+    }
+}
+
 impl ProcessSpec {
     /// A spec with every default (`transforms.md`, part 8).
     #[must_use]
@@ -64,6 +81,29 @@ impl ProcessSpec {
             path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             folder: PathBuf::from("/"),
         }
+    }
+}
+
+/// Options of one program: an administrator's script that goes wrong does not fill the memory.
+const OPTIONS_MAX: usize = 1000;
+
+impl ProcessSpec {
+    /// Sets one option, in place of its value so far.
+    ///
+    /// # Errors
+    /// Where it cannot be in the environment, or there are too many; why.
+    pub(crate) fn set_option(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if key.is_empty() || value.contains('\0') {
+            return Err("an option needs a key, and a value without NUL".to_owned());
+        }
+        if let Some((_, known)) = self.options.iter_mut().find(|(known, _)| known == key) {
+            value.clone_into(known);
+        } else if self.options.len() < OPTIONS_MAX {
+            self.options.push((key.to_owned(), value.to_owned()));
+        } else {
+            return Err(format!("it has {OPTIONS_MAX} options, and takes no more"));
+        }
+        Ok(())
     }
 }
 

@@ -87,6 +87,20 @@ pub(super) fn start(
     Ok(Started { owner, stdin, stdout, stderr })
 }
 
+/// Whether the program of a spec is there. What a shell will start is not known.
+///
+/// # Errors
+/// Where it is not, with what was looked for.
+pub(crate) fn check(spec: &ProcessSpec) -> Result<(), String> {
+    match &spec.command {
+        CommandLine::Direct(words) => {
+            let program = words.first().map_or("", String::as_str);
+            find(program, spec).map(drop).map_err(|error| error.to_string())
+        }
+        CommandLine::Shell(_) => Ok(()),
+    }
+}
+
 /// The program and its arguments. It leads a process group of its own.
 fn command(spec: &ProcessSpec) -> Result<Command, Error> {
     let mut command = match &spec.command {

@@ -4,6 +4,7 @@
 mod chains;
 mod driver;
 mod endings;
+mod registry;
 mod surroundings;
 mod time;
 
