@@ -18,7 +18,6 @@ mod usage;
 mod watch;
 
 use std::sync::Arc;
-use std::thread;
 
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{
@@ -31,9 +30,6 @@ pub(crate) use self::start::check;
 use self::stream::ProcessStream;
 use crate::record::Record;
 use crate::spec::ProcessSpec;
-
-/// Children at once for each core, where the configuration says nothing.
-const RUNNING_PER_CORE: usize = 8;
 
 /// What all processes share.
 #[derive(Clone)]
@@ -74,10 +70,7 @@ impl Process {
 
     /// One that goes on with the record of others of its name.
     pub(crate) fn generation(spec: ProcessSpec, resources: Resources, record: Arc<Record>) -> Self {
-        let limit = match spec.max_running {
-            0 => RUNNING_PER_CORE * thread::available_parallelism().map_or(1, usize::from),
-            limit => limit,
-        };
+        let limit = spec.running_limit();
         Self { spec, limit, resources, record }
     }
 

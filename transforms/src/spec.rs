@@ -1,6 +1,7 @@
 //! What the configuration says of a transform, as values.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use pop3d_core::transform::Policy;
@@ -44,7 +45,7 @@ pub struct ProcessSpec {
 }
 
 /// How a program is started.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum CommandLine {
     /// A program and its arguments. Never empty.
     Direct(Vec<String>),
@@ -87,7 +88,19 @@ impl ProcessSpec {
 /// Options of one program: an administrator's script that goes wrong does not fill the memory.
 const OPTIONS_MAX: usize = 1000;
 
+/// Children at once for each core, where the configuration says nothing.
+const RUNNING_PER_CORE: usize = 8;
+
 impl ProcessSpec {
+    /// How many children may run at once.
+    #[must_use]
+    pub fn running_limit(&self) -> usize {
+        match self.max_running {
+            0 => RUNNING_PER_CORE * thread::available_parallelism().map_or(1, usize::from),
+            limit => limit,
+        }
+    }
+
     /// Sets one option, in place of its value so far.
     ///
     /// # Errors
