@@ -11,8 +11,12 @@ use std::time::Duration;
 use std::{fmt, io};
 
 mod chain;
+pub mod histogram;
+pub mod registry;
+mod statistics;
 
 pub use chain::Chain;
+pub use statistics::TransformStatistics;
 
 /// The kinds of transform.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +27,16 @@ pub enum Kind {
     Native,
     /// A sandboxed WASM filter.
     Wasm,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Process => "process",
+            Self::Native => "native",
+            Self::Wasm => "wasm",
+        })
+    }
 }
 
 /// What the client asked for.
@@ -137,6 +151,9 @@ pub trait Transform: Send + Sync + 'static {
     fn policy(&self) -> Policy {
         Policy::default()
     }
+
+    /// Is told that a message which it failed goes on without it, by its policy.
+    fn count_passed(&self) {}
 
     /// Begins one message. Must not wait: what can (spawning, instantiating, plugin code) happens in the pool, and
     /// its failure is reported by the first `read`.

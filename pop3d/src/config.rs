@@ -12,6 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pop3d_core::maildir::UniqueIds;
+use pop3d_transforms::registry::Permissions;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -29,7 +30,7 @@ const FILE_MAX: u64 = 16 << 20;
 #[doc(hidden)]
 pub fn check_text(text: &str) -> Result<(), String> {
     let file = File::parse(Path::new("text"), text.as_bytes()).map_err(|error| error.to_string())?;
-    Transforms::new(&file, &[]).map(drop).map_err(|error| error.to_string())
+    Transforms::new(&file, &[], Permissions::default()).map(drop).map_err(|error| error.to_string())
 }
 
 /// A configuration file as it stands.

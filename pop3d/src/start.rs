@@ -14,9 +14,10 @@ use pop3d_core::accounts::{Accounts, NAME_RULE, UserName};
 use pop3d_core::maildir::{LocalStore, UniqueIds};
 use pop3d_core::server::{ListenError, Server};
 use pop3d_core::settings::{Limits, Settings};
-use pop3d_core::transform::{Chain, Holding, Transform};
-use pop3d_transforms::process::{Process, Resources};
-use pop3d_transforms::spec::ProcessSpec;
+use pop3d_core::transform::Holding;
+use pop3d_core::transform::registry::chain;
+use pop3d_transforms::process::Resources;
+use pop3d_transforms::registry::{Permissions, Registry};
 
 use crate::cli::Cli;
 use rustix::fs::{Access, access};
@@ -83,7 +84,7 @@ impl Plan {
         let mut warnings = Vec::new();
         warnings.extend(file.exposes_passwords());
         let accounts = accounts(cli, &file, &mut warnings)?;
-        let transforms = Transforms::new(&file, &cli.transforms)?;
+        let transforms = Transforms::new(&file, &cli.transforms, Permissions::default())?;
         warnings.extend(transforms.missing.iter().map(Exit::to_string));
         let log_level = log_level(cli, &file)?;
         let listen = Listen::new(cli, &file)?;
@@ -250,12 +251,15 @@ fn serve(plan: Plan) -> Result<(), Exit> {
     let pools = server.pools().clone();
     let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
     let children = Arc::clone(&resources.children);
+    let names: Vec<_> = plan.transforms.chain.iter().map(String::as_str).collect();
+    let registry = Registry::new(plan.transforms.definitions, resources);
+    let chain = chain(&registry, &names).map_err(|_| Exit::Config("a link has no transform".to_owned()))?;
     let state = plan.state.filter(|state| is_usable(state));
     let store = LocalStore::new(plan.mailbox, state.clone()).with_unique_ids(plan.unique_ids);
     let settings = Settings {
         store: Arc::new(store),
         accounts: Arc::new(plan.accounts),
-        chain: chain(plan.transforms.chain, &resources),
+        chain,
         holding: Holding { hold: plan.transforms.hold, spool_folder: state.unwrap_or_else(env::temp_dir) },
         sizes: plan.transforms.sizes,
         apop: plan.apop,
@@ -320,12 +324,4 @@ fn is_usable(state: &Path) -> bool {
         );
     }
     made.is_ok()
-}
-
-fn chain(specs: Vec<ProcessSpec>, resources: &Resources) -> Option<Arc<Chain>> {
-    let links: Vec<_> = specs
-        .into_iter()
-        .map(|spec| Arc::new(Process::new(spec, resources.clone())) as Arc<dyn Transform>)
-        .collect();
-    (!links.is_empty()).then(|| Arc::new(Chain::new(links)))
 }

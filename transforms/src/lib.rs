@@ -1,4 +1,9 @@
-//! What a message passes through on its way out: the implementations of `pop3d_core::transform::Transform`.
+//! What a message passes through on its way out: the implementations of `pop3d_core::transform::Transform`, and the
+//! registry that has them by name.
 
+pub mod name;
 pub mod process;
+mod queue;
+mod record;
+pub mod registry;
 pub mod spec;

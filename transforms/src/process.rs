@@ -11,27 +11,25 @@ mod child;
 mod clock;
 mod complaints;
 mod errand;
-mod queue;
 mod running;
 mod start;
 mod stream;
+mod usage;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use pop3d_core::pool::Pool;
-use pop3d_core::transform::{Error, Kind, Message, Policy, Reactor, Stream, Transform, Wake};
+use pop3d_core::transform::{
+    Error, Kind, Message, Policy, Reactor, Stream, Transform, TransformStatistics, Wake,
+};
 
 pub use self::child::Children;
 use self::errand::Errand;
-use self::queue::Queue;
+pub(crate) use self::start::check;
 use self::stream::ProcessStream;
+use crate::record::Record;
 use crate::spec::ProcessSpec;
-
-/// Children at once for each core, where the configuration says nothing.
-const RUNNING_PER_CORE: usize = 8;
 
 /// What all processes share.
 #[derive(Clone)]
@@ -49,37 +47,10 @@ pub struct Resources {
 /// A program that is started for each message.
 pub struct Process {
     spec: ProcessSpec,
+    /// Children at once.
+    limit: usize,
     resources: Resources,
-    queue: Arc<Queue>,
-    counters: Counters,
-}
-
-/// What a process has done since it was configured.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Statistics {
-    /// Messages begun.
-    pub messages: u64,
-    /// Those that failed.
-    pub failed: u64,
-    /// Those of them that used up `timeout` or `cpu`.
-    pub timed_out: u64,
-    /// Octets that children have read, of messages that are over.
-    pub octets_in: u64,
-    /// Octets that they have written.
-    pub octets_out: u64,
-    /// Children that run.
-    pub running: usize,
-    /// Messages that wait for one to end.
-    pub queued: usize,
-}
-
-#[derive(Default)]
-struct Counters {
-    messages: AtomicU64,
-    failed: AtomicU64,
-    timed_out: AtomicU64,
-    octets_in: AtomicU64,
-    octets_out: AtomicU64,
+    record: Arc<Record>,
 }
 
 impl Resources {
@@ -94,26 +65,33 @@ impl Process {
     /// A transform made of a program.
     #[must_use]
     pub fn new(spec: ProcessSpec, resources: Resources) -> Self {
-        let limit = match spec.max_running {
-            0 => RUNNING_PER_CORE * thread::available_parallelism().map_or(1, usize::from),
-            limit => limit,
-        };
-        Self { spec, resources, queue: Arc::new(Queue::new(limit)), counters: Counters::default() }
+        Self::generation(spec, resources, Arc::default())
     }
 
-    /// What it has done so far.
+    /// One that goes on with the record of others of its name.
+    pub(crate) fn generation(spec: ProcessSpec, resources: Resources, record: Arc<Record>) -> Self {
+        let limit = spec.running_limit();
+        Self { spec, limit, resources, record }
+    }
+
+    /// What its name has done so far.
     #[must_use]
-    pub fn statistics(&self) -> Statistics {
-        let (running, queued) = self.queue.counts();
-        Statistics {
-            messages: self.counters.messages.load(Ordering::Relaxed),
-            failed: self.counters.failed.load(Ordering::Relaxed),
-            timed_out: self.counters.timed_out.load(Ordering::Relaxed),
-            octets_in: self.counters.octets_in.load(Ordering::Relaxed),
-            octets_out: self.counters.octets_out.load(Ordering::Relaxed),
-            running,
-            queued,
-        }
+    pub fn statistics(&self) -> TransformStatistics {
+        self.record.statistics()
+    }
+
+    /// Why it last failed a message; empty where it has failed none.
+    #[must_use]
+    pub fn last_error(&self) -> String {
+        self.record.last_error()
+    }
+
+    pub(crate) fn spec(&self) -> &ProcessSpec {
+        &self.spec
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
     }
 }
 
@@ -130,23 +108,14 @@ impl Transform for Process {
         self.spec.policy
     }
 
+    fn count_passed(&self) {
+        self.record.count_passed();
+    }
+
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
-        self.counters.messages.fetch_add(1, Ordering::Relaxed);
-        let place = self.queue.join(wake.clone(), self.spec.queue_timeout, &self.resources.pool);
+        self.record.count_message();
+        let Resources { pool, .. } = &self.resources;
+        let place = self.record.queue.join(self.limit, wake.clone(), self.spec.queue_timeout, pool);
         Ok(Box::new(ProcessStream::new(Arc::new(Errand::new(self, message, wake)), place)))
-    }
-}
-
-impl Counters {
-    fn count_failure(&self, error: &Error) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
-        if matches!(error, Error::TimedOut(_)) {
-            self.timed_out.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn add_octets(&self, consumed: u64, produced: u64) {
-        self.octets_in.fetch_add(consumed, Ordering::Relaxed);
-        self.octets_out.fetch_add(produced, Ordering::Relaxed);
     }
 }

@@ -1,14 +1,22 @@
 //! What the configuration says of a transform, as values.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use pop3d_core::transform::Policy;
 
+/// A transform of some kind.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Spec {
+    /// An external program.
+    Process(ProcessSpec),
+}
+
 /// A program that is a transform.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProcessSpec {
-    /// The name in the configuration; for a command used as it is, the command.
+    /// The name in the configuration; for a command used as it is, one made from it.
     pub name: String,
     /// What is started for each message.
     pub command: CommandLine,
@@ -37,12 +45,22 @@ pub struct ProcessSpec {
 }
 
 /// How a program is started.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum CommandLine {
     /// A program and its arguments. Never empty.
     Direct(Vec<String>),
     /// A line for `/bin/sh -c`.
     Shell(String),
+}
+
+impl Spec {
+    /// The name of the transform.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Process(spec) => &spec.name,
+        }
+    }
 }
 
 impl ProcessSpec {
@@ -64,6 +82,41 @@ impl ProcessSpec {
             path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             folder: PathBuf::from("/"),
         }
+    }
+}
+
+/// Options of one program: an administrator's script that goes wrong does not fill the memory.
+const OPTIONS_MAX: usize = 1000;
+
+/// Children at once for each core, where the configuration says nothing.
+const RUNNING_PER_CORE: usize = 8;
+
+impl ProcessSpec {
+    /// How many children may run at once.
+    #[must_use]
+    pub fn running_limit(&self) -> usize {
+        match self.max_running {
+            0 => RUNNING_PER_CORE * thread::available_parallelism().map_or(1, usize::from),
+            limit => limit,
+        }
+    }
+
+    /// Sets one option, in place of its value so far.
+    ///
+    /// # Errors
+    /// Where it cannot be in the environment, or there are too many; why.
+    pub(crate) fn set_option(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if key.is_empty() || value.contains('\0') {
+            return Err("an option needs a key, and a value without NUL".to_owned());
+        }
+        if let Some((_, known)) = self.options.iter_mut().find(|(known, _)| known == key) {
+            value.clone_into(known);
+        } else if self.options.len() < OPTIONS_MAX {
+            self.options.push((key.to_owned(), value.to_owned()));
+        } else {
+            return Err(format!("it has {OPTIONS_MAX} options, and takes no more"));
+        }
+        Ok(())
     }
 }
 

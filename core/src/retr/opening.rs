@@ -266,6 +266,7 @@ fn passing_by(chain: &Arc<Chain>, cut: &Cut, message: &Message) -> Passing {
         "user {}: message {} passes transform {} by, which failed: {error}",
         message.user, message.number, failed.name(),
     );
+    failed.count_passed();
     match chain.without(*link) {
         Some(rest) => Passing::Through(Arc::new(rest)),
         None => Passing::Original,

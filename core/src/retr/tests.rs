@@ -1,5 +1,6 @@
 //! The cursor against plain functions: whatever the stream does, a client gets the whole message, "-ERR" or a cut.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,6 +18,11 @@ use crate::transform::{
 };
 
 const HOLD: usize = 1000;
+
+thread_local! {
+    /// How often a copier was told that a message goes on without it.
+    static PASSED: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Copies its input, `chunk` octets at a time with a pause after each, and ends as it is told.
 #[derive(Clone)]
@@ -52,6 +58,10 @@ impl Transform for Copier {
 
     fn policy(&self) -> Policy {
         Policy { on_error: self.on_error, spool: self.spool }
+    }
+
+    fn count_passed(&self) {
+        PASSED.set(PASSED.get() + 1);
     }
 
     fn open(self: Arc<Self>, _message: Arc<Message>, _wake: Wake) -> Result<Box<dyn Stream>, Error> {
@@ -240,6 +250,7 @@ fn a_failed_link_whose_policy_is_to_pass_is_left_out_and_the_others_are_not() {
     let whole = Seen::Whole { announced: source(&message).octets, response: expected(&message) };
     assert_eq!(fetch(source(&message), vec![passes.clone()], Part::Whole), whole);
     assert_eq!(fetch(source(&message), vec![passes.clone(), COPIER], Part::Whole), whole);
+    assert_eq!(PASSED.get(), 2);
     let fails = Copier { fails_at: Some(20), ..COPIER };
     assert_eq!(fetch(source(&message), vec![passes, fails], Part::Whole), Seen::Refused);
 }

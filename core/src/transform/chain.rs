@@ -32,8 +32,14 @@ impl Chain {
     /// A chain of these links, of which there is at least one and none is a chain.
     #[must_use]
     pub fn new(links: Vec<Arc<dyn Transform>>) -> Self {
-        let name = links.iter().map(|link| link.name()).collect::<Vec<_>>().join(",");
-        Self { name, links }
+        let mut chain = Self { name: String::new(), links };
+        chain.name = chain.names().collect::<Vec<_>>().join(",");
+        chain
+    }
+
+    /// The names of the links, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.links.iter().map(|link| link.name())
     }
 
     /// The chain that is left without a link, if any: for a message that passes a failed transform by.

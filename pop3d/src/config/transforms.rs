@@ -1,5 +1,6 @@
 //! What the configuration says of transforms: the chain, the programs by name, and what holds for all.
 
+mod links;
 #[cfg(test)]
 mod tests;
 
@@ -8,14 +9,17 @@ use std::fmt;
 use std::ops::Range;
 
 use pop3d_core::settings::Sizes;
+use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
 use pop3d_core::transform::{OnError, Policy};
-use pop3d_transforms::spec::{CommandLine, ProcessSpec};
+use pop3d_transforms::registry::{Definitions, Permissions};
+use pop3d_transforms::spec::{CommandLine, ProcessSpec, Spec};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
+use self::links::Links;
+use super::File;
 use super::values::{Size, Time, positive};
-use super::{File, program};
 use crate::exit::Exit;
 
 /// Octets of output held before "+OK" where nothing else is said.
@@ -140,8 +144,10 @@ enum SizesTold {
 
 /// What the transforms of a server are to be.
 pub(crate) struct Transforms {
-    /// The global chain, in its order.
-    pub(crate) chain: Vec<ProcessSpec>,
+    /// All of them, also those that are in no chain.
+    pub(crate) definitions: Definitions,
+    /// The names of the global chain, in its order.
+    pub(crate) chain: Vec<String>,
     /// Octets of output held before "+OK".
     pub(crate) hold: usize,
     /// Which sizes STAT and LIST tell.
@@ -155,7 +161,7 @@ impl Transforms {
     ///
     /// # Errors
     /// Where a name or a command cannot be used, with its line and column.
-    pub(crate) fn new(file: &File, commands: &[String]) -> Result<Self, Exit> {
+    pub(crate) fn new(file: &File, commands: &[String], permissions: Permissions) -> Result<Self, Exit> {
         let config = &file.config;
         let hold = match &config.transform_defaults.hold {
             Some(hold) if hold.as_ref().0 > HOLD_MAX => {
@@ -167,89 +173,49 @@ impl Transforms {
         };
         let defaults = &config.transform_defaults;
         check_environment(file, &defaults.env, defaults.options.as_ref())?;
-        let mut missing = Vec::new();
-        let mut named = BTreeMap::new();
+        let mut links = Links::new(file);
         for (name, table) in &config.transforms {
-            let spec = named_spec(file, name, table)?;
-            let place = table.as_ref().command.span();
-            missing.extend(program::missing(&spec).map(|what| file.error(place, &what)));
-            named.insert(name.as_str(), spec);
+            links.define(name, table)?;
         }
-        let mut chain = Vec::new();
         if commands.is_empty() {
             for (place, text) in config.transform.iter().flat_map(|chain| &chain.as_ref().0) {
                 let place = place.clone().or_else(|| config.transform.as_ref().map(Spanned::span));
-                let error = |what: &str| file.error(place.clone().unwrap_or_default(), what);
-                let Some(link) = link(file, &named, text).map_err(|what| error(&what))? else { continue };
-                missing.extend(link.missing(error));
-                chain.push(link.spec());
+                links.add(text, |what| file.error(place.clone().unwrap_or_default(), what))?;
             }
         } else {
             for command in commands {
-                let error = |what: &str| Exit::Usage(format!("--transform: {what}"));
-                let Some(link) = link(file, &named, command).map_err(|what| error(&what))? else { continue };
-                missing.extend(link.missing(error));
-                chain.push(link.spec());
+                links.add(command, |what| Exit::Usage(format!("--transform: {what}")))?;
             }
         }
+        let Links { template, specs, chain, missing, .. } = links;
+        let specs = specs.into_values().map(Spec::Process).collect();
         let sizes = match config.transform_defaults.sizes {
             Some(SizesTold::Exact) => Sizes::Exact,
             Some(SizesTold::Stored) | None => Sizes::Stored,
         };
-        Ok(Self { chain, hold: usize::try_from(hold).unwrap_or(usize::MAX), sizes, missing })
+        Ok(Self {
+            definitions: Definitions { specs, template, permissions },
+            chain,
+            hold: usize::try_from(hold).unwrap_or(usize::MAX),
+            sizes,
+            missing,
+        })
     }
 }
 
-/// A link of a chain.
-enum Link {
-    Named(ProcessSpec),
-    /// A command used as it is.
-    Command(ProcessSpec),
-}
-
-impl Link {
-    fn spec(self) -> ProcessSpec {
-        match self {
-            Self::Named(spec) | Self::Command(spec) => spec,
-        }
-    }
-
-    /// What is wrong where the program is not there. That of a name has been told at its table.
-    fn missing(&self, error: impl Fn(&str) -> Exit) -> Option<Exit> {
-        match self {
-            Self::Named(_) => None,
-            Self::Command(spec) => {
-                let what = program::missing(spec)?;
-                Some(error(&format!("{what}, and there is no [transforms.{}]", spec.name)))
-            }
-        }
-    }
-}
-
-/// A link of a chain: a name, or a command used as it is. None: the empty one, which changes nothing.
-fn link(file: &File, named: &BTreeMap<&str, ProcessSpec>, text: &str) -> Result<Option<Link>, String> {
-    if let Some(spec) = named.get(text) {
-        return Ok(Some(Link::Named(spec.clone())));
-    }
-    if text.contains('\0') {
-        return Err("a command cannot contain NUL".to_owned());
-    }
-    let Some(command) = CommandLine::parse(text) else { return Ok(None) };
-    let path = text.trim_end();
-    if path.ends_with(".so") || path.ends_with(".wasm") {
-        return Err(format!(
-            "\"{path}\" is no program, and only programs can be transforms: name one that reads the message on its \
-             standard input"
-        ));
-    }
-    Ok(Some(Link::Command(spec_with_defaults(file, text, command))))
-}
-
-fn named_spec(file: &File, name: &str, table: &Spanned<Table>) -> Result<ProcessSpec, Exit> {
-    let fits = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+fn named_spec(
+    file: &File,
+    template: &ProcessSpec,
+    name: &str,
+    table: &Spanned<Table>,
+) -> Result<ProcessSpec, Exit> {
+    if !is_name(name) {
         let rule = "the name of a transform has 1 to 64 letters, digits, \"-\", \"_\" and \".\"";
         return Err(file.error(table.span(), rule));
+    }
+    if RESERVED_NAMES.contains(&name) {
+        let rule = format!("no transform can have one of the names {}", RESERVED_NAMES.join(", "));
+        return Err(file.error(table.span(), &rule));
     }
     let table = table.as_ref();
     let (Some(Kind::Process) | None) = table.kind;
@@ -263,18 +229,9 @@ fn named_spec(file: &File, name: &str, table: &Spanned<Table>) -> Result<Process
     };
     let command = command.ok_or_else(|| error("its command must name a program, without NUL"))?;
     check_environment(file, &table.env, table.options.as_ref())?;
-    let mut spec = spec_with_defaults(file, name, command);
+    let mut spec = ProcessSpec { name: name.to_owned(), command, ..template.clone() };
     table.keys().apply(&mut spec);
     Ok(spec)
-}
-
-fn spec_with_defaults(file: &File, name: &str, command: CommandLine) -> ProcessSpec {
-    let mut spec = ProcessSpec::new(name, command);
-    file.config.transform_defaults.keys().apply(&mut spec);
-    if let Some(timeout) = file.config.transform_pool.queue_timeout {
-        spec.queue_timeout = timeout.0;
-    }
-    spec
 }
 
 /// Whether all of it can be in the environment of a program.

@@ -16,7 +16,9 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
 };
 
-use super::queue::Place;
+use super::usage;
+use crate::queue::Place;
+use crate::record::Record;
 
 /// How long a child may take to end after SIGTERM; then it is killed.
 const TERM_GRACE: Duration = Duration::from_secs(1);
@@ -43,6 +45,8 @@ pub(super) struct Child {
     reaped: Mutex<Option<Exit>>,
     /// Free for the next message once the child has ended, even if a slow client has not taken its output.
     place: Mutex<Option<Place>>,
+    /// Where its processor time goes.
+    record: Arc<Record>,
 }
 
 /// How a child ended.
@@ -114,18 +118,25 @@ impl Permission<'_> {
     ///
     /// # Errors
     /// Where there is no descriptor for it. It is killed then.
-    pub(super) fn adopt(&self, pid: Pid, place: Place, pool: &Pool) -> io::Result<Owner> {
+    pub(super) fn adopt(
+        &self,
+        pid: Pid,
+        place: Place,
+        pool: &Pool,
+        record: &Arc<Record>,
+    ) -> io::Result<Owner> {
         let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(descriptor) => descriptor,
             Err(error) => {
                 // Without a descriptor nothing tells when it ends; killed, it does so at once.
                 let _ = kill_process_group(pid, Signal::KILL);
-                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+                let _ = usage::charge(record, || waitid(WaitId::Pid(pid), WaitIdOptions::EXITED));
                 return Err(error.into());
             }
         };
         let place = Mutex::new(Some(place));
-        let child = Arc::new(Child { pid, descriptor, reaped: Mutex::new(None), place });
+        let record = Arc::clone(record);
+        let child = Arc::new(Child { pid, descriptor, reaped: Mutex::new(None), place, record });
         self.children.living().insert(pid, Arc::clone(&child));
         let children = Arc::clone(self.children);
         let held = Held { child: Arc::clone(&child), children };
@@ -154,7 +165,7 @@ impl Child {
         let mut reaped = self.reaped();
         if reaped.is_none() && self.look(WaitIdOptions::NOWAIT).is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
-            *reaped = self.look(WaitIdOptions::empty());
+            *reaped = usage::charge(&self.record, || self.look(WaitIdOptions::empty()));
             self.vacate();
         }
         *reaped

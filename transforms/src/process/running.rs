@@ -249,7 +249,7 @@ impl Drop for Running {
             Input::File(_) => self.input.consumed().min(self.errand.message.octets),
             Input::Pipe { written, .. } | Input::Closed { written } => *written,
         };
-        self.errand.process.counters.add_octets(consumed, self.produced);
+        self.errand.process.record.add_octets(consumed, self.produced);
     }
 }
 

@@ -15,9 +15,9 @@ use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fcntl_getfl, fcntl_setf
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
-use super::Resources;
+use super::Process;
 use super::child::Owner;
-use super::queue::Place;
+use crate::queue::Place;
 use crate::spec::{CommandLine, ProcessSpec};
 
 /// Octets that the pipe of a child's output holds where the kernel permits: fewer turns for a long message.
@@ -60,12 +60,12 @@ pub(super) enum Stdin {
 
 /// Starts the child for a message.
 pub(super) fn start(
-    spec: &ProcessSpec,
-    resources: &Resources,
+    process: &Process,
     message: &Message,
     source: Source,
     place: Place,
 ) -> Result<Started, Error> {
+    let Process { spec, resources, record, .. } = process;
     let mut command = command(spec)?;
     environment(&mut command, spec, message, resources.version);
     let unavailable = |error: io::Error| Error::Temporary(format!("no descriptors for a child: {error}"));
@@ -82,9 +82,23 @@ pub(super) fn start(
     drop(command);
     let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = number.ok_or_else(|| Error::Temporary("a child without a number".to_owned()))?;
-    let owner = permission.adopt(pid, place, &resources.pool).map_err(unavailable)?;
+    let owner = permission.adopt(pid, place, &resources.pool, record).map_err(unavailable)?;
     limit(pid, spec);
     Ok(Started { owner, stdin, stdout, stderr })
+}
+
+/// Whether the program of a spec is there. What a shell will start is not known.
+///
+/// # Errors
+/// Where it is not, with what was looked for.
+pub(crate) fn check(spec: &ProcessSpec) -> Result<(), String> {
+    match &spec.command {
+        CommandLine::Direct(words) => {
+            let program = words.first().map_or("", String::as_str);
+            find(program, spec).map(drop).map_err(|error| error.to_string())
+        }
+        CommandLine::Shell(_) => Ok(()),
+    }
 }
 
 /// The program and its arguments. It leads a process group of its own.

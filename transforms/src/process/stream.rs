@@ -3,19 +3,23 @@
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use std::{io, mem};
 
 use pop3d_core::transform::{Error, Read, Stream};
 
+use super::complaints::escape;
 use super::errand::Errand;
-use super::queue::{Place, Turn};
 use super::running::Running;
 use super::start::{Source, Started, start};
+use crate::queue::{Place, Turn};
 
 /// One message on its way through a program.
 pub(super) struct ProcessStream {
     errand: Arc<Errand>,
     state: State,
+    /// `None`: it is over, and its time is counted.
+    begun: Option<Instant>,
 }
 
 enum State {
@@ -52,7 +56,7 @@ struct Promise {
 
 impl ProcessStream {
     pub(super) fn new(errand: Arc<Errand>, place: Place) -> Self {
-        Self { errand, state: State::Queued { place, source: None } }
+        Self { errand, state: State::Queued { place, source: None }, begun: Some(Instant::now()) }
     }
 
     /// Says where the input comes from, unless that was said before.
@@ -98,20 +102,28 @@ impl ProcessStream {
     }
 
     fn fail(&mut self, error: Error) -> Error {
-        let process = &self.errand.process;
-        process.counters.count_failure(&error);
         let last_words = match &mut self.state {
             State::Running(running) => running.last_words(),
             State::Queued { .. } | State::Starting { .. } | State::Ended | State::Failed(_) => String::new(),
         };
-        let title = self.errand.title();
-        if last_words.is_empty() {
-            log::warn!(target: "pop3d::transform", "{title}: {error}");
+        let reason = if last_words.is_empty() {
+            error.to_string()
         } else {
-            log::warn!(target: "pop3d::transform", "{title}: {error}; standard error ends: {last_words}");
-        }
+            format!("{error}; standard error ends: {last_words}")
+        };
+        log::warn!(target: "pop3d::transform", "{}: {reason}", self.errand.title());
+        let user = escape(self.errand.message.user.as_bytes());
+        self.errand.process.record.count_failure(&error, format!("user {user}: {reason}"));
+        self.count_time();
         self.state = State::Failed(error.clone());
         error
+    }
+
+    /// The message is over.
+    fn count_time(&mut self) {
+        if let Some(begun) = self.begun.take() {
+            self.errand.process.record.add_duration(begun.elapsed());
+        }
     }
 }
 
@@ -154,6 +166,7 @@ impl Stream for ProcessStream {
             State::Running(running) => match running.read(output) {
                 Ok(Read::End) => {
                     self.state = State::Ended;
+                    self.count_time();
                     Ok(Read::End)
                 }
                 Ok(progress) => Ok(progress),
@@ -172,6 +185,7 @@ impl Drop for ProcessStream {
             // A child that is there already is ended here; one that comes later, by the job that started it.
             let _ = launch.replace(Handover::Over);
         }
+        self.count_time();
     }
 }
 
@@ -204,7 +218,7 @@ impl Promise {
             return;
         }
         let process = &self.errand.process;
-        let result = start(&process.spec, &process.resources, &self.errand.message, source, place);
+        let result = start(process, &self.errand.message, source, place);
         let unwanted = {
             let mut handover = self.launch.lock();
             match *handover {

@@ -4,6 +4,7 @@
 mod chains;
 mod driver;
 mod endings;
+mod registry;
 mod surroundings;
 mod time;
 
@@ -30,8 +31,8 @@ fn a_message_passes_cat_unchanged() {
         (statistics.messages, statistics.failed, statistics.running, statistics.queued),
         (14, 0, 0, 0)
     );
-    assert_eq!(statistics.octets_in, statistics.octets_out);
-    assert_eq!(statistics.octets_in, 2 * (1 + 4095 + 3 * 65_536 + 3_000_000));
+    assert_eq!(statistics.bytes_in, statistics.bytes_out);
+    assert_eq!(statistics.bytes_in, 2 * (1 + 4095 + 3 * 65_536 + 3_000_000));
 }
 
 #[test]

@@ -259,6 +259,7 @@ fn an_empty_message_passes() {
 fn a_chain_without_a_link_keeps_the_others_in_order() {
     let three = chain(["one", "two", "three"].map(|name| Link::new(name, Habit::Copy)));
     assert_eq!(three.name(), "one,two,three");
+    assert_eq!(three.names().collect::<Vec<_>>(), ["one", "two", "three"]);
     let two = three.without(1).unwrap();
     assert_eq!(two.name(), "one,three");
     assert_eq!(two.without(0).unwrap().name(), "three");

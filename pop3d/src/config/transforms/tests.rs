@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::links::CHAIN_MAX;
 use super::*;
 
 fn transforms(text: &str, commands: &[&str]) -> Result<Transforms, String> {
     let file = File::parse(Path::new("x.toml"), text.as_bytes()).map_err(|error| error.to_string())?;
     let commands: Vec<_> = commands.iter().map(|&command| command.to_owned()).collect();
-    Transforms::new(&file, &commands).map_err(|error| error.to_string())
+    Transforms::new(&file, &commands, Permissions::default()).map_err(|error| error.to_string())
 }
 
 fn wrong(text: &str) -> String {
@@ -16,19 +17,65 @@ fn wrong(text: &str) -> String {
 }
 
 fn names(transforms: &Transforms) -> Vec<&str> {
-    transforms.chain.iter().map(|spec| spec.name.as_str()).collect()
+    transforms.chain.iter().map(String::as_str).collect()
+}
+
+fn template(transforms: &Transforms) -> ProcessSpec {
+    transforms.definitions.template.clone()
+}
+
+fn programs(transforms: &Transforms) -> Vec<&ProcessSpec> {
+    transforms.definitions.specs.iter().map(|Spec::Process(program)| program).collect()
 }
 
 #[test]
 fn a_chain_is_made_of_names_and_commands() {
     let table = "[transforms.tagger]\ncommand = [\"cat\", \"-u\"]\n";
     let one = transforms(&format!("transform = \"tagger\"\n{table}"), &[]).unwrap();
-    assert_eq!(one.chain[0].command, CommandLine::Direct(vec!["cat".into(), "-u".into()]));
+    assert_eq!(programs(&one)[0].command, CommandLine::Direct(vec!["cat".into(), "-u".into()]));
     let two = format!("transform = [\"cat\", \"tagger\", \"\"]\n{table}");
     assert_eq!(names(&transforms(&two, &[]).unwrap()), ["cat", "tagger"]);
     assert!(transforms(&two, &[""]).unwrap().chain.is_empty());
-    assert_eq!(names(&transforms(&two, &["tagger", "tr a b"]).unwrap()), ["tagger", "tr a b"]);
-    assert!(transforms(table, &[]).unwrap().chain.is_empty());
+    assert_eq!(names(&transforms(&two, &["tagger", "tr a b"]).unwrap()), ["tagger", "tr"]);
+    let none = transforms(table, &[]).unwrap();
+    assert_eq!((none.chain.len(), programs(&none).len()), (0, 1), "defined, and in no chain");
+}
+
+#[test]
+fn a_command_used_as_it_is_has_a_name_of_its_own() {
+    let text = "transform = [\"cat\", \"/bin/cat\", \"cat -u\", \"cat\", \"sed\", \"/opt/sed x\", \"exec cat\", \"sed-2\"]
+        [transforms.sed]
+        command = \"cat\"
+        [transforms.cat-2]
+        command = \"cat\"";
+    let transforms = transforms(text, &[]).unwrap();
+    assert_eq!(names(&transforms), ["cat", "cat-3", "cat-4", "cat", "sed", "sed-2", "exec-2", "sed-2-2"]);
+    let defined: Vec<_> = programs(&transforms).iter().map(|spec| spec.name.clone()).collect();
+    assert_eq!(defined, ["cat", "cat-2", "cat-3", "cat-4", "exec-2", "sed", "sed-2", "sed-2-2"]);
+    assert_eq!(programs(&transforms)[6].command, CommandLine::Direct(vec!["/opt/sed".into(), "x".into()]));
+}
+
+#[test]
+fn a_chain_has_a_bound() {
+    let links = |count: usize| {
+        let chain = "\"x\",".repeat(count);
+        format!("transform = [{chain}]\n[transforms.x]\ncommand = \"cat\"\nmax_running = 1000")
+    };
+    assert!(transforms(&links(CHAIN_MAX), &[]).is_ok());
+    assert!(wrong(&links(CHAIN_MAX + 1)).contains("at most 100"));
+}
+
+#[test]
+fn a_transform_never_waits_for_itself() {
+    let text = "transform = [\"x\", \"cat\", \"x\"]\n[transforms.x]\ncommand = \"cat\"\nmax_running = ";
+    let said = wrong(&format!("{text}1"));
+    assert!(said.starts_with("x.toml:1:26: transform x stands 2 times"), "{said}");
+    assert!(transforms(&format!("{text}2"), &[]).is_ok() && transforms(&format!("{text}0"), &[]).is_ok());
+    let by_core = ProcessSpec::new("cat", CommandLine::Direct(vec!["cat".into()])).running_limit();
+    assert!(transforms("", &vec!["cat"; by_core]).is_ok() || by_core > CHAIN_MAX);
+    assert!(transforms("", &vec!["cat"; by_core + 1]).is_err());
+    let said = transforms("[transform_defaults]\nmax_running = 1", &["cat", "cat"]).err().unwrap();
+    assert!(said.contains("transform cat stands 2 times"), "{said}");
 }
 
 #[test]
@@ -52,7 +99,10 @@ fn what_is_said_for_one_wins_over_what_is_said_for_all() {
         queue_timeout = \"5s\"";
     let transforms = transforms(text, &[]).unwrap();
     assert_eq!((transforms.hold, transforms.sizes), (1 << 20, Sizes::Exact));
-    let [own, all] = &transforms.chain[..] else { panic!() };
+    let [all, own] = programs(&transforms)[..] else { panic!() };
+    let template =
+        ProcessSpec { name: "cat".to_owned(), command: all.command.clone(), ..template(&transforms) };
+    assert_eq!(*all, template);
     assert_eq!((own.timeout, all.timeout), (Duration::from_secs(60), Duration::from_secs(5)));
     assert_eq!((own.policy.on_error, all.policy.on_error), (OnError::Fail, OnError::Pass));
     assert!(own.policy.spool && all.policy.spool);
@@ -74,6 +124,9 @@ fn what_cannot_be_is_named_at_its_place() {
         ("[transforms.x]\ncommand = []", "2:11", "transform x: its command"),
         ("[transforms.x]\ncommand = \" \"", "2:11", "transform x: its command"),
         ("[transforms.\"a b\"]\ncommand = \"cat\"", "1:1", "name of a transform"),
+        ("[transforms.exec]\ncommand = \"cat\"", "1:1", "names none, default, exec"),
+        ("\n [transforms.none]\ncommand = \"cat\"", "2:2", "names none, default, exec"),
+        ("[transforms]\ndefault.command = \"cat\"", "2:1", "names none, default, exec"),
         ("[transforms.x]\ncommand = \"cat\"\nenv = { \"A=\" = \"\" }", "3:9", "variable"),
         ("[transforms.x]\ncommand = \"cat\"\nenv = { A = \"\\u0000\" }", "3:13", "variable"),
         ("[transforms.x]\nfile = \"x.so\"", "2:1", "`command`"),

@@ -1,4 +1,4 @@
-//! The queue before a transform: so many children at once, then first come, first served.
+//! The queue before a transform: so many messages in it at once, then first come, first served.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,13 +7,17 @@ use std::time::Duration;
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::Wake;
 
-/// Who may have a child, and who waits to have one.
-pub(super) struct Queue {
-    limit: usize,
+/// Who has its turn, and who waits for it.
+#[derive(Default)]
+pub(crate) struct Queue {
     line: Mutex<Line>,
 }
 
+#[derive(Default)]
 struct Line {
+    /// As many may run. That of who came last.
+    limit: usize,
+    /// More than `limit` only where that was lowered.
     running: usize,
     waiting: VecDeque<Arc<Waiter>>,
 }
@@ -26,40 +30,37 @@ struct Waiter {
 
 /// How far a message is in the queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     Waiting,
-    /// It may have a child.
+    /// It may begin.
     Called,
     /// It has waited too long.
     TooLate,
 }
 
-/// A message's place in the queue, and later its leave to have a child. Dropping it lets the next one in.
-pub(super) struct Place {
+/// A message's place in the queue, and later its leave to run. Dropping it lets the next one in.
+pub(crate) struct Place {
     queue: Arc<Queue>,
     waiter: Arc<Waiter>,
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit, line: Mutex::new(Line { running: 0, waiting: VecDeque::new() }) }
-    }
-
-    /// Takes a place, the last one. `wake` is called when its turn changes.
-    pub(super) fn join(self: &Arc<Self>, wake: Wake, limit: Duration, pool: &Pool) -> Place {
+    /// Takes a place, the last one; `limit` may run from here on. `wake` is called when its turn changes, which it does
+    /// after `patience` at the latest.
+    pub(crate) fn join(self: &Arc<Self>, limit: usize, wake: Wake, patience: Duration, pool: &Pool) -> Place {
+        let waiter = Arc::new(Waiter { turn: Mutex::new(Turn::Waiting), wake });
         let mut line = self.lock();
-        // Who waits goes first, even where a place is free for a moment.
-        let turn = if line.running < self.limit && line.waiting.is_empty() {
-            line.running += 1;
-            Turn::Called
-        } else {
-            Turn::Waiting
-        };
-        let waiter = Arc::new(Waiter { turn: Mutex::new(turn), wake });
+        line.limit = limit;
+        line.waiting.push_back(Arc::clone(&waiter));
+        let called = line.call();
+        let turn = *waiter.turn();
+        drop(line);
+        for other in called.iter().filter(|other| !Arc::ptr_eq(other, &waiter)) {
+            other.wake.wake();
+        }
         if turn == Turn::Waiting {
-            line.waiting.push_back(Arc::clone(&waiter));
             let (queue, waiter) = (Arc::downgrade(self), Arc::downgrade(&waiter));
-            pool.run_after(limit, move || {
+            pool.run_after(patience, move || {
                 if let (Some(queue), Some(waiter)) = (queue.upgrade(), waiter.upgrade()) {
                     queue.expire(&waiter);
                 }
@@ -69,7 +70,7 @@ impl Queue {
     }
 
     /// How many run, and how many wait.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(crate) fn counts(&self) -> (usize, usize) {
         let line = self.lock();
         (line.running, line.waiting.len())
     }
@@ -92,10 +93,9 @@ impl Queue {
             Turn::TooLate => {}
             Turn::Called => {
                 line.running -= 1;
-                if let Some(next) = line.waiting.pop_front() {
-                    line.running += 1;
-                    *next.turn() = Turn::Called;
-                    drop(line);
+                let called = line.call();
+                drop(line);
+                for next in called {
                     next.wake.wake();
                 }
             }
@@ -108,6 +108,17 @@ impl Queue {
 }
 
 impl Line {
+    /// Calls those whose turn it is: who waits longest goes first. They are to be woken without the lock.
+    fn call(&mut self) -> Vec<Arc<Waiter>> {
+        let free = self.limit.saturating_sub(self.running).min(self.waiting.len());
+        self.running += free;
+        let called: Vec<_> = self.waiting.drain(..free).collect();
+        for waiter in &called {
+            *waiter.turn() = Turn::Called;
+        }
+        called
+    }
+
     fn forget(&mut self, waiter: &Arc<Waiter>) {
         self.waiting.retain(|other| !Arc::ptr_eq(other, waiter));
     }
@@ -120,7 +131,7 @@ impl Waiter {
 }
 
 impl Place {
-    pub(super) fn turn(&self) -> Turn {
+    pub(crate) fn turn(&self) -> Turn {
         *self.waiter.turn()
     }
 }
@@ -147,8 +158,8 @@ mod tests {
     #[test]
     fn places_are_given_in_the_order_of_coming() {
         let pool = Pool::start("test", 1).unwrap();
-        let queue = Arc::new(Queue::new(2));
-        let mut places: VecDeque<_> = (0..6).map(|_| queue.join(nobody(), LONG, &pool)).collect();
+        let queue = Arc::new(Queue::default());
+        let mut places: VecDeque<_> = (0..6).map(|_| queue.join(2, nobody(), LONG, &pool)).collect();
         for called in 2..=6 {
             let turns: Vec<_> = places.iter().map(Place::turn).collect();
             let running = 2.min(turns.len());
@@ -162,14 +173,30 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_is_raised_or_lowered_holds_for_those_that_wait() {
+        let pool = Pool::start("test", 1).unwrap();
+        let queue = Arc::new(Queue::default());
+        let mut places: Vec<_> = (0..4).map(|_| queue.join(1, nobody(), LONG, &pool)).collect();
+        assert_eq!(queue.counts(), (1, 3));
+        places.push(queue.join(3, nobody(), LONG, &pool));
+        assert_eq!(queue.counts(), (3, 2));
+        places.push(queue.join(1, nobody(), LONG, &pool));
+        for (running, queued) in [(2, 3), (1, 3), (1, 2), (1, 1), (1, 0), (0, 0)] {
+            places.remove(0);
+            assert_eq!(queue.counts(), (running, queued));
+        }
+    }
+
+    #[test]
     fn who_leaves_while_waiting_is_never_called() {
         let pool = Pool::start("test", 1).unwrap();
-        let queue = Arc::new(Queue::new(1));
+        let queue = Arc::new(Queue::default());
         let woken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&woken);
-        let first = queue.join(nobody(), LONG, &pool);
-        let second = queue.join(nobody(), LONG, &pool);
+        let first = queue.join(1, nobody(), LONG, &pool);
+        let second = queue.join(1, nobody(), LONG, &pool);
         let third = queue.join(
+            1,
             Wake(Arc::new(move || {
                 count.fetch_add(1, Ordering::Relaxed);
             })),
@@ -186,11 +213,11 @@ mod tests {
     #[test]
     fn who_waits_too_long_is_told() {
         let pool = Pool::start("test", 1).unwrap();
-        let queue = Arc::new(Queue::new(1));
+        let queue = Arc::new(Queue::default());
         let (sender, receiver) = mpsc::channel();
-        let first = queue.join(nobody(), LONG, &pool);
+        let first = queue.join(1, nobody(), LONG, &pool);
         let wake = Wake(Arc::new(move || sender.send(()).unwrap()));
-        let second = queue.join(wake, Duration::from_millis(5), &pool);
+        let second = queue.join(1, wake, Duration::from_millis(5), &pool);
         receiver.recv().unwrap();
         assert_eq!(second.turn(), Turn::TooLate);
         assert_eq!(queue.counts(), (1, 0));
