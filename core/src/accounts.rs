@@ -3,6 +3,7 @@
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
 pub mod file;
+mod kept;
 mod scheme;
 mod secret;
 #[cfg(test)]
@@ -10,6 +11,8 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
 
 use argon2::Params;
 use md5::{Digest, Md5};
@@ -17,7 +20,8 @@ use pop3d_protocol::pop3::Credentials;
 use subtle::ConstantTimeEq;
 
 use self::file::LineError;
-pub use self::scheme::SchemeError;
+pub use self::kept::KeptAccounts;
+pub use self::scheme::{Hashed, SchemeError, hash};
 use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
 
@@ -61,15 +65,16 @@ impl fmt::Display for UserName {
 /// A login that fails takes the same time whatever was wrong: always one code under the key of this process, and one
 /// argon2 hash where any account has one. Where those differ in their costs, each name that has no hash is held
 /// against the cost of one that does, always the same for the same name.
+#[derive(Clone)]
 pub struct Accounts {
-    accounts: HashMap<UserName, Stored>,
-    key: MemoryKey,
+    accounts: HashMap<UserName, Arc<Stored>>,
+    key: Arc<MemoryKey>,
     /// Whether plain secrets are kept, which APOP needs.
     keeps_plain: bool,
     /// What the hashes of accounts cost, one for each account that has one.
     costs: Vec<Params>,
     /// Stands for the secret of who has none.
-    nobody: Secret,
+    nobody: Arc<Secret>,
 }
 
 /// The credentials are not those of an account.
@@ -89,7 +94,7 @@ impl Accounts {
     /// Where the system gives no random octets: nothing could be kept safely.
     #[must_use]
     pub fn new(keeps_plain: bool) -> Self {
-        let (key, nobody) = (MemoryKey::random(), scheme::random());
+        let (key, nobody) = (Arc::new(MemoryKey::random()), Arc::new(scheme::random()));
         Self { accounts: HashMap::new(), key, keeps_plain, costs: Vec::new(), nobody }
     }
 
@@ -128,14 +133,40 @@ impl Accounts {
         Ok(())
     }
 
+    /// Adds an account whose password was hashed here, or replaces it. The password is known as right from the start.
+    pub fn add_hashed(&mut self, user: UserName, hashed: &Hashed, password: &[u8]) {
+        let stored = Stored::hashed(hashed);
+        stored.learn(self.key.code(password), Instant::now());
+        self.insert(user, stored);
+    }
+
+    /// Takes an account away.
+    pub fn remove(&mut self, user: &UserName) {
+        if let Some(removed) = self.accounts.remove(user) {
+            self.forget_cost(&removed);
+        }
+    }
+
     fn insert(&mut self, user: UserName, stored: Stored) {
-        if let Stored::Argon2id(_, params) = &stored {
+        if let Stored::Argon2id(_, params, _) = &stored {
             self.costs.push(params.clone());
         }
-        if let Some(Stored::Argon2id(_, replaced)) = self.accounts.insert(user, stored) {
-            let known = self.costs.iter().position(|params| *params == replaced);
+        if let Some(replaced) = self.accounts.insert(user, Arc::new(stored)) {
+            self.forget_cost(&replaced);
+        }
+    }
+
+    fn forget_cost(&mut self, gone: &Stored) {
+        if let Stored::Argon2id(_, gone, _) = gone {
+            let known = self.costs.iter().position(|params| params == gone);
             self.costs.swap_remove(known.expect("each hash has its cost"));
         }
+    }
+
+    /// Whether there is such an account.
+    #[must_use]
+    pub fn contains(&self, user: &UserName) -> bool {
+        self.accounts.contains_key(user)
     }
 
     /// Whether nobody could log in.
@@ -162,9 +193,11 @@ impl Accounts {
     ) -> Result<UserName, WrongCredentials> {
         let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
         let account = UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
-        let stored = account.map(|(_, stored)| stored);
+        let stored = account.map(|(_, stored)| stored.as_ref());
         let is_right = match credentials {
-            Credentials::Password { user, password } => self.verify_password(stored, user, password),
+            Credentials::Password { user, password } => {
+                self.verify_password(stored, user, password, Instant::now())
+            }
             Credentials::Apop { digest, .. } => self.verify_apop(stored, digest, timestamp),
         };
         match account {
@@ -173,10 +206,10 @@ impl Accounts {
         }
     }
 
-    fn verify_password(&self, stored: Option<&Stored>, user: &[u8], password: &[u8]) -> bool {
+    fn verify_password(&self, stored: Option<&Stored>, user: &[u8], password: &[u8], now: Instant) -> bool {
         // Made for everybody, whether there is one to compare it with or not.
         let code = self.key.code(password);
-        let is_right = stored.is_some_and(|stored| stored.verify(password, &code));
+        let is_right = stored.is_some_and(|stored| stored.verify(password, &code, now));
         let is_hashed = matches!(stored, Some(Stored::Argon2id(..)));
         if !is_right
             && !is_hashed

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use log::{debug, info, warn};
 use pop3d_protocol::engine::Engine;
-use pop3d_protocol::pop3::{Answer, Greeting, Refusal, Session};
+use pop3d_protocol::pop3::{Answer, Greeting, Part, Refusal, Session};
 use pop3d_protocol::reply::ResponseCode;
 
 use crate::accounts::UserName;
@@ -23,6 +23,7 @@ use crate::measure::Measuring;
 use crate::notice::Notices;
 use crate::retr::{Fill, Opening, RetrCursor};
 use crate::server::Shared;
+use crate::sessions::{Present, Sessions};
 use crate::statistics::Counters;
 use crate::store::Maildrop;
 use crate::token::Key;
@@ -44,6 +45,8 @@ const _: () = assert!(READ_SIZE <= SCRATCH_SIZE, "input is read into the scratch
 
 /// What a worker lends to a connection for a turn.
 pub(crate) struct Desk {
+    /// Its number.
+    pub(crate) worker: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) notices: Arc<Notices>,
     pub(crate) counters: Arc<Counters>,
@@ -79,6 +82,12 @@ pub(crate) struct Connection {
     reason: &'static str,
     failed_logins: u32,
     facts: Facts,
+    /// Told to who asks for sessions.
+    present: Option<Present>,
+    /// What the message under way was asked for by.
+    part: Part,
+    /// Octets of the greeting that are not sent yet; none: it is not written.
+    greeting: Option<usize>,
     /// When the client last said something, or took something.
     last_sign: Instant,
     slow: Option<deadlines::SlowReader>,
@@ -152,6 +161,8 @@ struct Facts {
     retrieved: u64,
     /// In the outbound buffer with their termination octet, not yet sent.
     unconfirmed: u64,
+    /// The same of answers to TOP.
+    unconfirmed_tops: u64,
     deleted: u32,
     /// Messages in the maildrop.
     left: u32,
@@ -206,6 +217,9 @@ impl Connection {
             reason: "session ended",
             failed_logins: 0,
             facts: Facts::default(),
+            present: Sessions::enter(&desk.shared.sessions, desk.worker, key, peer, desk.now),
+            part: Part::Whole,
+            greeting: None,
             last_sign: desk.now,
             slow: None,
             queued: None,
@@ -259,6 +273,21 @@ impl Connection {
         self.log_end("reset");
     }
 
+    /// An administrator wants it closed: at once, and without UPDATE.
+    pub(crate) fn kick(&mut self) -> Turn {
+        self.reason = "closed by an administrator";
+        let is_idle = matches!(self.task, Task::None | Task::Delayed { .. }) && self.outbound.is_empty();
+        if is_idle && !self.session.is_listing() {
+            self.log_end(self.reason);
+            // The socket is closed right after; whether the client has gone already does not matter.
+            let _ = self.transport.finish();
+        } else {
+            // Something is under way that must not be taken for whole.
+            self.reset();
+        }
+        Turn::Gone
+    }
+
     /// The server stops: what is under way goes on, then the session ends.
     pub(crate) fn drain(&mut self) {
         self.reason = "server is stopping";
@@ -275,6 +304,7 @@ impl Connection {
             let has_moved = self.work(desk, &mut reads)?;
             let written = self.flush(&mut writes, desk)?;
             self.trace();
+            desk.counters.add_commands(&self.session.take_counts());
             if writes == 0 || (reads == 0 && self.input.is_readable && self.wants_input()) {
                 return Ok(Turn::Unfinished);
             }
@@ -318,7 +348,10 @@ impl Connection {
             *is_pending = matches!(fill, Fill::Pending);
             if let Fill::Finished = fill {
                 self.task = Task::None;
-                self.facts.unconfirmed += 1;
+                match self.part {
+                    Part::Whole => self.facts.unconfirmed += 1,
+                    Part::Top { .. } => self.facts.unconfirmed_tops += 1,
+                }
                 self.session.handle_answer(Answer::Sent);
                 return Ok(true);
             }
@@ -334,6 +367,8 @@ impl Connection {
         }
         let count = self.session.poll_output(self.outbound.room(&mut desk.spare));
         self.outbound.commit(count);
+        // The greeting comes before all else.
+        self.greeting.get_or_insert(count);
         count > 0
     }
 

@@ -1,6 +1,8 @@
 //! The server: one mio loop per core, the maildrop, accounts, and what the RETR cursor knows of transforms.
 
 pub mod accounts;
+pub mod admin;
+pub mod administration;
 mod buffer;
 mod connection;
 mod deadline;
@@ -11,8 +13,10 @@ pub mod pool;
 mod reactor;
 mod retr;
 pub mod server;
+pub mod sessions;
 pub mod settings;
 mod socket;
+pub mod state;
 pub mod statistics;
 pub mod store;
 mod token;

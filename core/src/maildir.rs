@@ -84,6 +84,20 @@ impl LocalStore {
         Self { shared, unique_ids: UniqueIds::default() }
     }
 
+    /// The store of another mail folder, which may be the same by another path. Both share their locks: of a maildrop
+    /// that a session of the one has open there is no session of the other.
+    #[must_use]
+    pub fn moved_to(&self, mail: PathBuf) -> Self {
+        let mail = std::path::absolute(&mail).unwrap_or(mail);
+        if mail == self.shared.mail {
+            return self.clone();
+        }
+        let state = self.shared.state.as_ref().map(|state| StateFolder::new(state.path().to_owned(), &mail));
+        let locks = Arc::clone(&self.shared.locks);
+        let shared = Arc::new(Shared { mail, state, locks, opened: Mutex::default() });
+        Self { shared, unique_ids: self.unique_ids }
+    }
+
     /// Takes over the unique-ids that another server gave to the messages of a Maildir, so that clients who leave
     /// mail on the server do not fetch it twice. Messages that have one here keep it.
     #[must_use]

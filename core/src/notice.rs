@@ -16,6 +16,8 @@ pub(crate) enum Notice {
     Done(Key, Outcome),
     /// There may be room for another connection.
     Accept,
+    /// An administrator wants the connection closed.
+    Kick(Key),
     /// Accept no more; end what is idle.
     Drain,
     /// End everything.

@@ -1,5 +1,7 @@
 //! The server as a whole: listeners, workers and pools; start, drain, stop.
 
+mod handle;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -15,13 +17,15 @@ use mio::Poll;
 use mio::net::TcpListener;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+pub use self::handle::Handle;
 use crate::measure::ExactSizes;
 use crate::notice::{Notice, Notices};
 use crate::pool::Pool;
 use crate::reactor::WorkerReactor;
+use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::socket;
-use crate::statistics::Counters;
+use crate::statistics::{Counters, Totals};
 use crate::token::WORKERS_MAX;
 use crate::transform::Reactor;
 use crate::worker::Worker;
@@ -82,6 +86,9 @@ pub(crate) struct Shared {
     pub(crate) pools: Pools,
     pub(crate) notices: Vec<Arc<Notices>>,
     pub(crate) counters: Vec<Arc<Counters>>,
+    pub(crate) sessions: Arc<Sessions>,
+    /// What earlier processes have counted.
+    before: Totals,
     pub(crate) exact_sizes: ExactSizes,
     pub(crate) name: &'static str,
     pub(crate) implementation: &'static str,
@@ -175,12 +182,12 @@ impl Server {
         Ok(true_address)
     }
 
-    /// Starts to serve.
+    /// Starts to serve. `before`: what earlier processes have counted.
     ///
     /// # Errors
     /// Where a thread cannot be started.
-    pub fn start(self, settings: Settings) -> io::Result<Running> {
-        let shared = Shared::new(settings, self.pools, self.notices, self.descriptors);
+    pub fn start(self, settings: Settings, before: Totals) -> io::Result<Running> {
+        let shared = Shared::new(settings, before, self.pools, self.notices, self.descriptors);
         let shared = Arc::new(shared);
         let (sender, ended) = mpsc::channel();
         let mut listeners = self.listeners;
@@ -218,16 +225,10 @@ impl Running {
         Stopper(Arc::clone(&self.shared))
     }
 
-    /// Replaces the settings: what begins afterwards uses them.
-    pub fn replace_settings(&self, settings: Settings) {
-        self.shared.settings.store(Arc::new(settings));
-        self.shared.tell_all(|| Notice::Accept);
-    }
-
-    /// The counters of the workers, to be summed.
+    /// The server for other threads.
     #[must_use]
-    pub fn counters(&self) -> &[Arc<Counters>] {
-        &self.shared.counters
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
     }
 
     /// Accepts no more, lets transfers run to their end for at most `limit`, tells the other sessions, and returns
@@ -253,6 +254,7 @@ impl Running {
 impl Shared {
     pub(crate) fn new(
         settings: Settings,
+        before: Totals,
         pools: Pools,
         notices: Vec<Arc<Notices>>,
         descriptors: usize,
@@ -261,6 +263,8 @@ impl Shared {
             settings: ArcSwap::from_pointee(settings),
             pools,
             counters: notices.iter().map(|_| Arc::default()).collect(),
+            sessions: Arc::new(Sessions::new(&notices)),
+            before,
             notices,
             exact_sizes: ExactSizes::default(),
             name: NAME,
@@ -307,6 +311,7 @@ impl Shared {
         None
     }
 
+    /// Never more than there are descriptors for, so that a client waits in the backlog in place of being refused.
     fn limit(&self) -> usize {
         self.settings.load().limits.connections
     }

@@ -1,9 +1,11 @@
 //! What the server works by: one immutable snapshot, changed by replacing it. A session keeps what it began with.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, UserName};
 use crate::store::MailStore;
 use crate::transform::{Chain, Holding};
 
@@ -12,10 +14,14 @@ use crate::transform::{Chain, Holding};
 pub struct Settings {
     /// Where mail is kept.
     pub store: Arc<dyn MailStore>,
+    /// The mail folder, for who asks.
+    pub mailbox: PathBuf,
     /// Who may log in.
     pub accounts: Arc<Accounts>,
     /// What each message passes through; none: nothing.
     pub chain: Option<Arc<Chain>>,
+    /// What the messages of some users pass through instead; none: nothing.
+    pub user_chains: Arc<HashMap<UserName, Option<Arc<Chain>>>>,
     /// How much output is held before "+OK", and where it is spooled.
     pub holding: Holding,
     /// Which sizes STAT and LIST tell.
@@ -24,6 +30,14 @@ pub struct Settings {
     pub apop: bool,
     /// Bounds of every connection and of all.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// What the messages of a user pass through; none: nothing.
+    #[must_use]
+    pub fn chain_of(&self, user: &UserName) -> Option<&Arc<Chain>> {
+        self.user_chains.get(user).unwrap_or(&self.chain).as_ref()
+    }
 }
 
 /// Which sizes STAT and LIST tell where there is a transform.

@@ -1,6 +1,12 @@
-//! Counters per worker, without contention; summed when asked.
+//! Counters per worker, without contention; summed when asked, and kept over restarts.
+
+mod totals;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use pop3d_protocol::pop3::{COUNTED, Counts};
+
+pub use self::totals::Totals;
 
 /// What one worker counts. Aligned so that no two workers share a cache line.
 #[derive(Debug, Default)]
@@ -8,18 +14,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counters {
     /// Connections ever accepted.
     pub connections: Counter,
+    /// Clients that were turned away.
+    pub refused: Counter,
     /// Logins ever.
     pub logins: Counter,
-    /// Failed logins ever.
-    pub failed_logins: Counter,
+    /// Logins that failed for wrong credentials.
+    pub logins_wrong: Counter,
+    /// Logins that failed because the maildrop was in use.
+    pub logins_in_use: Counter,
+    /// Logins that failed because the maildrop could not be opened.
+    pub logins_unavailable: Counter,
+    /// Octets that clients sent.
+    pub octets_received: Counter,
     /// Octets sent to clients.
     pub octets_sent: Counter,
-    /// Messages sent whole, termination octet included.
+    /// Those of them that were answers to commands: greetings are not.
+    pub octets_answered: Counter,
+    /// Messages sent whole by RETR, termination octet included.
     pub messages_retrieved: Counter,
+    /// Answers to TOP, termination octet included.
+    pub messages_topped: Counter,
     /// Messages removed in UPDATE.
     pub messages_removed: Counter,
     /// Messages that a transform failed.
     pub transforms_failed: Counter,
+    /// Commands, as `COUNTED` names them.
+    pub commands: [Counter; COUNTED.len()],
 }
 
 /// A number that only grows.
@@ -36,5 +56,16 @@ impl Counter {
     #[must_use]
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    /// Adds what a session has counted.
+    pub(crate) fn add_commands(&self, counts: &Counts) {
+        for (counter, &count) in self.commands.iter().zip(counts) {
+            if count > 0 {
+                counter.add(u64::from(count));
+            }
+        }
     }
 }

@@ -108,6 +108,7 @@ impl Worker {
             registered.push(Listener { socket, may_have_more: true });
         }
         let desk = Desk {
+            worker: number,
             notices: Arc::clone(&shared.notices[number]),
             counters: Arc::clone(&shared.counters[number]),
             shared,
@@ -206,6 +207,7 @@ impl Worker {
                     self.enqueue(key);
                 }
             }
+            Notice::Kick(key) => self.with_client(key, |connection, _| connection.kick()),
             // The look at the listeners comes in every round.
             Notice::Accept => {}
             Notice::Drain => {
@@ -313,11 +315,13 @@ impl Worker {
             Ok((stream, peer)) => match Admission::new(seat, peer.ip()) {
                 Ok(_) if self.desk.shared.is_short_of_descriptors() => {
                     self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
+                    self.desk.counters.refused.add(1);
                     refuse(stream, NO_RESOURCES);
                 }
                 Ok(admission) => self.admit(stream, peer, admission),
                 Err(()) => {
                     self.refusals.count(self.desk.now, "too many connections from one address");
+                    self.desk.counters.refused.add(1);
                     refuse(stream, "too many connections from your address");
                 }
             },
@@ -360,6 +364,7 @@ impl Worker {
         let accepted = self.listeners[index].socket.accept();
         let told = accepted.map(|(stream, _)| {
             self.refusals.count(self.desk.now, &cause.to_string());
+            self.desk.counters.refused.add(1);
             refuse(stream, NO_RESOURCES);
         });
         self.reserve = reserve();

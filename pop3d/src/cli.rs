@@ -9,6 +9,7 @@ use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, Command, Parser};
 use pop3d_core::accounts::{NAME_RULE, Secret, UserName};
+use pop3d_protocol::peep::Request;
 
 use crate::exit::Exit;
 
@@ -38,11 +39,21 @@ pub(crate) struct Cli {
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub(crate) timeout: Option<u64>,
 
+    /// The port of PEEP, the admin protocol, on the loopback addresses; 0 takes any that is free [default: 2110]. It
+    /// is listened on only where there is an administrator.
+    #[arg(short = 'P', long, value_name = "PORT")]
+    pub(crate) peep_port: Option<u16>,
+
+    /// An administrator for PEEP; may be given several times. As with --user, it can be seen in the list of processes.
+    #[arg(short = 'a', long = "peep-admin", value_name = "NAME:PASSWORD", value_parser = AdministratorParser)]
+    pub(crate) administrators: Vec<Account>,
+
     /// The configuration file.
     #[arg(short, long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The folder for what outlives the process: indexes and locks [default: $XDG_STATE_HOME/pop3d, or
+    /// The folder for what outlives the process: accounts and settings that PEEP changed, statistics, indexes, locks,
+    /// and PEEP's socket [default: $XDG_STATE_HOME/pop3d, or
     /// /var/lib/pop3d as root].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
@@ -101,19 +112,46 @@ impl TypedValueParser for AccountParser {
     type Value = Account;
 
     fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Account, clap::Error> {
-        account(value.as_bytes())
+        account("--user", value.as_bytes())
             .map_err(|what| clap::Error::raw(ErrorKind::ValueValidation, what).with_cmd(command))
     }
 }
 
+/// Reads `name:password` of somebody who can log in by PEEP.
+#[derive(Clone)]
+struct AdministratorParser;
+
+impl TypedValueParser for AdministratorParser {
+    type Value = Account;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Account, clap::Error> {
+        account("--peep-admin", value.as_bytes())
+            .and_then(|account| {
+                let is_sayable =
+                    is_argument(account.name.as_str().as_bytes()) && is_argument(account.password.octets());
+                if is_sayable { Ok(account) } else { Err(format!("--peep-admin: {ADMINISTRATOR_RULE}")) }
+            })
+            .map_err(|what| clap::Error::raw(ErrorKind::ValueValidation, what).with_cmd(command))
+    }
+}
+
+/// What an administrator's name and password must be, as a sentence for who wrote one that is none.
+pub(crate) const ADMINISTRATOR_RULE: &str =
+    "name and password of an administrator have 1 to 128 octets, and no space: PEEP has no form for others";
+
+/// Whether PEEP has a form for it.
+pub(crate) fn is_argument(octets: &[u8]) -> bool {
+    Request::new("u-", &[octets]).is_ok()
+}
+
 /// Splits at the first ":", so that the password may contain ":".
-fn account(octets: &[u8]) -> Result<Account, String> {
+fn account(option: &str, octets: &[u8]) -> Result<Account, String> {
     let colon = octets.iter().position(|&octet| octet == b':');
     // Without ":" it may be the password alone: it is not repeated.
-    let colon = colon.ok_or("--user: there is no \":\"; write it as name:password")?;
+    let colon = colon.ok_or_else(|| format!("{option}: there is no \":\"; write it as name:password"))?;
     let (name, password) = (&octets[..colon], &octets[colon + 1..]);
     let name = UserName::parse(name)
-        .ok_or_else(|| format!("--user: \"{}\" is no user name; {NAME_RULE}", name.escape_ascii()))?;
+        .ok_or_else(|| format!("{option}: \"{}\" is no user name; {NAME_RULE}", name.escape_ascii()))?;
     Ok(Account { name, password: Arc::new(Secret::new(password)) })
 }
 
@@ -158,6 +196,8 @@ mod tests {
             (&["-T", "86401"], "86401 is not in 0..=86400"),
             (&["-T", "-1"], "-1"),
             (&["-p", "65536"], "65536 is not in 0..=65535"),
+            (&["-a", "root:pass word"], "no space"),
+            (&["-P", "x"], "invalid value 'x'"),
             (&["-m"], "a value is required for '--mailbox <FOLDER>'"),
             (&["--log-level", "loud"], "'loud' for '--log-level <LEVEL>'"),
             (&["-m", "a", "-m", "b"], "'--mailbox <FOLDER>' cannot be used multiple times"),

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
+mod peep;
 mod program;
 mod transforms;
 mod values;
@@ -16,8 +17,10 @@ use pop3d_transforms::registry::Permissions;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use self::peep::administrators;
 pub(crate) use self::transforms::{Chain, Transforms};
-use self::values::{Address, Password, Size, Time, positive};
+pub(crate) use self::values::Address;
+use self::values::{Password, Size, Time, positive};
 use crate::exit::Exit;
 
 /// Longest configuration file that is read, in octets.
@@ -63,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsTable,
     #[serde(default)]
     pub(crate) log: LogTable,
+    #[serde(default)]
+    pub(crate) peep: peep::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
     #[serde(default)]
@@ -170,8 +175,9 @@ impl File {
 
     /// Where it has passwords in plain that everybody on this machine can read: what to do.
     pub(crate) fn exposes_passwords(&self) -> Option<String> {
-        let is_plain = |password: &Password| !password.0.octets().starts_with(b"{ARGON2ID}");
-        let is_exposed = self.is_open && self.config.users.values().any(|it| is_plain(it.as_ref()));
+        let config = &self.config;
+        let is_plain = config.users.values().any(|it| it.as_ref().is_plain());
+        let is_exposed = self.is_open && (is_plain || config.peep.has_plain_passwords());
         is_exposed.then(|| exposed(&self.path))
     }
 

@@ -4,7 +4,9 @@ mod cli;
 #[doc(hidden)]
 pub mod config;
 mod exit;
+mod host;
 mod logging;
+mod plan;
 mod signals;
 mod start;
 
@@ -13,6 +15,6 @@ use std::process::ExitCode;
 /// Does what the command line of this process says; returns the status for the system.
 #[must_use]
 pub fn main() -> ExitCode {
-    let result = cli::Cli::read().and_then(|cli| start::run(&cli));
+    let result = cli::Cli::read().and_then(start::run);
     exit::code(result)
 }

@@ -99,7 +99,8 @@ impl Log {
         let lines = Lines { line: Vec::new(), queue: queue.clone(), lost: Arc::clone(&lost) };
         let sink = file.clone().map_or(Sink::Stderr, Sink::File);
         thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries, &sink, &lost))?;
-        let dispatch = fern::Dispatch::new().level(level).format(|out, message, record| {
+        // The level is looked at before a record comes here, so that it can be changed.
+        let dispatch = fern::Dispatch::new().level(LevelFilter::Trace).format(|out, message, record| {
             // What a client said is in the message: it must not look like another line.
             let message = one_line(&message.to_string());
             let time = humantime::format_rfc3339_millis(SystemTime::now());
@@ -107,6 +108,7 @@ impl Log {
         });
         let writer: Box<dyn Write + Send> = Box::new(lines);
         dispatch.chain(writer).apply().map_err(io::Error::other)?;
+        log::set_max_level(level);
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
             let what = panic.payload_as_str().unwrap_or("without a word");

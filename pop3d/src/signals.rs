@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and SIGINT drain the server, a second one ends it at once; SIGHUP opens the log anew.
+//! Signals: SIGTERM and SIGINT drain the server, a second one ends it at once; SIGHUP opens the log
+//! and reads the configuration anew.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use log::{error, info, warn};
+use pop3d_core::administration::Administration;
 use pop3d_core::server::Running;
 use pop3d_transforms::process::Children;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::logging::Log;
@@ -24,12 +26,21 @@ const KILLED: i32 = 128;
 /// # Errors
 /// Where the system refuses.
 pub(crate) fn listen() -> io::Result<Signals> {
+    // A file that may not grow is a full disk to whoever writes it. By default this signal would end the process; it is
+    // caught, not ignored, so that programs that are transforms have the default again.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     Signals::new([SIGTERM, SIGINT, SIGHUP])
 }
 
 /// Does what signals ask for; returns once the server has stopped.
-pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Children>, log: &Arc<Log>) {
-    let Some(signal) = stop_signal(&mut signals, log) else { return };
+pub(crate) fn serve(
+    mut signals: Signals,
+    running: Running,
+    administration: &Arc<Administration>,
+    children: &Arc<Children>,
+    log: &Arc<Log>,
+) {
+    let Some(signal) = stop_signal(&mut signals, administration, log) else { return };
     info!(
         target: "pop3d",
         "signal {}: stopping, transfers may go on for {} seconds",
@@ -38,10 +49,10 @@ pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Child
     );
     let handle = signals.handle();
     let second = {
-        let (stopper, log) = (running.stopper(), Arc::clone(log));
+        let (stopper, administration, log) = (running.stopper(), Arc::clone(administration), Arc::clone(log));
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             // None: drained in time.
-            let signal = stop_signal(&mut signals, &log)?;
+            let signal = stop_signal(&mut signals, &administration, &log)?;
             warn!(target: "pop3d", "signal {} again: stopped at once", name(signal));
             stopper.stop();
             Some(signal)
@@ -58,18 +69,21 @@ pub(crate) fn serve(mut signals: Signals, running: Running, children: &Arc<Child
             None
         }
     };
-    info!(target: "pop3d", "stopped");
-    log.finish();
     if let Some(signal) = again {
+        administration.keep_statistics();
+        info!(target: "pop3d", "stopped");
+        log.finish();
         std::process::exit(KILLED + signal);
     }
 }
 
 /// Waits for a signal to stop, doing what others ask for; none once the signals are closed.
-fn stop_signal(signals: &mut Signals, log: &Log) -> Option<i32> {
+fn stop_signal(signals: &mut Signals, administration: &Administration, log: &Log) -> Option<i32> {
     signals.forever().find(|&signal| {
         if signal == SIGHUP {
             reopen(log);
+            // What is wrong with it is in the log.
+            let _ = administration.reload();
         }
         signal != SIGHUP
     })

@@ -1,293 +1,145 @@
-//! From command line and configuration to a server that serves. Nothing is served before all of it is known to work.
+//! From a plan to a server that serves. Nothing is served before all of it is known to work.
 
 use std::env;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use log::{LevelFilter, info, warn};
-use pop3d_core::accounts::{Accounts, NAME_RULE, UserName};
-use pop3d_core::maildir::{LocalStore, UniqueIds};
+use log::{info, warn};
+use pop3d_core::admin::{AdminThread, Door, DoorError};
+use pop3d_core::administration::{Administration, Beginning};
+use pop3d_core::maildir::LocalStore;
 use pop3d_core::server::{ListenError, Server};
-use pop3d_core::settings::{Limits, Settings};
-use pop3d_core::transform::Holding;
-use pop3d_core::transform::registry::chain;
+use pop3d_core::state::StateFolder;
 use pop3d_transforms::process::Resources;
-use pop3d_transforms::registry::{Permissions, Registry};
-
-use crate::cli::Cli;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use crate::config::{self, File, Transforms};
+use crate::cli::Cli;
 use crate::exit::Exit;
+use crate::host::Program;
 use crate::logging::{Log, LogFile};
+use crate::plan::{Listen, PeepListen, Plan};
 use crate::signals;
-
-/// The port that is listened on where nothing else is said.
-const PORT: u16 = 1110;
-
-/// Most octets a second that may be asked of every client. Over `SLOW_READER_PERIOD` they are no number too large.
-const SLOW_READER_RATE_MAX: u64 = 1 << 30;
-
-/// Longest delay of the answer to a first failed login, which later ones multiply. A connection is held as long.
-const FAILED_LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
-
-/// Longest accounts file that is read, in octets: half a million accounts.
-const ACCOUNTS_MAX: u64 = 64 << 20;
-
-/// What the server is to be, all of it read and found usable.
-struct Plan {
-    listen: Listen,
-    mailbox: PathBuf,
-    unique_ids: UniqueIds,
-    state: Option<PathBuf>,
-    workers: usize,
-    accounts: Accounts,
-    transforms: Transforms,
-    limits: Limits,
-    apop: bool,
-    log_level: LevelFilter,
-    log_file: Option<PathBuf>,
-    /// What is not right and stops nothing.
-    warnings: Vec<String>,
-}
-
-/// Where clients are served.
-enum Listen {
-    /// On every address of the machine, IPv6 and IPv4.
-    Everywhere(u16),
-    Addresses(Vec<SocketAddr>),
-}
 
 /// Does what the command line asks for; returns once the server has stopped.
 ///
 /// # Errors
 /// Where it cannot start: then nothing is left half started.
-pub(crate) fn run(cli: &Cli) -> Result<(), Exit> {
-    let file = cli.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-    let mut plan = Plan::new(cli, file)?;
+pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
+    let mut plan = Plan::read(&cli)?;
     if cli.check {
         // A program that is not there would be found by the first message only.
         let missing = plan.transforms.missing.drain(..).next();
         return Err(missing.unwrap_or_else(|| Exit::Done("the configuration is right".to_owned())));
     }
-    serve(plan)
+    serve(cli, plan)
 }
 
-impl Plan {
-    fn new(cli: &Cli, file: File) -> Result<Self, Exit> {
-        let mut warnings = Vec::new();
-        warnings.extend(file.exposes_passwords());
-        let accounts = accounts(cli, &file, &mut warnings)?;
-        let transforms = Transforms::new(&file, &cli.transforms, Permissions::default())?;
-        warnings.extend(transforms.missing.iter().map(Exit::to_string));
-        let log_level = log_level(cli, &file)?;
-        let listen = Listen::new(cli, &file)?;
-        let limits = limits(cli, &file)?;
-        let config = file.config;
-        let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
-            Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
-        })?;
-        LocalStore::new(mailbox.clone(), None).check().map_err(|error| {
-            Exit::NoInput(format!(
-                "cannot read the mail folder {}: {error}; make it, or name another by --mailbox",
-                mailbox.display()
-            ))
-        })?;
-        Ok(Self {
-            listen,
-            mailbox,
-            unique_ids: config.unique_ids.map(UniqueIds::from).unwrap_or_default(),
-            state: cli.state.clone().or(config.state).or_else(default_state),
-            workers: config.workers.unwrap_or(0),
-            accounts,
-            transforms,
-            limits,
-            apop: config.apop,
-            log_level,
-            log_file: config.log.file,
-            warnings,
-        })
-    }
-}
-
-impl Listen {
-    fn new(cli: &Cli, file: &File) -> Result<Self, Exit> {
-        if let Some(port) = cli.pop3_port {
-            return Ok(Self::Everywhere(port));
-        }
-        let Some(listen) = &file.config.listen else { return Ok(Self::Everywhere(PORT)) };
-        if listen.as_ref().is_empty() {
-            return Err(file.error(listen.span(), "no address to listen on; name one such as \"[::]:1110\""));
-        }
-        let mut addresses = Vec::new();
-        for address in listen.as_ref() {
-            let (place, address) = (address.span(), address.as_ref().0);
-            // Of port 0 each gets another one.
-            if address.port() != 0 && addresses.contains(&address) {
-                return Err(file.error(place, "this address is named twice"));
-            }
-            addresses.push(address);
-        }
-        Ok(Self::Addresses(addresses))
-    }
-}
-
-fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
-    let config = &file.config;
-    let mut limits = Limits::default();
-    let bound = |time: Duration| (!time.is_zero()).then_some(time);
-    if let Some(timeout) = config.timeout {
-        limits.silence = bound(timeout.0);
-    }
-    if let Some(seconds) = cli.timeout {
-        limits.silence = bound(Duration::from_secs(seconds));
-    }
-    // A client that has not logged in is not given longer than one that has.
-    let login = config.login_timeout.map_or(limits.login_silence, |timeout| bound(timeout.0));
-    limits.login_silence = login.into_iter().chain(limits.silence).min();
-    let table = &config.limits;
-    limits.connections = table.connections.unwrap_or(limits.connections);
-    limits.connections_per_address = table.connections_per_address.unwrap_or(limits.connections_per_address);
-    if let Some(rate) = &table.slow_reader_rate {
-        limits.slow_reader_rate = rate.as_ref().0;
-        if limits.slow_reader_rate > SLOW_READER_RATE_MAX {
-            return Err(file.error(rate.span(), "no client takes that much in a second; at most 1GiB"));
-        }
-    }
-    if let Some(delay) = &table.failed_login_delay {
-        limits.failed_login_delay = delay.as_ref().0;
-        if limits.failed_login_delay > FAILED_LOGIN_DELAY_MAX {
-            return Err(file.error(delay.span(), "a client gives up before that; at most 1m"));
-        }
-    }
-    Ok(limits)
-}
-
-fn accounts(cli: &Cli, file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
-    let config = &file.config;
-    let mut accounts = Accounts::new(config.apop);
-    if let Some(path) = &config.accounts {
-        let (text, is_open) = config::read(path, ACCOUNTS_MAX).map_err(|error| {
-            Exit::NoInput(format!("cannot read the accounts file {}: {error}", path.display()))
-        })?;
-        accounts
-            .add_file(&text)
-            .map_err(|(line, error)| Exit::Config(format!("{}:{line}:1: {error}", path.display())))?;
-        if is_open {
-            warnings.push(config::exposed(path));
-        }
-    }
-    for (name, secret) in &config.users {
-        let user =
-            UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
-        let octets = secret.as_ref().0.octets();
-        if octets.starts_with(b"{") {
-            let added = accounts.add_stored(user, octets);
-            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
-        } else {
-            accounts.add(user, octets);
-        }
-    }
-    for account in &cli.users {
-        accounts.add(account.name.clone(), account.password.octets());
-    }
-    if accounts.is_empty() {
-        let Some(path) = &config.accounts else {
-            return Err(Exit::Config(
-                "no accounts: add one by --user name:password, or in [users] of the configuration".to_owned(),
-            ));
-        };
-        warnings.push(format!("nobody can log in: {} has no account", path.display()));
-    }
-    Ok(accounts)
-}
-
-fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {
-    match (cli.log_level, &file.config.log.level) {
-        (Some(level), _) => Ok(level),
-        (None, Some(level)) => level
-            .as_ref()
-            .parse()
-            .map_err(|_| file.error(level.span(), "a level is off, error, warn, info, debug or trace")),
-        (None, None) => Ok(LevelFilter::Info),
-    }
-}
-
-/// Where state is kept unless something else is said.
-fn default_state() -> Option<PathBuf> {
-    if rustix::process::geteuid().is_root() {
-        return Some(PathBuf::from("/var/lib/pop3d"));
-    }
-    // The base directory specification: a relative path is to be ignored.
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder =
-        absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    folder.map(|folder| folder.join("pop3d"))
-}
-
-fn serve(plan: Plan) -> Result<(), Exit> {
+fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let system = |what: &str, error: io::Error| Exit::System(format!("cannot {what}: {error}"));
-    let log_file = plan.log_file.as_deref().map(LogFile::open).transpose().map_err(|error| {
-        let path = plan.log_file.as_deref().unwrap_or(Path::new(""));
+    let fixed = plan.fixed.clone();
+    let log_file = fixed.log_file.as_deref().map(LogFile::open).transpose().map_err(|error| {
+        let path = fixed.log_file.as_deref().unwrap_or(Path::new(""));
         Exit::NoInput(format!("cannot write the log {}: {error}", path.display()))
     })?;
     // Listened to before anything is started, so that none is lost.
     let signals = signals::listen().map_err(|error| system("listen to signals", error))?;
-    let mut server = Server::new(plan.workers).map_err(|error| system("start", error))?;
-    let addresses = listen(&mut server, plan.listen)?;
+    let mut server = Server::new(fixed.workers).map_err(|error| system("start", error))?;
+    let addresses = listen(&mut server, &fixed.listen)?;
+    let mut doors = listen_for_administrators(&fixed.peep_listen)?;
     let log =
         Log::start(plan.log_level, log_file).map(Arc::new).map_err(|error| system("start to log", error))?;
-
     for warning in &plan.warnings {
         warn!(target: "pop3d", "{warning}");
     }
 
+    let state = fixed.state.clone().filter(|state| is_usable(state));
     let pools = server.pools().clone();
     let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
     let children = Arc::clone(&resources.children);
-    let names: Vec<_> = plan.transforms.chain.iter().map(String::as_str).collect();
-    let registry = Registry::new(plan.transforms.definitions, resources);
-    let chain = chain(&registry, &names).map_err(|_| Exit::Config("a link has no transform".to_owned()))?;
-    let state = plan.state.filter(|state| is_usable(state));
-    let store = LocalStore::new(plan.mailbox, state.clone()).with_unique_ids(plan.unique_ids);
-    let settings = Settings {
-        store: Arc::new(store),
-        accounts: Arc::new(plan.accounts),
-        chain,
-        holding: Holding { hold: plan.transforms.hold, spool_folder: state.unwrap_or_else(env::temp_dir) },
-        sizes: plan.transforms.sizes,
-        apop: plan.apop,
-        limits: plan.limits,
-    };
-    let running = server.start(settings).map_err(|error| system("start a worker", error))?;
+    let store = LocalStore::new(plan.mailbox.clone(), state.clone());
+    let (program, configured) = Program::new(cli, plan, resources, state.clone());
+    let (folder, is_owner) = claim(state.as_deref());
+    let beginning = Beginning::new(configured, store, folder, is_owner)
+        .map_err(|error| Exit::Config(error.to_string()))?;
+    // Other processes find this one by it, so that it is there for the owner of the state alone.
+    if is_owner {
+        doors.extend(fixed.peep_socket.as_deref().and_then(open_socket));
+    }
+    let running = server
+        .start(beginning.settings(), beginning.totals().clone())
+        .map_err(|error| system("start a worker", error))?;
+    let administration = Arc::new(Administration::new(beginning, running.handle(), Box::new(program)));
     for address in addresses {
         info!(target: "pop3d", "listening on {address}");
     }
-    signals::serve(signals, running, &children, &log);
+    for (_, place) in &doors {
+        info!(target: "pop3d", "PEEP: listening on {place}");
+    }
+    let doors = doors.into_iter().map(|(door, _)| door).collect();
+    let admin = AdminThread::start(doors, Arc::clone(&administration))
+        .map_err(|error| system("start the admin thread", error))?;
+    signals::serve(signals, running, &administration, &children, &log);
+    admin.stop();
+    administration.keep_statistics();
+    info!(target: "pop3d", "stopped");
+    log.finish();
     Ok(())
 }
 
-fn listen(server: &mut Server, listen: Listen) -> Result<Vec<SocketAddr>, Exit> {
-    let addresses = match listen {
-        Listen::Addresses(addresses) => addresses,
-        Listen::Everywhere(port) => {
-            let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-            match server.listen(everywhere) {
-                Ok(address) => return Ok(vec![address]),
-                Err(error) if is_without_ipv6(&error.cause) => {
-                    vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
-                }
-                Err(error) => return Err(unavailable(&error)),
+fn listen(server: &mut Server, listen: &Listen) -> Result<Vec<SocketAddr>, Exit> {
+    let (addresses, without_ipv6) = listen.addresses();
+    let mut all = |addresses: Vec<SocketAddr>| -> Result<Vec<_>, ListenError> {
+        addresses.into_iter().map(|address| server.listen(address)).collect()
+    };
+    let listening = match all(addresses) {
+        Err(error) if !without_ipv6.is_empty() && is_without_ipv6(&error.cause) => all(without_ipv6),
+        listening => listening,
+    };
+    listening.map_err(|error| unavailable(&error, &error.cause, "--pop3-port"))
+}
+
+/// Doors by TCP, each with its address.
+fn listen_for_administrators(listen: &PeepListen) -> Result<Vec<(Door, String)>, Exit> {
+    let open = |address: SocketAddr| {
+        Door::tcp(address).map_err(|error| unavailable(&error, &error.cause, "--peep-port"))
+    };
+    let mut doors = Vec::new();
+    match listen {
+        PeepListen::Nowhere => {}
+        PeepListen::Addresses(addresses) => {
+            for &address in addresses {
+                doors.push(open(address)?);
             }
         }
-    };
-    addresses.into_iter().map(|address| server.listen(address).map_err(|error| unavailable(&error))).collect()
+        PeepListen::Loopback(port) => {
+            let (door, address) = open((Ipv4Addr::LOCALHOST, *port).into())?;
+            doors.push((door, address));
+            // Of port 0 both take the same one; where that is not free for IPv6, IPv4 is enough.
+            match Door::tcp((Ipv6Addr::LOCALHOST, address.port()).into()) {
+                Ok(second) => doors.push(second),
+                Err(error) if *port == 0 || is_without_ipv6(&error.cause) => {}
+                Err(error) => return Err(unavailable(&error, &error.cause, "--peep-port")),
+            }
+        }
+    }
+    Ok(doors.into_iter().map(|(door, address)| (door, address.to_string())).collect())
+}
+
+/// PEEP's socket; service goes on without it.
+fn open_socket(path: &Path) -> Option<(Door, String)> {
+    let door = Door::unix(path);
+    if let Err(DoorError { cause, .. }) = &door {
+        warn!(
+            target: "pop3d",
+            "no socket for PEEP at {}: {cause}; name another by socket in [peep]", path.display(),
+        );
+    }
+    door.ok().map(|door| (door, path.display().to_string()))
 }
 
 /// Whether the system has no IPv6, or has it and no address of it.
@@ -296,14 +148,14 @@ fn is_without_ipv6(error: &io::Error) -> bool {
     matches!(error, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-fn unavailable(error: &ListenError) -> Exit {
-    let advice = match error.cause.kind() {
+fn unavailable(error: &dyn std::error::Error, cause: &io::Error, option: &str) -> Exit {
+    let advice = match cause.kind() {
         io::ErrorKind::AddrInUse => {
-            "; another program listens there: end it, or take another port by --pop3-port"
+            format!("; another program listens there: end it, or take another port by {option}")
         }
-        io::ErrorKind::PermissionDenied => "; a port below 1024 needs root",
-        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
-        _ => "",
+        io::ErrorKind::PermissionDenied => "; a port below 1024 needs root".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address".to_owned(),
+        _ => String::new(),
     };
     Exit::Unavailable(format!("{error}{advice}"))
 }
@@ -318,10 +170,40 @@ fn is_usable(state: &Path) -> bool {
     if let Err(error) = &made {
         warn!(
             target: "pop3d",
-            "the state folder {} cannot be used: {error}; every login counts its messages anew, and other processes \
-             are not locked out; name another by --state",
+            "the state folder {} cannot be used: {error}; every login counts its messages anew, other processes are \
+             not locked out, and what PEEP changes ends with this process; name another by --state",
             state.display(),
         );
     }
     made.is_ok()
+}
+
+/// The state folder as the place of what PEEP changes, and whether this process may write there.
+fn claim(state: Option<&Path>) -> (Option<Arc<StateFolder>>, bool) {
+    let Some(state) = state else { return (None, false) };
+    let claimed = StateFolder::open(state).and_then(|folder| {
+        let is_owner = folder.claim()?;
+        Ok((folder, is_owner))
+    });
+    match claimed {
+        Ok((folder, is_owner)) => {
+            if !is_owner {
+                warn!(
+                    target: "pop3d",
+                    "another server has the state folder {}: what PEEP changes here ends with this process; name \
+                     another folder by --state",
+                    state.display(),
+                );
+            }
+            (Some(Arc::new(folder)), is_owner)
+        }
+        Err(error) => {
+            warn!(
+                target: "pop3d",
+                "the state folder {} cannot be used: {error}; what PEEP changes ends with this process",
+                state.display(),
+            );
+            (None, false)
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod client;
 mod mail;
 mod process;
@@ -12,10 +13,11 @@ mod server;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use admin::Admin;
 pub use client::{Client, End};
 pub use mail::Mail;
 pub use process::processes_with;
-pub use server::{Options, Server};
+pub use server::{Options, Server, fails_to_start};
 
 /// How long something that must happen may take on a machine that has much else to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -61,20 +61,7 @@ impl Server {
         let state = options.state.map_or_else(|| folder.path().join("state"), Path::to_owned);
         let config = folder.path().join("pop3d.toml");
         fs::write(&config, options.config).unwrap();
-        let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(format!("{}\nexec \"$0\" \"$@\"", options.before)).arg(program());
-        command
-            .arg("-m")
-            .arg(mail.path())
-            .arg("-p")
-            .arg("0")
-            .arg("--state")
-            .arg(&state)
-            .arg("-c")
-            .arg(&config);
-        for user in USERS {
-            command.arg("-u").arg(format!("{user}:pass"));
-        }
+        let mut command = command(mail, options.before, &state, &config);
         command.args(options.arguments);
         let stderr = File::create(stderr).unwrap();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
@@ -96,6 +83,25 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for administrators by TCP.
+    #[must_use]
+    pub fn peep_address(&self) -> SocketAddr {
+        let mut address = None;
+        wait_until("the server listens for administrators", || {
+            let log = self.log();
+            let mut places = log.lines().filter_map(|line| line.split_once("PEEP: listening on "));
+            address = places.find_map(|(_, place)| place.parse().ok());
+            address.is_some()
+        });
+        address.unwrap()
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("pop3d.toml")
     }
 
     /// What it has logged so far.
@@ -163,6 +169,27 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
+}
+
+/// What a server says that does not start with this state folder, and its exit status.
+#[must_use]
+pub fn fails_to_start(mail: &Mail, state: &Path) -> (ExitStatus, String) {
+    let config = state.join("pop3d.toml");
+    fs::write(&config, "").unwrap();
+    let output = command(mail, "", state, &config).output().unwrap();
+    (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The program with what every server is started with.
+fn command(mail: &Mail, before: &str, state: &Path, config: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(format!("{before}\nexec \"$0\" \"$@\"")).arg(program());
+    command.arg("-m").arg(mail.path()).args(["-p", "0"]);
+    command.arg("--state").arg(state).arg("-c").arg(config);
+    for user in USERS {
+        command.arg("-u").arg(format!("{user}:pass"));
+    }
+    command
 }
 
 impl Drop for Server {

@@ -6,8 +6,10 @@ pub mod session;
 mod action;
 mod authorization;
 mod capability;
+mod count;
 mod listing;
 mod trace;
 mod transaction;
 
+pub use count::{COUNTED, Counts};
 pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Refusal, Session};

@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHash, PasswordVerifier, Version};
+use argon2::{
+    Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -32,9 +36,64 @@ pub(super) enum Stored {
         /// Kept only where APOP needs it.
         plain: Option<Secret>,
     },
-    /// An argon2id hash as a PHC string, and what finding it costs.
-    Argon2id(Box<PasswordHash>, Params),
+    /// An argon2id hash as a PHC string, what finding it costs, and whether it was found lately.
+    Argon2id(Box<PasswordHash>, Params, Verified),
 }
+
+/// How long a password that was right is known again without another hash. A client that polls costs one in that time.
+const VERIFIED_FOR: Duration = Duration::from_secs(600);
+
+/// The code of the password that was right, and until when that counts. It goes with the account's hash.
+///
+/// That the right password is answered sooner tells nothing to somebody who does not know it: a wrong one always
+/// costs a hash.
+#[derive(Default)]
+pub(super) struct Verified(Mutex<Option<(Code, Instant)>>);
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Verified")
+    }
+}
+
+impl Verified {
+    fn knows(&self, code: &Code, now: Instant) -> bool {
+        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.is_some_and(|(known, until)| now < until && known.ct_eq(code).into())
+    }
+
+    fn learn(&self, code: Code, now: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, now + VERIFIED_FOR));
+    }
+}
+
+/// An argon2id hash that was made here.
+pub struct Hashed(PasswordHash, Params);
+
+impl fmt::Display for Hashed {
+    /// As an accounts file keeps it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{{ARGON2ID}}{}", self.0)
+    }
+}
+
+/// Hashes a password with a new salt. Takes tens of milliseconds and some memory: called in a pool.
+///
+/// # Panics
+/// Where the system gives no random octets: nothing could be kept safely.
+#[must_use]
+pub fn hash(password: &[u8]) -> Hashed {
+    let mut salt = [0; SALT_LENGTH];
+    getrandom::fill(&mut salt).expect("the system gives random octets");
+    // The default costs: 19 MiB, 2 passes, 1 lane, as OWASP recommends at least.
+    let params = Params::default();
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::default(), params.clone());
+    let hash = argon2.hash_password_with_salt(password, &salt);
+    Hashed(hash.expect("these costs are allowed, as is a salt of 16 octets"), params)
+}
+
+/// Octets of a salt.
+const SALT_LENGTH: usize = 16;
 
 /// Why a secret cannot be kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +153,11 @@ impl Stored {
         Self::Keyed { code: key.code(password), plain: keeps_plain.then(|| Secret::new(password)) }
     }
 
+    pub(super) fn hashed(hashed: &Hashed) -> Self {
+        let Hashed(hash, params) = hashed;
+        Self::Argon2id(Box::new(hash.clone()), params.clone(), Verified::default())
+    }
+
     /// Reads `{SCHEME}secret`. A hash that no password could be held against is found here, not at a login.
     pub(super) fn parse(stored: &[u8], key: &MemoryKey, keeps_plain: bool) -> Result<Self, SchemeError> {
         let stored = stored.strip_prefix(b"{").ok_or(SchemeError::UnknownScheme)?;
@@ -121,14 +185,30 @@ impl Stored {
         if params.m_cost() > MEMORY_MAX || params.t_cost() > PASSES_MAX {
             return Err(SchemeError::TooCostly);
         }
-        Ok(Self::Argon2id(Box::new(hash), params))
+        Ok(Self::Argon2id(Box::new(hash), params, Verified::default()))
     }
 
     /// Whether it is the password, which `code` is the code of. In constant time for all that are of one scheme.
-    pub(super) fn verify(&self, password: &[u8], code: &Code) -> bool {
+    pub(super) fn verify(&self, password: &[u8], code: &Code, now: Instant) -> bool {
         match self {
             Self::Keyed { code: expected, .. } => expected.ct_eq(code).into(),
-            Self::Argon2id(hash, _) => Argon2::default().verify_password(password, hash.as_ref()).is_ok(),
+            Self::Argon2id(hash, _, verified) => {
+                verified.knows(code, now) || {
+                    let is_right = Argon2::default().verify_password(password, hash.as_ref()).is_ok();
+                    if is_right {
+                        verified.learn(*code, now);
+                    }
+                    is_right
+                }
+            }
+        }
+    }
+
+    /// Notes that the password of this code was right.
+    pub(super) fn learn(&self, code: Code, now: Instant) {
+        match self {
+            Self::Keyed { .. } => {}
+            Self::Argon2id(_, _, verified) => verified.learn(code, now),
         }
     }
 }

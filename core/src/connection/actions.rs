@@ -43,6 +43,9 @@ impl Connection {
                     return;
                 };
                 self.account = Account::Verified(user);
+                if let Some(present) = &self.present {
+                    present.updating();
+                }
                 self.task = Task::Job;
                 let job = Job::new(self.key, desk);
                 desk.shared.pools.maildrops.run(move || {
@@ -123,7 +126,8 @@ impl Connection {
         })?;
         let octets = source.octets.filter(|_| part == Part::Whole);
         let settings = desk.shared.settings.load();
-        let Some(chain) = &settings.chain else {
+        self.part = part;
+        let Some(chain) = settings.chain_of(user) else {
             self.task = Task::Opened(Box::new(RetrCursor::stored(source, part)));
             return Ok(Some(Answer::Message(Ok(octets))));
         };
@@ -154,7 +158,7 @@ impl Connection {
             self.session.handle_answer(Answer::Measured(Err(temporary("no maildrop"))));
             return;
         };
-        match &settings.chain {
+        match settings.chain_of(user) {
             Some(chain) => {
                 let measuring =
                     Measuring::new(user.clone(), self.peer.ip(), maildrop.snapshot(), Arc::clone(chain));
@@ -226,7 +230,7 @@ impl Connection {
             Outcome::Verified(Err(WrongCredentials)) => self.hold_back_refusal(desk),
             Outcome::Opened(Ok(maildrop)) => self.maildrop_opened(maildrop, desk),
             Outcome::Opened(Err(error)) => {
-                let refusal = self.maildrop_refused(&error);
+                let refusal = self.maildrop_refused(&error, desk);
                 self.account = Account::Unknown;
                 self.session.handle_answer(Answer::Maildrop(Err(refusal)));
             }
@@ -252,15 +256,20 @@ impl Connection {
         );
         desk.counters.logins.add(1);
         self.facts.left = snapshot.count();
-        self.account = Account::Open(user, maildrop);
+        if let Some(present) = &self.present {
+            present.logged_in(&user);
+        }
         let settings = desk.shared.settings.load();
-        let measure_first = settings.sizes == Sizes::Exact && settings.chain.is_some();
+        let has_chain = settings.chain_of(&user).is_some();
+        self.account = Account::Open(user, maildrop);
+        let measure_first = settings.sizes == Sizes::Exact && has_chain;
         self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));
     }
 
-    fn maildrop_refused(&self, error: &OpenError) -> Refusal {
+    fn maildrop_refused(&self, error: &OpenError, desk: &Desk) -> Refusal {
         match error {
             OpenError::InUse(since) => {
+                desk.counters.logins_in_use.add(1);
                 info!(target: "pop3d::login", "user {} from {}: maildrop in use", self.user(), self.peer);
                 let since = since.and_then(|since| SystemTime::now().duration_since(since).ok());
                 let since = since.map_or_else(String::new, |time| format!(" for {} seconds", time.as_secs()));
@@ -268,6 +277,7 @@ impl Connection {
                 Refusal { code: Some(ResponseCode::InUse), text }
             }
             OpenError::Unavailable(cause) => {
+                desk.counters.logins_unavailable.add(1);
                 error!(
                     target: "pop3d::login",
                     "user {} from {}: the maildrop cannot be opened: {cause}", self.user(), self.peer,
@@ -279,7 +289,7 @@ impl Connection {
 
     /// Answers a failed login after a time that grows, and that does not depend on what was wrong.
     fn hold_back_refusal(&mut self, desk: &Desk) {
-        desk.counters.failed_logins.add(1);
+        desk.counters.logins_wrong.add(1);
         let doublings = self.failed_logins.min(DELAY_DOUBLINGS_MAX);
         self.failed_logins += 1;
         let delay: Duration = desk.shared.settings.load().limits.failed_login_delay * (1 << doublings);

@@ -34,6 +34,7 @@ impl Connection {
             }
             Ok(count) => {
                 self.last_sign = desk.now;
+                desk.counters.octets_received.add(count as u64);
                 let octets = &desk.scratch[..count];
                 let taken = self.session.handle_input(octets);
                 input.leftover.extend_from_slice(&octets[taken..]);
@@ -92,6 +93,19 @@ impl Connection {
             self.last_sign = desk.now;
             self.facts.octets += written as u64;
             desk.counters.octets_sent.add(written as u64);
+            let greeting = self.greeting.as_mut().map_or(0, |left| {
+                let count = written.min(*left);
+                *left -= count;
+                count
+            });
+            desk.counters.octets_answered.add((written - greeting) as u64);
+            if let Some(present) = &self.present {
+                present.sent(written as u64);
+            }
+        }
+        if self.outbound.is_empty() && self.facts.unconfirmed_tops > 0 {
+            desk.counters.messages_topped.add(self.facts.unconfirmed_tops);
+            self.facts.unconfirmed_tops = 0;
         }
         if self.outbound.is_empty() && self.facts.unconfirmed > 0 {
             self.facts.retrieved += self.facts.unconfirmed;

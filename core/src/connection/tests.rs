@@ -17,6 +17,7 @@ use crate::notice::{Notice, Outcome};
 use crate::pool::Pool;
 use crate::server::Pools;
 use crate::settings::{Limits, Settings, Sizes};
+use crate::statistics::Totals;
 use crate::store::{Committed, MailStore, MessageError, OpenError, Source};
 use crate::token::Slots;
 use crate::transform::Holding;
@@ -96,14 +97,18 @@ impl Stage {
         let settings = Settings {
             store: Arc::new(Fake { messages: Arc::new(messages), removed: Arc::clone(&removed) }),
             accounts: Arc::new(Accounts::default()),
+            mailbox: PathBuf::from("/tmp"),
             chain: None,
+            user_chains: Arc::default(),
             holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
             sizes: Sizes::Stored,
             apop: false,
             limits: Limits::default(),
         };
-        let shared = Arc::new(Shared::new(settings, pools, vec![Arc::clone(&notices)], 100));
+        let shared =
+            Arc::new(Shared::new(settings, Totals::default(), pools, vec![Arc::clone(&notices)], 100));
         let desk = Desk {
+            worker: 0,
             notices,
             counters: Arc::clone(&shared.counters[0]),
             shared,

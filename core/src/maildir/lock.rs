@@ -25,17 +25,20 @@ const SINCE_PLACES: u64 = 1 << 12;
 /// Length of such a place: which lock, and the seconds since 1970.
 const SINCE_LENGTH: usize = 16;
 
-/// The maildrops in use.
+/// The maildrops in use, of any mail folder.
 #[derive(Debug, Default)]
 pub(super) struct LockTable {
-    held: Mutex<HashMap<UserName, SystemTime>>,
+    held: Mutex<HashMap<Place, SystemTime>>,
 }
+
+/// The identity of a mail folder, and a user in it.
+type Place = ([u64; 3], UserName);
 
 /// A lock on a maildrop; freed when dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     table: Arc<LockTable>,
-    user: UserName,
+    place: Place,
     record: Option<RecordLock>,
 }
 
@@ -48,15 +51,16 @@ impl Lock {
         user: &UserName,
     ) -> Result<Self, OpenError> {
         let now = SystemTime::now();
+        let place = (mail, user.clone());
         {
             let mut held = table.held.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(&since) = held.get(user) {
+            if let Some(&since) = held.get(&place) {
                 return Err(OpenError::InUse(Some(since)));
             }
-            held.insert(user.clone(), now);
+            held.insert(place.clone(), now);
         }
         // From here dropping the lock takes the entry out again.
-        let mut lock = Self { table: Arc::clone(table), user: user.clone(), record: None };
+        let mut lock = Self { table: Arc::clone(table), place, record: None };
         if let Some(state) = state {
             lock.record = RecordLock::acquire(state, mail, user, now)?;
         }
@@ -68,7 +72,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // The record goes first: it is one for all of this process, and whoever finds the table free counts on it.
         self.record = None;
-        self.table.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user);
+        self.table.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
     }
 }
 

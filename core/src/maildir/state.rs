@@ -52,6 +52,11 @@ impl StateFolder {
         }
     }
 
+    /// The whole state folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The lock file of that number; none where it cannot be had.
     ///
     /// # Errors

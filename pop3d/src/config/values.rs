@@ -24,6 +24,13 @@ pub(crate) struct Address(pub(crate) SocketAddr);
 #[derive(Debug)]
 pub(crate) struct Password(pub(crate) Secret);
 
+impl Password {
+    /// Whether it is a password, not the hash of one.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.0.octets().starts_with(b"{ARGON2ID}")
+    }
+}
+
 /// A value of which 0 would mean nothing.
 pub(crate) trait Zero {
     fn is_zero(&self) -> bool;

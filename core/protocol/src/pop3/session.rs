@@ -8,6 +8,7 @@ pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
 use super::authorization::{Authorization, Login, Patience};
 use super::capability;
 use super::command::{Command, Malformed};
+use super::count::{self, Counts};
 use super::trace::Trace;
 use super::transaction::{Activity, Messages, Sizes, Transaction};
 use crate::engine::Engine;
@@ -47,6 +48,7 @@ struct Conversation {
     offers_apop: bool,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
+    counts: Counts,
 }
 
 /// The states of RFC 1939, each with what exists in it.
@@ -83,6 +85,7 @@ impl Session {
             implementation,
             offers_apop,
             trace: None,
+            counts: Counts::default(),
         };
         Self { lines: LineReader::new(), conversation }
     }
@@ -100,6 +103,16 @@ impl Session {
         match &self.conversation.state {
             State::Authorization(_) | State::Closed => false,
             State::Transaction(_) | State::Update(_) | State::Leaving(..) => true,
+        }
+    }
+
+    /// Whether a multi-line response is on its way.
+    #[must_use]
+    pub fn is_listing(&self) -> bool {
+        match &self.conversation.state {
+            State::Authorization(_) | State::Update(_) | State::Closed => false,
+            State::Transaction(transaction) => transaction.is_listing(),
+            State::Leaving(..) => true,
         }
     }
 
@@ -126,6 +139,11 @@ impl Session {
     /// be a password. To be taken after each `handle_input`; of those that nobody takes only some are kept.
     pub fn poll_trace(&mut self) -> Option<String> {
         self.conversation.trace.as_mut()?.take()
+    }
+
+    /// How often each command was said since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        core::mem::take(&mut self.conversation.counts)
     }
 }
 
@@ -204,6 +222,9 @@ impl Conversation {
             Line::Whole(line) => Command::parse(line),
             Line::TooLong => Err(Malformed::TooLong),
         };
+        if let Some(count) = self.counts.get_mut(count::place(command.as_ref().ok())) {
+            *count = count.saturating_add(1);
+        }
         match (command, &self.state) {
             (Err(malformed), _) => self.mistake(malformed.as_str()),
             (Ok(command), State::Authorization(_)) => self.authorization(command),

@@ -1,0 +1,75 @@
+//! How often each command was said.
+
+use super::command::Command;
+
+/// What commands are counted by: their keywords, and what stands for those that were none.
+pub const COUNTED: [&str; 14] = [
+    "USER",
+    "PASS",
+    "APOP",
+    "CAPA",
+    "STAT",
+    "LIST",
+    "UIDL",
+    "RETR",
+    "TOP",
+    "DELE",
+    "RSET",
+    "NOOP",
+    "QUIT",
+    "malformed",
+];
+
+/// How often each of `COUNTED` was said.
+pub type Counts = [u32; COUNTED.len()];
+
+/// The place of a command among `COUNTED`; none: it is malformed.
+pub(super) fn place(command: Option<&Command<'_>>) -> usize {
+    match command {
+        Some(Command::User(_)) => 0,
+        Some(Command::Pass(_)) => 1,
+        Some(Command::Apop { .. }) => 2,
+        Some(Command::Capa) => 3,
+        Some(Command::Stat) => 4,
+        Some(Command::List(_)) => 5,
+        Some(Command::Uidl(_)) => 6,
+        Some(Command::Retr(_)) => 7,
+        Some(Command::Top { .. }) => 8,
+        Some(Command::Dele(_)) => 9,
+        Some(Command::Rset) => 10,
+        Some(Command::Noop) => 11,
+        Some(Command::Quit) => 12,
+        None => 13,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_is_counted_by_its_name() {
+        let lines = [
+            "USER x",
+            "PASS x",
+            "APOP x 00000000000000000000000000000000",
+            "CAPA",
+            "STAT",
+            "LIST",
+            "UIDL 1",
+            "RETR 1",
+            "TOP 1 0",
+            "DELE 1",
+            "RSET",
+            "NOOP",
+            "QUIT",
+            "XYZZY",
+        ];
+        for (place_of, line) in lines.iter().enumerate() {
+            let command = Command::parse(line.as_bytes());
+            assert_eq!(place(command.as_ref().ok()), place_of, "{line}");
+            let name = line.split(' ').next().unwrap();
+            assert!(COUNTED[place_of] == name || line == &"XYZZY");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The admin thread: one mio loop for PEEP. It reads, answers and waits in `poll` alone; what may wait is a job of a
+//! pool of its own, so that no administrator holds up another one, and none of them mail.
+
+mod administrator;
+mod door;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use log::{error, warn};
+use mio::{Events, Poll};
+use pop3d_protocol::peep::Answer;
+
+use self::administrator::{Administrator, Desk, Turn};
+use self::door::Entered;
+pub use self::door::{Door, DoorError};
+use crate::administration::Administration;
+use crate::pool::Pool;
+use crate::token::{Key, Place, Slots};
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 128;
+
+/// Administrators at once by TCP. Further ones wait in the backlog.
+const ADMINISTRATORS_MAX: usize = 64;
+
+/// The same by the Unix socket, so that no one who floods the port can lock the owner of the machine out.
+const OWNERS_MAX: usize = 16;
+
+/// Threads that carry out what may wait.
+const POOL_THREADS: usize = 3;
+
+/// How often statistics are kept: a crash loses no more of them.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// The admin thread, seen from the others.
+pub struct AdminThread {
+    results: Arc<Results>,
+    thread: JoinHandle<()>,
+}
+
+/// What came of jobs, and the bell that tells of it.
+struct Results {
+    queue: Mutex<Vec<(Key, Answer)>>,
+    is_over: AtomicBool,
+    bell: mio::Waker,
+}
+
+struct Loop {
+    poll: Poll,
+    doors: Vec<Door>,
+    administrators: Slots<Administrator>,
+    desk: Desk,
+    keep_at: Instant,
+}
+
+impl AdminThread {
+    /// Starts to serve administrators who come in by these doors.
+    ///
+    /// # Errors
+    /// Where the kernel gives no event queue or thread.
+    pub fn start(mut doors: Vec<Door>, administration: Arc<Administration>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let bell = mio::Waker::new(poll.registry(), Place::Bell.token())?;
+        let results =
+            Arc::new(Results { queue: Mutex::new(Vec::new()), is_over: AtomicBool::new(false), bell });
+        for (index, door) in doors.iter_mut().enumerate() {
+            door.register(poll.registry(), Place::Listener(index).token())?;
+        }
+        let now = Instant::now();
+        let desk = Desk {
+            administration,
+            results: Arc::clone(&results),
+            pool: Pool::start("administration", POOL_THREADS)?,
+            now,
+        };
+        let admin = Loop { poll, doors, administrators: Slots::new(), desk, keep_at: now + KEEP_EVERY };
+        let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || admin.run())?;
+        Ok(Self { results, thread })
+    }
+
+    /// Ends the thread; administrators who are still there are cut off.
+    pub fn stop(self) {
+        self.results.is_over.store(true, Ordering::Release);
+        self.results.ring();
+        if self.thread.join().is_err() {
+            error!(target: "pop3d::peep", "the admin thread panicked");
+        }
+    }
+}
+
+impl Results {
+    fn push(&self, key: Key, answer: Answer) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push((key, answer));
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if let Err(error) = self.bell.wake() {
+            error!(target: "pop3d::peep", "the admin thread cannot be woken: {error}");
+        }
+    }
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.desk.results.is_over.load(Ordering::Acquire) {
+            if let Err(error) = self.poll.poll(&mut events, self.timeout())
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                error!(target: "pop3d::peep", "poll failed: {error}");
+            }
+            self.desk.now = Instant::now();
+            for event in &events {
+                match Place::of(event.token()) {
+                    Place::Listener(index) => {
+                        if let Some(door) = self.doors.get_mut(index) {
+                            door.handle_event();
+                        }
+                    }
+                    Place::Connection(key) => {
+                        self.with(key, |administrator, _| administrator.handle_event(event));
+                    }
+                    Place::Bell | Place::Source(..) => {}
+                }
+            }
+            self.take_results();
+            self.give_turns();
+            self.accept();
+            self.keep();
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let can_enter = |door: &Door| door.may_have_more() && self.has_seat(door);
+        let wants_turn = |key: &Key| self.administrators.get(*key).is_some_and(Administrator::is_unfinished);
+        let keys = self.administrators.keys();
+        if self.doors.iter().any(can_enter) || keys.iter().any(wants_turn) {
+            return Some(Duration::ZERO);
+        }
+        let due = keys.iter().filter_map(|key| self.administrators.get(*key)?.next_due());
+        let due = due.chain([self.keep_at]).min();
+        due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    fn take_results(&mut self) {
+        let results = {
+            let mut queue = self.desk.results.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *queue)
+        };
+        for (key, answer) in results {
+            self.with(key, |administrator, desk| administrator.handle_result(answer, desk));
+        }
+    }
+
+    /// A turn for each: there are few, and a turn of one who has nothing to do costs nothing.
+    fn give_turns(&mut self) {
+        for key in self.administrators.keys() {
+            let Some(administrator) = self.administrators.get_mut(key) else { continue };
+            let desk = &self.desk;
+            let turn = catch_unwind(AssertUnwindSafe(|| administrator.turn(key, desk)));
+            match turn {
+                Ok(Turn::Stays) => {}
+                Ok(Turn::Gone) => drop(self.administrators.remove(key)),
+                // A fault of ours costs that one connection.
+                Err(_) => {
+                    error!(target: "pop3d::peep", "a turn of {} panicked", administrator.peer());
+                    drop(self.administrators.remove(key));
+                }
+            }
+        }
+    }
+
+    fn with(&mut self, key: Key, step: impl FnOnce(&mut Administrator, &Desk)) {
+        if let Some(administrator) = self.administrators.get_mut(key) {
+            step(administrator, &self.desk);
+        }
+    }
+
+    fn has_seat(&self, door: &Door) -> bool {
+        let keys = self.administrators.keys();
+        let administrators = keys.iter().filter_map(|key| self.administrators.get(*key));
+        let (owners, others): (Vec<_>, Vec<_>) = administrators.partition(|it| it.is_owner());
+        if door.is_for_owner() { owners.len() < OWNERS_MAX } else { others.len() < ADMINISTRATORS_MAX }
+    }
+
+    fn accept(&mut self) {
+        for index in 0..self.doors.len() {
+            while self.has_seat(&self.doors[index]) {
+                match self.doors[index].accept() {
+                    Ok(Entered::Nobody) => break,
+                    Ok(Entered::One(stream, peer)) => self.admit(stream, peer),
+                    Ok(Entered::Stranger(who)) => {
+                        warn!(target: "pop3d::peep", "{who} is not the owner of the server: not let in");
+                    }
+                    Err(error) => {
+                        // Without descriptors there will be no other event for those who wait: later, then.
+                        warn!(target: "pop3d::peep", "an administrator was not accepted: {error}");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut stream: door::Stream, peer: String) {
+        let token = Place::Connection(self.administrators.next_key()).token();
+        match stream.register(self.poll.registry(), token) {
+            Ok(()) => {
+                let key = self.administrators.insert(Administrator::new(stream, peer, self.desk.now));
+                // What came with the connection has no event of its own.
+                self.turn_of_new(key);
+            }
+            Err(error) => warn!(target: "pop3d::peep", "{peer}: not served: {error}"),
+        }
+    }
+
+    fn turn_of_new(&mut self, key: Key) {
+        if let Some(administrator) = self.administrators.get_mut(key)
+            && matches!(administrator.turn(key, &self.desk), Turn::Gone)
+        {
+            drop(self.administrators.remove(key));
+        }
+    }
+
+    /// Keeps the statistics once it is time.
+    fn keep(&mut self) {
+        if self.desk.now < self.keep_at {
+            return;
+        }
+        self.keep_at = self.desk.now + KEEP_EVERY;
+        let administration = Arc::clone(&self.desk.administration);
+        self.desk.pool.run(move || administration.keep_statistics());
+    }
+}

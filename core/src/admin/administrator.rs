@@ -1,0 +1,375 @@
+//! One administrator's connection: socket, session, and the job that is under way. It moves only within a turn, which
+//! is bounded, and never waits.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use pop3d_protocol::engine::Engine;
+use pop3d_protocol::peep::{Action, Answer, Failure, Session};
+
+use super::Results;
+use super::door::Stream;
+use zeroize::Zeroizing;
+
+use crate::administration::Administration;
+use crate::pool::Pool;
+use crate::token::Key;
+
+/// Octets read and written at once.
+const SHARE: usize = 16 * 1024;
+
+/// Steps in one turn.
+const STEPS_PER_TURN: usize = 64;
+
+/// How long who came by TCP may take to say who it is.
+const LOGIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long replies may wait for their reader.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the other end may take to close.
+const LINGER_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the answer to a first wrong `a` is held back; each further one doubles it.
+const WRONG_DELAY: Duration = Duration::from_millis(500);
+
+/// Doublings of the delay: the fifth wrong one ends the session.
+const DOUBLINGS_MAX: u32 = 4;
+
+/// What all administrators share.
+pub(super) struct Desk {
+    pub(super) administration: Arc<Administration>,
+    pub(super) results: Arc<Results>,
+    pub(super) pool: Pool,
+    /// When the round began.
+    pub(super) now: Instant,
+}
+
+/// A connection.
+pub(super) struct Administrator {
+    stream: Stream,
+    session: Session,
+    peer: Arc<str>,
+    /// What was read and not taken; at most `SHARE`. It may hold a password.
+    inbound: Zeroizing<Vec<u8>>,
+    /// What is to be written; at most `SHARE`.
+    outbound: Vec<u8>,
+    is_readable: bool,
+    is_writable: bool,
+    /// The other end has closed its half.
+    has_ended: bool,
+    is_unfinished: bool,
+    opened: Instant,
+    /// When something was last written, or there was nothing to write.
+    written: Instant,
+    task: Task,
+    stage: Stage,
+}
+
+/// What the session waits for.
+enum Task {
+    None,
+    /// A job of the pool. `wrong_before`: of one that looks at credentials.
+    Job {
+        wrong_before: u32,
+    },
+    /// The time until which a refusal is held back.
+    Held(Instant),
+}
+
+enum Stage {
+    Serving,
+    /// Nothing more is done; what waits is written.
+    Ending,
+    /// All is written; the other end is waited for until then.
+    Lingering(Instant),
+}
+
+/// What became of a connection.
+pub(super) enum Turn {
+    Stays,
+    Gone,
+}
+
+impl Administrator {
+    pub(super) fn new(stream: Stream, peer: String, now: Instant) -> Self {
+        let is_owner = stream.is_of_owner();
+        if is_owner {
+            info!(target: "pop3d::peep", "administrator at the socket: {peer}");
+        }
+        Self {
+            session: if is_owner { Session::authenticated() } else { Session::new() },
+            stream,
+            peer: peer.into(),
+            inbound: Zeroizing::default(),
+            outbound: Vec::new(),
+            is_readable: true,
+            is_writable: true,
+            has_ended: false,
+            is_unfinished: false,
+            opened: now,
+            written: now,
+            task: Task::None,
+            stage: Stage::Serving,
+        }
+    }
+
+    pub(super) fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    pub(super) fn is_owner(&self) -> bool {
+        self.stream.is_of_owner()
+    }
+
+    /// Whether there is more to do than a turn allowed.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.is_unfinished
+    }
+
+    pub(super) fn handle_event(&mut self, event: &mio::event::Event) {
+        self.is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.is_writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// When the time of something comes.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let held = match self.task {
+            Task::Held(until) => Some(until),
+            Task::None | Task::Job { .. } => None,
+        };
+        held.into_iter().chain(self.limit()).min()
+    }
+
+    /// When the connection is given up.
+    fn limit(&self) -> Option<Instant> {
+        let unread = self.has_output().then(|| self.written + WRITE_LIMIT);
+        match self.stage {
+            Stage::Lingering(until) => Some(until),
+            Stage::Ending => unread,
+            Stage::Serving => {
+                let unknown = !self.session.is_authenticated();
+                unread.into_iter().chain(unknown.then(|| self.opened + LOGIN_LIMIT)).min()
+            }
+        }
+    }
+
+    fn has_output(&self) -> bool {
+        !self.outbound.is_empty() || self.session.has_output()
+    }
+
+    /// Takes what came of the job.
+    pub(super) fn handle_result(&mut self, answer: Answer, desk: &Desk) {
+        let Task::Job { wrong_before } = self.task else { return };
+        self.task = Task::None;
+        match answer {
+            Answer::Authenticated(false) => {
+                warn!(target: "pop3d::peep", "{}: wrong user or password of an administrator", self.peer);
+                let delay = WRONG_DELAY * (1 << wrong_before.min(DOUBLINGS_MAX));
+                self.task = Task::Held(desk.now + delay);
+            }
+            Answer::Authenticated(true) => {
+                info!(target: "pop3d::peep", "{}: administrator logged in", self.peer);
+                self.session.handle_answer(answer);
+            }
+            Answer::Ranges(_) | Answer::Done(_) => self.session.handle_answer(answer),
+        }
+    }
+
+    /// Does what can be done without waiting, up to a share.
+    pub(super) fn turn(&mut self, key: Key, desk: &Desk) -> Turn {
+        if self.limit().is_some_and(|limit| limit <= desk.now) {
+            info!(target: "pop3d::peep", "{}: closed, it took too long", self.peer);
+            return Turn::Gone;
+        }
+        if let Task::Held(until) = self.task
+            && until <= desk.now
+        {
+            self.task = Task::None;
+            self.session.handle_answer(Answer::Authenticated(false));
+        }
+        self.is_unfinished = true;
+        for _ in 0..STEPS_PER_TURN {
+            match self.step(key, desk) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.is_unfinished = false;
+                    break;
+                }
+                Err(error) => {
+                    info!(target: "pop3d::peep", "{}: lost: {error}", self.peer);
+                    return Turn::Gone;
+                }
+            }
+        }
+        if self.is_over() { Turn::Gone } else { Turn::Stays }
+    }
+
+    /// One step of each kind; whether any came further.
+    fn step(&mut self, key: Key, desk: &Desk) -> io::Result<bool> {
+        let mut has_moved = self.act(key, desk);
+        has_moved |= self.flush(desk)?;
+        has_moved |= match self.stage {
+            Stage::Serving => self.feed()?,
+            Stage::Ending if !self.has_output() => {
+                self.stream.finish();
+                self.stage = Stage::Lingering(desk.now + LINGER_LIMIT);
+                true
+            }
+            Stage::Ending => false,
+            Stage::Lingering(_) => self.discard()?,
+        };
+        Ok(has_moved)
+    }
+
+    fn is_over(&self) -> bool {
+        match self.stage {
+            Stage::Serving => {
+                let is_idle =
+                    matches!(self.task, Task::None) && !self.has_output() && self.inbound.is_empty();
+                self.has_ended && is_idle
+            }
+            Stage::Ending => false,
+            Stage::Lingering(_) => self.has_ended,
+        }
+    }
+
+    fn act(&mut self, key: Key, desk: &Desk) -> bool {
+        if !matches!(self.task, Task::None) {
+            return false;
+        }
+        let Some(action) = self.session.poll_action() else { return false };
+        match action {
+            Action::Authenticate { user, password, wrong_before } => {
+                self.run(key, desk, wrong_before, move |administration, _| {
+                    Answer::Authenticated(administration.authenticate(&user, &password))
+                });
+            }
+            Action::Ranges => self.session.handle_answer(Answer::Ranges(desk.administration.ranges())),
+            Action::Do(command) => match desk.administration.query(&command) {
+                Some(result) => self.session.handle_answer(Answer::Done(result)),
+                None => self.run(key, desk, 0, move |administration, peer| {
+                    Answer::Done(administration.change(command, peer))
+                }),
+            },
+            Action::Close => self.stage = Stage::Ending,
+        }
+        true
+    }
+
+    /// Has a job of the pool find the answer.
+    fn run(
+        &mut self,
+        key: Key,
+        desk: &Desk,
+        wrong_before: u32,
+        job: impl FnOnce(&Administration, &str) -> Answer + Send + 'static,
+    ) {
+        self.task = Task::Job { wrong_before };
+        let owed = Owed { key, results: Arc::clone(&desk.results), answer: None };
+        let (administration, peer) = (Arc::clone(&desk.administration), Arc::clone(&self.peer));
+        desk.pool.run(move || {
+            let mut owed = owed;
+            owed.answer = Some(job(&administration, &peer));
+        });
+    }
+
+    /// Writes what waits; whether any of it went.
+    fn flush(&mut self, desk: &Desk) -> io::Result<bool> {
+        if self.outbound.is_empty() && self.session.has_output() {
+            self.outbound.resize(SHARE, 0);
+            let count = self.session.poll_output(&mut self.outbound);
+            self.outbound.truncate(count);
+            if matches!(self.stage, Stage::Lingering(_)) {
+                self.outbound.clear();
+            }
+        }
+        if self.outbound.is_empty() {
+            // An administrator who waits holds no buffer.
+            self.outbound = Vec::new();
+            self.written = desk.now;
+            return Ok(false);
+        }
+        if !self.is_writable {
+            return Ok(false);
+        }
+        match self.stream.write(&self.outbound) {
+            Ok(count) => {
+                self.outbound.drain(..count);
+                self.written = desk.now;
+                Ok(true)
+            }
+            Err(error) => {
+                self.is_writable = error.kind() == io::ErrorKind::Interrupted;
+                is_transient(error).map(|()| false)
+            }
+        }
+    }
+
+    /// Offers the session what the other end said; whether it took any, or more was read.
+    fn feed(&mut self) -> io::Result<bool> {
+        if !self.inbound.is_empty() {
+            let taken = self.session.handle_input(&self.inbound);
+            self.inbound.drain(..taken);
+            if self.inbound.is_empty() {
+                self.inbound = Zeroizing::default();
+            }
+            return Ok(taken > 0);
+        }
+        if self.has_ended || !self.is_readable || !matches!(self.task, Task::None) || self.has_output() {
+            return Ok(false);
+        }
+        let mut room = [0; SHARE];
+        let count = self.read(&mut room)?;
+        let taken = self.session.handle_input(&room[..count]);
+        self.inbound.extend_from_slice(&room[taken..count]);
+        // It may have been a password.
+        room.fill(0);
+        Ok(count > 0)
+    }
+
+    /// Throws away what the other end still says.
+    fn discard(&mut self) -> io::Result<bool> {
+        if self.has_ended || !self.is_readable {
+            return Ok(false);
+        }
+        Ok(self.read(&mut [0; SHARE])? > 0)
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self.stream.read(room) {
+            Ok(count) => {
+                self.has_ended = count == 0;
+                Ok(count)
+            }
+            Err(error) => {
+                self.is_readable = error.kind() == io::ErrorKind::Interrupted;
+                is_transient(error).map(|()| 0)
+            }
+        }
+    }
+}
+
+/// Whether another try may do better.
+fn is_transient(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// A job that owes an answer: also where it panics, or is thrown away.
+struct Owed {
+    key: Key,
+    results: Arc<Results>,
+    answer: Option<Answer>,
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        let answer = self.answer.take().unwrap_or(Answer::Done(Err(Failure::NotTaken)));
+        self.results.push(self.key, answer);
+    }
+}

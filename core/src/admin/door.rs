@@ -1,0 +1,237 @@
+//! Where administrators come in: TCP addresses, and the Unix socket that is for the owner of the server alone.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
+
+use crate::socket;
+
+/// A listener for administrators.
+pub struct Door {
+    listener: Listener,
+    may_have_more: bool,
+    /// Stands behind the listener: while there is a file somebody listens.
+    _file: Option<SocketFile>,
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// The file of a Unix socket. Dropping it removes the file, unless another server's has taken its place.
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
+}
+
+/// Why a door cannot be opened.
+#[derive(Debug)]
+pub struct DoorError {
+    /// The address or the path.
+    pub place: String,
+    /// Why.
+    pub cause: io::Error,
+}
+
+impl fmt::Display for DoorError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "cannot listen on {} for PEEP: {}", self.place, self.cause)
+    }
+}
+
+impl std::error::Error for DoorError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+/// Who came in.
+pub(super) enum Entered {
+    One(Stream, String),
+    /// A user of this machine who may not.
+    Stranger(String),
+    Nobody,
+}
+
+/// The connection of an administrator.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    /// The kernel has told who is at the other end.
+    Unix(UnixStream),
+}
+
+impl Door {
+    /// A TCP address; the address with its true port.
+    ///
+    /// # Errors
+    /// Where the address is in use, is not of this machine, or may not be taken.
+    pub fn tcp(address: SocketAddr) -> Result<(Self, SocketAddr), DoorError> {
+        let listen = || {
+            if address.port() != 0 {
+                socket::check_free(address)?;
+            }
+            let listener = socket::listener(address)?;
+            let address = listener.local_addr()?;
+            Ok((Self { listener: Listener::Tcp(listener), may_have_more: true, _file: None }, address))
+        };
+        listen().map_err(|cause| DoorError { place: address.to_string(), cause })
+    }
+
+    /// A Unix socket that only the user of this process and root may use. One that a process left behind is replaced.
+    ///
+    /// # Errors
+    /// Where another process listens there, or the file cannot be made.
+    pub fn unix(path: &Path) -> Result<Self, DoorError> {
+        let listen = || {
+            let (listener, file) = bind(path)?;
+            Ok(Self { listener: Listener::Unix(listener), may_have_more: true, _file: Some(file) })
+        };
+        listen().map_err(|cause| DoorError { place: path.display().to_string(), cause })
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.listener {
+            Listener::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            Listener::Unix(listener) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    pub(super) fn handle_event(&mut self) {
+        self.may_have_more = true;
+    }
+
+    pub(super) fn may_have_more(&self) -> bool {
+        self.may_have_more
+    }
+
+    /// Whether only the user of this process and root come in here.
+    pub(super) fn is_for_owner(&self) -> bool {
+        matches!(self.listener, Listener::Unix(_))
+    }
+
+    pub(super) fn accept(&mut self) -> io::Result<Entered> {
+        if !self.may_have_more {
+            return Ok(Entered::Nobody);
+        }
+        let entered = match &self.listener {
+            Listener::Tcp(listener) => {
+                listener.accept().map(|(stream, peer)| Entered::One(Stream::Tcp(stream), peer.to_string()))
+            }
+            Listener::Unix(listener) => listener.accept().and_then(|(stream, _)| owner(stream)),
+        };
+        // Whatever else went wrong, the next event is another chance.
+        self.may_have_more = entered.is_ok();
+        match entered {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Entered::Nobody),
+            entered => entered,
+        }
+    }
+}
+
+/// Lets in the user of this process and root.
+fn owner(stream: UnixStream) -> io::Result<Entered> {
+    let peer = socket_peercred(&stream)?;
+    let who = format!("process {} of user {}", peer.pid.as_raw_pid(), peer.uid.as_raw());
+    let is_owner = peer.uid.is_root() || peer.uid == geteuid();
+    Ok(if is_owner { Entered::One(Stream::Unix(stream), who) } else { Entered::Stranger(who) })
+}
+
+/// Binds under another name and renames: the socket never stands there with a mode that lets others in, and there is
+/// no moment without one.
+fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        Err(error) => return Err(error),
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let _ = fs::remove_file(&temporary);
+    let listener = UnixListener::bind(&temporary)?;
+    let moved = fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600))
+        .and_then(|()| fs::symlink_metadata(&temporary))
+        .and_then(|metadata| fs::rename(&temporary, path).map(|()| metadata));
+    match moved {
+        Ok(metadata) => {
+            let identity = (metadata.dev(), metadata.ino());
+            Ok((listener, SocketFile { path: path.to_owned(), identity }))
+        }
+        Err(error) => {
+            let _ = fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let found = fs::symlink_metadata(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
+        if found.is_ok_and(|identity| identity == self.identity) {
+            // Left there it does no harm: the next server replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Tcp(stream) => {
+                // Replies are short, and somebody waits for each.
+                stream.set_nodelay(true)?;
+                stream.register(registry, token, interest)
+            }
+            Self::Unix(stream) => stream.register(registry, token, interest),
+        }
+    }
+
+    /// Whether the kernel has told that it is the owner of the server.
+    pub(super) fn is_of_owner(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
+    /// Says that nothing more will come.
+    pub(super) fn finish(&self) {
+        // Whoever has gone already needs no word of it.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(room),
+            Self::Unix(stream) => stream.read(room),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(octets),
+            Self::Unix(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! What administrators ask for: questions answered from what is known, and changes made one at a time, kept in the
+//! state folder before they take effect.
+//!
+//! Called by the admin thread (`query`, which never waits) and by its pool (`change`, which may).
+
+mod accounts;
+mod change;
+mod configured;
+mod query;
+mod transforms;
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use log::{error, warn};
+use pop3d_protocol::peep::{Argument, Failure, Ranges};
+use pop3d_protocol::pop3::Credentials;
+
+use self::configured::Kept;
+pub use self::configured::{Beginning, BeginningError, Configured, Host};
+use crate::accounts::UserName;
+use crate::maildir::LocalStore;
+use crate::server::Handle;
+use crate::state::StateFolder;
+
+/// Longest time that `t=` takes, in seconds: a day.
+pub const TIMEOUT_MAX: u64 = 86_400;
+
+/// The file of the statistics in the state folder.
+const STATISTICS: &str = "statistics";
+
+/// What runs the server from outside of it.
+pub struct Administration {
+    server: Handle,
+    host: Box<dyn Host>,
+    /// Where changes are kept; none: in memory alone.
+    folder: Option<Arc<StateFolder>>,
+    /// What questions are answered from, beside the settings.
+    view: ArcSwap<Configured>,
+    /// What is being changed: held while something is.
+    state: Mutex<State>,
+    started: Instant,
+}
+
+/// What a change needs to know.
+struct State {
+    kept: Kept,
+    /// The last one: others are made of it, so that all share their locks.
+    store: LocalStore,
+    /// Accounts of the command line that were changed since: until the next start that holds.
+    overridden: HashSet<UserName>,
+}
+
+impl Administration {
+    /// The administration of a server that was started with the settings of `beginning`.
+    #[must_use]
+    pub fn new(beginning: Beginning, server: Handle, host: Box<dyn Host>) -> Self {
+        let Beginning { configured, kept, store, folder, .. } = beginning;
+        Self {
+            server,
+            host,
+            folder,
+            view: ArcSwap::new(configured),
+            state: Mutex::new(State { kept, store, overridden: HashSet::new() }),
+            started: Instant::now(),
+        }
+    }
+
+    /// Whether these are an administrator's credentials. May take long.
+    #[must_use]
+    pub(crate) fn authenticate(&self, user: &Argument, password: &Argument) -> bool {
+        let credentials =
+            Credentials::Password { user: user.octets().into(), password: password.octets().into() };
+        self.view.load().administrators.verify(&credentials, None).is_ok()
+    }
+
+    /// The numbers that commands take.
+    pub(crate) fn ranges(&self) -> Ranges {
+        let most = u64::try_from(self.server.connections_max()).unwrap_or(u64::MAX);
+        Ranges { connections: 1..=most, timeout: 0..=TIMEOUT_MAX }
+    }
+
+    /// Keeps the statistics, so that a crash loses none before now. Waits for the disk.
+    pub fn keep_statistics(&self) {
+        let Some(folder) = &self.folder else { return };
+        let text = self.server.totals().to_text();
+        if let Err(error) = folder.replace(STATISTICS, text.as_bytes()) {
+            warn!(target: "pop3d::peep", "the statistics cannot be kept: {error}");
+        }
+    }
+
+    /// Reads the configuration anew and takes it as a whole, or leaves all as it was.
+    ///
+    /// # Errors
+    /// Where it cannot be taken; the log says why.
+    pub fn reload(&self) -> Result<(), Failure> {
+        let result = self.take_configuration();
+        if let Err(what) = &result {
+            error!(target: "pop3d::peep", "the configuration was not taken, and nothing changed: {what}");
+        }
+        result.map_err(|_| Failure::NotTaken)
+    }
+
+    fn take_configuration(&self) -> Result<(), String> {
+        let configured = Arc::new(self.host.configured()?);
+        let mut state = self.lock();
+        let mut kept = state.kept.clone();
+        kept.forget_stale(&configured);
+        let settings = configured.settings(&kept, &state.store, &state.overridden)?;
+        self.keep_settings(&kept).map_err(|_| "what is kept cannot be written".to_owned())?;
+        self.host.taken();
+        state.kept = kept;
+        self.server.replace_settings(settings);
+        self.view.store(configured);
+        log::info!(target: "pop3d::peep", "the configuration was read again");
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What it guards is changed as a whole, by assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change: `kept` is written to the state folder first, then new settings are made of it and swapped in.
+    fn put(&self, state: &mut State, kept: Kept) -> Result<(), Failure> {
+        let configured = self.view.load_full();
+        let settings = configured.settings(&kept, &state.store, &state.overridden);
+        let settings = settings.map_err(|what| {
+            error!(target: "pop3d::peep", "not changed: {what}");
+            Failure::NotTaken
+        })?;
+        self.keep_settings(&kept)?;
+        state.kept = kept;
+        self.server.replace_settings(settings);
+        Ok(())
+    }
+
+    fn keep_settings(&self, kept: &Kept) -> Result<(), Failure> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        kept.settings.save(folder).map_err(|error| not_kept(&error))
+    }
+
+    fn keep_accounts(&self, kept: &Kept) -> Result<(), Failure> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        kept.accounts.save(folder).map_err(|error| not_kept(&error))
+    }
+}
+
+fn not_kept(error: &io::Error) -> Failure {
+    error!(target: "pop3d::peep", "not changed, for it cannot be kept: {error}");
+    Failure::NotSaved
+}

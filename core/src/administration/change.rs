@@ -1,0 +1,74 @@
+//! Changes: one at a time, each on disk before it takes effect. Called in the pool.
+
+use log::info;
+use pop3d_protocol::peep::{Argument, Command, Failure, Reply};
+
+use super::{Administration, TIMEOUT_MAX};
+use crate::state::Changed;
+
+impl Administration {
+    /// Carries out a change for the administrator `peer`. May wait for the disk, for a hash, for another change.
+    pub(crate) fn change(&self, command: Command, peer: &str) -> Result<Reply, Failure> {
+        // Before the command is gone. No argument is shown: it may be a password.
+        let what = format!("{command:?}");
+        let result = match command {
+            Command::AddUser { user, password } => self.add_user(&user, &password),
+            Command::RemoveUser { user } => self.remove_user(&user),
+            Command::SetPassword { user, password } => self.set_password(&user, &password),
+            Command::SetConnections(count) => self.set_connections(count),
+            Command::SetMailbox { path } => self.set_mailbox(&path),
+            Command::SetTimeout(seconds) => self.set_timeout(seconds),
+            Command::SetChain { chain, user } => self.set_chain(&chain, user.as_ref()),
+            Command::LoadTransform { name, file } => self.load_transform(&name, &file),
+            Command::RemoveTransform { name } => self.remove_transform(&name),
+            Command::ReloadTransform { name } => self.reload_transform(&name),
+            Command::SetOption { name, option } => self.set_option(&name, &option),
+            Command::SetProgram { command } => self.set_program(&command),
+            Command::Reload => self.reload(),
+            question => return self.query(&question).unwrap_or(Err(Failure::UnknownCommand)),
+        };
+        match result {
+            Ok(()) => info!(target: "pop3d::peep", "{peer}: {what}"),
+            Err(failure) => info!(target: "pop3d::peep", "{peer}: {what} refused: {failure}"),
+        }
+        result.map(|()| Reply::Done)
+    }
+
+    fn set_connections(&self, count: u64) -> Result<(), Failure> {
+        if !self.ranges().connections.contains(&count) {
+            return Err(Failure::ConnectionsOutOfRange);
+        }
+        let configured = self.view.load().connections();
+        let mut state = self.lock();
+        let mut kept = state.kept.clone();
+        kept.settings.connections = Some(Changed { value: count, configured });
+        self.put(&mut state, kept)
+    }
+
+    fn set_timeout(&self, seconds: u64) -> Result<(), Failure> {
+        if seconds > TIMEOUT_MAX {
+            return Err(Failure::TimeoutOutOfRange);
+        }
+        let configured = self.view.load().timeout();
+        let mut state = self.lock();
+        let mut kept = state.kept.clone();
+        kept.settings.timeout = Some(Changed { value: seconds, configured });
+        self.put(&mut state, kept)
+    }
+
+    fn set_mailbox(&self, path: &Argument) -> Result<(), Failure> {
+        let path = path.text().ok_or(Failure::BadPath)?;
+        // The next start may be in another folder.
+        let path = std::path::absolute(path).map_err(|_| Failure::BadPath)?;
+        let text = path.to_str().ok_or(Failure::BadPath)?.to_owned();
+        let configured = self.view.load_full();
+        let mut state = self.lock();
+        state.store.moved_to(path.clone()).check().map_err(|error| {
+            info!(target: "pop3d::peep", "the mail folder {} cannot be used: {error}", path.display());
+            Failure::BadPath
+        })?;
+        let mut kept = state.kept.clone();
+        kept.settings.mailbox = Some(Changed { value: text, configured: configured.mailbox_text() });
+        self.put(&mut state, kept)
+    }
+}

@@ -1,0 +1,297 @@
+//! What command line and configuration say, what was changed at run time since, and the settings that follow from both.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::STATISTICS;
+use crate::accounts::{Accounts, KeptAccounts, Secret, UserName};
+use crate::maildir::{LocalStore, UniqueIds};
+use crate::settings::{Limits, Settings, Sizes};
+use crate::state::{KeptSettings, StateFolder};
+use crate::statistics::Totals;
+use crate::transform::registry::{self, Registry};
+use crate::transform::{Chain, Holding};
+
+/// Longest file of statistics that is read, in octets.
+const STATISTICS_MAX: u64 = 1 << 20;
+
+/// What command line and configuration say of what can be changed while the server runs.
+pub struct Configured {
+    /// The mail folder.
+    pub mailbox: PathBuf,
+    /// Whose unique-ids messages get that are met for the first time.
+    pub unique_ids: UniqueIds,
+    /// Accounts of the configuration and its accounts file.
+    pub accounts: Accounts,
+    /// Those of the command line. They live in memory only, and win.
+    pub command_line: Vec<(UserName, Arc<Secret>)>,
+    /// Who may administrate.
+    pub administrators: Accounts,
+    /// Names of the chain of all.
+    pub chain: Vec<String>,
+    /// The transforms that there are.
+    pub registry: Arc<dyn Registry>,
+    /// How much output is held before "+OK", and where it is spooled.
+    pub holding: Holding,
+    /// Which sizes STAT and LIST tell.
+    pub sizes: Sizes,
+    /// Whether APOP is offered.
+    pub apop: bool,
+    /// Bounds of connections.
+    pub limits: Limits,
+}
+
+/// What only the program can do.
+pub trait Host: Send + Sync {
+    /// Reads command line and configuration anew.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence.
+    fn configured(&self) -> Result<Configured, String>;
+
+    /// What `configured` gave last is what holds from here on.
+    fn taken(&self);
+
+    /// The level of the log.
+    fn log_level(&self) -> String;
+
+    /// Sets the level of the log; `false` where there is no such level.
+    fn set_log_level(&self, level: &str) -> bool;
+}
+
+/// What was changed at run time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    pub(super) accounts: KeptAccounts,
+    pub(super) settings: KeptSettings,
+}
+
+/// A server that is about to be started: its settings, and what its administration needs later.
+pub struct Beginning {
+    pub(super) configured: Arc<Configured>,
+    pub(super) kept: Kept,
+    pub(super) store: LocalStore,
+    pub(super) folder: Option<Arc<StateFolder>>,
+    settings: Settings,
+    totals: Totals,
+}
+
+/// Why a server cannot be started with what was kept.
+#[derive(Debug)]
+pub struct BeginningError(String);
+
+impl fmt::Display for BeginningError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BeginningError {}
+
+impl Beginning {
+    /// Reads what was kept in `folder`. `is_owner`: whether changes are kept there too; else another process does.
+    ///
+    /// # Errors
+    /// Where a file there is damaged, or what was set at run time cannot be any more: serving without it could show
+    /// mail that a transform was to hold back. The file is left as it is.
+    pub fn new(
+        configured: Configured,
+        store: LocalStore,
+        folder: Option<Arc<StateFolder>>,
+        is_owner: bool,
+    ) -> Result<Self, BeginningError> {
+        let mut kept = Kept::default();
+        let mut totals = Totals::default();
+        if let Some(folder) = &folder {
+            let error = |error: &dyn fmt::Display| BeginningError(error.to_string());
+            kept.accounts = KeptAccounts::read(folder).map_err(|it| error(&it))?;
+            kept.settings = KeptSettings::read(folder).map_err(|it| error(&it))?;
+            totals = read_statistics(folder, is_owner);
+        }
+        let configured = Arc::new(configured);
+        if let Some(program) = &kept.settings.program {
+            configured.registry.set_program(program).map_err(|error| {
+                BeginningError(format!(
+                    "the program that was set at run time, \"{program}\", cannot be used any more: {error}; {ADVICE}"
+                ))
+            })?;
+        }
+        let settings = configured.settings(&kept, &store, &HashSet::new()).map_err(BeginningError)?;
+        kept.tell(&configured);
+        Ok(Self { configured, kept, store, folder: folder.filter(|_| is_owner), settings, totals })
+    }
+
+    /// The settings to start with.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
+    }
+
+    /// What earlier processes have counted.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+}
+
+/// What to do about something in `settings.toml` that cannot be any more.
+const ADVICE: &str = "bring it back, or remove what names it from settings.toml in the state folder";
+
+/// What was counted before. Numbers are no mail: where they cannot be read, counting begins anew, and what is there is
+/// kept under another name.
+fn read_statistics(folder: &StateFolder, is_owner: bool) -> Totals {
+    let octets = match folder.read(STATISTICS, STATISTICS_MAX) {
+        Ok(Some(octets)) => octets,
+        Ok(None) => return Totals::default(),
+        Err(error) => {
+            warn!(target: "pop3d::peep", "the statistics cannot be read and begin anew: {error}");
+            return Totals::default();
+        }
+    };
+    Totals::from_text(&String::from_utf8_lossy(&octets)).unwrap_or_else(|(line, what)| {
+        warn!(target: "pop3d::peep", "statistics, line {line}: {what}; they begin anew, and the file is kept as statistics.damaged");
+        if is_owner && let Err(error) = folder.replace("statistics.damaged", &octets) {
+            warn!(target: "pop3d::peep", "statistics.damaged cannot be written: {error}");
+        }
+        Totals::default()
+    })
+}
+
+impl Configured {
+    /// The limit of connections, as it is kept.
+    pub(super) fn connections(&self) -> u64 {
+        u64::try_from(self.limits.connections).unwrap_or(u64::MAX)
+    }
+
+    /// Silence after login in seconds, as it is kept; 0: none.
+    pub(super) fn timeout(&self) -> u64 {
+        self.limits.silence.map_or(0, |silence| silence.as_secs().max(1))
+    }
+
+    /// The mail folder, as it is kept.
+    pub(super) fn mailbox_text(&self) -> String {
+        self.mailbox.display().to_string()
+    }
+
+    /// The settings that follow from this and from what was changed since. `store` gives its locks to the new one.
+    ///
+    /// # Errors
+    /// Where a chain names a transform that there is not.
+    pub(super) fn settings(
+        &self,
+        kept: &Kept,
+        store: &LocalStore,
+        overridden: &HashSet<UserName>,
+    ) -> Result<Settings, String> {
+        let mut accounts = self.accounts.clone();
+        kept.accounts.apply(&mut accounts);
+        for (user, password) in &self.command_line {
+            if !overridden.contains(user) {
+                accounts.add(user.clone(), password.octets());
+            }
+        }
+        let mailbox = kept.mailbox(self);
+        let store = store.moved_to(mailbox.clone()).with_unique_ids(self.unique_ids);
+        let registry = self.registry.as_ref();
+        let mut user_chains = HashMap::new();
+        for (user, names) in &kept.settings.user_chains {
+            let Some(name) = UserName::parse(user.as_bytes()) else { continue };
+            let chain = self::chain(registry, names)
+                .map_err(|link| missing(&format!("the chain of user {user}"), &link))?;
+            user_chains.insert(name, chain);
+        }
+        let chain = self::chain(registry, kept.chain(self)).map_err(|link| missing("the chain", &link))?;
+        Ok(Settings {
+            store: Arc::new(store),
+            mailbox,
+            accounts: Arc::new(accounts),
+            chain,
+            user_chains: Arc::new(user_chains),
+            holding: self.holding.clone(),
+            sizes: self.sizes,
+            apop: self.apop,
+            limits: kept.limits(self),
+        })
+    }
+}
+
+/// The chain of some names, or the name that there is not.
+fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>, String> {
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    registry::chain(registry, &names)
+        .map_err(|index| names.get(index).copied().unwrap_or_default().to_owned())
+}
+
+fn missing(what: &str, link: &str) -> String {
+    format!("{what} that was set at run time names the transform {link}, which there is not; {ADVICE}")
+}
+
+impl Kept {
+    /// Forgets what was set at run time where the configuration has said something else since.
+    pub(super) fn forget_stale(&mut self, configured: &Configured) {
+        let settings = &mut self.settings;
+        settings.connections.take_if(|it| it.in_force(&configured.connections()).is_none());
+        settings.timeout.take_if(|it| it.in_force(&configured.timeout()).is_none());
+        settings.mailbox.take_if(|it| it.in_force(&configured.mailbox_text()).is_none());
+        settings.chain.take_if(|it| it.in_force(&configured.chain).is_none());
+    }
+
+    /// Whether a chain that was set at run time names a transform.
+    pub(super) fn uses(&self, name: &str) -> bool {
+        let chain = self.settings.chain.iter().flat_map(|chain| &chain.value);
+        chain.chain(self.settings.user_chains.values().flatten()).any(|link| link == name)
+    }
+
+    fn mailbox(&self, configured: &Configured) -> PathBuf {
+        let changed = self.settings.mailbox.as_ref();
+        let changed = changed.and_then(|mailbox| mailbox.in_force(&configured.mailbox_text()));
+        changed.map_or_else(|| configured.mailbox.clone(), PathBuf::from)
+    }
+
+    fn chain<'it>(&'it self, configured: &'it Configured) -> &'it [String] {
+        let changed = self.settings.chain.as_ref();
+        changed.and_then(|chain| chain.in_force(&configured.chain)).unwrap_or(&configured.chain)
+    }
+
+    fn limits(&self, configured: &Configured) -> Limits {
+        let mut limits = configured.limits.clone();
+        let connections = self.settings.connections.as_ref();
+        if let Some(&count) = connections.and_then(|count| count.in_force(&configured.connections())) {
+            limits.connections = usize::try_from(count).unwrap_or(usize::MAX);
+        }
+        let timeout = self.settings.timeout.as_ref();
+        if let Some(&seconds) = timeout.and_then(|seconds| seconds.in_force(&configured.timeout())) {
+            limits.silence = (seconds > 0).then(|| Duration::from_secs(seconds));
+            // A client that has not logged in is not given longer than one that has.
+            limits.login_silence = limits.login_silence.into_iter().chain(limits.silence).min();
+        }
+        limits
+    }
+
+    /// Says what is not as command line and configuration say.
+    fn tell(&self, configured: &Configured) {
+        let settings = &self.settings;
+        let mut told = Vec::new();
+        if let Some(it) = settings.connections.as_ref().and_then(|it| it.in_force(&configured.connections()))
+        {
+            told.push(format!("max connections {it}"));
+        }
+        if let Some(it) = settings.timeout.as_ref().and_then(|it| it.in_force(&configured.timeout())) {
+            told.push(format!("timeout {it}"));
+        }
+        if let Some(it) = settings.mailbox.as_ref().and_then(|it| it.in_force(&configured.mailbox_text())) {
+            told.push(format!("mail folder {it}"));
+        }
+        if let Some(it) = settings.chain.as_ref().and_then(|it| it.in_force(&configured.chain)) {
+            told.push(format!("chain {}", if it.is_empty() { "none".to_owned() } else { it.join(",") }));
+        }
+        if !told.is_empty() {
+            info!(target: "pop3d", "as set at run time: {}", told.join(", "));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Questions: answered at once, from what is in memory.
+
+use pop3d_protocol::peep::{Argument, Command, Failure, Reply};
+
+use super::Administration;
+use crate::accounts::UserName;
+use crate::sessions::SessionFacts;
+
+impl Administration {
+    /// Answers a question; none where it is none, but a change.
+    pub(crate) fn query(&self, command: &Command) -> Option<Result<Reply, Failure>> {
+        let sessions = self.server.sessions();
+        let settings = self.server.settings();
+        Some(match command {
+            Command::Users => Ok(Reply::Lines(sorted(settings.accounts.names()))),
+            Command::Connections => {
+                Ok(integer(settings.limits.connections.min(self.server.connections_max())))
+            }
+            Command::Mailbox => Ok(Reply::Text(settings.mailbox.display().to_string())),
+            Command::Timeout => {
+                // Part of a second is no second, and 0 would mean none.
+                let seconds = settings.limits.silence.map_or(0, |silence| silence.as_secs().max(1));
+                Ok(Reply::Integer(seconds))
+            }
+            Command::RetrievedOctets => Ok(Reply::Integer(self.server.totals().octets_answered())),
+            Command::RetrievedMessages => Ok(Reply::Integer(self.server.totals().messages_retrieved())),
+            Command::RemovedMessages => Ok(Reply::Integer(self.server.totals().messages_removed())),
+            Command::CurrentConnections => Ok(integer(sessions.count())),
+            Command::CurrentUsers => Ok(Reply::Lines(sorted(&sessions.users()))),
+            Command::AllConnections => Ok(Reply::Integer(self.server.totals().connections())),
+            Command::AllLogins => Ok(Reply::Integer(self.server.totals().logins())),
+            Command::Chain { user } => self.chain(user.as_ref()),
+            Command::Transforms => Ok(self.transforms()),
+            Command::TransformStatistics { name } => self.transform_statistics(name),
+            Command::TransformError { name } => self.transform_error(name),
+            Command::Sessions => Ok(Reply::Lines(sessions.list().iter().map(session_line).collect())),
+            Command::Kick { session } => {
+                let is_there = sessions.kick(*session);
+                if is_there { Ok(Reply::Done) } else { Err(Failure::NoSuchSession) }
+            }
+            Command::KickUser { user } => self.kick_user(user),
+            Command::Statistics => Ok(Reply::Lines(self.statistics())),
+            Command::LogLevel => Ok(Reply::Text(self.host.log_level())),
+            Command::SetLogLevel { level } => {
+                let is_known = level.text().is_some_and(|level| self.host.set_log_level(level));
+                if is_known { Ok(Reply::Done) } else { Err(Failure::UnknownLevel) }
+            }
+            Command::Version => Ok(Reply::Text(env!("CARGO_PKG_VERSION").to_owned())),
+            Command::Uptime => Ok(Reply::Integer(self.started.elapsed().as_secs())),
+            Command::AddUser { .. }
+            | Command::RemoveUser { .. }
+            | Command::SetPassword { .. }
+            | Command::SetConnections(_)
+            | Command::SetMailbox { .. }
+            | Command::SetTimeout(_)
+            | Command::SetChain { .. }
+            | Command::LoadTransform { .. }
+            | Command::RemoveTransform { .. }
+            | Command::ReloadTransform { .. }
+            | Command::SetOption { .. }
+            | Command::SetProgram { .. }
+            | Command::Reload => return None,
+        })
+    }
+
+    fn kick_user(&self, user: &Argument) -> Result<Reply, Failure> {
+        let user = UserName::parse(user.octets()).ok_or(Failure::NoSuchUser)?;
+        let kicked = self.server.sessions().kick_user(&user);
+        // One whose account has gone may have a session still.
+        if kicked == 0 && !self.server.settings().accounts.contains(&user) {
+            return Err(Failure::NoSuchUser);
+        }
+        Ok(integer(kicked))
+    }
+
+    /// Every statistic by its OpenMetrics name.
+    fn statistics(&self) -> Vec<String> {
+        let totals = self.server.totals();
+        let mut lines: Vec<_> = totals.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let sessions = self.server.sessions();
+        lines.push(format!("pop3d_sessions {}", sessions.count()));
+        lines.push(format!("pop3d_sessions_peak {}", sessions.peak()));
+        lines.push(format!("pop3d_uptime_seconds {}", self.started.elapsed().as_secs()));
+        self.add_transforms(&mut lines);
+        lines
+    }
+}
+
+fn integer(number: usize) -> Reply {
+    Reply::Integer(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+fn sorted<'a>(names: impl IntoIterator<Item = &'a UserName>) -> Vec<String> {
+    let mut names: Vec<_> = names.into_iter().map(ToString::to_string).collect();
+    names.sort_unstable();
+    names
+}
+
+fn session_line(session: &SessionFacts) -> String {
+    let user = session.user.as_ref().map_or("-", UserName::as_str);
+    // What stands between spaces is counted by whoever reads it.
+    let user = user.replace(' ', "%20");
+    format!(
+        "{} {user} {} {} {} {}",
+        session.id,
+        session.address,
+        session.stage,
+        session.since.elapsed().as_secs(),
+        session.octets_sent,
+    )
+}

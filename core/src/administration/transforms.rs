@@ -1,0 +1,280 @@
+//! Questions and changes of transforms and chains.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use log::warn;
+use pop3d_protocol::peep::{Argument, Failure, Reply};
+
+use super::Administration;
+use super::configured::Kept;
+use crate::accounts::UserName;
+use crate::state::Changed;
+use crate::transform::TransformStatistics;
+use crate::transform::registry::{Listed, PROGRAM_NAME, RegistryError};
+
+/// The word for a chain without links.
+const NONE: &str = "none";
+
+/// The word that takes away what was set: a user's own chain, or, for all, what stands in place of the configuration's.
+const DEFAULT: &str = "default";
+
+/// The word for all transforms.
+const ALL: &str = "*";
+
+impl Administration {
+    /// The chain in force.
+    pub(super) fn chain(&self, user: Option<&Argument>) -> Result<Reply, Failure> {
+        let settings = self.server.settings();
+        let chain = match user {
+            Some(user) => settings.chain_of(&self.user(user)?).cloned(),
+            None => settings.chain.clone(),
+        };
+        let names = chain.map_or_else(Vec::new, |chain| chain.names().map(str::to_owned).collect());
+        Ok(Reply::Lines(names))
+    }
+
+    pub(super) fn transforms(&self) -> Reply {
+        let list = self.view.load().registry.list();
+        let line = |it: &Listed| format!("{} {} {} {}", it.name, it.kind, it.state, it.generation);
+        Reply::Lines(list.iter().map(line).collect())
+    }
+
+    pub(super) fn transform_statistics(&self, name: &Argument) -> Result<Reply, Failure> {
+        let registry = &self.view.load().registry;
+        let statistics = name.text().and_then(|name| registry.statistics(name));
+        let statistics = statistics.ok_or(Failure::NoSuchTransform)?;
+        Ok(Reply::Lines(statistics.lines().iter().map(|(key, value)| format!("{key} {value}")).collect()))
+    }
+
+    pub(super) fn transform_error(&self, name: &Argument) -> Result<Reply, Failure> {
+        let registry = &self.view.load().registry;
+        let error = name.text().and_then(|name| registry.last_error(name));
+        Ok(Reply::Text(percent_encoded(&error.ok_or(Failure::NoSuchTransform)?)))
+    }
+
+    /// Those of `st?` that belong to a transform.
+    pub(super) fn add_transforms(&self, lines: &mut Vec<String>) {
+        let registry = &self.view.load().registry;
+        for listed in registry.list() {
+            let Some(statistics) = registry.statistics(&listed.name) else { continue };
+            lines.extend(metrics(&listed.name, &statistics));
+        }
+    }
+
+    pub(super) fn set_chain(&self, chain: &Argument, user: Option<&Argument>) -> Result<(), Failure> {
+        let user = user.map(|user| self.user(user)).transpose()?;
+        let mut state = self.lock();
+        let mut kept = state.kept.clone();
+        let names = self.names(chain)?;
+        match (user, names) {
+            (Some(user), Some(names)) => drop(kept.settings.user_chains.insert(user.to_string(), names)),
+            (Some(user), None) => drop(kept.settings.user_chains.remove(user.as_str())),
+            (None, Some(value)) => {
+                let configured = self.view.load().chain.clone();
+                kept.settings.chain = Some(Changed { value, configured });
+            }
+            (None, None) => kept.settings.chain = None,
+        }
+        self.forget_unused_program(&mut kept);
+        self.put(&mut state, kept)
+    }
+
+    /// The names of a chain, each of a transform that there is; none: the default.
+    fn names(&self, chain: &Argument) -> Result<Option<Vec<String>>, Failure> {
+        let chain = chain.text().ok_or(Failure::NoSuchTransform)?;
+        match chain {
+            DEFAULT => return Ok(None),
+            NONE => return Ok(Some(Vec::new())),
+            _ => {}
+        }
+        let registry = &self.view.load().registry;
+        let names: Vec<_> = chain.split(',').map(str::to_owned).collect();
+        let are_there = names.iter().all(|name| registry.transform(name).is_some());
+        if are_there { Ok(Some(names)) } else { Err(Failure::NoSuchTransform) }
+    }
+
+    pub(super) fn load_transform(&self, name: &Argument, file: &Argument) -> Result<(), Failure> {
+        let (Some(name), Some(file)) = (name.text(), file.text()) else { return Err(Failure::NotLoadable) };
+        let _state = self.lock();
+        self.view.load().registry.load(name, file).map_err(|error| failure(name, &error))
+    }
+
+    pub(super) fn remove_transform(&self, name: &Argument) -> Result<(), Failure> {
+        let name = name.text().ok_or(Failure::NoSuchTransform)?;
+        let state = self.lock();
+        let configured = self.view.load();
+        if configured.registry.transform(name).is_none() {
+            return Err(Failure::NoSuchTransform);
+        }
+        // The configuration's too: it may be in force again.
+        let is_used = configured.chain.iter().any(|link| link == name) || state.kept.uses(name);
+        if is_used {
+            return Err(Failure::TransformInUse);
+        }
+        configured.registry.remove(name).map_err(|error| failure(name, &error))
+    }
+
+    pub(super) fn reload_transform(&self, name: &Argument) -> Result<(), Failure> {
+        let name = name.text().ok_or(Failure::NoSuchTransform)?;
+        let mut state = self.lock();
+        let registry = Arc::clone(&self.view.load().registry);
+        let names = match name {
+            ALL => registry.list().into_iter().map(|listed| listed.name).collect(),
+            name => vec![name.to_owned()],
+        };
+        let mut result = Ok(());
+        for name in names {
+            // One that cannot be loaded keeps none of the others.
+            result = result.and(registry.reload(&name).map_err(|error| failure(&name, &error)));
+        }
+        let kept = state.kept.clone();
+        self.put(&mut state, kept)?;
+        result
+    }
+
+    pub(super) fn set_option(&self, name: &Argument, option: &Argument) -> Result<(), Failure> {
+        let name = name.text().ok_or(Failure::NoSuchTransform)?;
+        let (key, value) =
+            option.text().and_then(|option| option.split_once(':')).ok_or(Failure::BadSyntax)?;
+        let mut state = self.lock();
+        let registry = Arc::clone(&self.view.load().registry);
+        registry.set_option(name, key, value).map_err(|error| failure(name, &error))?;
+        let kept = state.kept.clone();
+        self.put(&mut state, kept)
+    }
+
+    /// A program as the chain of all.
+    pub(super) fn set_program(&self, command: &Argument) -> Result<(), Failure> {
+        let command = percent_decoded(command.octets()).ok_or(Failure::BadSyntax)?;
+        let mut state = self.lock();
+        let configured = self.view.load_full();
+        let mut kept = state.kept.clone();
+        kept.settings.program = Some(command.clone());
+        let chain = Changed { value: vec![PROGRAM_NAME.to_owned()], configured: configured.chain.clone() };
+        kept.settings.chain = Some(chain);
+        // Found out before it is kept, and what was there before is put back where it cannot be kept.
+        configured.registry.set_program(&command).map_err(|error| failure(PROGRAM_NAME, &error))?;
+        let before = state.kept.settings.program.clone();
+        self.put(&mut state, kept).inspect_err(|_| {
+            let undone = match &before {
+                Some(before) => configured.registry.set_program(before).map(drop),
+                None => configured.registry.remove(PROGRAM_NAME),
+            };
+            if let Err(error) = undone {
+                warn!(target: "pop3d::peep", "the program before cannot be had back: {error}");
+            }
+        })
+    }
+
+    /// A program that no chain uses any more does not outlive the process.
+    fn forget_unused_program(&self, kept: &mut Kept) {
+        if !kept.uses(PROGRAM_NAME) {
+            kept.settings.program = None;
+        }
+    }
+
+    fn user(&self, user: &Argument) -> Result<UserName, Failure> {
+        let user = UserName::parse(user.octets()).ok_or(Failure::NoSuchUser)?;
+        let is_there = self.server.settings().accounts.contains(&user);
+        if is_there { Ok(user) } else { Err(Failure::NoSuchUser) }
+    }
+}
+
+fn failure(name: &str, error: &RegistryError) -> Failure {
+    let failure = match error {
+        RegistryError::NoSuchTransform => Failure::NoSuchTransform,
+        RegistryError::NotLoadable(_) => Failure::NotLoadable,
+        RegistryError::NameInUse => Failure::NameInUse,
+        RegistryError::NotPermitted => Failure::NotPermitted,
+        RegistryError::NoSuchProgram(_) => Failure::NoSuchProgram,
+    };
+    warn!(target: "pop3d::peep", "transform {name}: {error}");
+    failure
+}
+
+/// What a transform has done, by OpenMetrics names.
+fn metrics(name: &str, statistics: &TransformStatistics) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (metric, value) in [
+        ("messages_total", statistics.messages),
+        ("failed_total", statistics.failed),
+        ("timed_out_total", statistics.timed_out),
+        ("passed_total", statistics.passed),
+        ("received_octets_total", statistics.bytes_in),
+        ("sent_octets_total", statistics.bytes_out),
+        ("running", statistics.running),
+        ("queued", statistics.queued),
+    ] {
+        lines.push(format!("pop3d_transform_{metric}{{transform=\"{name}\"}} {value}"));
+    }
+    let cpu = statistics.cpu.as_secs_f64();
+    lines.push(format!("pop3d_transform_cpu_seconds_total{{transform=\"{name}\"}} {cpu}"));
+    let durations = &statistics.durations;
+    for (bound, count) in durations.buckets() {
+        let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+        let labels = format!("transform=\"{name}\",le=\"{bound}\"");
+        lines.push(format!("pop3d_transform_seconds_bucket{{{labels}}} {count}"));
+    }
+    lines.push(format!("pop3d_transform_seconds_count{{transform=\"{name}\"}} {}", durations.count()));
+    let sum = durations.sum().as_secs_f64();
+    lines.push(format!("pop3d_transform_seconds_sum{{transform=\"{name}\"}} {sum}"));
+    lines
+}
+
+/// A text as one word of printable ASCII.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        if octet.is_ascii_graphic() && octet != b'%' {
+            encoded.push(char::from(octet));
+        } else {
+            // Writing into memory does not fail.
+            let _ = write!(encoded, "%{octet:02X}");
+        }
+    }
+    encoded
+}
+
+/// What stands behind a word; none where a "%" has no two digits, or it is not UTF-8.
+fn percent_decoded(word: &[u8]) -> Option<String> {
+    let mut decoded = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((&octet, after)) = rest.split_first() {
+        rest = after;
+        if octet != b'%' {
+            decoded.push(octet);
+            continue;
+        }
+        let (digits, after) = rest.split_at_checked(2)?;
+        rest = after;
+        let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let [high, low] = [digit(*digits.first()?)?, digit(*digits.last()?)?];
+        decoded.push(high << 4 | low);
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_encoding_is_none() {
+        for word in ["%", "%2", "a%zz", "%%", "%FF", "%+1"] {
+            assert_eq!(percent_decoded(word.as_bytes()), None, "{word}");
+        }
+        assert_eq!(percent_decoded(b"sed%20-e%20s/a/b/%25").as_deref(), Some("sed -e s/a/b/%"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_one_word_and_is_decoded_again(text in "\\PC{0,100}\\s?") {
+            let encoded = percent_encoded(&text);
+            prop_assert!(encoded.bytes().all(|octet| octet.is_ascii_graphic()));
+            prop_assert_eq!(percent_decoded(encoded.as_bytes()), Some(text));
+        }
+    }
+}

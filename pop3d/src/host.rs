@@ -1,0 +1,120 @@
+//! What the administration asks of the program: the configuration read again, and the level of the log.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use log::{LevelFilter, warn};
+use pop3d_core::administration::{Configured, Host};
+use pop3d_core::transform::{self, Holding};
+use pop3d_transforms::process::Resources;
+use pop3d_transforms::registry::{Definitions, Registry};
+
+use crate::cli::Cli;
+use crate::plan::{Fixed, Plan};
+
+/// The program, as what is read again is held against.
+pub(crate) struct Program {
+    cli: Cli,
+    fixed: Fixed,
+    /// The state folder, where it can be used.
+    state: Option<PathBuf>,
+    level: Mutex<Level>,
+    registries: Mutex<Registries>,
+}
+
+/// What the configuration said of the level, and says.
+struct Level {
+    taken: LevelFilter,
+    offered: Option<LevelFilter>,
+}
+
+/// The transforms that there are, and those that there will be once the configuration has been taken.
+struct Registries {
+    taken: Arc<Registry>,
+    offered: Option<Arc<Registry>>,
+}
+
+impl Program {
+    /// The program that is started with this plan, and what the plan says that can be changed later.
+    pub(crate) fn new(
+        cli: Cli,
+        plan: Plan,
+        resources: Resources,
+        state: Option<PathBuf>,
+    ) -> (Self, Configured) {
+        let level = Mutex::new(Level { taken: plan.log_level, offered: None });
+        let fixed = plan.fixed.clone();
+        let (registry, configured) =
+            configured(plan, state.as_deref(), |definitions| Registry::new(definitions, resources));
+        let registries = Mutex::new(Registries { taken: registry, offered: None });
+        (Self { cli, fixed, state, level, registries }, configured)
+    }
+}
+
+/// What a plan says that can be changed while the server runs.
+fn configured(
+    plan: Plan,
+    state: Option<&Path>,
+    registry: impl FnOnce(Definitions) -> Registry,
+) -> (Arc<Registry>, Configured) {
+    let registry = Arc::new(registry(plan.transforms.definitions));
+    let spool_folder = state.map_or_else(env::temp_dir, Path::to_owned);
+    let configured = Configured {
+        mailbox: plan.mailbox,
+        unique_ids: plan.unique_ids,
+        accounts: plan.accounts,
+        command_line: plan.command_line,
+        administrators: plan.administrators,
+        chain: plan.transforms.chain,
+        registry: Arc::clone(&registry) as Arc<dyn transform::registry::Registry>,
+        holding: Holding { hold: plan.transforms.hold, spool_folder },
+        sizes: plan.transforms.sizes,
+        apop: plan.apop,
+        limits: plan.limits,
+    };
+    (registry, configured)
+}
+
+impl Host for Program {
+    fn configured(&self) -> Result<Configured, String> {
+        let plan = Plan::read(&self.cli).map_err(|error| error.to_string())?;
+        if let Some(key) = self.fixed.difference(&plan.fixed) {
+            return Err(format!("{key} cannot be changed while the server runs; restart it"));
+        }
+        for warning in &plan.warnings {
+            warn!(target: "pop3d", "{warning}");
+        }
+        self.level.lock().unwrap_or_else(PoisonError::into_inner).offered = Some(plan.log_level);
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (registry, configured) =
+            configured(plan, self.state.as_deref(), |definitions| registries.taken.renewed(definitions));
+        registries.offered = Some(registry);
+        Ok(configured)
+    }
+
+    fn taken(&self) {
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(registry) = registries.offered.take() {
+            registries.taken = registry;
+        }
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that was set at run time stays until the configuration says another.
+        if let Some(offered) = level.offered.take()
+            && offered != level.taken
+        {
+            level.taken = offered;
+            log::set_max_level(offered);
+        }
+    }
+
+    fn log_level(&self) -> String {
+        log::max_level().as_str().to_ascii_lowercase()
+    }
+
+    fn set_log_level(&self, level: &str) -> bool {
+        let is_lower_case = level.bytes().all(|octet| octet.is_ascii_lowercase());
+        let level = level.parse().ok().filter(|_| is_lower_case);
+        level.map(log::set_max_level).is_some()
+    }
+}

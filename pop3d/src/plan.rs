@@ -1,0 +1,311 @@
+//! What the server is to be: command line and configuration file, all of it read and found usable before anything is
+//! started or changed.
+
+use std::env;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::LevelFilter;
+use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
+use pop3d_core::maildir::{LocalStore, UniqueIds};
+use pop3d_core::settings::Limits;
+use pop3d_transforms::registry::Permissions;
+
+use crate::cli::Cli;
+use crate::config::{self, Address, File, Transforms};
+use crate::exit::Exit;
+
+/// The port that is listened on where nothing else is said.
+const PORT: u16 = 1110;
+
+/// The same for PEEP.
+const PEEP_PORT: u16 = 2110;
+
+/// The name of PEEP's socket in the state folder.
+const SOCKET: &str = "peep.sock";
+
+/// Most octets a second that may be asked of every client. Over `SLOW_READER_PERIOD` they are no number too large.
+const SLOW_READER_RATE_MAX: u64 = 1 << 30;
+
+/// Longest delay of the answer to a first failed login, which later ones multiply. A connection is held as long.
+const FAILED_LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
+
+/// Longest accounts file that is read, in octets: half a million accounts.
+const ACCOUNTS_MAX: u64 = 64 << 20;
+
+/// All of it.
+pub(crate) struct Plan {
+    pub(crate) fixed: Fixed,
+    pub(crate) mailbox: PathBuf,
+    pub(crate) unique_ids: UniqueIds,
+    /// Those of the configuration.
+    pub(crate) accounts: Accounts,
+    /// Those of the command line.
+    pub(crate) command_line: Vec<(UserName, Arc<Secret>)>,
+    pub(crate) administrators: Accounts,
+    pub(crate) transforms: Transforms,
+    pub(crate) limits: Limits,
+    pub(crate) apop: bool,
+    pub(crate) log_level: LevelFilter,
+    /// What is not right and stops nothing.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What only a start can take.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Fixed {
+    pub(crate) listen: Listen,
+    pub(crate) peep_listen: PeepListen,
+    pub(crate) peep_socket: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) workers: usize,
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+/// Where clients are served.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Listen {
+    /// On every address of the machine, IPv6 and IPv4.
+    Everywhere(u16),
+    Addresses(Vec<SocketAddr>),
+}
+
+/// Where administrators are served by TCP.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum PeepListen {
+    /// Nowhere: there are none.
+    Nowhere,
+    /// On the loopback addresses of both families.
+    Loopback(u16),
+    Addresses(Vec<SocketAddr>),
+}
+
+impl Plan {
+    /// Reads the configuration file that the command line names, and makes a plan of both.
+    ///
+    /// # Errors
+    /// Where something in there cannot be.
+    pub(crate) fn read(cli: &Cli) -> Result<Self, Exit> {
+        let file = cli.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let mut warnings = Vec::new();
+        warnings.extend(file.exposes_passwords());
+        let accounts = accounts(cli, &file, &mut warnings)?;
+        let administrators = config::administrators(cli, &file)?;
+        let peep = &file.config.peep;
+        let permissions =
+            Permissions { transform_load: peep.transform_load, transform_exec: peep.transform_exec };
+        let transforms = Transforms::new(&file, &cli.transforms, permissions)?;
+        warnings.extend(transforms.missing.iter().map(Exit::to_string));
+        let log_level = log_level(cli, &file)?;
+        let limits = limits(cli, &file)?;
+        let fixed = Fixed::new(cli, &file, administrators.is_empty())?;
+        if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
+            warnings.push(
+                "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
+            );
+        }
+        let config = file.config;
+        let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
+            Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
+        })?;
+        check_mailbox(&mailbox)?;
+        Ok(Self {
+            fixed,
+            mailbox,
+            unique_ids: config.unique_ids.map(UniqueIds::from).unwrap_or_default(),
+            accounts,
+            command_line: cli.users.iter().map(|it| (it.name.clone(), Arc::clone(&it.password))).collect(),
+            administrators,
+            transforms,
+            limits,
+            apop: config.apop,
+            log_level,
+            warnings,
+        })
+    }
+}
+
+impl Fixed {
+    fn new(cli: &Cli, file: &File, has_no_administrator: bool) -> Result<Self, Exit> {
+        let config = &file.config;
+        let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
+        let in_state = || state.as_ref().map(|state| state.join(SOCKET));
+        Ok(Self {
+            listen: Listen::new(cli, file)?,
+            peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
+            peep_socket: config.peep.socket.clone().or_else(in_state),
+            workers: config.workers.unwrap_or(0),
+            log_file: config.log.file.clone(),
+            state,
+        })
+    }
+
+    /// The first key that another one has another value for.
+    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
+        let keys = [
+            ("listen", self.listen != other.listen),
+            ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
+            ("[peep] socket", self.peep_socket != other.peep_socket),
+            ("state", self.state != other.state),
+            ("workers", self.workers != other.workers),
+            ("[log] file", self.log_file != other.log_file),
+        ];
+        keys.into_iter().find_map(|(key, is_different)| is_different.then_some(key))
+    }
+}
+
+impl Listen {
+    fn new(cli: &Cli, file: &File) -> Result<Self, Exit> {
+        if let Some(port) = cli.pop3_port {
+            return Ok(Self::Everywhere(port));
+        }
+        let Some(listen) = &file.config.listen else { return Ok(Self::Everywhere(PORT)) };
+        if listen.as_ref().is_empty() {
+            return Err(file.error(listen.span(), "no address to listen on; name one such as \"[::]:1110\""));
+        }
+        Ok(Self::Addresses(addresses(file, listen.as_ref())?))
+    }
+
+    /// What is to be listened on, and what in its place on a machine without IPv6.
+    pub(crate) fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        match self {
+            Self::Addresses(addresses) => (addresses.clone(), Vec::new()),
+            Self::Everywhere(port) => {
+                let [six, four] =
+                    [(Ipv6Addr::UNSPECIFIED, *port).into(), (Ipv4Addr::UNSPECIFIED, *port).into()];
+                (vec![six], vec![four])
+            }
+        }
+    }
+}
+
+impl PeepListen {
+    fn new(cli: &Cli, file: &File, has_no_administrator: bool) -> Result<Self, Exit> {
+        let addresses = match &file.config.peep.listen {
+            Some(listen) => Some(addresses(file, listen.as_ref())?),
+            None => None,
+        };
+        if has_no_administrator {
+            return Ok(Self::Nowhere);
+        }
+        Ok(match (cli.peep_port, addresses) {
+            (Some(port), _) => Self::Loopback(port),
+            (None, Some(addresses)) => Self::Addresses(addresses),
+            (None, None) => Self::Loopback(PEEP_PORT),
+        })
+    }
+}
+
+fn addresses(file: &File, listen: &[toml::Spanned<Address>]) -> Result<Vec<SocketAddr>, Exit> {
+    let mut addresses = Vec::new();
+    for address in listen {
+        let (place, address) = (address.span(), address.as_ref().0);
+        // Of port 0 each gets another one.
+        if address.port() != 0 && addresses.contains(&address) {
+            return Err(file.error(place, "this address is named twice"));
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
+}
+
+fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
+    LocalStore::new(mailbox.to_owned(), None).check().map_err(|error| {
+        Exit::NoInput(format!(
+            "cannot read the mail folder {}: {error}; make it, or name another by --mailbox",
+            mailbox.display()
+        ))
+    })
+}
+
+fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
+    let config = &file.config;
+    let mut limits = Limits::default();
+    let bound = |time: Duration| (!time.is_zero()).then_some(time);
+    if let Some(timeout) = config.timeout {
+        limits.silence = bound(timeout.0);
+    }
+    if let Some(seconds) = cli.timeout {
+        limits.silence = bound(Duration::from_secs(seconds));
+    }
+    // A client that has not logged in is not given longer than one that has.
+    let login = config.login_timeout.map_or(limits.login_silence, |timeout| bound(timeout.0));
+    limits.login_silence = login.into_iter().chain(limits.silence).min();
+    let table = &config.limits;
+    limits.connections = table.connections.unwrap_or(limits.connections);
+    limits.connections_per_address = table.connections_per_address.unwrap_or(limits.connections_per_address);
+    if let Some(rate) = &table.slow_reader_rate {
+        limits.slow_reader_rate = rate.as_ref().0;
+        if limits.slow_reader_rate > SLOW_READER_RATE_MAX {
+            return Err(file.error(rate.span(), "no client takes that much in a second; at most 1GiB"));
+        }
+    }
+    if let Some(delay) = &table.failed_login_delay {
+        limits.failed_login_delay = delay.as_ref().0;
+        if limits.failed_login_delay > FAILED_LOGIN_DELAY_MAX {
+            return Err(file.error(delay.span(), "a client gives up before that; at most 1m"));
+        }
+    }
+    Ok(limits)
+}
+
+fn accounts(cli: &Cli, file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
+    let config = &file.config;
+    let mut accounts = Accounts::new(config.apop);
+    if let Some(path) = &config.accounts {
+        let (text, is_open) = config::read(path, ACCOUNTS_MAX).map_err(|error| {
+            Exit::NoInput(format!("cannot read the accounts file {}: {error}", path.display()))
+        })?;
+        accounts
+            .add_file(&text)
+            .map_err(|(line, error)| Exit::Config(format!("{}:{line}:1: {error}", path.display())))?;
+        if is_open {
+            warnings.push(config::exposed(path));
+        }
+    }
+    for (name, secret) in &config.users {
+        let user =
+            UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
+        let octets = secret.as_ref().0.octets();
+        if octets.starts_with(b"{") {
+            let added = accounts.add_stored(user, octets);
+            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
+        } else {
+            accounts.add(user, octets);
+        }
+    }
+    if accounts.is_empty() && cli.users.is_empty() {
+        let Some(path) = &config.accounts else {
+            return Err(Exit::Config(
+                "no accounts: add one by --user name:password, or in [users] of the configuration".to_owned(),
+            ));
+        };
+        warnings.push(format!("nobody can log in: {} has no account", path.display()));
+    }
+    Ok(accounts)
+}
+
+fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {
+    match (cli.log_level, &file.config.log.level) {
+        (Some(level), _) => Ok(level),
+        (None, Some(level)) => level
+            .as_ref()
+            .parse()
+            .map_err(|_| file.error(level.span(), "a level is off, error, warn, info, debug or trace")),
+        (None, None) => Ok(LevelFilter::Info),
+    }
+}
+
+/// Where state is kept unless something else is said.
+fn default_state() -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/pop3d"));
+    }
+    // The base directory specification: a relative path is to be ignored.
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder =
+        absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    folder.map(|folder| folder.join("pop3d"))
+}
