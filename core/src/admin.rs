@@ -144,7 +144,8 @@ impl Loop {
             return Some(Duration::ZERO);
         }
         let due = keys.iter().filter_map(|key| self.administrators.get(*key)?.next_due());
-        let due = due.chain([self.keep_at]).min();
+        let again = self.doors.iter().filter_map(Door::again);
+        let due = due.chain([self.keep_at]).chain(again).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
@@ -192,14 +193,13 @@ impl Loop {
     fn accept(&mut self) {
         for index in 0..self.doors.len() {
             while self.has_seat(&self.doors[index]) {
-                match self.doors[index].accept() {
+                match self.doors[index].accept(self.desk.now) {
                     Ok(Entered::Nobody) => break,
                     Ok(Entered::One(stream, peer)) => self.admit(stream, peer),
                     Ok(Entered::Stranger(who)) => {
                         warn!(target: "pop3d::peep", "{who} is not the owner of the server: not let in");
                     }
                     Err(error) => {
-                        // Without descriptors there will be no other event for those who wait: later, then.
                         warn!(target: "pop3d::peep", "an administrator was not accepted: {error}");
                         break;
                     }

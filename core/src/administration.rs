@@ -86,7 +86,9 @@ impl Administration {
     /// Keeps the statistics, so that a crash loses none before now. Waits for the disk.
     pub fn keep_statistics(&self) {
         let Some(folder) = &self.folder else { return };
-        let text = self.server.totals().to_text();
+        let mut totals = self.server.totals();
+        configured::keep_transforms(self.view.load().registry.as_ref(), &mut totals);
+        let text = totals.to_text();
         if let Err(error) = folder.replace(STATISTICS, text.as_bytes()) {
             warn!(target: "pop3d::peep", "the statistics cannot be kept: {error}");
         }
@@ -109,7 +111,9 @@ impl Administration {
         let mut state = self.lock();
         let mut kept = state.kept.clone();
         kept.forget_stale(&configured);
-        let settings = configured.settings(&kept, &state.store, &state.overridden)?;
+        let accounts = Arc::new(configured.accounts(&kept, &state.overridden));
+        state.store = state.store.moved_to(kept.mailbox(&configured));
+        let settings = configured.settings(&kept, &state.store, accounts)?;
         self.keep_settings(&kept).map_err(|_| "what is kept cannot be written".to_owned())?;
         self.host.taken();
         state.kept = kept;
@@ -127,7 +131,9 @@ impl Administration {
     /// Makes a change: `kept` is written to the state folder first, then new settings are made of it and swapped in.
     fn put(&self, state: &mut State, kept: Kept) -> Result<(), Failure> {
         let configured = self.view.load_full();
-        let settings = configured.settings(&kept, &state.store, &state.overridden);
+        let accounts = Arc::clone(&self.server.settings().accounts);
+        state.store = state.store.moved_to(kept.mailbox(&configured));
+        let settings = configured.settings(&kept, &state.store, accounts);
         let settings = settings.map_err(|what| {
             error!(target: "pop3d::peep", "not changed: {what}");
             Failure::NotTaken

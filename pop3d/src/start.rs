@@ -64,7 +64,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
     let (folder, is_owner) = claim(state.as_deref());
-    let beginning = Beginning::new(configured, store, folder, is_owner)
+    let beginning = Beginning::new(configured, &store, folder, is_owner)
         .map_err(|error| Exit::Config(error.to_string()))?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
     if is_owner {

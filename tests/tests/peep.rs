@@ -107,6 +107,32 @@ fn statistics_outlive_the_process() {
 }
 
 #[test]
+fn what_a_transform_has_done_outlives_the_process_and_its_generations() {
+    let mail = Mail::maildir("user", &["Subject: one\n\nbody\n"]);
+    let state = tempfile::tempdir().unwrap();
+    let options = Options { state: Some(state.path()), config: CHAINS, ..Options::default() };
+    let socket = state.path().join("peep.sock");
+    let mut server = Server::with(&mail, &options);
+    let mut admin = Admin::at(&socket);
+    first_line(&server, "user");
+    wait_until("it is counted", || admin.value("tfs? first", "bytes_in") > 0);
+    admin.says("tfr first").hears("+");
+    first_line(&server, "user");
+    wait_until("it is counted", || admin.value("tfs? first", "messages") == 2);
+    wait_until("it is over", || admin.value("tfs? first", "running") == 0);
+    assert_eq!(admin.lines("tfl?"), ["first process ready 2", "second process ready 1"]);
+    let before = admin.lines("tfs? first");
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+    let _server = Server::with(&mail, &options);
+    let mut admin = Admin::at(&socket);
+    assert_eq!(admin.lines("tfs? first"), before);
+    let metrics = admin.lines("st?");
+    assert!(metrics.contains(&"pop3d_transform_messages_total{transform=\"first\"} 2".to_owned()), "{metrics:?}");
+    assert!(metrics.iter().all(|line| line.split(' ').count() == 2 && !line.contains("kept")), "{metrics:?}");
+}
+
+#[test]
 fn octets_are_counted_as_they_were_sent() {
     let mail = Mail::maildir("user", &[".Subject: one\n\n.body\nno end"]);
     let server = Server::start(&mail, &[]);

@@ -82,6 +82,22 @@ impl Record {
         }
     }
 
+    /// Adds what was counted in earlier processes.
+    pub(crate) fn restore(&self, before: &TransformStatistics) {
+        for (counter, value) in [
+            (&self.messages, before.messages),
+            (&self.octets_in, before.bytes_in),
+            (&self.octets_out, before.bytes_out),
+            (&self.failed, before.failed),
+            (&self.timed_out, before.timed_out),
+            (&self.passed, before.passed),
+        ] {
+            counter.fetch_add(value, Ordering::Relaxed);
+        }
+        self.add_cpu(before.cpu);
+        self.durations.restore(&before.durations);
+    }
+
     pub(crate) fn last_error(&self) -> String {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

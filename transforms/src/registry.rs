@@ -164,6 +164,9 @@ impl registry::Registry for Registry {
     }
 
     fn reload(&self, name: &str) -> Result<(), RegistryError> {
+        if self.transform(name).is_some() && !self.permissions.transform_load {
+            return Err(RegistryError::NotPermitted);
+        }
         self.replace(name, |loaded| loaded.reloaded(&self.resources))
     }
 
@@ -191,6 +194,11 @@ impl registry::Registry for Registry {
     fn statistics(&self, name: &str) -> Option<TransformStatistics> {
         let record = self.entries().get(name).map(|entry| entry.loaded.record())?;
         Some(record.statistics())
+    }
+
+    fn restore(&self, name: &str, before: &TransformStatistics) -> bool {
+        let record = self.entries().get(name).map(|entry| entry.loaded.record());
+        record.map(|record| record.restore(before)).is_some()
     }
 
     fn last_error(&self, name: &str) -> Option<String> {

@@ -33,7 +33,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the answer to a first wrong `a` is held back; each further one doubles it.
-const WRONG_DELAY: Duration = Duration::from_millis(500);
+const WRONG_DELAY: Duration = Duration::from_millis(200);
 
 /// Doublings of the delay: the fifth wrong one ends the session.
 const DOUBLINGS_MAX: u32 = 4;

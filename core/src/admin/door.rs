@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -15,10 +16,15 @@ use rustix::process::geteuid;
 
 use crate::socket;
 
+/// When to try again to accept where there was no descriptor, or something else was wrong.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// A listener for administrators.
 pub struct Door {
     listener: Listener,
     may_have_more: bool,
+    /// When to try again after an error, of which no event will tell.
+    again: Option<Instant>,
     /// Stands behind the listener: while there is a file somebody listens.
     _file: Option<SocketFile>,
 }
@@ -83,7 +89,10 @@ impl Door {
             }
             let listener = socket::listener(address)?;
             let address = listener.local_addr()?;
-            Ok((Self { listener: Listener::Tcp(listener), may_have_more: true, _file: None }, address))
+            Ok((
+                Self { listener: Listener::Tcp(listener), may_have_more: true, again: None, _file: None },
+                address,
+            ))
         };
         listen().map_err(|cause| DoorError { place: address.to_string(), cause })
     }
@@ -95,7 +104,12 @@ impl Door {
     pub fn unix(path: &Path) -> Result<Self, DoorError> {
         let listen = || {
             let (listener, file) = bind(path)?;
-            Ok(Self { listener: Listener::Unix(listener), may_have_more: true, _file: Some(file) })
+            Ok(Self {
+                listener: Listener::Unix(listener),
+                may_have_more: true,
+                again: None,
+                _file: Some(file),
+            })
         };
         listen().map_err(|cause| DoorError { place: path.display().to_string(), cause })
     }
@@ -111,8 +125,14 @@ impl Door {
         self.may_have_more = true;
     }
 
+    /// Whether somebody may wait there.
     pub(super) fn may_have_more(&self) -> bool {
-        self.may_have_more
+        self.may_have_more && self.again.is_none()
+    }
+
+    /// When to look again.
+    pub(super) fn again(&self) -> Option<Instant> {
+        self.again
     }
 
     /// Whether only the user of this process and root come in here.
@@ -120,21 +140,27 @@ impl Door {
         matches!(self.listener, Listener::Unix(_))
     }
 
-    pub(super) fn accept(&mut self) -> io::Result<Entered> {
-        if !self.may_have_more {
+    pub(super) fn accept(&mut self, now: Instant) -> io::Result<Entered> {
+        if self.again.is_some_and(|again| again > now) || !self.may_have_more {
             return Ok(Entered::Nobody);
         }
+        self.again = None;
         let entered = match &self.listener {
             Listener::Tcp(listener) => {
                 listener.accept().map(|(stream, peer)| Entered::One(Stream::Tcp(stream), peer.to_string()))
             }
             Listener::Unix(listener) => listener.accept().and_then(|(stream, _)| owner(stream)),
         };
-        // Whatever else went wrong, the next event is another chance.
-        self.may_have_more = entered.is_ok();
         match entered {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Entered::Nobody),
-            entered => entered,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.may_have_more = false;
+                Ok(Entered::Nobody)
+            }
+            Err(error) => {
+                self.again = Some(now + AGAIN);
+                Err(error)
+            }
+            Ok(entered) => Ok(entered),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::maildir::{LocalStore, UniqueIds};
 use crate::settings::{Limits, Settings, Sizes};
 use crate::state::{KeptSettings, StateFolder};
 use crate::statistics::Totals;
-use crate::transform::registry::{self, Registry};
-use crate::transform::{Chain, Holding};
+use crate::transform::registry::{self, Listed, Registry};
+use crate::transform::{Chain, Holding, TransformStatistics};
 
 /// Longest file of statistics that is read, in octets.
 const STATISTICS_MAX: u64 = 1 << 20;
@@ -101,7 +101,7 @@ impl Beginning {
     /// mail that a transform was to hold back. The file is left as it is.
     pub fn new(
         configured: Configured,
-        store: LocalStore,
+        store: &LocalStore,
         folder: Option<Arc<StateFolder>>,
         is_owner: bool,
     ) -> Result<Self, BeginningError> {
@@ -121,7 +121,10 @@ impl Beginning {
                 ))
             })?;
         }
-        let settings = configured.settings(&kept, &store, &HashSet::new()).map_err(BeginningError)?;
+        restore_transforms(configured.registry.as_ref(), &mut totals);
+        let store = store.moved_to(kept.mailbox(&configured));
+        let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
+        let settings = configured.settings(&kept, &store, accounts).map_err(BeginningError)?;
         kept.tell(&configured);
         Ok(Self { configured, kept, store, folder: folder.filter(|_| is_owner), settings, totals })
     }
@@ -162,6 +165,32 @@ fn read_statistics(folder: &StateFolder, is_owner: bool) -> Totals {
     })
 }
 
+/// What the names begin with by which a transform's numbers are kept.
+const KEPT: &str = "pop3d_transform_kept{transform=\"";
+
+/// Adds the numbers of all transforms.
+pub(super) fn keep_transforms(registry: &dyn Registry, totals: &mut Totals) {
+    for Listed { name, .. } in registry.list() {
+        for (of, value) in registry.statistics(&name).unwrap_or_default().kept() {
+            totals.put(format!("{KEPT}{name}\",of=\"{of}\"}}"), value);
+        }
+    }
+}
+
+/// Gives the transforms their numbers back. Those of transforms that there are not any more are forgotten.
+fn restore_transforms(registry: &dyn Registry, totals: &mut Totals) {
+    let mut restored: HashMap<String, TransformStatistics> = HashMap::new();
+    for (key, value) in totals.take(KEPT) {
+        let named = key.strip_prefix(KEPT).and_then(|rest| rest.strip_suffix("\"}"));
+        if let Some((name, of)) = named.and_then(|named| named.split_once("\",of=\"")) {
+            restored.entry(name.to_owned()).or_default().restore(of, value);
+        }
+    }
+    for (name, before) in &restored {
+        registry.restore(name, before);
+    }
+}
+
 impl Configured {
     /// The limit of connections, as it is kept.
     pub(super) fn connections(&self) -> u64 {
@@ -178,16 +207,8 @@ impl Configured {
         self.mailbox.display().to_string()
     }
 
-    /// The settings that follow from this and from what was changed since. `store` gives its locks to the new one.
-    ///
-    /// # Errors
-    /// Where a chain names a transform that there is not.
-    pub(super) fn settings(
-        &self,
-        kept: &Kept,
-        store: &LocalStore,
-        overridden: &HashSet<UserName>,
-    ) -> Result<Settings, String> {
+    /// The accounts that follow from this and from what was changed since.
+    pub(super) fn accounts(&self, kept: &Kept, overridden: &HashSet<UserName>) -> Accounts {
         let mut accounts = self.accounts.clone();
         kept.accounts.apply(&mut accounts);
         for (user, password) in &self.command_line {
@@ -195,8 +216,21 @@ impl Configured {
                 accounts.add(user.clone(), password.octets());
             }
         }
+        accounts
+    }
+
+    /// The settings that follow from this and from what was changed since, with a store of the mail folder that does.
+    ///
+    /// # Errors
+    /// Where a chain names a transform that there is not.
+    pub(super) fn settings(
+        &self,
+        kept: &Kept,
+        store: &LocalStore,
+        accounts: Arc<Accounts>,
+    ) -> Result<Settings, String> {
         let mailbox = kept.mailbox(self);
-        let store = store.moved_to(mailbox.clone()).with_unique_ids(self.unique_ids);
+        let store = store.clone().with_unique_ids(self.unique_ids);
         let registry = self.registry.as_ref();
         let mut user_chains = HashMap::new();
         for (user, names) in &kept.settings.user_chains {
@@ -209,7 +243,7 @@ impl Configured {
         Ok(Settings {
             store: Arc::new(store),
             mailbox,
-            accounts: Arc::new(accounts),
+            accounts,
             chain,
             user_chains: Arc::new(user_chains),
             holding: self.holding.clone(),
@@ -247,7 +281,8 @@ impl Kept {
         chain.chain(self.settings.user_chains.values().flatten()).any(|link| link == name)
     }
 
-    fn mailbox(&self, configured: &Configured) -> PathBuf {
+    /// The mail folder that is in force.
+    pub(super) fn mailbox(&self, configured: &Configured) -> PathBuf {
         let changed = self.settings.mailbox.as_ref();
         let changed = changed.and_then(|mailbox| mailbox.in_force(&configured.mailbox_text()));
         changed.map_or_else(|| configured.mailbox.clone(), PathBuf::from)

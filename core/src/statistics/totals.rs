@@ -57,6 +57,16 @@ impl Totals {
         }
     }
 
+    /// Puts a number by another name.
+    pub(crate) fn put(&mut self, name: String, value: u64) {
+        self.0.insert(name, value);
+    }
+
+    /// Takes out the numbers whose names begin so.
+    pub(crate) fn take(&mut self, beginning: &str) -> Vec<(String, u64)> {
+        self.0.extract_if(.., |name, _| name.starts_with(beginning)).collect()
+    }
+
     fn value(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or_default()
     }

@@ -52,6 +52,15 @@ impl Histogram {
         self.sum.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
+    /// Adds what another histogram has counted.
+    pub fn restore(&self, before: &Durations) {
+        for (bucket, &count) in self.buckets.iter().zip(&before.counts) {
+            bucket.fetch_add(count, Ordering::Relaxed);
+        }
+        let sum = u64::try_from(before.sum.as_nanos()).unwrap_or(u64::MAX);
+        self.sum.fetch_add(sum, Ordering::Relaxed);
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn durations(&self) -> Durations {
@@ -61,6 +70,22 @@ impl Histogram {
 }
 
 impl Durations {
+    /// Each bucket that has counted something.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.counts.iter().copied().enumerate().filter(|&(_, count)| count > 0)
+    }
+
+    /// Puts the number of a bucket back; `false` where there is no such bucket.
+    pub(super) fn restore_bucket(&mut self, bucket: usize, count: u64) -> bool {
+        self.counts.resize(BUCKETS, 0);
+        self.counts.get_mut(bucket).map(|place| *place = count).is_some()
+    }
+
+    /// Puts the sum back.
+    pub(super) fn restore_sum(&mut self, sum: Duration) {
+        self.sum = sum;
+    }
+
     /// How many times were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

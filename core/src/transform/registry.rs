@@ -56,7 +56,7 @@ pub trait Registry: Send + Sync {
     /// Loads its file, or looks for its program, anew: a new generation.
     ///
     /// # Errors
-    /// `NoSuchTransform`; `NotLoadable`, then the old generation stays.
+    /// `NoSuchTransform`; `NotPermitted`; `NotLoadable`, then the old generation stays.
     fn reload(&self, name: &str) -> Result<(), RegistryError>;
 
     /// Sets one option: a new generation.
@@ -73,6 +73,9 @@ pub trait Registry: Send + Sync {
 
     /// What the transform of that name has done, over all its generations.
     fn statistics(&self, name: &str) -> Option<TransformStatistics>;
+
+    /// Adds what the transform of that name did in earlier processes; `false` where there is no such transform.
+    fn restore(&self, name: &str, before: &TransformStatistics) -> bool;
 
     /// Why it last failed a message: what the log says, in at most 400 octets; empty where it has failed none.
     fn last_error(&self, name: &str) -> Option<String>;

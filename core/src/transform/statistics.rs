@@ -50,10 +50,78 @@ impl TransformStatistics {
     }
 }
 
+/// To be kept over restarts. What is under way is not.
+impl TransformStatistics {
+    /// Each number that is kept, by a name.
+    #[must_use]
+    pub fn kept(&self) -> Vec<(String, u64)> {
+        let whole = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        let mut kept = vec![
+            ("messages".to_owned(), self.messages),
+            ("bytes_in".to_owned(), self.bytes_in),
+            ("bytes_out".to_owned(), self.bytes_out),
+            ("failed".to_owned(), self.failed),
+            ("timed_out".to_owned(), self.timed_out),
+            ("passed".to_owned(), self.passed),
+            ("cpu_us".to_owned(), whole(self.cpu.as_micros())),
+            ("sum_ns".to_owned(), whole(self.durations.sum().as_nanos())),
+        ];
+        kept.extend(self.durations.counted().map(|(bucket, count)| (format!("bucket_{bucket}"), count)));
+        kept
+    }
+
+    /// Puts a number back; `false` where nothing is kept by that name.
+    pub fn restore(&mut self, name: &str, value: u64) -> bool {
+        match name {
+            "messages" => self.messages = value,
+            "bytes_in" => self.bytes_in = value,
+            "bytes_out" => self.bytes_out = value,
+            "failed" => self.failed = value,
+            "timed_out" => self.timed_out = value,
+            "passed" => self.passed = value,
+            "cpu_us" => self.cpu = Duration::from_micros(value),
+            "sum_ns" => self.durations.restore_sum(Duration::from_nanos(value)),
+            _ => {
+                let bucket = name.strip_prefix("bucket_").and_then(|bucket| bucket.parse().ok());
+                return bucket.is_some_and(|bucket| self.durations.restore_bucket(bucket, value));
+            }
+        }
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::transform::histogram::Histogram;
+
+    #[test]
+    fn what_is_kept_is_restored() {
+        let histogram = Histogram::default();
+        for time in [0, 1, 17, 123_456, u64::MAX] {
+            histogram.add(Duration::from_micros(time));
+        }
+        let statistics = TransformStatistics {
+            messages: 1,
+            bytes_in: 2,
+            bytes_out: 3,
+            failed: 4,
+            timed_out: 5,
+            passed: 6,
+            cpu: Duration::from_micros(7),
+            durations: histogram.durations(),
+            ..TransformStatistics::default()
+        };
+        let mut restored = TransformStatistics::default();
+        for (name, value) in statistics.kept() {
+            assert!(restored.restore(&name, value), "{name}");
+        }
+        assert_eq!(restored, statistics);
+        assert!(!restored.restore("bucket_9999", 1) && !restored.restore("x", 1));
+        let again = Histogram::default();
+        again.restore(&restored.durations);
+        assert_eq!(again.durations(), statistics.durations);
+    }
 
     #[test]
     fn lines_are_in_the_order_of_the_answer() {
