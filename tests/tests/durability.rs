@@ -172,10 +172,11 @@ fn a_full_disk_stops_neither_reading_nor_removing() {
     assert!(left.iter().all(|(unique_id, octets)| all.get(unique_id) == Some(octets)));
 }
 
-/// Every file below a folder.
+/// Every regular file below a folder.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+    let below = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] });
+    below.filter(|path| path.is_file()).collect()
 }
 
 #[test]
