@@ -13,6 +13,7 @@ mod retr;
 pub mod server;
 pub mod settings;
 mod socket;
+pub mod state;
 pub mod statistics;
 pub mod store;
 mod token;

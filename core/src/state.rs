@@ -1,0 +1,184 @@
+//! The state folder's files that outlive the process: accounts, settings and statistics, each read as a whole and
+//! replaced as a whole. Indexes and the locks of maildrops, which can be thrown away, are in `maildir/state.rs`.
+//!
+//! Whoever opens the folder may read; only who has claimed it may write. All of it waits for the disk: called before
+//! the server serves, or in the pool.
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+/// Nobody else needs to know what is kept.
+const FOLDER_MODE: Mode = Mode::RWXU;
+/// The same for files.
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// The file whose lock says who may write.
+const OWNER: &str = "owner";
+
+/// Longest file that is read or written, in octets: more than a million accounts.
+pub const FILE_MAX: u64 = 256 << 20;
+
+/// The files of a state folder, to be read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StateFiles {
+    path: PathBuf,
+    folder: Arc<OwnedFd>,
+}
+
+impl StateFiles {
+    /// Opens a state folder, and makes it where there is none.
+    ///
+    /// # Errors
+    /// Where it can be neither opened nor made.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = match openat(CWD, path, flags, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                DirBuilder::new().recursive(true).mode(FOLDER_MODE.as_raw_mode()).create(path)?;
+                openat(CWD, path, flags, Mode::empty())?
+            }
+            folder => folder?,
+        };
+        Ok(Self { path: path.to_owned(), folder: Arc::new(folder) })
+    }
+
+    /// Where a file is, to be shown.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Reads a file; none where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is not a regular file, or has more than `FILE_MAX` octets.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        // A pipe that somebody put there would be waited for.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match openat(&*self.folder, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            file => file?,
+        };
+        if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("not a regular file"));
+        }
+        let mut octets = Vec::new();
+        File::from(file).take(FILE_MAX + 1).read_to_end(&mut octets)?;
+        is_short_enough(&octets)?;
+        Ok(Some(octets))
+    }
+
+    /// Claims the right to write; none where another process, or another claim of this one, has it.
+    ///
+    /// The kernel takes the claim back when the process ends, however it ends.
+    ///
+    /// # Errors
+    /// Where the folder can have no file or no lock.
+    pub fn claim(&self) -> io::Result<Option<Claim>> {
+        let flags = OFlags::RDWR
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        let owner = File::from(openat(&*self.folder, OWNER, flags, FILE_MODE)?);
+        match lock(&owner, libc::F_WRLCK) {
+            Ok(()) => Ok(Some(Claim { files: self.clone(), owner, turn: Mutex::new(()) })),
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The right to write the files of a state folder; given up when dropped.
+#[derive(Debug)]
+pub struct Claim {
+    files: StateFiles,
+    owner: File,
+    /// Held while a file is replaced: two at once would share the temporary file.
+    turn: Mutex<()>,
+}
+
+impl Claim {
+    /// The files, to be read.
+    #[must_use]
+    pub fn files(&self) -> &StateFiles {
+        &self.files
+    }
+
+    /// Replaces a file as a whole: whoever reads it, at any time and after any crash, finds what it was or these
+    /// octets. Once this is done they are on disk.
+    ///
+    /// # Errors
+    /// Where that cannot be. The file is as it was.
+    pub fn replace(&self, name: &str, octets: &[u8]) -> io::Result<()> {
+        is_short_enough(octets)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = &*self.files.folder;
+        let temporary = format!(".{name}");
+        match unlinkat(folder, &temporary, AtFlags::empty()) {
+            // A process that was killed may have left one.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(folder, &temporary, flags, FILE_MODE)?);
+        let replaced = file
+            .write_all(octets)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(renameat(folder, &temporary, folder, name)?));
+        if replaced.is_err() {
+            // Where that fails too, the next call tries again.
+            let _ = unlinkat(folder, &temporary, AtFlags::empty());
+            return replaced;
+        }
+        if let Err(error) = fsync(folder) {
+            // Everybody finds the file replaced, so that is what the caller is told; only a machine that loses its
+            // power before the folder is written could bring the old one back. Some file systems have no such call.
+            let path = self.files.path.display();
+            log::warn!(target: "pop3d::state", "{path}: {name} is replaced, but the folder is not synced: {error}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child that is being started and still has a copy of the descriptor.
+        if let Err(error) = lock(&self.owner, libc::F_UNLCK) {
+            log::warn!(target: "pop3d::state", "the claim on the state folder cannot be given up: {error}");
+        }
+    }
+}
+
+/// Sets the lock of the owner file. It belongs to the open file, so that it also holds between threads.
+#[expect(clippy::cast_possible_truncation, reason = "the constants of lock kinds and SEEK_SET are tiny")]
+fn lock(owner: &File, kind: i32) -> nix::Result<()> {
+    let range = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(owner, FcntlArg::F_OFD_SETLK(&range)).map(|_| ())
+}
+
+fn is_short_enough(octets: &[u8]) -> io::Result<()> {
+    if u64::try_from(octets.len()).is_ok_and(|length| length <= FILE_MAX) {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("it has more than {FILE_MAX} octets")))
+    }
+}
