@@ -4,6 +4,9 @@
 //! Whoever opens the folder may read; only who has claimed it may write. All of it waits for the disk: called before
 //! the server serves, or in the pool.
 
+pub mod accounts;
+mod damage;
+pub mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +21,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
+
+pub use self::damage::KeptError;
 
 /// Nobody else needs to know what is kept.
 const FOLDER_MODE: Mode = Mode::RWXU;

@@ -1,5 +1,8 @@
 //! Files that are replaced whole, whatever happens.
 
+mod accounts;
+mod interrupted;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
