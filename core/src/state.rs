@@ -7,6 +7,7 @@
 pub mod accounts;
 mod damage;
 pub mod seal;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 

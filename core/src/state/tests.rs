@@ -2,6 +2,7 @@
 
 mod accounts;
 mod interrupted;
+mod settings;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
