@@ -36,6 +36,7 @@ pub struct Hashed(Arc<Parts>);
 
 struct Parts {
     hash: PasswordHash,
+    /// Its memory, passes and lanes, and nothing else that the hash says of itself.
     params: Params,
 }
 
@@ -74,6 +75,9 @@ impl Hashed {
         if params.m_cost() > MEMORY_MAX || params.t_cost() > PASSES_MAX {
             return Err(SchemeError::TooCostly);
         }
+        // With the length of this hash, `spend` would make none of its own, and cost nothing.
+        let params = Params::new(params.m_cost(), params.t_cost(), params.p_cost(), None)
+            .map_err(|_| SchemeError::BadHash)?;
         Ok(Self(Arc::new(Parts { hash, params })))
     }
 
@@ -108,13 +112,14 @@ impl fmt::Debug for Hashed {
     }
 }
 
-/// Hashes a password for nothing, so that a login without a hash to be held against costs as much.
-pub(super) fn spend(password: &[u8], params: &Params) {
+/// Hashes a password for nothing, so that a login without a hash to be held against costs as much. Says whether it
+/// could: without the memory for it, a true login fails as well.
+pub(super) fn spend(password: &[u8], params: &Params) -> bool {
     let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::default(), params.clone());
-    // That there is no memory for it fails a true login as well.
-    let _ = argon2.hash_password_into(password, &[0; 16], &mut hash);
+    let is_spent = argon2.hash_password_into(password, &[0; 16], &mut hash).is_ok();
     black_box(hash);
+    is_spent
 }
 
 #[cfg(test)]
@@ -129,6 +134,23 @@ mod tests {
         assert!(hashed.verify(b"secret") && other.verify(b"secret") && !hashed.verify(b"secre"));
         let read = Hashed::parse(hashed.stored().as_bytes()).unwrap();
         assert_eq!(read, hashed);
+        assert_eq!(read.params(), hashed.params());
         assert_eq!(format!("{hashed:?}"), "Hashed");
+    }
+
+    #[test]
+    fn a_hash_of_any_length_and_form_can_be_spent() {
+        for (form, length) in [
+            ("$v=19$m=8,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5Q", "16"),
+            ("$v=16$m=64,t=3,p=4$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "32"),
+            (
+                "$m=8,t=1,p=1,keyid=Hj5+dsK0,data=sRlHhRmKUGzdOmXn01XmXygd5Kc$c29tZXNhbHQ$\
+                 iPBVuORECm5biUsjq33hn9/7BKqy9aPWKhFfK2haEsMiPBVuORECm5biUsjq33hn9/7BKqy9aPWKhFfK2haEsA",
+                "64",
+            ),
+        ] {
+            let hashed = Hashed::parse(format!("{{ARGON2ID}}$argon2id{form}").as_bytes()).unwrap();
+            assert!(spend(b"wrong", hashed.params()), "{length} octets");
+        }
     }
 }
