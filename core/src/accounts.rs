@@ -2,16 +2,19 @@
 //!
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
+mod costs;
 pub mod file;
-mod kept;
+mod hashed;
 mod scheme;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use argon2::Params;
@@ -19,15 +22,17 @@ use md5::{Digest, Md5};
 use pop3d_protocol::pop3::Credentials;
 use subtle::ConstantTimeEq;
 
+use self::costs::Costs;
 use self::file::LineError;
-pub use self::kept::KeptAccounts;
-pub use self::scheme::{Hashed, SchemeError, hash};
+pub use self::hashed::{Hashed, hash};
+pub use self::scheme::SchemeError;
 use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
 
 /// A user name that may be part of a path: UTF-8, 1 to 128 octets, no "/", no control character, no leading ".".
+/// Cheap to clone.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct UserName(Box<str>);
+pub struct UserName(Arc<str>);
 
 /// Longest user name in octets.
 pub const USER_NAME_MAX: usize = 128;
@@ -60,7 +65,8 @@ impl fmt::Display for UserName {
     }
 }
 
-/// The accounts of a server.
+/// The accounts of a server: a value that does not change while it is in use. [`Accounts::with`] and
+/// [`Accounts::without`] make another one, which shares what both have.
 ///
 /// A login that fails takes the same time whatever was wrong: always one code under the key of this process, and one
 /// argon2 hash where any account has one. Where those differ in their costs, each name that has no hash is held
@@ -68,13 +74,13 @@ impl fmt::Display for UserName {
 #[derive(Clone)]
 pub struct Accounts {
     accounts: HashMap<UserName, Arc<Stored>>,
-    key: Arc<MemoryKey>,
+    key: &'static MemoryKey,
     /// Whether plain secrets are kept, which APOP needs.
     keeps_plain: bool,
-    /// What the hashes of accounts cost, one for each account that has one.
-    costs: Vec<Params>,
-    /// Stands for the secret of who has none.
-    nobody: Arc<Secret>,
+    /// What the hashes of accounts cost.
+    costs: Costs,
+    /// How many hashes logins have cost, in these accounts and in those they were made from.
+    hashes: Arc<AtomicU64>,
 }
 
 /// The credentials are not those of an account.
@@ -94,13 +100,13 @@ impl Accounts {
     /// Where the system gives no random octets: nothing could be kept safely.
     #[must_use]
     pub fn new(keeps_plain: bool) -> Self {
-        let (key, nobody) = (Arc::new(MemoryKey::random()), Arc::new(scheme::random()));
-        Self { accounts: HashMap::new(), key, keeps_plain, costs: Vec::new(), nobody }
+        let (accounts, costs) = (HashMap::new(), Costs::default());
+        Self { accounts, key: MemoryKey::of_process(), keeps_plain, costs, hashes: Arc::default() }
     }
 
     /// Adds an account whose password is known, or replaces it. It lives in memory only.
     pub fn add(&mut self, user: UserName, password: &[u8]) {
-        let stored = Stored::keyed(&self.key, password, self.keeps_plain);
+        let stored = Stored::keyed(self.key, password, self.keeps_plain);
         self.insert(user, stored);
     }
 
@@ -109,7 +115,7 @@ impl Accounts {
     /// # Errors
     /// Where the scheme is not known, or the secret is not of that scheme.
     pub fn add_stored(&mut self, user: UserName, stored: &[u8]) -> Result<(), SchemeError> {
-        let stored = Stored::parse(stored, &self.key, self.keeps_plain)?;
+        let stored = Stored::parse(stored, self.key, self.keeps_plain)?;
         self.insert(user, stored);
         Ok(())
     }
@@ -133,37 +139,69 @@ impl Accounts {
         Ok(())
     }
 
-    /// Adds an account whose password was hashed here, or replaces it. The password is known as right from the start.
-    pub fn add_hashed(&mut self, user: UserName, hashed: &Hashed, password: &[u8]) {
-        let stored = Stored::hashed(hashed);
-        stored.learn(self.key.code(password), Instant::now());
-        self.insert(user, stored);
+    /// Adds an account of which only the hash is known, or replaces it.
+    pub fn add_hashed(&mut self, user: UserName, hashed: &Hashed) {
+        self.insert(user, Stored::hashed(hashed.clone()));
     }
 
-    /// Takes an account away.
-    pub fn remove(&mut self, user: &UserName) {
-        if let Some(removed) = self.accounts.remove(user) {
-            self.forget_cost(&removed);
+    /// Removes an account; whether there was one.
+    pub fn remove(&mut self, user: &UserName) -> bool {
+        let removed = self.accounts.remove(user);
+        if let Some(hashed) = removed.as_deref().and_then(Stored::hash) {
+            self.costs.remove(hashed.params());
+        }
+        removed.is_some()
+    }
+
+    /// A copy with that account added, or replaced. The password, which the hash must be of, counts as verified, and
+    /// is kept for APOP where that is offered.
+    #[must_use]
+    pub fn with(&self, user: UserName, hashed: &Hashed, password: &[u8]) -> Self {
+        self.with_at(user, hashed, password, Instant::now())
+    }
+
+    fn with_at(&self, user: UserName, hashed: &Hashed, password: &[u8], now: Instant) -> Self {
+        let mut changed = self.clone();
+        changed.insert(user, Stored::told(hashed.clone(), self.key, password, self.keeps_plain, now));
+        changed
+    }
+
+    /// A copy without that account. What is verified of the others stays so.
+    #[must_use]
+    pub fn without(&self, user: &UserName) -> Self {
+        let mut changed = self.clone();
+        changed.remove(user);
+        changed
+    }
+
+    /// Takes over what this process knows of the same hashes in other accounts: passwords that are verified, and
+    /// those that are kept for APOP. For accounts that were read anew and replace those.
+    pub fn inherit(&mut self, before: &Self) {
+        self.hashes = Arc::clone(&before.hashes);
+        for (user, stored) in &mut self.accounts {
+            let Some(known) = before.accounts.get(user) else { continue };
+            let is_same = stored.hash().is_some() && stored.hash() == known.hash();
+            if is_same && (self.keeps_plain || known.plain().is_none()) {
+                *stored = Arc::clone(known);
+            }
         }
     }
 
     fn insert(&mut self, user: UserName, stored: Stored) {
-        if let Stored::Argon2id(_, params, _) = &stored {
-            self.costs.push(params.clone());
+        self.remove(&user);
+        if let Some(hashed) = stored.hash() {
+            self.costs.add(hashed.params());
         }
-        if let Some(replaced) = self.accounts.insert(user, Arc::new(stored)) {
-            self.forget_cost(&replaced);
-        }
+        self.accounts.insert(user, Arc::new(stored));
     }
 
-    fn forget_cost(&mut self, gone: &Stored) {
-        if let Stored::Argon2id(_, gone, _) = gone {
-            let known = self.costs.iter().position(|params| params == gone);
-            self.costs.swap_remove(known.expect("each hash has its cost"));
-        }
+    /// How many hashes logins have cost.
+    #[must_use]
+    pub fn hashes(&self) -> u64 {
+        self.hashes.load(Ordering::Relaxed)
     }
 
-    /// Whether there is such an account.
+    /// Whether there is an account of that name.
     #[must_use]
     pub fn contains(&self, user: &UserName) -> bool {
         self.accounts.contains_key(user)
@@ -191,14 +229,21 @@ impl Accounts {
         credentials: &Credentials,
         timestamp: Option<&str>,
     ) -> Result<UserName, WrongCredentials> {
+        self.verify_at(credentials, timestamp, Instant::now())
+    }
+
+    fn verify_at(
+        &self,
+        credentials: &Credentials,
+        timestamp: Option<&str>,
+        now: Instant,
+    ) -> Result<UserName, WrongCredentials> {
         let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
         let account = UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
         let stored = account.map(|(_, stored)| stored.as_ref());
         let is_right = match credentials {
-            Credentials::Password { user, password } => {
-                self.verify_password(stored, user, password, Instant::now())
-            }
-            Credentials::Apop { digest, .. } => self.verify_apop(stored, digest, timestamp),
+            Credentials::Password { user, password } => self.verify_password(stored, user, password, now),
+            Credentials::Apop { digest, .. } => verify_apop(stored, digest, timestamp),
         };
         match account {
             Some((user, _)) if is_right => Ok(user.clone()),
@@ -209,36 +254,31 @@ impl Accounts {
     fn verify_password(&self, stored: Option<&Stored>, user: &[u8], password: &[u8], now: Instant) -> bool {
         // Made for everybody, whether there is one to compare it with or not.
         let code = self.key.code(password);
-        let is_right = stored.is_some_and(|stored| stored.verify(password, &code, now));
-        let is_hashed = matches!(stored, Some(Stored::Argon2id(..)));
+        let is_right = stored.is_some_and(|stored| stored.verify(password, code, now, &self.hashes));
+        let is_hashed = stored.is_some_and(|stored| stored.hash().is_some());
         if !is_right
             && !is_hashed
             && let Some(params) = self.cost_of_nobody(user)
         {
             // Else the time would tell who is hashed and who is nobody.
-            scheme::spend(password, params);
+            self.hashes.fetch_add(1, Ordering::Relaxed);
+            hashed::spend(password, params);
         }
         is_right
     }
 
     /// What a failed login costs for a name that has no hash: always the same, and nobody can tell which beforehand.
     fn cost_of_nobody(&self, user: &[u8]) -> Option<&Params> {
-        let [first, second, third, fourth, ..] = self.key.code(user);
-        let number = u32::from_ne_bytes([first, second, third, fourth]);
-        let index = usize::try_from(number).ok()?.checked_rem(self.costs.len())?;
-        self.costs.get(index)
+        self.costs.pick(self.key.code(user).number())
     }
+}
 
-    /// The digest of APOP: MD5 of the timestamp followed by the secret (RFC 1939, section 7).
-    fn verify_apop(&self, stored: Option<&Stored>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
-        let Some(timestamp) = timestamp else { return false };
-        let secret = match stored {
-            Some(Stored::Keyed { plain, .. }) => plain.as_ref(),
-            Some(Stored::Argon2id(..)) | None => None,
-        };
-        let octets = secret.unwrap_or(&self.nobody).octets();
-        let expected: [u8; 16] = Md5::new().chain_update(timestamp).chain_update(octets).finalize().into();
-        let is_right: bool = expected.ct_eq(digest).into();
-        is_right && secret.is_some()
-    }
+/// The digest of APOP: MD5 of the timestamp followed by the secret (RFC 1939, section 7).
+fn verify_apop(stored: Option<&Stored>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
+    let Some(timestamp) = timestamp else { return false };
+    let secret = stored.and_then(Stored::plain);
+    let octets = secret.unwrap_or(scheme::nobody()).octets();
+    let expected: [u8; 16] = Md5::new().chain_update(timestamp).chain_update(octets).finalize().into();
+    let is_right: bool = expected.ct_eq(digest).into();
+    is_right && secret.is_some()
 }

@@ -24,7 +24,7 @@ pub use self::configured::{Beginning, BeginningError, Configured, Host};
 use crate::accounts::UserName;
 use crate::maildir::LocalStore;
 use crate::server::Handle;
-use crate::state::StateFolder;
+use crate::state::Claim;
 
 /// Longest time that `t=` takes, in seconds: a day.
 pub const TIMEOUT_MAX: u64 = 86_400;
@@ -37,7 +37,7 @@ pub struct Administration {
     server: Handle,
     host: Box<dyn Host>,
     /// Where changes are kept; none: in memory alone.
-    folder: Option<Arc<StateFolder>>,
+    claim: Option<Claim>,
     /// What questions are answered from, beside the settings.
     view: ArcSwap<Configured>,
     /// What is being changed: held while something is.
@@ -58,11 +58,11 @@ impl Administration {
     /// The administration of a server that was started with the settings of `beginning`.
     #[must_use]
     pub fn new(beginning: Beginning, server: Handle, host: Box<dyn Host>) -> Self {
-        let Beginning { configured, kept, store, folder, .. } = beginning;
+        let Beginning { configured, kept, store, claim, .. } = beginning;
         Self {
             server,
             host,
-            folder,
+            claim,
             view: ArcSwap::new(configured),
             state: Mutex::new(State { kept, store, overridden: HashSet::new() }),
             started: Instant::now(),
@@ -85,11 +85,11 @@ impl Administration {
 
     /// Keeps the statistics, so that a crash loses none before now. Waits for the disk.
     pub fn keep_statistics(&self) {
-        let Some(folder) = &self.folder else { return };
+        let Some(claim) = &self.claim else { return };
         let mut totals = self.server.totals();
         configured::keep_transforms(self.view.load().registry.as_ref(), &mut totals);
         let text = totals.to_text();
-        if let Err(error) = folder.replace(STATISTICS, text.as_bytes()) {
+        if let Err(error) = claim.replace(STATISTICS, text.as_bytes()) {
             warn!(target: "pop3d::peep", "the statistics cannot be kept: {error}");
         }
     }
@@ -111,9 +111,10 @@ impl Administration {
         let mut state = self.lock();
         let mut kept = state.kept.clone();
         kept.forget_stale(&configured);
-        let accounts = Arc::new(configured.accounts(&kept, &state.overridden));
+        let mut accounts = configured.accounts(&kept, &state.overridden);
+        accounts.inherit(&self.server.settings().accounts);
         state.store = state.store.moved_to(kept.mailbox(&configured));
-        let settings = configured.settings(&kept, &state.store, accounts)?;
+        let settings = configured.settings(&kept, &state.store, Arc::new(accounts))?;
         self.keep_settings(&kept).map_err(|_| "what is kept cannot be written".to_owned())?;
         self.host.taken();
         state.kept = kept;
@@ -145,13 +146,13 @@ impl Administration {
     }
 
     fn keep_settings(&self, kept: &Kept) -> Result<(), Failure> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        kept.settings.save(folder).map_err(|error| not_kept(&error))
+        let Some(claim) = &self.claim else { return Ok(()) };
+        kept.settings.save(claim).map_err(|error| not_kept(&error))
     }
 
     fn keep_accounts(&self, kept: &Kept) -> Result<(), Failure> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        kept.accounts.save(folder).map_err(|error| not_kept(&error))
+        let Some(claim) = &self.claim else { return Ok(()) };
+        kept.accounts.save(claim).map_err(|error| not_kept(&error))
     }
 }
 

@@ -1,225 +1,190 @@
-//! Files in the state folder that are replaced as a whole: accounts and settings that were changed at run time, and
-//! statistics. Indexes and locks, which can be thrown away, are the maildir's (`maildir/state.rs`).
+//! The state folder's files that outlive the process: accounts, settings and statistics, each read as a whole and
+//! replaced as a whole. Indexes and the locks of maildrops, which can be thrown away, are in `maildir/state.rs`.
 //!
-//! May wait for the disk: called at the start, and in the pool of the administration.
+//! Whoever opens the folder may read; only who has claimed it may write. All of it waits for the disk: called before
+//! the server serves, or in the pool.
 
-mod settings;
+pub mod accounts;
+mod damage;
+pub mod seal;
+pub mod settings;
+#[cfg(test)]
+mod tests;
 
-use std::fmt;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fsync, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-pub use self::settings::{Changed, KeptSettings};
+pub use self::damage::KeptError;
 
-/// The file whose lock says which process may write.
+/// Nobody else needs to know what is kept.
+const FOLDER_MODE: Mode = Mode::RWXU;
+/// The same for files.
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// The file whose lock says who may write.
 const OWNER: &str = "owner";
 
-/// Nobody else needs to know who has an account.
-const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// Longest file that is read or written, in octets: more than a million accounts.
+pub const FILE_MAX: u64 = 256 << 20;
 
-/// An open state folder.
-#[derive(Debug)]
-pub struct StateFolder {
+/// The files of a state folder, to be read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StateFiles {
     path: PathBuf,
-    folder: OwnedFd,
-    /// Holds the lock as long as it is open.
-    owner: Mutex<Option<File>>,
+    folder: Arc<OwnedFd>,
 }
 
-/// A file of the state folder that is not what this server wrote. It is left as it is.
-#[derive(Debug, Eq, PartialEq)]
-pub struct Damage {
-    /// Which file.
-    pub path: PathBuf,
-    /// Where in it, from 1; none: nowhere in particular.
-    pub line: Option<usize>,
-    /// What is wrong, and what to do.
-    pub what: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:", self.path.display())?;
-        if let Some(line) = self.line {
-            write!(formatter, "{line}:")?;
-        }
-        write!(formatter, " {}", self.what)
-    }
-}
-
-impl std::error::Error for Damage {}
-
-impl StateFolder {
-    /// Opens a folder that is there.
+impl StateFiles {
+    /// Opens a state folder, and makes it where there is none.
     ///
     /// # Errors
-    /// Where it is none, or cannot be opened.
+    /// Where it can be neither opened nor made.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(CWD, path, flags, Mode::empty())?;
-        Ok(Self { path: path.to_owned(), folder, owner: Mutex::new(None) })
+        let folder = match openat(CWD, path, flags, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                DirBuilder::new().recursive(true).mode(FOLDER_MODE.as_raw_mode()).create(path)?;
+                openat(CWD, path, flags, Mode::empty())?
+            }
+            folder => folder?,
+        };
+        Ok(Self { path: path.to_owned(), folder: Arc::new(folder) })
     }
 
-    /// Where a file of it stands, for errors.
+    /// Where a file is, to be shown.
     #[must_use]
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Makes this process the one that may write here, for as long as it lives: two that replace the same files would
-    /// undo each other's changes. `false`: another process is it.
+    /// Reads a file; none where there is none.
     ///
     /// # Errors
-    /// Where there can be no lock.
-    pub fn claim(&self) -> io::Result<bool> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = File::from(openat(&self.folder, OWNER, flags, FILE_MODE)?);
-        let whole = libc::flock {
-            l_type: i16::try_from(libc::F_WRLCK).map_err(io::Error::other)?,
-            l_whence: i16::try_from(libc::SEEK_SET).map_err(io::Error::other)?,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
-            Ok(_) => {
-                *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
-                Ok(true)
-            }
-            Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Reads a file of at most `limit` octets; none where there is none.
-    ///
-    /// # Errors
-    /// Where it cannot be read, or is longer.
-    pub fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    /// Where it cannot be read, is not a regular file, or has more than `FILE_MAX` octets.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        // A pipe that somebody put there would be waited for.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match openat(&self.folder, name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
+        let file = match openat(&*self.folder, name, flags, Mode::empty()) {
             Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            file => file?,
         };
-        let mut octets = Vec::new();
-        file.take(limit + 1).read_to_end(&mut octets)?;
-        if octets.len() as u64 > limit {
-            return Err(io::Error::other(format!("it has more than {limit} octets")));
+        if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("not a regular file"));
         }
+        let mut octets = Vec::new();
+        File::from(file).take(FILE_MAX + 1).read_to_end(&mut octets)?;
+        is_short_enough(&octets)?;
         Ok(Some(octets))
     }
 
-    /// Replaces a file: after a crash at any moment there is the old one or the new one, whole.
+    /// Claims the right to write; none where another process, or another claim of this one, has it.
+    ///
+    /// The kernel takes the claim back when the process ends, however it ends.
     ///
     /// # Errors
-    /// Where it cannot be written: then the old one stays.
-    pub fn replace(&self, name: &str, octets: &[u8]) -> io::Result<()> {
-        // One name for all tries: what a crash left there is written over.
-        let temporary = format!("{name}.new");
-        let written = self.write(&temporary, octets).and_then(|()| {
-            renameat(&self.folder, &temporary, &self.folder, name)?;
-            // It is the new one now, whatever comes; that the name outlives a crash is what this waits for.
-            Ok(fsync(&self.folder)?)
-        });
-        if written.is_err() {
-            // Whether that works or not, the next one written takes the same name.
-            let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
+    /// Where the folder can have no file or no lock.
+    pub fn claim(&self) -> io::Result<Option<Claim>> {
+        let flags = OFlags::RDWR
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        let owner = File::from(openat(&*self.folder, OWNER, flags, FILE_MODE)?);
+        match lock(&owner, libc::F_WRLCK) {
+            Ok(()) => Ok(Some(Claim { files: self.clone(), owner, turn: Mutex::new(()) })),
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        written
-    }
-
-    fn write(&self, name: &str, octets: &[u8]) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.folder, name, flags, FILE_MODE)?);
-        file.write_all(octets)?;
-        file.sync_all()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
+/// The right to write the files of a state folder; given up when dropped.
+#[derive(Debug)]
+pub struct Claim {
+    files: StateFiles,
+    owner: File,
+    /// Held while a file is replaced: two at once would share the temporary file.
+    turn: Mutex<()>,
+}
 
-    use super::*;
-
-    #[test]
-    fn a_file_is_replaced_whole_or_stays() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = StateFolder::open(place.path()).unwrap();
-        assert_eq!(folder.read("file", 10).unwrap(), None);
-        folder.replace("file", b"old").unwrap();
-        folder.replace("file", b"new").unwrap();
-        assert_eq!(folder.read("file", 3).unwrap().unwrap(), b"new");
-        assert!(folder.read("file", 2).is_err());
-        // A folder stands where the temporary file would.
-        fs::create_dir(place.path().join("file.new")).unwrap();
-        assert!(folder.replace("file", b"newer").is_err());
-        assert_eq!(folder.read("file", 3).unwrap().unwrap(), b"new");
+impl Claim {
+    /// The files, to be read.
+    #[must_use]
+    pub fn files(&self) -> &StateFiles {
+        &self.files
     }
 
-    #[test]
-    fn one_process_owns_a_folder() {
-        let place = tempfile::tempdir().unwrap();
-        let first = StateFolder::open(place.path()).unwrap();
-        let second = StateFolder::open(place.path()).unwrap();
-        assert!(first.claim().unwrap());
-        assert!(!second.claim().unwrap());
-        drop(first);
-        assert!(second.claim().unwrap());
-    }
-
-    /// What the child of the next test replaces all the time; each of another length.
-    fn version(number: usize) -> Vec<u8> {
-        let octet = b'a' + u8::try_from(number % 26).unwrap();
-        vec![octet; 10_000 + 4_000 * (number % 7)]
-    }
-
-    /// The variable that makes the next test its own child.
-    const CHILD: &str = "POP3D_TEST_STATE_FOLDER";
-
-    #[test]
-    fn a_kill_leaves_a_whole_file() {
-        if let Some(path) = std::env::var_os(CHILD) {
-            let folder = StateFolder::open(Path::new(&path)).unwrap();
-            for number in (0..26 * 7).cycle() {
-                folder.replace("file", &version(number)).unwrap();
-            }
+    /// Replaces a file as a whole: whoever reads it, at any time and after any crash, finds what it was or these
+    /// octets. Once this is done they are on disk.
+    ///
+    /// # Errors
+    /// Where that cannot be. The file is as it was.
+    pub fn replace(&self, name: &str, octets: &[u8]) -> io::Result<()> {
+        is_short_enough(octets)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = &*self.files.folder;
+        let temporary = format!(".{name}");
+        match unlinkat(folder, &temporary, AtFlags::empty()) {
+            // A process that was killed may have left one.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
         }
-        let place = tempfile::tempdir().unwrap();
-        let folder = StateFolder::open(place.path()).unwrap();
-        folder.replace("file", &version(0)).unwrap();
-        let heavy = std::env::var_os("POP3D_HEAVY").is_some();
-        for round in 0_u64..if heavy { 1000 } else { 60 } {
-            let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["state::tests::a_kill_leaves_a_whole_file", "--exact", "--test-threads=1"])
-                .env(CHILD, place.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            // It has begun once the file is another one; the moment of the kill is another one each time.
-            let before = folder.read("file", 1 << 20).unwrap();
-            while folder.read("file", 1 << 20).unwrap() == before {
-                assert!(child.try_wait().unwrap().is_none(), "the child ended");
-            }
-            let begun = std::time::Instant::now();
-            while begun.elapsed() < Duration::from_micros(round * 131 % 4_000) {}
-            child.kill().unwrap();
-            #[allow(clippy::disallowed_methods, reason = "a test waits")]
-            child.wait().unwrap();
-            let octets = folder.read("file", 1 << 20).unwrap().unwrap();
-            assert!((0..26 * 7).any(|number| version(number) == octets), "{} octets", octets.len());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(folder, &temporary, flags, FILE_MODE)?);
+        let replaced = file
+            .write_all(octets)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(renameat(folder, &temporary, folder, name)?));
+        if replaced.is_err() {
+            // Where that fails too, the next call tries again.
+            let _ = unlinkat(folder, &temporary, AtFlags::empty());
+            return replaced;
         }
+        if let Err(error) = fsync(folder) {
+            // Everybody finds the file replaced, so that is what the caller is told; only a machine that loses its
+            // power before the folder is written could bring the old one back. Some file systems have no such call.
+            let path = self.files.path.display();
+            log::warn!(target: "pop3d::state", "{path}: {name} is replaced, but the folder is not synced: {error}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child that is being started and still has a copy of the descriptor.
+        if let Err(error) = lock(&self.owner, libc::F_UNLCK) {
+            log::warn!(target: "pop3d::state", "the claim on the state folder cannot be given up: {error}");
+        }
+    }
+}
+
+/// Sets the lock of the owner file. It belongs to the open file, so that it also holds between threads.
+#[expect(clippy::cast_possible_truncation, reason = "the constants of lock kinds and SEEK_SET are tiny")]
+fn lock(owner: &File, kind: i32) -> nix::Result<()> {
+    let range = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(owner, FcntlArg::F_OFD_SETLK(&range)).map(|_| ())
+}
+
+fn is_short_enough(octets: &[u8]) -> io::Result<()> {
+    if u64::try_from(octets.len()).is_ok_and(|length| length <= FILE_MAX) {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("it has more than {FILE_MAX} octets")))
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
+    /// Whether the configuration names an accounts file.
+    has_accounts_file: bool,
 }
 
 /// What only a start can take.
@@ -91,7 +93,7 @@ impl Plan {
         let file = cli.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let mut warnings = Vec::new();
         warnings.extend(file.exposes_passwords());
-        let accounts = accounts(cli, &file, &mut warnings)?;
+        let accounts = accounts(&file, &mut warnings)?;
         let administrators = config::administrators(cli, &file)?;
         let peep = &file.config.peep;
         let permissions =
@@ -123,7 +125,25 @@ impl Plan {
             apop: config.apop,
             log_level,
             warnings,
+            has_accounts_file: config.accounts.is_some(),
         })
+    }
+
+    /// Whether somebody could log in, or let somebody in; what to do, where that is nobody yet. `kept`: whether PEEP has
+    /// set accounts.
+    ///
+    /// # Errors
+    /// Where nobody ever could: then something was forgotten.
+    pub(crate) fn check_accounts(&self, has_kept: bool) -> Result<Option<&'static str>, Exit> {
+        if has_kept || !self.accounts.is_empty() || !self.command_line.is_empty() {
+            return Ok(None);
+        }
+        if self.has_accounts_file || !self.administrators.is_empty() {
+            return Ok(Some("nobody can log in: there are no accounts yet"));
+        }
+        Err(Exit::Config(
+            "no accounts: add one by --user name:password, or in [users] of the configuration".to_owned(),
+        ))
     }
 }
 
@@ -251,7 +271,7 @@ fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
     Ok(limits)
 }
 
-fn accounts(cli: &Cli, file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
+fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     let config = &file.config;
     let mut accounts = Accounts::new(config.apop);
     if let Some(path) = &config.accounts {
@@ -275,14 +295,6 @@ fn accounts(cli: &Cli, file: &File, warnings: &mut Vec<String>) -> Result<Accoun
         } else {
             accounts.add(user, octets);
         }
-    }
-    if accounts.is_empty() && cli.users.is_empty() {
-        let Some(path) = &config.accounts else {
-            return Err(Exit::Config(
-                "no accounts: add one by --user name:password, or in [users] of the configuration".to_owned(),
-            ));
-        };
-        warnings.push(format!("nobody can log in: {} has no account", path.display()));
     }
     Ok(accounts)
 }

@@ -13,7 +13,8 @@ use pop3d_core::admin::{AdminThread, Door, DoorError};
 use pop3d_core::administration::{Administration, Beginning};
 use pop3d_core::maildir::LocalStore;
 use pop3d_core::server::{ListenError, Server};
-use pop3d_core::state::StateFolder;
+use pop3d_core::state::accounts::KeptAccounts;
+use pop3d_core::state::{Claim, StateFiles};
 use pop3d_transforms::process::Resources;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
@@ -31,12 +32,23 @@ use crate::signals;
 /// Where it cannot start: then nothing is left half started.
 pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
     let mut plan = Plan::read(&cli)?;
+    let warning = plan.check_accounts(has_kept_accounts(&plan)?)?;
+    plan.warnings.extend(warning.map(str::to_owned));
     if cli.check {
         // A program that is not there would be found by the first message only.
         let missing = plan.transforms.missing.drain(..).next();
         return Err(missing.unwrap_or_else(|| Exit::Done("the configuration is right".to_owned())));
     }
     serve(cli, plan)
+}
+
+/// Whether PEEP has set accounts.
+fn has_kept_accounts(plan: &Plan) -> Result<bool, Exit> {
+    // A folder that is not there keeps nothing.
+    let files = plan.fixed.state.as_deref().filter(|state| state.is_dir()).map(StateFiles::open);
+    let Some(Ok(files)) = files else { return Ok(false) };
+    let kept = KeptAccounts::read(&files).map_err(|error| Exit::Config(error.to_string()))?;
+    Ok(kept != KeptAccounts::default())
 }
 
 fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
@@ -63,8 +75,9 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let children = Arc::clone(&resources.children);
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
-    let (folder, is_owner) = claim(state.as_deref());
-    let beginning = Beginning::new(configured, &store, folder, is_owner)
+    let (files, claim) = claim(state.as_deref());
+    let is_owner = claim.is_some();
+    let beginning = Beginning::new(configured, &store, files.as_ref(), claim)
         .map_err(|error| Exit::Config(error.to_string()))?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
     if is_owner {
@@ -178,32 +191,28 @@ fn is_usable(state: &Path) -> bool {
     made.is_ok()
 }
 
-/// The state folder as the place of what PEEP changes, and whether this process may write there.
-fn claim(state: Option<&Path>) -> (Option<Arc<StateFolder>>, bool) {
-    let Some(state) = state else { return (None, false) };
-    let claimed = StateFolder::open(state).and_then(|folder| {
-        let is_owner = folder.claim()?;
-        Ok((folder, is_owner))
-    });
-    match claimed {
-        Ok((folder, is_owner)) => {
-            if !is_owner {
-                warn!(
-                    target: "pop3d",
-                    "another server has the state folder {}: what PEEP changes here ends with this process; name \
-                     another folder by --state",
-                    state.display(),
-                );
-            }
-            (Some(Arc::new(folder)), is_owner)
+/// The state folder as the place of what PEEP changes, and the right to write there.
+fn claim(state: Option<&Path>) -> (Option<StateFiles>, Option<Claim>) {
+    let Some(state) = state else { return (None, None) };
+    let unusable = |what: &dyn std::fmt::Display| {
+        warn!(
+            target: "pop3d",
+            "the state folder {}: {what}; what PEEP changes ends with this process; name another by --state",
+            state.display(),
+        );
+    };
+    let files = StateFiles::open(state).inspect_err(|error| unusable(error)).ok();
+    let claim = match files.as_ref().map(StateFiles::claim) {
+        None => None,
+        Some(Ok(Some(claim))) => Some(claim),
+        Some(Ok(None)) => {
+            unusable(&"another server has it");
+            None
         }
-        Err(error) => {
-            warn!(
-                target: "pop3d",
-                "the state folder {} cannot be used: {error}; what PEEP changes ends with this process",
-                state.display(),
-            );
-            (None, false)
+        Some(Err(error)) => {
+            unusable(&error);
+            None
         }
-    }
+    };
+    (files, claim)
 }

@@ -128,7 +128,10 @@ fn what_a_transform_has_done_outlives_the_process_and_its_generations() {
     let mut admin = Admin::at(&socket);
     assert_eq!(admin.lines("tfs? first"), before);
     let metrics = admin.lines("st?");
-    assert!(metrics.contains(&"pop3d_transform_messages_total{transform=\"first\"} 2".to_owned()), "{metrics:?}");
+    assert!(
+        metrics.contains(&"pop3d_transform_messages_total{transform=\"first\"} 2".to_owned()),
+        "{metrics:?}"
+    );
     assert!(metrics.iter().all(|line| line.split(' ').count() == 2 && !line.contains("kept")), "{metrics:?}");
 }
 

@@ -1,31 +1,24 @@
 //! How an account keeps its secret, and how a password is held against it.
 
 use std::fmt;
-use std::hint::black_box;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use argon2::{
-    Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
-};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::hashed::Hashed;
 use super::secret::Secret;
-
-/// Most memory of one hash, in KiB: every login at once takes as much, and one that failed too.
-const MEMORY_MAX: u32 = 1 << 20;
-
-/// Most passes of one hash.
-const PASSES_MAX: u32 = 64;
+use super::verified::Verified;
 
 /// A key of this process, under which passwords that are known in plain are kept: what stands in memory is of no use
 /// elsewhere, and holding a password against it costs a microsecond.
 pub(super) struct MemoryKey(Secret);
 
 /// What the key makes of a password, or of a name.
-pub(super) type Code = [u8; 32];
+pub(super) struct Code([u8; 32]);
 
 /// What an account keeps.
 #[derive(Debug)]
@@ -36,64 +29,15 @@ pub(super) enum Stored {
         /// Kept only where APOP needs it.
         plain: Option<Secret>,
     },
-    /// An argon2id hash as a PHC string, what finding it costs, and whether it was found lately.
-    Argon2id(Box<PasswordHash>, Params, Verified),
+    /// For one of which only the hash is kept.
+    Argon2id {
+        hashed: Hashed,
+        /// The password, for a while after it was found right.
+        verified: Verified,
+        /// Kept only where APOP needs it, and this process was told it.
+        plain: Option<Secret>,
+    },
 }
-
-/// How long a password that was right is known again without another hash. A client that polls costs one in that time.
-const VERIFIED_FOR: Duration = Duration::from_secs(600);
-
-/// The code of the password that was right, and until when that counts. It goes with the account's hash.
-///
-/// That the right password is answered sooner tells nothing to somebody who does not know it: a wrong one always
-/// costs a hash.
-#[derive(Default)]
-pub(super) struct Verified(Mutex<Option<(Code, Instant)>>);
-
-impl fmt::Debug for Verified {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Verified")
-    }
-}
-
-impl Verified {
-    fn knows(&self, code: &Code, now: Instant) -> bool {
-        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.is_some_and(|(known, until)| now < until && known.ct_eq(code).into())
-    }
-
-    fn learn(&self, code: Code, now: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, now + VERIFIED_FOR));
-    }
-}
-
-/// An argon2id hash that was made here.
-pub struct Hashed(PasswordHash, Params);
-
-impl fmt::Display for Hashed {
-    /// As an accounts file keeps it.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{{ARGON2ID}}{}", self.0)
-    }
-}
-
-/// Hashes a password with a new salt. Takes tens of milliseconds and some memory: called in a pool.
-///
-/// # Panics
-/// Where the system gives no random octets: nothing could be kept safely.
-#[must_use]
-pub fn hash(password: &[u8]) -> Hashed {
-    let mut salt = [0; SALT_LENGTH];
-    getrandom::fill(&mut salt).expect("the system gives random octets");
-    // The default costs: 19 MiB, 2 passes, 1 lane, as OWASP recommends at least.
-    let params = Params::default();
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::default(), params.clone());
-    let hash = argon2.hash_password_with_salt(password, &salt);
-    Hashed(hash.expect("these costs are allowed, as is a salt of 16 octets"), params)
-}
-
-/// Octets of a salt.
-const SALT_LENGTH: usize = 16;
 
 /// Why a secret cannot be kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,19 +66,39 @@ impl fmt::Display for SchemeError {
 impl std::error::Error for SchemeError {}
 
 impl MemoryKey {
-    /// A key that nobody knows.
+    /// The key of this process: one for all accounts, so that what was found under it holds when they are replaced.
     ///
     /// # Panics
     /// Where the system gives no random octets: nothing could be kept safely.
-    pub(super) fn random() -> Self {
-        Self(random())
+    pub(super) fn of_process() -> &'static Self {
+        static KEY: LazyLock<MemoryKey> = LazyLock::new(|| MemoryKey(random()));
+        &KEY
     }
 
     /// The code of some octets.
     pub(super) fn code(&self, octets: &[u8]) -> Code {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.octets()).expect("a key may have any length");
         mac.update(octets);
-        mac.finalize().into_bytes().into()
+        Code(mac.finalize().into_bytes().into())
+    }
+}
+
+impl Code {
+    /// Whether it is the code of the same octets; in constant time.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    /// A number that is always the same for the same octets.
+    pub(super) fn number(&self) -> u32 {
+        let [first, second, third, fourth, ..] = self.0;
+        u32::from_ne_bytes([first, second, third, fourth])
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Code")
     }
 }
 
@@ -142,10 +106,19 @@ impl MemoryKey {
 ///
 /// # Panics
 /// Where the system gives no random octets.
-pub(super) fn random() -> Secret {
+fn random() -> Secret {
     let mut octets = [0; 32];
     getrandom::fill(&mut octets).expect("the system gives random octets");
     Secret::new(&octets)
+}
+
+/// Stands for the secret of who has none.
+///
+/// # Panics
+/// Where the system gives no random octets.
+pub(super) fn nobody() -> &'static Secret {
+    static NOBODY: LazyLock<Secret> = LazyLock::new(random);
+    &NOBODY
 }
 
 impl Stored {
@@ -153,71 +126,76 @@ impl Stored {
         Self::Keyed { code: key.code(password), plain: keeps_plain.then(|| Secret::new(password)) }
     }
 
-    pub(super) fn hashed(hashed: &Hashed) -> Self {
-        let Hashed(hash, params) = hashed;
-        Self::Argon2id(Box::new(hash.clone()), params.clone(), Verified::default())
+    /// Keeps a hash whose password is not known.
+    pub(super) fn hashed(hashed: Hashed) -> Self {
+        Self::Argon2id { hashed, verified: Verified::default(), plain: None }
+    }
+
+    /// Keeps a hash whose password was just told, and so counts as verified.
+    pub(super) fn told(
+        hashed: Hashed,
+        key: &MemoryKey,
+        password: &[u8],
+        keeps_plain: bool,
+        now: Instant,
+    ) -> Self {
+        let plain = keeps_plain.then(|| Secret::new(password));
+        Self::Argon2id { hashed, verified: Verified::by(key.code(password), now), plain }
     }
 
     /// Reads `{SCHEME}secret`. A hash that no password could be held against is found here, not at a login.
     pub(super) fn parse(stored: &[u8], key: &MemoryKey, keeps_plain: bool) -> Result<Self, SchemeError> {
-        let stored = stored.strip_prefix(b"{").ok_or(SchemeError::UnknownScheme)?;
-        let end = stored.iter().position(|&octet| octet == b'}').ok_or(SchemeError::UnknownScheme)?;
-        let (scheme, secret) = (&stored[..end], &stored[end + 1..]);
+        let (scheme, secret) = split_scheme(stored).ok_or(SchemeError::UnknownScheme)?;
         if scheme.eq_ignore_ascii_case(b"PLAIN") {
             Ok(Self::keyed(key, secret, keeps_plain))
-        } else if scheme.eq_ignore_ascii_case(b"ARGON2ID") {
-            Self::argon2id(secret)
         } else {
-            Err(SchemeError::UnknownScheme)
+            Hashed::parse(stored).map(Self::hashed)
         }
     }
 
-    fn argon2id(secret: &[u8]) -> Result<Self, SchemeError> {
-        let text = std::str::from_utf8(secret.trim_ascii()).map_err(|_| SchemeError::BadHash)?;
-        let hash = PasswordHash::new(text).map_err(|_| SchemeError::BadHash)?;
-        let is_argon2id = hash.algorithm.as_str() == Algorithm::Argon2id.as_str();
-        let is_version = hash.version.is_none_or(|version| Version::try_from(version).is_ok());
-        let is_salted = hash.salt.is_some_and(|salt| salt.len() >= MIN_SALT_LEN);
-        if !(is_argon2id && is_version && is_salted && hash.hash.is_some()) {
-            return Err(SchemeError::BadHash);
-        }
-        let params = Params::try_from(&hash).map_err(|_| SchemeError::BadHash)?;
-        if params.m_cost() > MEMORY_MAX || params.t_cost() > PASSES_MAX {
-            return Err(SchemeError::TooCostly);
-        }
-        Ok(Self::Argon2id(Box::new(hash), params, Verified::default()))
-    }
-
-    /// Whether it is the password, which `code` is the code of. In constant time for all that are of one scheme.
-    pub(super) fn verify(&self, password: &[u8], code: &Code, now: Instant) -> bool {
+    /// Whether it is the password, which `code` is the code of. `hashes` counts what it costs.
+    ///
+    /// A hash that was found right a short time ago is answered without finding it again. How fast that is tells
+    /// nothing to who does not know the password: a wrong one never matches the code, so it costs one hash whether a
+    /// code is remembered or not, and comparing codes takes the same time however much of them is alike. Who does
+    /// know the password learns only that somebody used it, besides that it is right, which the reply says anyway.
+    pub(super) fn verify(&self, password: &[u8], code: Code, now: Instant, hashes: &AtomicU64) -> bool {
         match self {
-            Self::Keyed { code: expected, .. } => expected.ct_eq(code).into(),
-            Self::Argon2id(hash, _, verified) => {
-                verified.knows(code, now) || {
-                    let is_right = Argon2::default().verify_password(password, hash.as_ref()).is_ok();
-                    if is_right {
-                        verified.learn(*code, now);
-                    }
-                    is_right
+            Self::Keyed { code: expected, .. } => expected.is(&code),
+            Self::Argon2id { hashed, verified, .. } => {
+                if verified.is(&code, now) {
+                    return true;
                 }
+                hashes.fetch_add(1, Ordering::Relaxed);
+                let is_right = hashed.verify(password);
+                if is_right {
+                    verified.remember(code, now);
+                }
+                is_right
             }
         }
     }
 
-    /// Notes that the password of this code was right.
-    pub(super) fn learn(&self, code: Code, now: Instant) {
+    /// The secret itself, where it is kept.
+    pub(super) fn plain(&self) -> Option<&Secret> {
         match self {
-            Self::Keyed { .. } => {}
-            Self::Argon2id(_, _, verified) => verified.learn(code, now),
+            Self::Keyed { plain, .. } | Self::Argon2id { plain, .. } => plain.as_ref(),
+        }
+    }
+
+    /// The hash, where it has one.
+    pub(super) fn hash(&self) -> Option<&Hashed> {
+        match self {
+            Self::Keyed { .. } => None,
+            Self::Argon2id { hashed, .. } => Some(hashed),
         }
     }
 }
 
-/// Hashes a password for nothing, so that a login without a hash to be held against costs as much.
-pub(super) fn spend(password: &[u8], params: &Params) {
-    let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::default(), params.clone());
-    // That there is no memory for it fails a true login as well.
-    let _ = argon2.hash_password_into(password, &[0; 16], &mut hash);
-    black_box(hash);
+/// Splits `{SCHEME}secret`.
+pub(super) fn split_scheme(stored: &[u8]) -> Option<(&[u8], &[u8])> {
+    let stored = stored.strip_prefix(b"{")?;
+    let end = stored.iter().position(|&octet| octet == b'}')?;
+    let (scheme, rest) = stored.split_at_checked(end)?;
+    Some((scheme, rest.get(1..)?))
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use log::warn;
+use log::{error, warn};
 use pop3d_protocol::peep::{Argument, Failure};
 
 use super::{Administration, State};
 use crate::accounts::{self, Accounts, UserName};
+use crate::settings::Settings;
 
 impl Administration {
     pub(super) fn add_user(&self, user: &Argument, password: &Argument) -> Result<(), Failure> {
@@ -33,7 +34,7 @@ impl Administration {
         self.keep_accounts(&kept)?;
         state.kept = kept;
         self.note_override(&mut state, &user);
-        self.replace_accounts(|accounts| accounts.remove(&user));
+        self.replace_accounts(|accounts| accounts.without(&user));
         Ok(())
     }
 
@@ -48,7 +49,10 @@ impl Administration {
         password: &Argument,
         check: impl Fn(&Self) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let hashed = accounts::hash(password.octets());
+        let hashed = accounts::hash(password.octets()).map_err(|error| {
+            error!(target: "pop3d::peep", "the password of {user} cannot be hashed: {error}");
+            Failure::NotSaved
+        })?;
         let mut state = self.lock();
         check(self)?;
         let mut kept = state.kept.clone();
@@ -56,14 +60,14 @@ impl Administration {
         self.keep_accounts(&kept)?;
         state.kept = kept;
         self.note_override(&mut state, user);
-        self.replace_accounts(|accounts| accounts.add_hashed(user.clone(), &hashed, password.octets()));
+        self.replace_accounts(|accounts| accounts.with(user.clone(), &hashed, password.octets()));
         Ok(())
     }
 
     /// The accounts alone are replaced: who logs in meanwhile costs nothing more than a hash that is known.
-    fn replace_accounts(&self, change: impl FnOnce(&mut Accounts)) {
-        let mut settings = self.server.settings().as_ref().clone();
-        change(Arc::make_mut(&mut settings.accounts));
+    fn replace_accounts(&self, change: impl FnOnce(&Accounts) -> Accounts) {
+        let mut settings = Settings::clone(&self.server.settings());
+        settings.accounts = Arc::new(change(&settings.accounts));
         self.server.replace_settings(settings);
     }
 

@@ -4,7 +4,7 @@ use log::info;
 use pop3d_protocol::peep::{Argument, Command, Failure, Reply};
 
 use super::{Administration, TIMEOUT_MAX};
-use crate::state::Changed;
+use crate::state::settings::Changed;
 
 impl Administration {
     /// Carries out a change for the administrator `peer`. May wait for the disk, for a hash, for another change.

@@ -9,16 +9,15 @@ use std::time::Duration;
 use log::{info, warn};
 
 use super::STATISTICS;
-use crate::accounts::{Accounts, KeptAccounts, Secret, UserName};
+use crate::accounts::{Accounts, Secret, UserName};
 use crate::maildir::{LocalStore, UniqueIds};
 use crate::settings::{Limits, Settings, Sizes};
-use crate::state::{KeptSettings, StateFolder};
+use crate::state::accounts::KeptAccounts;
+use crate::state::settings::KeptSettings;
+use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
 use crate::transform::registry::{self, Listed, Registry};
 use crate::transform::{Chain, Holding, TransformStatistics};
-
-/// Longest file of statistics that is read, in octets.
-const STATISTICS_MAX: u64 = 1 << 20;
 
 /// What command line and configuration say of what can be changed while the server runs.
 pub struct Configured {
@@ -76,7 +75,7 @@ pub struct Beginning {
     pub(super) configured: Arc<Configured>,
     pub(super) kept: Kept,
     pub(super) store: LocalStore,
-    pub(super) folder: Option<Arc<StateFolder>>,
+    pub(super) claim: Option<Claim>,
     settings: Settings,
     totals: Totals,
 }
@@ -94,7 +93,7 @@ impl fmt::Display for BeginningError {
 impl std::error::Error for BeginningError {}
 
 impl Beginning {
-    /// Reads what was kept in `folder`. `is_owner`: whether changes are kept there too; else another process does.
+    /// Reads what was kept in the state folder. Without a claim to it changes are not kept there: another process does.
     ///
     /// # Errors
     /// Where a file there is damaged, or what was set at run time cannot be any more: serving without it could show
@@ -102,16 +101,16 @@ impl Beginning {
     pub fn new(
         configured: Configured,
         store: &LocalStore,
-        folder: Option<Arc<StateFolder>>,
-        is_owner: bool,
+        files: Option<&StateFiles>,
+        claim: Option<Claim>,
     ) -> Result<Self, BeginningError> {
         let mut kept = Kept::default();
         let mut totals = Totals::default();
-        if let Some(folder) = &folder {
+        if let Some(files) = files {
             let error = |error: &dyn fmt::Display| BeginningError(error.to_string());
-            kept.accounts = KeptAccounts::read(folder).map_err(|it| error(&it))?;
-            kept.settings = KeptSettings::read(folder).map_err(|it| error(&it))?;
-            totals = read_statistics(folder, is_owner);
+            kept.accounts = KeptAccounts::read(files).map_err(|it| error(&it))?;
+            kept.settings = KeptSettings::read(files).map_err(|it| error(&it))?;
+            totals = read_statistics(files, claim.as_ref());
         }
         let configured = Arc::new(configured);
         if let Some(program) = &kept.settings.program {
@@ -126,7 +125,7 @@ impl Beginning {
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
         let settings = configured.settings(&kept, &store, accounts).map_err(BeginningError)?;
         kept.tell(&configured);
-        Ok(Self { configured, kept, store, folder: folder.filter(|_| is_owner), settings, totals })
+        Ok(Self { configured, kept, store, claim, settings, totals })
     }
 
     /// The settings to start with.
@@ -147,8 +146,8 @@ const ADVICE: &str = "bring it back, or remove what names it from settings.toml 
 
 /// What was counted before. Numbers are no mail: where they cannot be read, counting begins anew, and what is there is
 /// kept under another name.
-fn read_statistics(folder: &StateFolder, is_owner: bool) -> Totals {
-    let octets = match folder.read(STATISTICS, STATISTICS_MAX) {
+fn read_statistics(files: &StateFiles, claim: Option<&Claim>) -> Totals {
+    let octets = match files.read(STATISTICS) {
         Ok(Some(octets)) => octets,
         Ok(None) => return Totals::default(),
         Err(error) => {
@@ -158,7 +157,7 @@ fn read_statistics(folder: &StateFolder, is_owner: bool) -> Totals {
     };
     Totals::from_text(&String::from_utf8_lossy(&octets)).unwrap_or_else(|(line, what)| {
         warn!(target: "pop3d::peep", "statistics, line {line}: {what}; they begin anew, and the file is kept as statistics.damaged");
-        if is_owner && let Err(error) = folder.replace("statistics.damaged", &octets) {
+        if let Some(Err(error)) = claim.map(|claim| claim.replace("statistics.damaged", &octets)) {
             warn!(target: "pop3d::peep", "statistics.damaged cannot be written: {error}");
         }
         Totals::default()

@@ -9,7 +9,7 @@ use pop3d_protocol::peep::{Argument, Failure, Reply};
 use super::Administration;
 use super::configured::Kept;
 use crate::accounts::UserName;
-use crate::state::Changed;
+use crate::state::settings::Changed;
 use crate::transform::TransformStatistics;
 use crate::transform::registry::{Listed, PROGRAM_NAME, RegistryError};
 

@@ -1,0 +1,148 @@
+//! Accounts that change while the server runs, and passwords that are remembered for a while.
+
+use super::super::verified::REMEMBERED_FOR;
+use super::*;
+
+fn hash_of(password: &[u8]) -> Hashed {
+    Hashed::parse(hashed(password, 8).as_bytes()).unwrap()
+}
+
+/// An account whose hash is known, as one of a file.
+fn ann() -> Accounts {
+    let mut accounts = Accounts::new(false);
+    accounts.add_hashed(name("ann"), &hash_of(b"secret"));
+    accounts
+}
+
+/// How many hashes a login costs at a time, and whether it is right.
+fn cost(accounts: &Accounts, user: &str, password: &[u8], now: Instant) -> (u64, bool) {
+    let credentials = Credentials::Password { user: user.as_bytes().into(), password: password.into() };
+    let before = accounts.hashes();
+    let is_right = accounts.verify_at(&credentials, None, now).is_ok();
+    (accounts.hashes() - before, is_right)
+}
+
+#[test]
+fn a_client_that_comes_again_costs_one_hash_in_that_time() {
+    let (accounts, start) = (ann(), Instant::now());
+    assert_eq!(cost(&accounts, "ann", b"secret", start), (1, true));
+    for seconds in [0, 1, 60, 300, REMEMBERED_FOR.as_secs() - 1] {
+        let now = start + Duration::from_secs(seconds);
+        assert_eq!(cost(&accounts, "ann", b"secret", now), (0, true), "after {seconds} s");
+    }
+    // A hit has made it no longer.
+    let later = start + REMEMBERED_FOR;
+    assert_eq!(cost(&accounts, "ann", b"secret", later), (1, true));
+    assert_eq!(cost(&accounts, "ann", b"secret", later), (0, true));
+}
+
+#[test]
+fn a_wrong_password_costs_one_hash_whether_the_right_one_is_remembered_or_not() {
+    let (accounts, now) = (ann(), Instant::now());
+    assert_eq!(cost(&accounts, "ann", b"wrong", now), (1, false));
+    // It is not remembered as wrong, nor as right.
+    assert_eq!(cost(&accounts, "ann", b"wrong", now), (1, false));
+    assert_eq!(cost(&accounts, "ann", b"secret", now), (1, true));
+    assert_eq!(cost(&accounts, "ann", b"wrong", now), (1, false));
+    assert_eq!(cost(&accounts, "nobody", b"wrong", now), (1, false));
+    assert_eq!(cost(&accounts, "nobody", b"secret", now), (1, false));
+    assert_eq!(cost(&accounts, "ann", b"secret", now), (0, true), "a wrong one does not make it forgotten");
+}
+
+#[test]
+fn the_password_of_one_account_is_not_remembered_for_another() {
+    let (mut accounts, now) = (ann(), Instant::now());
+    accounts.add_hashed(name("bob"), &hash_of(b"other"));
+    assert_eq!(cost(&accounts, "ann", b"secret", now), (1, true));
+    assert_eq!(cost(&accounts, "bob", b"secret", now), (1, false));
+}
+
+#[test]
+fn an_account_that_is_added_costs_no_hash_at_its_first_login() {
+    let (before, now) = (ann(), Instant::now());
+    assert_eq!(cost(&before, "ann", b"secret", now), (1, true));
+    let after = before.with_at(name("bob"), &hash_of(b"new"), b"new", now);
+    assert_eq!(cost(&after, "bob", b"new", now), (0, true));
+    assert_eq!(cost(&after, "bob", b"old", now), (1, false));
+    assert_eq!(cost(&after, "bob", b"new", now + REMEMBERED_FOR), (1, true));
+    assert_eq!(cost(&after, "ann", b"secret", now), (0, true), "what is verified of others stays so");
+    assert!(after.contains(&name("bob")) && !before.contains(&name("bob")));
+    assert_eq!(
+        cost(&before, "bob", b"new", now),
+        (1, false),
+        "who has the accounts of before sees no change"
+    );
+}
+
+#[test]
+fn a_password_that_was_changed_is_forgotten_at_once() {
+    let (accounts, now) = (ann(), Instant::now());
+    assert_eq!(cost(&accounts, "ann", b"secret", now), (1, true));
+    let changed = accounts.with_at(name("ann"), &hash_of(b"other"), b"other", now);
+    assert_eq!(cost(&changed, "ann", b"secret", now), (1, false));
+    assert_eq!(cost(&changed, "ann", b"other", now), (0, true));
+    assert_eq!(changed.costs.hashes(), 1);
+}
+
+#[test]
+fn an_account_that_was_removed_is_nobody() {
+    let (mut accounts, now) = (ann(), Instant::now());
+    accounts.add(name("plain"), b"x");
+    assert_eq!(cost(&accounts, "ann", b"secret", now), (1, true));
+    let without_plain = accounts.without(&name("plain"));
+    assert_eq!(cost(&without_plain, "plain", b"x", now), (1, false));
+    assert_eq!(cost(&without_plain, "ann", b"secret", now), (0, true));
+    let without = accounts.without(&name("ann"));
+    assert_eq!(cost(&without, "ann", b"secret", now), (0, false), "nothing is hashed any more");
+    assert_eq!(without.without(&name("ann")).names().count(), 1);
+    // Back again, it begins anew.
+    let mut back = without.clone();
+    back.add_hashed(name("ann"), &hash_of(b"secret"));
+    assert_eq!(cost(&back, "ann", b"secret", now), (1, true));
+}
+
+#[test]
+fn apop_works_for_an_account_whose_password_this_process_was_told() {
+    let digest = |timestamp: &str, secret: &[u8]| -> [u8; 16] {
+        Md5::new().chain_update(timestamp).chain_update(secret).finalize().into()
+    };
+    let apop = |digest| Credentials::Apop { user: b"ann"[..].into(), digest };
+    let right = apop(digest("<1@x>", b"secret"));
+    let with = |keeps| Accounts::new(keeps).with(name("ann"), &hash_of(b"secret"), b"secret");
+    assert!(with(true).verify(&right, Some("<1@x>")).is_ok());
+    assert!(with(true).verify(&right, Some("<2@x>")).is_err());
+    assert!(with(false).verify(&right, Some("<1@x>")).is_err());
+
+    let anew = |keeps, password: &[u8]| {
+        let mut anew = Accounts::new(keeps);
+        anew.add_hashed(name("ann"), &hash_of(password));
+        anew.inherit(&with(true));
+        anew
+    };
+    assert!(anew(true, b"secret").verify(&right, Some("<1@x>")).is_ok());
+    assert!(
+        anew(false, b"secret").verify(&right, Some("<1@x>")).is_err(),
+        "it is kept only where it is wanted"
+    );
+    assert!(anew(true, b"other").verify(&right, Some("<1@x>")).is_err(), "it is not that of another hash");
+}
+
+#[test]
+fn accounts_that_are_read_anew_remember_what_was_verified() {
+    let (before, now) = (ann(), Instant::now());
+    assert_eq!(cost(&before, "ann", b"secret", now), (1, true));
+    let mut anew = ann();
+    anew.inherit(&before);
+    assert_eq!(cost(&anew, "ann", b"secret", now), (0, true));
+    let mut other = Accounts::new(false);
+    other.add_hashed(name("ann"), &hash_of(b"other"));
+    other.inherit(&before);
+    assert_eq!(cost(&other, "ann", b"secret", now), (1, false));
+    assert_eq!(cost(&other, "ann", b"other", now), (1, true));
+    // A password that is told in plain stays the one that counts.
+    let mut plain = Accounts::new(false);
+    plain.add(name("ann"), b"plain");
+    plain.inherit(&before);
+    assert_eq!(cost(&plain, "ann", b"secret", now), (0, false));
+    assert_eq!(cost(&plain, "ann", b"plain", now), (0, true));
+}
