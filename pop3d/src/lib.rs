@@ -12,6 +12,13 @@ mod start;
 
 use std::process::ExitCode;
 
+/// The command line, for what is made of it: the manual page, and completions for shells.
+#[doc(hidden)]
+#[must_use]
+pub fn command() -> clap::Command {
+    <cli::Cli as clap::CommandFactory>::command()
+}
+
 /// Does what the command line of this process says; returns the status for the system.
 #[must_use]
 pub fn main() -> ExitCode {
