@@ -7,6 +7,8 @@ mod client;
 mod command;
 mod reply;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use self::client::{Client, ReplyError};
 pub use self::command::{

@@ -209,6 +209,17 @@ pub struct Form {
     pub is_extension: bool,
 }
 
+impl Form {
+    /// Whether the state allows the command.
+    fn is_allowed(&self, is_authenticated: bool) -> bool {
+        match self.commencement {
+            "a" => !is_authenticated,
+            "q" | "cap?" => true,
+            _ => is_authenticated,
+        }
+    }
+}
+
 const fn published(commencement: &'static str, arguments: usize, shape: Shape) -> Form {
     Form { commencement, arguments: (arguments, arguments), shape, is_extension: false }
 }
@@ -277,10 +288,11 @@ pub(super) fn form(commencement: &[u8]) -> Option<&'static Form> {
 /// Reads a command line without its end.
 ///
 /// # Errors
-/// `UnknownCommand` before `BadSyntax`: what is unknown has no syntax.
-pub(super) fn parse(line: &[u8]) -> Result<Line, Failure> {
+/// `UnknownCommand`, also for one that its state does not allow, before `BadSyntax`: what is unknown has no syntax.
+pub(super) fn parse(line: &[u8], is_authenticated: bool) -> Result<Line, Failure> {
     let mut words = line.split(|&octet| octet == b' ');
-    let form = words.next().and_then(form).ok_or(Failure::UnknownCommand)?;
+    let form = words.next().and_then(form).filter(|form| form.is_allowed(is_authenticated));
+    let form = form.ok_or(Failure::UnknownCommand)?;
     let mut arguments = Vec::new();
     for word in words {
         let argument = Argument::parse(word).ok_or(Failure::BadSyntax)?;

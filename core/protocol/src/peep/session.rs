@@ -139,6 +139,7 @@ impl Session {
             (Ok(Said::Other(command)), State::Authenticated) => {
                 self.request = Asking::Ready(Action::Do(command));
             }
+            // Not read in these states.
             (Ok(Said::Authenticate { .. }), State::Authenticated)
             | (Ok(Said::Other(_)), State::Authentication { .. }) => self.refuse(Failure::UnknownCommand),
         }
@@ -213,7 +214,7 @@ impl Engine for Session {
             taken += count;
             let Some(line) = line else { break };
             let said = match line {
-                Line::Whole(line) => command::parse(line),
+                Line::Whole(line) => command::parse(line, matches!(self.state, State::Authenticated)),
                 Line::TooLong => Err(Failure::BadSyntax),
             };
             self.reader.wipe();

@@ -20,8 +20,8 @@ pub const COUNTED: [&str; 14] = [
     "malformed",
 ];
 
-/// How often each of `COUNTED` was said.
-pub type Counts = [u32; COUNTED.len()];
+/// How often each of `COUNTED` was said. To be taken before a number is too large for the type.
+pub type Counts = [u16; COUNTED.len()];
 
 /// The place of a command among `COUNTED`; none: it is malformed.
 pub(super) fn place(command: Option<&Command<'_>>) -> usize {
