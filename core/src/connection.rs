@@ -278,9 +278,8 @@ impl Connection {
         self.reason = "closed by an administrator";
         let is_idle = matches!(self.task, Task::None | Task::Delayed { .. }) && self.outbound.is_empty();
         if is_idle && !self.session.is_listing() {
+            // The socket is closed when this is dropped, and the maildrop unlocked before.
             self.log_end(self.reason);
-            // The socket is closed right after; whether the client has gone already does not matter.
-            let _ = self.transport.finish();
         } else {
             // Something is under way that must not be taken for whole.
             self.reset();

@@ -82,9 +82,7 @@ fn play_own(dialogues: &[Dialogue]) -> Vec<String> {
 
 /// Plays the dialogues that fit any server, one after the other: they share a maildrop.
 fn play_foreign(server: &Foreign, dialogues: &[Dialogue]) -> Vec<String> {
-    let (fitting, left_out): (Vec<_>, Vec<_>) = dialogues
-        .iter()
-        .partition(|dialogue| !dialogue.is_for_ours_only() && dialogue.maildrops.contains(&Kind::Maildir));
+    let (fitting, left_out): (Vec<_>, Vec<_>) = dialogues.iter().partition(|dialogue| server.fits(dialogue));
     let failures: Vec<_> = fitting.iter().filter_map(|dialogue| server.play(dialogue).err()).collect();
     println!("{} dialogues, {} left out, {} failed", fitting.len(), left_out.len(), failures.len());
     failures

@@ -3,6 +3,9 @@
 use super::maildrop::Kind;
 use super::text::Text;
 
+/// The numbers of connections by PEEP begin behind this one.
+pub(crate) const PEEP: usize = 1000;
+
 /// A dialogue, ready to be played.
 pub(crate) struct Dialogue {
     /// Its file, below the folder of dialogues.
@@ -21,6 +24,8 @@ pub(crate) struct Dialogue {
     pub(crate) config: String,
     /// Whether it begins in TRANSACTION.
     pub(crate) in_transaction: bool,
+    /// Whether its administrator begins in AUTHENTICATED.
+    pub(crate) is_authenticated: bool,
     pub(crate) steps: Vec<(usize, Step)>,
 }
 
@@ -93,12 +98,26 @@ impl Dialogue {
             options: Vec::new(),
             config: String::new(),
             in_transaction: false,
+            is_authenticated: false,
             steps: Vec::new(),
         };
         for (index, line) in written.lines().enumerate() {
             dialogue.line(index + 1, line).map_err(|wrong| format!("{name}:{}: {wrong}", index + 1))?;
         }
         Ok(dialogue)
+    }
+
+    /// Whether an administrator says something, and whether a client of POP3 does.
+    pub(crate) fn speakers(&self) -> (bool, bool) {
+        let connections = || {
+            self.steps.iter().filter_map(|(_, step)| match step {
+                Step::Say { connection, .. } | Step::Hear { connection, .. } => Some(*connection),
+                Step::Close(connection) | Step::HalfClose(connection) => Some(*connection),
+                _ => None,
+            })
+        };
+        let is_peep = connections().any(|connection| connection > PEEP) || self.is_authenticated;
+        (is_peep, connections().any(|connection| connection <= PEEP) || self.in_transaction)
     }
 
     /// Whether it needs what only our program has.
@@ -126,6 +145,12 @@ impl Dialogue {
         }
         if let Some(connection) = connection(key, 'S') {
             return self.heard(at, connection, sign, rest);
+        }
+        if let Some(connection) = connection(key, 'A') {
+            return self.said(at, PEEP + connection, sign, rest);
+        }
+        if let Some(connection) = connection(key, 'P') {
+            return self.heard(at, PEEP + connection, sign, rest);
         }
         match (key, sign) {
             ("deliver", ":") => self.steps.push((at, Step::Deliver(Text::parse(rest)?.plain()?))),
@@ -159,6 +184,7 @@ impl Dialogue {
             ("options", _) => self.options.extend(words(rest)),
             ("config", _) => self.config = format!("{}{rest}\n", self.config),
             ("state", "TRANSACTION") => self.in_transaction = true,
+            ("state", "AUTHENTICATED") => self.is_authenticated = true,
             _ => match (key.strip_prefix("message of "), key.strip_prefix("message in ")) {
                 (Some(user), _) => self.message(Some(user), None, rest)?,
                 (None, Some(name)) => self.message(None, Some(name), rest)?,
@@ -214,7 +240,7 @@ impl Dialogue {
     }
 }
 
-/// The connection of "C", "S", "C2", "S2" and so on.
+/// The connection of "C", "S", "C2", "S2" and so on; "A" and "P" are an administrator and PEEP.
 fn connection(key: &str, speaker: char) -> Option<usize> {
     match key.strip_prefix(speaker)? {
         "" => Some(1),

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::form::{Dialogue, Heard, Step};
+use super::form::{Dialogue, Heard, PEEP, Step};
 use super::maildrop::Maildrop;
 use super::md5;
 use super::text::{Names, Text, shown};
@@ -20,6 +20,9 @@ const REPLY_MAX: usize = 512;
 /// A user, and where they are served.
 pub(crate) struct Account<'a> {
     pub(crate) address: SocketAddr,
+    /// Where administrators are served.
+    pub(crate) peep: Option<SocketAddr>,
+    pub(crate) administrator: (&'a str, &'a str),
     pub(crate) user: &'a str,
     pub(crate) password: &'a str,
 }
@@ -33,6 +36,8 @@ pub(crate) fn play(
     let names = Names::from([
         ("user".to_owned(), account.user.as_bytes().to_vec()),
         ("pass".to_owned(), account.password.as_bytes().to_vec()),
+        ("admin".to_owned(), account.administrator.0.as_bytes().to_vec()),
+        ("adminpass".to_owned(), account.administrator.1.as_bytes().to_vec()),
     ]);
     let mut player = Player { account, maildrop, names, connections: BTreeMap::new() };
     let result = player.play(dialogue);
@@ -61,6 +66,9 @@ impl Player<'_> {
         let name = &dialogue.name;
         if dialogue.in_transaction {
             self.log_in().map_err(|wrong| format!("{name}:1: before the first step: {wrong}"))?;
+        }
+        if dialogue.is_authenticated {
+            self.authenticate().map_err(|wrong| format!("{name}:1: before the first step: {wrong}"))?;
         }
         let mut last = 1;
         for (at, step) in &dialogue.steps {
@@ -92,6 +100,16 @@ impl Player<'_> {
             connection.status("+OK")?;
         }
         Ok(())
+    }
+
+    fn authenticate(&mut self) -> Result<(), String> {
+        let octets = Text::parse("a {admin} {adminpass}\\r\\n")?.fill(&self.names)?;
+        let connection = self.connection(PEEP + 1)?;
+        connection.say(&octets)?;
+        match connection.line()?.as_slice() {
+            b"+" => Ok(()),
+            line => Err(format!("expected +, heard {}", shown(line))),
+        }
     }
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -184,7 +202,9 @@ impl Player<'_> {
     /// The connection of that number, opened when it is first needed.
     fn connection(&mut self, number: usize) -> Result<&mut Connection, String> {
         if !self.connections.contains_key(&number) {
-            let connection = Connection::open(self.account.address).map_err(|error| error.to_string())?;
+            let address = if number > PEEP { self.account.peep } else { Some(self.account.address) };
+            let address = address.ok_or("the server has no PEEP: set PEEP_UNDER_TEST")?;
+            let connection = Connection::open(address).map_err(|error| error.to_string())?;
             self.connections.insert(number, connection);
         }
         self.connections.get_mut(&number).ok_or_else(|| "no connection".to_owned())

@@ -12,6 +12,7 @@ use super::play::{Account, play};
 
 const USER: &str = "user";
 const PASSWORD: &str = "secret";
+const ADMINISTRATOR: &str = "root";
 
 /// Our program.
 pub(crate) struct Program(PathBuf);
@@ -54,7 +55,13 @@ impl Program {
             fs::write(mail.join(USER), "no folder").map_err(broken)?;
         }
         let server = self.start(dialogue, folder.path()).map_err(broken)?;
-        let account = Account { address: server.address, user: USER, password: PASSWORD };
+        let account = Account {
+            address: server.address,
+            peep: server.peep,
+            administrator: (ADMINISTRATOR, PASSWORD),
+            user: USER,
+            password: PASSWORD,
+        };
         play(dialogue, &account, &mut maildrop).map_err(|wrong| format!("{wrong} ({kind:?})"))
     }
 
@@ -73,14 +80,22 @@ impl Program {
         for user in &dialogue.users {
             command.arg("-u").arg(user);
         }
+        let has_peep = dialogue.speakers().0;
+        if has_peep {
+            command.arg("-P").arg("0").arg("-a").arg(format!("{ADMINISTRATOR}:{PASSWORD}"));
+        }
         command.args(&dialogue.options);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut log = BufReader::new(child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?);
-        match listening(&mut log) {
-            Ok(address) => {
+        let listening = listening(&mut log, "listening on ").and_then(|address| {
+            let peep = has_peep.then(|| listening(&mut log, "PEEP: listening on ")).transpose()?;
+            Ok((address, peep))
+        });
+        match listening {
+            Ok((address, peep)) => {
                 // Nobody needs the rest of the log, but the server must not wait for a reader.
                 thread::spawn(move || io::copy(&mut log, &mut io::sink()));
-                Ok(Server { child, address })
+                Ok(Server { child, address, peep })
             }
             Err(error) => {
                 child.kill()?;
@@ -95,6 +110,7 @@ impl Program {
 struct Server {
     child: Child,
     address: SocketAddr,
+    peep: Option<SocketAddr>,
 }
 
 impl Drop for Server {
@@ -105,15 +121,15 @@ impl Drop for Server {
     }
 }
 
-/// The address that the log tells.
-fn listening(log: &mut BufReader<ChildStderr>) -> io::Result<SocketAddr> {
+/// The address that the log tells behind these words.
+fn listening(log: &mut BufReader<ChildStderr>, words: &str) -> io::Result<SocketAddr> {
     let mut said = String::new();
     loop {
         let start = said.len();
         if log.read_line(&mut said)? == 0 {
             return Err(io::Error::other(format!("the server does not start: {said}")));
         }
-        if let Some((_, address)) = said[start..].trim_end().split_once("listening on ") {
+        if let Some((_, address)) = said[start..].trim_end().split_once(words) {
             return address.parse().map_err(io::Error::other);
         }
     }
@@ -125,6 +141,8 @@ pub(crate) struct Foreign {
     user: String,
     password: String,
     maildir: PathBuf,
+    /// `PEEP_UNDER_TEST`, `PEEP_USER` and `PEEP_PASS`.
+    peep: Option<(SocketAddr, String, String)>,
 }
 
 impl Foreign {
@@ -138,7 +156,18 @@ impl Foreign {
             user: name("POP3_USER"),
             password: name("POP3_PASS"),
             maildir: name("POP3_MAILDIR").into(),
+            peep: env::var("PEEP_UNDER_TEST").ok().map(|peep| {
+                let address = peep.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+                let address = address.expect("PEEP_UNDER_TEST is host:port");
+                (address, name("PEEP_USER"), name("PEEP_PASS"))
+            }),
         })
+    }
+
+    /// Whether it has all that a dialogue needs.
+    pub(crate) fn fits(&self, dialogue: &Dialogue) -> bool {
+        let is_general = !dialogue.is_for_ours_only() && dialogue.maildrops.contains(&Kind::Maildir);
+        is_general && (self.peep.is_some() || !dialogue.speakers().0)
     }
 
     /// Plays a dialogue in the maildrop of the one user, which is emptied before.
@@ -153,7 +182,17 @@ impl Foreign {
         for message in &dialogue.messages {
             maildrop.deliver(&message.octets, None).map_err(broken)?;
         }
-        let account = Account { address: self.address, user: &self.user, password: &self.password };
+        let (peep, administrator) = match &self.peep {
+            Some((address, user, password)) => (Some(*address), (user.as_str(), password.as_str())),
+            None => (None, ("", "")),
+        };
+        let account = Account {
+            address: self.address,
+            peep,
+            administrator,
+            user: &self.user,
+            password: &self.password,
+        };
         play(dialogue, &account, &mut maildrop)
     }
 }
