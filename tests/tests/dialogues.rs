@@ -19,7 +19,6 @@ use std::sync::Mutex;
 use std::{env, fs, thread};
 
 use form::Dialogue;
-use maildrop::Kind;
 use server::{Foreign, Program};
 
 /// Dialogues of our own program that are played at once.
