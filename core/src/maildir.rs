@@ -69,15 +69,12 @@ struct Shared {
 }
 
 impl LocalStore {
-    /// The store of `mail`, one folder a user. Indexes and locks are kept in `state`; none, or one that cannot be
-    /// written: service goes on from the mail folder alone, with a warning.
+    /// The store of `mail`, one folder a user. Indexes and locks are kept in `state`; none: service goes
+    /// on from the mail folder alone; one that cannot be written: the same, with a warning.
     #[must_use]
     pub fn new(mail: PathBuf, state: Option<PathBuf>) -> Self {
         // A relative path that cannot be made absolute is still a path.
         let mail = std::path::absolute(&mail).unwrap_or(mail);
-        if state.is_none() {
-            log::warn!(target: "pop3d::maildir", "no state folder: every login lists its maildrop and counts it");
-        }
         let state = state.map(|state| StateFolder::new(state, &mail));
         let (locks, opened) = (Arc::default(), Mutex::default());
         let shared = Arc::new(Shared { mail, state, locks, opened });

@@ -69,6 +69,13 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         warn!(target: "pop3d", "{warning}");
     }
 
+    if fixed.state.is_none() {
+        warn!(
+            target: "pop3d",
+            "no state folder, for there is no HOME: every login counts its messages anew, and what PEEP changes ends \
+             with this process; name one by --state",
+        );
+    }
     let state = fixed.state.clone().filter(|state| is_usable(state));
     let pools = server.pools().clone();
     let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
