@@ -139,7 +139,10 @@ impl Administration {
             error!(target: "pop3d::peep", "not changed: {what}");
             Failure::NotTaken
         })?;
-        self.keep_settings(&kept)?;
+        // A transform that was made anew changes the chains, and nothing that is kept.
+        if kept.settings != state.kept.settings {
+            self.keep_settings(&kept)?;
+        }
         state.kept = kept;
         self.server.replace_settings(settings);
         Ok(())
