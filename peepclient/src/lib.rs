@@ -1,0 +1,45 @@
+//! peepclient: administers a running POP3 server by PEEP, its admin protocol.
+//!
+//! The library is the program; `main.rs` only calls it. Public is what the documents are made from: the definition of the
+//! command line and the table of the phrases.
+
+mod cli;
+mod exit;
+mod link;
+mod login;
+mod phrase;
+mod render;
+mod script;
+mod terminal;
+
+use std::process::ExitCode;
+
+pub use crate::cli::definition;
+pub use crate::phrase::{Column, Kind, PHRASES, Parameter, Phrase, Shows};
+
+use crate::cli::Cli;
+use crate::exit::Exit;
+use crate::link::Link;
+
+/// Does what the command line says; the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    exit::code(run())
+}
+
+fn run() -> Result<(), Exit> {
+    let mut cli = Cli::read()?;
+    let target = cli.target()?;
+    let (command, is_json) = (std::mem::take(&mut cli.command), cli.json);
+    if terminal::is_attended() {
+        terminal::restore_on_signal();
+    }
+    let open = || {
+        let credentials = login::credentials(&mut cli, &target)?;
+        Link::open(&target, credentials.as_ref())
+    };
+    match command.as_slice() {
+        [] => script::run_lines(is_json, open),
+        commands => script::run_commands(commands, is_json, open),
+    }
+}

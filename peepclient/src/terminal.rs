@@ -1,0 +1,97 @@
+//! What the prompt needs of the terminal: to be left as it was found, and to be silent while a password is typed.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::thread;
+
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use zeroize::Zeroizing;
+
+use crate::exit::Exit;
+
+/// Longest password that is read. The protocol has no form for one of more than 128 octets; the rest is room to say so.
+const PASSWORD_MAX: u64 = 4096;
+
+/// Whether somebody sits before this program.
+pub(crate) fn is_attended() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Sees to it that a signal which ends the program leaves the terminal as it is at this moment.
+pub(crate) fn restore_on_signal() {
+    let Ok(found) = termios::tcgetattr(io::stdin()) else { return };
+    let spawned = thread::Builder::new().name("signals".into()).spawn(move || {
+        let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
+        if let Some(signal) = signals.forever().next() {
+            // A terminal that has gone needs nothing.
+            let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &found);
+            let status = Exit::Signal(u8::try_from(signal).unwrap_or(0)).status();
+            std::process::exit(i32::from(status));
+        }
+    });
+    // Without the thread a signal ends the program as it ends every other.
+    drop(spawned);
+}
+
+/// Asks for a line at the terminal.
+pub(crate) fn ask(question: &str) -> io::Result<String> {
+    let mut errors = io::stderr();
+    write!(errors, "{question}: ")?;
+    errors.flush()?;
+    read_line().map(|line| line.to_string())
+}
+
+/// Asks for a password at the terminal, without echo.
+pub(crate) fn ask_password(question: &str) -> io::Result<Zeroizing<String>> {
+    let mut errors = io::stderr();
+    let quiet = Quiet::begin()?;
+    write!(errors, "{question}: ")?;
+    errors.flush()?;
+    let password = read_line();
+    drop(quiet);
+    writeln!(errors)?;
+    password
+}
+
+/// Asks for a password that is to be set; twice, as nobody sees what was typed.
+pub(crate) fn ask_new_password(user: &str) -> io::Result<Option<Zeroizing<String>>> {
+    let password = ask_password(&format!("Password of {user}"))?;
+    let again = ask_password("Once more")?;
+    Ok((password == again).then_some(password))
+}
+
+fn read_line() -> io::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::with_capacity(256));
+    let mut input = io::Read::take(io::stdin().lock(), PASSWORD_MAX);
+    if input.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
+    Ok(line)
+}
+
+/// A terminal without echo; as it was before when dropped.
+struct Quiet {
+    found: Termios,
+}
+
+impl Quiet {
+    fn begin() -> io::Result<Self> {
+        let found = termios::tcgetattr(io::stdin())?;
+        let mut quiet = found.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        // The line end is shown, so that what follows has a line of its own in every case: it is written here.
+        quiet.local_modes.remove(LocalModes::ECHONL);
+        // What was typed ahead was typed with echo, and is no password.
+        termios::tcsetattr(io::stdin(), OptionalActions::Flush, &quiet)?;
+        Ok(Self { found })
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.found);
+    }
+}
