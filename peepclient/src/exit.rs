@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     NoHost(String),
     /// 69, `EX_UNAVAILABLE`: nobody answers there.
     Unavailable(String),
+    /// 71, `EX_OSERR`: the system does not give what every program needs.
+    System(String),
     /// 74, `EX_IOERR`: the connection was lost, or the answers cannot be written.
     Lost(String),
     /// 76, `EX_PROTOCOL`: what answers there is no PEEP server.
@@ -42,6 +44,7 @@ impl Exit {
             Self::NoInput(_) => 66,
             Self::NoHost(_) => 68,
             Self::Unavailable(_) => 69,
+            Self::System(_) => 71,
             Self::Lost(_) => 74,
             Self::NotPeep(_) => 76,
             Self::NotPermitted(_) => 77,
@@ -58,6 +61,7 @@ impl fmt::Display for Exit {
             | Self::NoInput(text)
             | Self::NoHost(text)
             | Self::Unavailable(text)
+            | Self::System(text)
             | Self::Lost(text)
             | Self::NotPeep(text)
             | Self::NotPermitted(text) => formatter.write_str(text),

@@ -8,10 +8,12 @@ mod exit;
 mod link;
 mod login;
 mod phrase;
+mod prompt;
 mod render;
 mod script;
 mod terminal;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 pub use crate::cli::definition;
@@ -31,14 +33,16 @@ fn run() -> Result<(), Exit> {
     let mut cli = Cli::read()?;
     let target = cli.target()?;
     let (command, is_json) = (std::mem::take(&mut cli.command), cli.json);
+    let is_attended = terminal::is_attended() && io::stdout().is_terminal();
     if terminal::is_attended() {
-        terminal::restore_on_signal();
+        terminal::restore_on_signal()?;
     }
-    let open = || {
+    let mut open = || {
         let credentials = login::credentials(&mut cli, &target)?;
         Link::open(&target, credentials.as_ref())
     };
     match command.as_slice() {
+        [] if is_attended && !is_json => prompt::run(open()?),
         [] => script::run_lines(is_json, open),
         commands => script::run_commands(commands, is_json, open),
     }

@@ -99,6 +99,11 @@ impl Link {
         Ok(link)
     }
 
+    /// Where it leads.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// The range of a command that takes a number, as the server tells it.
     pub(crate) fn range(&self, commencement: &str) -> Option<&str> {
         self.capabilities

@@ -3,11 +3,13 @@
 //! One table (`phrase/table.rs`) says which there are; reading (`phrase/reading.rs`), help, completion, the rendering
 //! of the answers and the documents are all made from it.
 
+mod completion;
 mod help;
 mod reading;
 mod table;
 
-pub(crate) use self::help::{details, overview};
+pub(crate) use self::completion::{Known, complete};
+pub(crate) use self::help::help;
 pub(crate) use self::reading::{PhraseError, Question, Said, lines, read, read_with_password};
 pub use self::table::PHRASES;
 

@@ -35,7 +35,7 @@ pub(crate) fn run_commands(
         match phrase::read(&line).map_err(usage)? {
             Said::Ask(question) => questions.push(question),
             Said::NeedsPassword { phrase, user } => questions.push(asked(phrase, &user)?),
-            Said::Help(words) => helps.push_str(&help(&words).map_err(Exit::Usage)?),
+            Said::Help(words) => helps.push_str(&phrase::help(&words).map_err(Exit::Usage)?),
             Said::Nothing => {}
         }
     }
@@ -90,7 +90,7 @@ pub(crate) fn run_lines(is_json: bool, open: impl FnOnce() -> Result<Link, Exit>
             Ok(Said::NeedsPassword { phrase, .. }) => {
                 answers.bad(number, &format!("<password> is missing: {}", phrase.usage()))?;
             }
-            Ok(Said::Help(words)) => match help(&words) {
+            Ok(Said::Help(words)) => match phrase::help(&words) {
                 Ok(text) => print(&text)?,
                 Err(sentence) => answers.bad(number, &sentence)?,
             },
@@ -154,16 +154,6 @@ fn asked(phrase: &'static Phrase, user: &str) -> Result<Question, Exit> {
         .map_err(|error| Exit::Usage(format!("the terminal gave no password: {error}")))?
         .ok_or_else(|| Exit::Usage("the two passwords differ; try again".into()))?;
     phrase::read_with_password(phrase, user, password).map_err(|error| Exit::Usage(error.to_string()))
-}
-
-/// The text of help about some words, or why there is none.
-pub(crate) fn help(words: &[String]) -> Result<String, String> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if words.is_empty() {
-        return Ok(phrase::overview());
-    }
-    phrase::details(&words)
-        .ok_or_else(|| format!("there is no command \"{}\"; \"help\" lists them", words.join(" ")))
 }
 
 fn print(text: &str) -> Result<(), Exit> {

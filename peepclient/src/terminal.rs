@@ -19,10 +19,13 @@ pub(crate) fn is_attended() -> bool {
 }
 
 /// Sees to it that a signal which ends the program leaves the terminal as it is at this moment.
-pub(crate) fn restore_on_signal() {
-    let Ok(found) = termios::tcgetattr(io::stdin()) else { return };
-    let spawned = thread::Builder::new().name("signals".into()).spawn(move || {
-        let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
+pub(crate) fn restore_on_signal() -> Result<(), Exit> {
+    let Ok(found) = termios::tcgetattr(io::stdin()) else { return Ok(()) };
+    let failed = |error: io::Error| Exit::System(format!("cannot listen to signals: {error}"));
+    // Taken before the thread begins: a signal between the two waits for it.
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
+    let thread = thread::Builder::new().name("signals".into());
+    let spawned = thread.spawn(move || {
         if let Some(signal) = signals.forever().next() {
             // A terminal that has gone needs nothing.
             let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &found);
@@ -30,8 +33,7 @@ pub(crate) fn restore_on_signal() {
             std::process::exit(i32::from(status));
         }
     });
-    // Without the thread a signal ends the program as it ends every other.
-    drop(spawned);
+    spawned.map(drop).map_err(failed)
 }
 
 /// Asks for a line at the terminal.

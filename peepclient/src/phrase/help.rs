@@ -7,8 +7,17 @@ use super::{Kind, PHRASES, Phrase};
 /// How many letters may differ between what was said and what may have been meant.
 const TYPOS_MAX: usize = 3;
 
+/// The text of help about some words, all phrases where there are none; or why there is none.
+pub(crate) fn help(words: &[String]) -> Result<String, String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if words.is_empty() {
+        return Ok(overview());
+    }
+    details(&words).ok_or_else(|| format!("there is no command \"{}\"; \"help\" lists them", words.join(" ")))
+}
+
 /// All phrases, one a line, with what they are for.
-pub(crate) fn overview() -> String {
+fn overview() -> String {
     let width = PHRASES.iter().map(|phrase| phrase.usage().chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for phrase in &PHRASES {
@@ -18,7 +27,7 @@ pub(crate) fn overview() -> String {
 }
 
 /// What the phrases that begin with these words are for; none: there is no such phrase.
-pub(crate) fn details(words: &[&str]) -> Option<String> {
+fn details(words: &[&str]) -> Option<String> {
     let about: Vec<&Phrase> = PHRASES.iter().filter(|phrase| phrase.is_about(words)).collect();
     let texts = about.into_iter().map(|phrase| {
         let mut text = format!("{}\n    {}.\n", phrase.usage(), capitalised(phrase.help));

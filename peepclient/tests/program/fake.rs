@@ -164,4 +164,17 @@ impl Local {
             }
         }));
     }
+
+    pub(crate) fn go_away(&mut self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(UnixStream::connect(&self.path));
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+        std::fs::remove_file(&self.path).unwrap();
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
 }

@@ -4,4 +4,6 @@
 
 mod fake;
 mod model;
+mod prompt;
+mod screen;
 mod scripts;
