@@ -12,6 +12,7 @@ mod prompt;
 mod render;
 mod script;
 mod terminal;
+mod top;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ pub use crate::phrase::{Column, Kind, PHRASES, Parameter, Phrase, Shows};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
-use crate::link::Link;
+use crate::link::{Credentials, Link};
 
 /// Does what the command line says; the exit status.
 #[must_use]
@@ -33,17 +34,17 @@ fn run() -> Result<(), Exit> {
     let mut cli = Cli::read()?;
     let target = cli.target()?;
     let (command, is_json) = (std::mem::take(&mut cli.command), cli.json);
+    let signals = terminal::restore_on_signal()?;
     let is_attended = terminal::is_attended() && io::stdout().is_terminal();
-    if terminal::is_attended() {
-        terminal::restore_on_signal()?;
-    }
-    let mut open = || {
-        let credentials = login::credentials(&mut cli, &target)?;
-        Link::open(&target, credentials.as_ref())
-    };
+    let mut credentials = || login::credentials(&mut cli, &target);
+    let open = |credentials: Option<Credentials>| Link::open(&target, credentials.as_ref());
     match command.as_slice() {
-        [] if is_attended && !is_json => prompt::run(open()?),
-        [] => script::run_lines(is_json, open),
-        commands => script::run_commands(commands, is_json, open),
+        [command] if command == "top" && is_attended => top::run(&target, credentials()?, &signals),
+        [command] if command == "top" => {
+            Err(Exit::Usage("top needs a terminal; \"statistics\" tells scripts what the server does".into()))
+        }
+        [] if is_attended && !is_json => prompt::run(open(credentials()?)?),
+        [] => script::run_lines(is_json, || open(credentials()?)),
+        commands => script::run_commands(commands, is_json, || open(credentials()?)),
     }
 }

@@ -104,6 +104,11 @@ impl Link {
         &self.target
     }
 
+    /// Whether the server lists a command of part 2 of the protocol.
+    pub(crate) fn knows(&self, commencement: &str) -> bool {
+        self.capabilities.iter().any(|line| line == commencement)
+    }
+
     /// The range of a command that takes a number, as the server tells it.
     pub(crate) fn range(&self, commencement: &str) -> Option<&str> {
         self.capabilities

@@ -1,6 +1,8 @@
 //! What the prompt needs of the terminal: to be left as it was found, and to be silent while a password is typed.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
 
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
@@ -18,22 +20,53 @@ pub(crate) fn is_attended() -> bool {
     io::stdin().is_terminal()
 }
 
+/// What becomes of the signals that end the program.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// Whether they are left to somebody who has more to restore than modes.
+    is_left: AtomicBool,
+    /// The first that was left; 0: none.
+    left: AtomicU8,
+}
+
+impl Watch {
+    /// Leaves the next signal to the caller, who asks for it often.
+    pub(crate) fn leave(&self) {
+        self.is_left.store(true, Ordering::SeqCst);
+    }
+
+    /// The signal that has come, once they are left.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        Some(self.left.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
+    }
+}
+
 /// Sees to it that a signal which ends the program leaves the terminal as it is at this moment.
-pub(crate) fn restore_on_signal() -> Result<(), Exit> {
-    let Ok(found) = termios::tcgetattr(io::stdin()) else { return Ok(()) };
+pub(crate) fn restore_on_signal() -> Result<Arc<Watch>, Exit> {
+    let watch = Arc::new(Watch::default());
+    if !is_attended() {
+        return Ok(watch);
+    }
     let failed = |error: io::Error| Exit::System(format!("cannot listen to signals: {error}"));
+    let found = termios::tcgetattr(io::stdin()).map_err(|error| failed(error.into()))?;
     // Taken before the thread begins: a signal between the two waits for it.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
+    let watched = Arc::clone(&watch);
     let thread = thread::Builder::new().name("signals".into());
     let spawned = thread.spawn(move || {
-        if let Some(signal) = signals.forever().next() {
+        for signal in signals.forever() {
+            let signal = u8::try_from(signal).unwrap_or(0);
+            // A second one is not left: whoever was to see the first does not.
+            if watched.is_left.load(Ordering::SeqCst) && watched.left.swap(signal, Ordering::SeqCst) == 0 {
+                continue;
+            }
             // A terminal that has gone needs nothing.
             let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &found);
-            let status = Exit::Signal(u8::try_from(signal).unwrap_or(0)).status();
-            std::process::exit(i32::from(status));
+            std::process::exit(i32::from(Exit::Signal(signal).status()));
         }
     });
-    spawned.map(drop).map_err(failed)
+    spawned.map_err(failed)?;
+    Ok(watch)
 }
 
 /// Asks for a line at the terminal.

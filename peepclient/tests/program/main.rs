@@ -7,3 +7,4 @@ mod model;
 mod prompt;
 mod screen;
 mod scripts;
+mod top;

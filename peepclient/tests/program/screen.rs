@@ -101,6 +101,12 @@ impl Terminal {
         tcgetattr(self.pty.as_fd()).unwrap()
     }
 
+    /// Whether the alternate screen is shown, and whether the cursor is hidden.
+    pub(crate) fn is_taken(&self) -> (bool, bool) {
+        let parser = self.screen.parser.lock().unwrap();
+        (parser.screen().alternate_screen(), parser.screen().hide_cursor())
+    }
+
     /// Sends the program a signal.
     pub(crate) fn signals(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
