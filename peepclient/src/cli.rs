@@ -22,7 +22,7 @@ const WITH_VALUE: [&str; 10] =
 ///
 /// Without a command: a prompt, or, where standard input is no terminal, one command on each line of it. "top" is a
 /// screen that shows what the server does. Without an address, a port and a user the server of this machine is asked,
-/// by its Unix socket.
+/// by its Unix socket. -address, -port, -user and -pass are understood with one dash too.
 #[derive(Debug, Parser)]
 #[command(name = "peepclient", version, max_term_width = 100)]
 pub(crate) struct Cli {

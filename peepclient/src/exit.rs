@@ -33,6 +33,22 @@ pub(crate) enum Exit {
     Signal(u8),
 }
 
+/// The exit statuses, and what each means.
+pub const EXIT_STATUSES: [(&str, &str); 12] = [
+    ("0", "every command was done"),
+    ("1", "the server refused a command"),
+    ("64", "the command line is wrong"),
+    ("65", "a line of standard input is no command"),
+    ("66", "the file of the password cannot be read"),
+    ("68", "there is no host of that name"),
+    ("69", "nobody answers there"),
+    ("71", "the system does not give what every program needs"),
+    ("74", "the connection was lost, or the answers cannot be written"),
+    ("76", "what answers there is no PEEP server"),
+    ("77", "the server does not take this administrator"),
+    ("128 + n", "signal n has ended the program"),
+];
+
 impl Exit {
     /// The exit status.
     pub(crate) fn status(&self) -> u8 {

@@ -1,7 +1,7 @@
 //! peepclient: administers a running POP3 server by PEEP, its admin protocol.
 //!
 //! The library is the program; `main.rs` only calls it. Public is what the documents are made from: the definition of the
-//! command line and the table of the phrases.
+//! command line, the table of the phrases and the exit statuses.
 
 mod cli;
 mod exit;
@@ -18,6 +18,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 pub use crate::cli::definition;
+pub use crate::exit::EXIT_STATUSES;
 pub use crate::phrase::{Column, Kind, PHRASES, Parameter, Phrase, Shows};
 
 use crate::cli::Cli;
