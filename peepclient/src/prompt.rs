@@ -33,9 +33,7 @@ pub(crate) fn run(link: Link) -> Result<(), Exit> {
     history::load(&mut editor);
     let target = one_line(&link.borrow().target().to_string());
     show(&format!("PEEP at {target}. \"help\" lists the commands, \"quit\" ends.\n"))?;
-    let result = converse(&mut editor, &link);
-    history::save(&mut editor);
-    result
+    converse(&mut editor, &link)
 }
 
 fn converse(editor: &mut Line, link: &RefCell<Link>) -> Result<(), Exit> {
@@ -47,10 +45,7 @@ fn converse(editor: &mut Line, link: &RefCell<Link>) -> Result<(), Exit> {
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(no_terminal(&error)),
         };
-        if history::may_keep(&line) {
-            // A line that is not kept can be typed again.
-            let _ = editor.add_history_entry(line.as_str());
-        }
+        history::keep(editor, &line);
         let question = match understood(&line) {
             Ok(Some(question)) => question,
             Ok(None) => continue,

@@ -7,6 +7,9 @@ use super::{Kind, PHRASES, Phrase};
 /// How many letters may differ between what was said and what may have been meant.
 const TYPOS_MAX: usize = 3;
 
+/// Columns of the narrowest screen that help is made for.
+const COLUMNS: usize = 80;
+
 /// The text of help about some words, all phrases where there are none; or why there is none.
 pub(crate) fn help(words: &[String]) -> Result<String, String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -16,14 +19,33 @@ pub(crate) fn help(words: &[String]) -> Result<String, String> {
     details(&words).ok_or_else(|| format!("there is no command \"{}\"; \"help\" lists them", words.join(" ")))
 }
 
-/// All phrases, one a line, with what they are for.
+/// All phrases with what they are for, for a screen of 80 columns.
 fn overview() -> String {
     let width = PHRASES.iter().map(|phrase| phrase.usage().chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for phrase in &PHRASES {
-        text.push_str(&format!("  {:width$}  {}\n", phrase.usage(), phrase.help));
+        let mut left = phrase.usage();
+        for line in wrapped(phrase.help, COLUMNS.saturating_sub(width + 4)) {
+            text.push_str(&format!("  {left:width$}  {line}\n"));
+            left.clear();
+        }
     }
     text
+}
+
+/// A text in lines that are no wider than said, where its words allow it.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// What the phrases that begin with these words are for; none: there is no such phrase.
@@ -92,6 +114,14 @@ mod tests {
         let text = details(&["transform"]).unwrap();
         assert!(text.contains("transform stats <name>") && text.contains("transform [user]"), "{text}");
         assert!(details(&["nothing"]).is_none());
-        assert_eq!(overview().lines().count(), PHRASES.len());
+    }
+
+    #[test]
+    fn the_overview_has_every_phrase_and_fits_the_screen() {
+        let text = overview();
+        for phrase in &PHRASES {
+            assert!(text.contains(&format!("  {} ", phrase.usage())), "{}", phrase.words);
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
     }
 }

@@ -18,18 +18,21 @@ pub(super) fn load(editor: &mut Line) {
     }
 }
 
-/// Keeps what was typed.
-pub(super) fn save(editor: &mut Line) {
+/// Keeps a line, if it may be kept, for this prompt and for the next. One that is not kept can be typed again.
+pub(super) fn keep(editor: &mut Line, line: &str) {
+    if !may_keep(line) || !editor.add_history_entry(line).unwrap_or(false) {
+        return;
+    }
     let Some(path) = path() else { return };
     if let Some(folder) = path.parent() {
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     }
-    // Added, not replaced: another prompt may have been open meanwhile.
+    // At once, as a signal may end the program; added, as another prompt may be open.
     let _ = editor.append_history(&path);
 }
 
 /// Whether a line may be kept: a phrase without a password. What is no phrase may be a mistyped one with a password.
-pub(super) fn may_keep(line: &str) -> bool {
+fn may_keep(line: &str) -> bool {
     match phrase::read(line) {
         Ok(Said::Ask(question)) => {
             !question.phrase.parameters.iter().any(|parameter| parameter.kind == Kind::Password)

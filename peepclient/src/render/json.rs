@@ -77,9 +77,9 @@ mod tests {
             (
                 "sessions",
                 lines(&["7 - ::1 AUTHORIZATION 5 20"]),
-                r#"[{"address":"::1","id":7,"octets":20,"seconds":5,"state":"AUTHORIZATION","user":null}]"#,
+                r#"[{"id":7,"user":null,"address":"::1","state":"AUTHORIZATION","seconds":5,"octets":20}]"#,
             ),
-            ("statistics", lines(&["a{b=\"c d\"} 1", "e 0.5"]), r#"{"a{b=\"c d\"}":1,"e":0.5}"#),
+            ("statistics", lines(&["e 0.5", "a{b=\"c d\"} 1"]), r#"{"e":0.5,"a{b=\"c d\"}":1}"#),
             ("transform stats", lines(&[]), "{}"),
         ] {
             let phrase = PHRASES.iter().find(|phrase| phrase.words == words).unwrap();

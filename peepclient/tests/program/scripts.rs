@@ -113,14 +113,17 @@ fn json_has_a_line_for_each_command() {
             r#"["alice","bob"]"#,
             r#"{"ok":true,"value":600}"#,
             r#"{"ok":true}"#,
-            r#"{"code":9,"error":"kick: there is no such session","ok":false}"#,
+            r#"{"ok":false,"error":"kick: there is no such session","code":9}"#,
             r#"{"ok":true,"value":"out of fuel\nat push"}"#,
-            r#"{"failed":1,"messages":12,"p50_us":180,"p99_us":2300,"running":0}"#,
+            r#"{"messages":12,"failed":1,"running":0,"p50_us":180,"p99_us":2300}"#,
         ]
     );
     let (status, output, _) = says(&fake, &["-j"], "nonsense\nsessions\n");
     assert_eq!((status, output.lines().count()), (65, 2));
-    assert!(output.starts_with(r#"{"error":"line 1: there is no command \"nonsense\""#), "{output}");
+    assert!(
+        output.starts_with(r#"{"ok":false,"error":"line 1: there is no command \"nonsense\""#),
+        "{output}"
+    );
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Tests of reading: every phrase of the published client, and what is refused.
 
 use pop3d_protocol::peep::Client;
+use proptest::prelude::*;
 
 use super::*;
+use crate::render::percent_decoded;
 
 /// What a line sends.
 fn sent(line: &str) -> String {
@@ -146,4 +148,41 @@ fn arguments_that_cannot_be_words_of_a_command_are_refused() {
     assert!(commands(&["add", "user", "bob", "pass;"]).unwrap_err().contains("missing beside"));
     assert!(commands(&["set", "maildir", "/my mail"]).unwrap_err().contains("cannot have a space"));
     assert!(commands(&["set", "maildir", ""]).unwrap_err().contains("cannot be empty"));
+}
+
+proptest! {
+    #[test]
+    fn a_program_arrives_as_it_was_typed(command in "[ -~äß%]{0,30}") {
+        let command = command.trim();
+        prop_assume!(!command.is_empty());
+        let line = sent(&format!("set program {command}"));
+        let argument = line.strip_prefix("tfx= ").and_then(|line| line.strip_suffix("\r\n")).unwrap();
+        prop_assert!(!argument.contains(' '));
+        prop_assert_eq!(percent_decoded(argument), command);
+    }
+
+    #[test]
+    fn whatever_is_typed_is_one_command_or_a_sentence(
+        words in proptest::sample::select(PHRASES.iter().map(|phrase| phrase.words).collect::<Vec<_>>()),
+        rest in any::<String>(),
+    ) {
+        let line = format!("{words} {rest}");
+        match read(&line) {
+            Ok(Said::Ask(_)) => {
+                let sent = sent(&line);
+                prop_assert!(sent.ends_with("\r\n"));
+                prop_assert_eq!(sent.matches(['\r', '\n', '\0']).count(), 2);
+            }
+            Ok(Said::NeedsPassword { .. } | Said::Help(_) | Said::Nothing) => {}
+            Err(error) => prop_assert!(!error.to_string().contains('\n')),
+        }
+    }
+
+    #[test]
+    fn arguments_never_become_more_words_than_they_are(arguments in prop::collection::vec(any::<String>(), 2..5)) {
+        if let Ok(commands) = lines(&arguments) {
+            let parted = arguments.iter().filter(|argument| argument.ends_with(';')).count();
+            prop_assert_eq!(commands.len(), parted + 1);
+        }
+    }
 }
