@@ -1,0 +1,232 @@
+//! The command line: where the server is, who asks, and what is asked.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{CommandFactory, Parser};
+use rustix::process::geteuid;
+use zeroize::Zeroizing;
+
+use crate::exit::Exit;
+use crate::link::{DEFAULT_PORT, Target};
+
+/// The long options that the published client writes with one dash.
+const SINGLE_DASH: [&str; 4] = ["address", "port", "user", "pass"];
+
+/// All options that take a value, short and long; what follows one is no option.
+const WITH_VALUE: [&str; 10] =
+    ["-a", "-p", "-u", "-s", "--address", "--port", "--user", "--pass", "--password-file", "--socket"];
+
+/// Administers a running POP3 server by PEEP.
+///
+/// Without a command: a prompt, or, where standard input is no terminal, one command on each line of it. "top" is a
+/// screen that shows what the server does. Without an address, a port and a user the server of this machine is asked,
+/// by its Unix socket. -address, -port, -user and -pass are understood with one dash too.
+#[derive(Debug, Parser)]
+#[command(name = "peepclient", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The host of the server, by name or address [default: localhost].
+    #[arg(short, long, value_name = "HOST", value_hint = clap::ValueHint::Hostname)]
+    pub(crate) address: Option<String>,
+
+    /// Its port [default: 2110].
+    #[arg(short, long)]
+    pub(crate) port: Option<u16>,
+
+    /// The administrator.
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+
+    /// The administrator's password. It can be seen in the list of processes: better is a file, the environment
+    /// (PEEP_PASSWORD), or to be asked.
+    #[arg(long, value_name = "PASSWORD", allow_hyphen_values = true, conflicts_with = "password_file")]
+    pass: Option<String>,
+
+    /// A file whose first line is the password.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// The Unix socket of a server on this machine, for root and the user of the server
+    /// [default: /var/lib/pop3d/peep.sock as root, else $XDG_STATE_HOME/pop3d/peep.sock].
+    #[arg(short, long, value_name = "PATH", value_hint = clap::ValueHint::FilePath,
+        conflicts_with_all = ["address", "port", "user", "pass", "password_file"])]
+    socket: Option<PathBuf>,
+
+    /// Answers in JSON: one object or array for each command, each on one line.
+    #[arg(short, long)]
+    pub(crate) json: bool,
+
+    /// "top", or a command such as "add user bob secret"; several with ";" between them.
+    pub(crate) command: Vec<String>,
+}
+
+impl Cli {
+    /// Reads the command line of this process.
+    ///
+    /// # Errors
+    /// Where it is wrong, and where it only asks for help or the version.
+    pub(crate) fn read() -> Result<Self, Exit> {
+        Self::from_arguments(std::env::args_os())
+    }
+
+    fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
+        let read = definition()
+            .try_get_matches_from(normalised(arguments))
+            .and_then(|matches| <Self as clap::FromArgMatches>::from_arg_matches(&matches));
+        read.map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done(error.to_string()),
+            _ => Exit::Usage(what_is_wrong(error)),
+        })
+    }
+
+    /// Where the server is.
+    pub(crate) fn target(&self) -> Result<Target, Exit> {
+        let is_remote = self.address.is_some()
+            || self.port.is_some()
+            || self.user.is_some()
+            || self.pass.is_some()
+            || self.password_file.is_some();
+        if is_remote {
+            let host = self.address.as_deref().unwrap_or("localhost");
+            // As in an address of the web.
+            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            return Ok(Target::Tcp { host: host.to_owned(), port: self.port.unwrap_or(DEFAULT_PORT) });
+        }
+        let path = self.socket.clone().or_else(|| state_folder().map(|folder| folder.join("peep.sock")));
+        path.map(Target::Socket).ok_or_else(|| {
+            Exit::Usage(
+                "neither HOME nor XDG_STATE_HOME says where the server is; use --socket or --address".into(),
+            )
+        })
+    }
+
+    /// Takes the password that the command line has.
+    pub(crate) fn take_pass(&mut self) -> Option<Zeroizing<String>> {
+        self.pass.take().map(Zeroizing::new)
+    }
+}
+
+/// The definition of the command line, from which also the documents are made.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command().after_help("\"peepclient help\" lists the commands.")
+}
+
+/// The server's state folder.
+fn state_folder() -> Option<PathBuf> {
+    if geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/pop3d"));
+    }
+    user_state().map(|folder| folder.join("pop3d"))
+}
+
+/// Where programs keep the state of a user.
+pub(crate) fn user_state() -> Option<PathBuf> {
+    // The base directory specification: a relative path is to be ignored.
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+}
+
+/// The arguments, with two dashes where the published client has one.
+fn normalised(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter();
+    let mut normal: Vec<OsString> = arguments.next().into_iter().collect();
+    while let Some(argument) = arguments.next() {
+        let is_command = !argument.as_encoded_bytes().starts_with(b"-") || argument == "--";
+        let argument = doubled(&argument).unwrap_or(argument);
+        let has_value = WITH_VALUE.iter().any(|option| argument == *option);
+        if is_command && argument != "--" {
+            // What follows is the command's, whatever it looks like.
+            normal.push("--".into());
+        }
+        normal.push(argument);
+        if has_value {
+            normal.extend(arguments.next());
+        }
+        if is_command {
+            normal.extend(arguments.by_ref());
+        }
+    }
+    normal
+}
+
+/// An option with one dash, written with two.
+fn doubled(argument: &OsStr) -> Option<OsString> {
+    let text = argument.to_str()?;
+    let option = text.strip_prefix('-')?;
+    let name = option.split('=').next()?;
+    SINGLE_DASH.contains(&name).then(|| format!("--{option}").into())
+}
+
+/// What clap says on several lines, on one.
+fn what_is_wrong(mut error: clap::Error) -> String {
+    // Its advice would be a line of usage.
+    error.remove(ContextKind::Usage);
+    let text = error.to_string();
+    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let said = parts.next().unwrap_or_default();
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    let tip =
+        parts.find_map(|part| part.strip_prefix("tip: ").map(|tip| format!("; {tip}"))).unwrap_or_default();
+    format!("{said}{tip}; \"peepclient --help\" shows what is understood")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Cli, Exit> {
+        Cli::from_arguments(["peepclient"].iter().chain(arguments).map(OsString::from))
+    }
+
+    fn tcp(host: &str, port: u16) -> Target {
+        Target::Tcp { host: host.into(), port }
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        for arguments in [
+            &["-address", "host", "-port", "2111", "-user", "root", "-pass", "-user"][..],
+            &["--address", "host", "--port", "2111", "--user", "root", "--pass", "-user"],
+            &["-address=host", "-port=2111", "-user=root", "-pass=-user"],
+            &["-a", "host", "-p2111", "-u", "root", "--pass=-user"],
+        ] {
+            let mut cli = read(arguments).unwrap();
+            assert_eq!(cli.target().unwrap(), tcp("host", 2111), "{arguments:?}");
+            assert_eq!(cli.user.as_deref(), Some("root"));
+            assert_eq!(cli.take_pass().unwrap().as_str(), "-user");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_command_is_its_own() {
+        let cli = read(&["-j", "set", "program", "cut", "-pass", "--json"]).unwrap();
+        assert_eq!(cli.command, ["set", "program", "cut", "-pass", "--json"]);
+    }
+
+    #[test]
+    fn an_address_has_defaults_and_without_one_there_is_the_socket() {
+        assert_eq!(read(&["-u", "root"]).unwrap().target().unwrap(), tcp("localhost", 2110));
+        assert_eq!(read(&["-port", "1"]).unwrap().target().unwrap(), tcp("localhost", 1));
+        assert_eq!(read(&["-address", "[::1]"]).unwrap().target().unwrap(), tcp("::1", 2110));
+        assert_eq!(read(&["-s", "/x"]).unwrap().target().unwrap(), Target::Socket("/x".into()));
+        assert!(
+            matches!(read(&[]).unwrap().target(), Ok(Target::Socket(path)) if path.ends_with("pop3d/peep.sock"))
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_stands_on_one_line_with_what_to_do() {
+        for (arguments, said) in [
+            (&["--addres", "x"][..], "a similar argument exists: '--address'"),
+            (&["-port", "x"], "invalid value 'x' for '--port <PORT>'"),
+            (&["--socket", "/x", "-user", "root"], "'--socket <PATH>' cannot be used with"),
+            (&["--pass", "x", "--password-file", "y"], "cannot be used with '--password-file <FILE>'"),
+        ] {
+            let text = read(arguments).unwrap_err().to_string();
+            assert!(text.contains(said) && !text.contains('\n'), "{text}");
+            assert!(text.ends_with("\"peepclient --help\" shows what is understood"), "{text}");
+        }
+    }
+}

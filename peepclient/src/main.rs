@@ -1,0 +1,5 @@
+//! peepclient: administers a running POP3 server.
+
+fn main() -> std::process::ExitCode {
+    peepclient::main()
+}

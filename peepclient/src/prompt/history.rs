@@ -1,0 +1,68 @@
+//! The history of the prompt: a file of the administrator's own, which never holds a password.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use super::Line;
+use crate::cli::user_state;
+use crate::phrase::{self, Kind, Said};
+
+/// Lines that are kept.
+pub(super) const LINES_MAX: usize = 1000;
+
+/// Reads what was kept. A prompt without it is a prompt all the same.
+pub(super) fn load(editor: &mut Line) {
+    if let Some(path) = path() {
+        let _ = editor.load_history(&path);
+    }
+}
+
+/// Keeps a line, if it may be kept, for this prompt and for the next. One that is not kept can be typed again.
+pub(super) fn keep(editor: &mut Line, line: &str) {
+    if !may_keep(line) || !editor.add_history_entry(line).unwrap_or(false) {
+        return;
+    }
+    let Some(path) = path() else { return };
+    if let Some(folder) = path.parent() {
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    }
+    // At once, as a signal may end the program; added, as another prompt may be open.
+    let _ = editor.append_history(&path);
+}
+
+/// Whether a line may be kept: a phrase without a password. What is no phrase may be a mistyped one with a password.
+fn may_keep(line: &str) -> bool {
+    match phrase::read(line) {
+        Ok(Said::Ask(question)) => {
+            !question.phrase.parameters.iter().any(|parameter| parameter.kind == Kind::Password)
+        }
+        Ok(Said::NeedsPassword { .. } | Said::Help(_)) => true,
+        Ok(Said::Nothing) | Err(_) => false,
+    }
+}
+
+fn path() -> Option<PathBuf> {
+    user_state().map(|folder| folder.join("peepclient").join("history"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_that_may_hold_a_password_is_kept() {
+        for (line, is_kept) in [
+            ("users", true),
+            ("help add user", true),
+            ("add user bob", true),
+            ("add user bob secret", false),
+            ("set password bob secret", false),
+            ("add user bob secret secret", false),
+            ("ad user bob secret", false),
+            ("", false),
+        ] {
+            assert_eq!(may_keep(line), is_kept, "{line}");
+        }
+    }
+}

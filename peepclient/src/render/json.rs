@@ -1,0 +1,89 @@
+//! Answers as JSON: one object or array for each command, on one line.
+
+use pop3d_protocol::peep::Reply;
+use serde_json::{Map, Value, json};
+
+use super::{cells, percent_decoded};
+use crate::phrase::{Column, Phrase, Shows};
+
+/// A positive reply: lists are arrays, pairs are an object, and all else is an object whose `ok` is true.
+pub(crate) fn answer(phrase: &Phrase, reply: &Reply) -> Value {
+    match reply {
+        Reply::Done => json!({ "ok": true }),
+        Reply::Integer(number) => json!({ "ok": true, "value": number }),
+        Reply::Text(text) => match phrase.shows {
+            Shows::Decoded => json!({ "ok": true, "value": percent_decoded(text) }),
+            Shows::Plain | Shows::Table(_) | Shows::Pairs(_) => json!({ "ok": true, "value": text }),
+        },
+        Reply::Lines(lines) => listing(phrase, lines),
+    }
+}
+
+/// What was not done: the sentence, and the code of the protocol where the server gave one.
+pub(crate) fn refusal(sentence: &str, code: Option<u32>) -> Value {
+    match code {
+        Some(code) => json!({ "ok": false, "error": sentence, "code": code }),
+        None => json!({ "ok": false, "error": sentence }),
+    }
+}
+
+fn listing(phrase: &Phrase, lines: &[String]) -> Value {
+    match phrase.shows {
+        Shows::Plain | Shows::Decoded => lines.iter().map(String::as_str).collect(),
+        Shows::Table(columns) => lines.iter().map(|line| row(columns, &cells(phrase, line))).collect(),
+        Shows::Pairs([_, column]) => {
+            let pairs = lines.iter().filter_map(|line| match cells(phrase, line)[..] {
+                [name, value] => Some((name.to_owned(), cell(column, value))),
+                _ => None,
+            });
+            Value::Object(pairs.collect())
+        }
+    }
+}
+
+fn row(columns: &[Column], cells: &[&str]) -> Value {
+    let pairs = columns.iter().zip(cells).map(|(column, text)| (column.name.to_owned(), cell(column, text)));
+    Value::Object(pairs.collect::<Map<_, _>>())
+}
+
+/// A cell: a number where the column has numbers, null for the "-" of what is not there.
+fn cell(column: &Column, text: &str) -> Value {
+    let number = || {
+        let whole = text.parse::<u64>().map(Value::from).ok();
+        whole.or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from))
+    };
+    match text {
+        "-" => Value::Null,
+        _ if column.is_number => number().unwrap_or_else(|| text.into()),
+        _ => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phrase::PHRASES;
+
+    #[test]
+    fn each_answer_is_one_object_or_array() {
+        let lines = |lines: &[&str]| Reply::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
+        for (words, reply, expected) in [
+            ("set timeout", Reply::Done, r#"{"ok":true}"#),
+            ("timeout", Reply::Integer(600), r#"{"ok":true,"value":600}"#),
+            ("maildir", Reply::Text("/v\"".into()), r#"{"ok":true,"value":"/v\""}"#),
+            ("transform error", Reply::Text("a%0Ab".into()), r#"{"ok":true,"value":"a\nb"}"#),
+            ("users", lines(&["alice", "7"]), r#"["alice","7"]"#),
+            ("users", lines(&[]), "[]"),
+            (
+                "sessions",
+                lines(&["7 - ::1 AUTHORIZATION 5 20"]),
+                r#"[{"id":7,"user":null,"address":"::1","state":"AUTHORIZATION","seconds":5,"octets":20}]"#,
+            ),
+            ("statistics", lines(&["e 0.5", "a{b=\"c d\"} 1"]), r#"{"e":0.5,"a{b=\"c d\"}":1}"#),
+            ("transform stats", lines(&[]), "{}"),
+        ] {
+            let phrase = PHRASES.iter().find(|phrase| phrase.words == words).unwrap();
+            assert_eq!(answer(phrase, &reply).to_string(), expected, "{words}");
+        }
+    }
+}
