@@ -17,7 +17,7 @@ pub use admin::Admin;
 pub use client::{Client, End};
 pub use mail::Mail;
 pub use process::processes_with;
-pub use server::{Options, Server, fails_to_start};
+pub use server::{Options, Server, fails_to_start, peepclient};
 
 /// How long something that must happen may take on a machine that has much else to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -209,17 +209,26 @@ impl Drop for Server {
 /// The program under test: `POP3D_PROGRAM`, or the one that cargo builds here.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        if let Some(program) = std::env::var_os("POP3D_PROGRAM") {
-            return root.join(program);
-        }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let build = Command::new(cargo).current_dir(&root).args(["build", "--quiet", "-p", "pop3d"]).status();
-        assert!(build.unwrap().success(), "pop3d does not build");
-        // Beside the folder that this test is in: target/debug/deps.
-        let tests = std::env::current_exe().unwrap();
-        let target = tests.ancestors().nth(3).unwrap();
-        target.join("debug").join("pop3d")
-    })
+    PROGRAM.get_or_init(|| found("POP3D_PROGRAM", "pop3d"))
+}
+
+/// The admin client: `PEEPCLIENT_PROGRAM`, or the one that cargo builds here.
+#[must_use]
+pub fn peepclient() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| found("PEEPCLIENT_PROGRAM", "peepclient"))
+}
+
+fn found(variable: &str, package: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    if let Some(program) = std::env::var_os(variable) {
+        return root.join(program);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = Command::new(cargo).current_dir(&root).args(["build", "--quiet", "-p", package]).status();
+    assert!(build.unwrap().success(), "{package} does not build");
+    // Beside the folder that this test is in: target/debug/deps.
+    let tests = std::env::current_exe().unwrap();
+    let target = tests.ancestors().nth(3).unwrap();
+    target.join("debug").join(package)
 }
