@@ -28,6 +28,11 @@ impl Outbound {
         self.start == self.end
     }
 
+    /// How many octets wait.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
     /// How many octets fit.
     pub(crate) fn room_len(&self) -> usize {
         OUTBOUND_CAPACITY - self.end

@@ -42,7 +42,7 @@ pub struct Counters {
     pub commands: [Counter; COUNTED.len()],
 }
 
-/// A number that only grows.
+/// A number that only grows, but for what was counted too early.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -50,6 +50,15 @@ impl Counter {
     /// Adds to the number.
     pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// What was counted before it happened was another number.
+    pub(crate) fn correct(&self, counted: u64, happened: u64) {
+        if happened >= counted {
+            self.add(happened - counted);
+        } else {
+            self.0.fetch_sub(counted - happened, Ordering::Relaxed);
+        }
     }
 
     /// The number.

@@ -6,6 +6,14 @@ use pop3d_protocol::engine::Engine;
 
 use super::{Connection, Desk, Fault, READ_SIZE, Task, Turn};
 
+/// What was counted before it was written.
+struct Ahead {
+    octets: usize,
+    answered: usize,
+    retrieved: u64,
+    topped: u64,
+}
+
 impl Connection {
     /// Offers the session what the client said; whether it took any.
     pub(super) fn feed(&mut self, desk: &mut Desk, reads: &mut usize) -> Result<bool, Fault> {
@@ -67,6 +75,7 @@ impl Connection {
     pub(super) fn flush(&mut self, share: &mut usize, desk: &mut Desk) -> Result<usize, Fault> {
         let mut written = 0;
         while self.is_writable && *share > 0 {
+            let counted = self.count_ahead(desk);
             let result = if !self.outbound.is_empty() {
                 self.outbound.write_to(&mut self.transport)
             } else if let Task::Sending { cursor, .. } = &mut self.task
@@ -76,6 +85,7 @@ impl Connection {
             } else {
                 break;
             };
+            self.count_sent(*result.as_ref().unwrap_or(&0), &counted, desk);
             match result {
                 Ok(count) => {
                     written += count;
@@ -91,29 +101,54 @@ impl Connection {
         }
         if written > 0 {
             self.last_sign = desk.now;
-            self.facts.octets += written as u64;
-            desk.counters.octets_sent.add(written as u64);
-            let greeting = self.greeting.as_mut().map_or(0, |left| {
-                let count = written.min(*left);
-                *left -= count;
-                count
-            });
-            desk.counters.octets_answered.add((written - greeting) as u64);
-            if let Some(present) = &self.present {
-                present.sent(written as u64);
-            }
-        }
-        if self.outbound.is_empty() && self.facts.unconfirmed_tops > 0 {
-            desk.counters.messages_topped.add(self.facts.unconfirmed_tops);
-            self.facts.unconfirmed_tops = 0;
-        }
-        if self.outbound.is_empty() && self.facts.unconfirmed > 0 {
-            self.facts.retrieved += self.facts.unconfirmed;
-            desk.counters.messages_retrieved.add(self.facts.unconfirmed);
-            self.facts.unconfirmed = 0;
         }
         self.watch_reader(written as u64, desk);
         Ok(written)
+    }
+
+    /// Counts what is about to be written as if all of it went: who has heard an answer finds it counted.
+    fn count_ahead(&self, desk: &Desk) -> Ahead {
+        let octets = self.outbound.len();
+        let ahead = Ahead {
+            octets,
+            answered: octets.saturating_sub(self.greeting.unwrap_or(0)),
+            retrieved: self.facts.unconfirmed,
+            topped: self.facts.unconfirmed_tops,
+        };
+        if octets > 0 {
+            desk.counters.octets_sent.add(octets as u64);
+            desk.counters.octets_answered.add(ahead.answered as u64);
+            desk.counters.messages_retrieved.add(ahead.retrieved);
+            desk.counters.messages_topped.add(ahead.topped);
+        }
+        ahead
+    }
+
+    /// So many octets went: corrects what was counted ahead.
+    fn count_sent(&mut self, count: usize, ahead: &Ahead, desk: &Desk) {
+        let counters = &desk.counters;
+        let greeting = count.min(self.greeting.unwrap_or(0));
+        if let Some(left) = &mut self.greeting {
+            *left -= greeting;
+        }
+        counters.octets_sent.correct(ahead.octets as u64, count as u64);
+        counters.octets_answered.correct(ahead.answered as u64, (count - greeting) as u64);
+        self.facts.octets += count as u64;
+        if let Some(present) = &self.present {
+            present.sent(count as u64);
+        }
+        if ahead.octets == 0 {
+            return;
+        }
+        // Their termination octets are at the end of what was written.
+        if self.outbound.is_empty() {
+            self.facts.retrieved += ahead.retrieved;
+            self.facts.unconfirmed -= ahead.retrieved;
+            self.facts.unconfirmed_tops -= ahead.topped;
+        } else {
+            counters.messages_retrieved.correct(ahead.retrieved, 0);
+            counters.messages_topped.correct(ahead.topped, 0);
+        }
     }
 
     /// Throws away what the client still sends, until it ends its half.
