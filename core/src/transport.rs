@@ -103,6 +103,8 @@ pub(crate) mod tests {
         pub(crate) piece: usize,
         /// Whether the client ends its half when it has said all.
         pub(crate) ends: bool,
+        /// How many octets it takes; none: all.
+        pub(crate) takes: Option<usize>,
         /// Whether files cannot be read from this offset on.
         pub(crate) fails_at: Option<u64>,
         pub(crate) reads: usize,
@@ -135,7 +137,11 @@ pub(crate) mod tests {
 
         pub(crate) fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
             self.writes += 1;
-            if self.writes.is_multiple_of(2) || self.piece == 0 {
+            let heard = self.heard.lock().unwrap().octets.len();
+            if self.writes.is_multiple_of(2)
+                || self.piece == 0
+                || self.takes.is_some_and(|takes| heard >= takes)
+            {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let count = octets.len().min(self.piece);

@@ -17,7 +17,7 @@ use crate::notice::{Notice, Outcome};
 use crate::pool::Pool;
 use crate::server::Pools;
 use crate::settings::{Limits, Settings, Sizes};
-use crate::statistics::Totals;
+use crate::statistics::{Counter, Totals};
 use crate::store::{Committed, MailStore, MessageError, OpenError, Source};
 use crate::token::Slots;
 use crate::transform::Holding;
@@ -167,6 +167,19 @@ impl Stage {
         }
     }
 
+    /// For the session of the first test.
+    fn counts_what_was_heard(&self) {
+        let counters = &self.desk.counters;
+        let heard = self.heard();
+        let greeting = heard.find("\r\n").unwrap() + 2;
+        assert_eq!(counters.octets_sent.value(), heard.len() as u64);
+        assert_eq!(counters.octets_answered.value(), (heard.len() - greeting) as u64);
+        assert_eq!((counters.messages_retrieved.value(), counters.messages_topped.value()), (2, 1));
+        assert_eq!((counters.messages_removed.value(), counters.logins.value()), (1, 1));
+        let commands: Vec<_> = counters.commands.iter().map(Counter::value).collect();
+        assert_eq!(commands, [1, 1, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0]);
+    }
+
     fn heard(&self) -> String {
         String::from_utf8(self.heard.lock().unwrap().octets.clone()).unwrap()
     }
@@ -182,6 +195,31 @@ const IDLE_TURNS: usize = 100;
 const LOGIN: &str = "USER user\r\nPASS pass\r\n";
 
 #[test]
+fn a_session_that_an_administrator_closes_removes_nothing_and_cuts_nothing_silently() {
+    let messages = vec![b"x\r\n".repeat(100_000)];
+    // Idle, before and after login.
+    for says in ["", LOGIN, "USER user\r\nPASS pass\r\nDELE 1\r\n"] {
+        let mut stage = Stage::new(messages.clone(), Script { ends: false, ..script(says, 10) });
+        stage.play();
+        assert_eq!(stage.desk.shared.sessions.list().len(), 1);
+        assert_eq!(stage.connection.kick(), Turn::Gone);
+        assert!(!stage.heard.lock().unwrap().is_reset, "{says:?}");
+        assert!(stage.removed.lock().unwrap().is_empty());
+    }
+    // In the middle of a message: the socket takes no more.
+    let says = format!("{LOGIN}RETR 1\r\n");
+    let mut stage = Stage::new(messages, Script { ends: false, takes: Some(50_000), ..script(&says, 1000) });
+    stage.play();
+    assert_eq!(stage.connection.kick(), Turn::Gone);
+    assert!(stage.heard.lock().unwrap().is_reset);
+    assert!(!stage.heard().ends_with("\r\n.\r\n"));
+    assert_eq!(stage.desk.counters.messages_retrieved.value(), 0);
+    let Stage { connection, desk, .. } = stage;
+    drop(connection);
+    assert_eq!((desk.shared.sessions.count(), desk.shared.sessions.peak()), (0, 1));
+}
+
+#[test]
 fn a_session_is_the_same_however_the_socket_behaves() {
     let messages = vec![b".first\nline\n".to_vec(), b"x\r\n".repeat(100_000)];
     let says = format!("{LOGIN}STAT\r\nLIST\r\nRETR 1\r\nRETR 2\r\nTOP 2 1\r\nDELE 1\r\nQUIT\r\n");
@@ -195,6 +233,7 @@ fn a_session_is_the_same_however_the_socket_behaves() {
         assert_eq!(stage.play(), Turn::Gone);
         assert!(stage.heard() == expected, "pieces of {piece}");
         assert_eq!(*stage.removed.lock().unwrap(), [1]);
+        stage.counts_what_was_heard();
         assert!(stage.heard.lock().unwrap().is_finished || stage.connection.input.has_ended);
     }
 }
