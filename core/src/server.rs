@@ -30,9 +30,15 @@ use crate::token::WORKERS_MAX;
 use crate::transform::Reactor;
 use crate::worker::Worker;
 
-/// Descriptors that connections may not take: logs, event queues, folders, files that are being listed. Where there
-/// are few in all, half of them.
-const DESCRIPTORS_KEPT: u64 = 128;
+/// Descriptors that connections may not take: messages and folders that are open for a while, pipes. Where there are
+/// few in all, half of them.
+const DESCRIPTORS_KEPT: usize = 128;
+
+/// The least of them, beside those that the server has open once it serves.
+const DESCRIPTORS_SPARE: usize = 4;
+
+/// Descriptors that each worker and the admin thread open later: a reserve, an event queue and its bell.
+const DESCRIPTORS_PER_THREAD: usize = 2;
 
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
@@ -45,6 +51,7 @@ pub struct Server {
     pools: Pools,
     /// For each address one listener a worker.
     listeners: Vec<Vec<TcpListener>>,
+    /// The limit of the process.
     descriptors: usize,
 }
 
@@ -187,7 +194,10 @@ impl Server {
     /// # Errors
     /// Where a thread cannot be started.
     pub fn start(self, settings: Settings, before: Totals) -> io::Result<Running> {
-        let shared = Shared::new(settings, before, self.pools, self.notices, self.descriptors);
+        let threads = self.polls.len() + 1;
+        let descriptors =
+            connections_for(self.descriptors, open_descriptors() + DESCRIPTORS_PER_THREAD * threads);
+        let shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
         let shared = Arc::new(shared);
         let (sender, ended) = mpsc::channel();
         let mut listeners = self.listeners;
@@ -366,12 +376,38 @@ impl Drop for Admission {
     }
 }
 
-/// Raises the limit of descriptors to the hard limit; returns how many connections it is enough for.
+/// Raises the limit of descriptors to the hard limit; returns it.
 fn raise_descriptor_limit() -> io::Result<usize> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     }
-    let descriptors = limit.maximum.map_or(u64::MAX, |limit| limit - DESCRIPTORS_KEPT.min(limit / 2));
-    Ok(usize::try_from(descriptors).unwrap_or(usize::MAX))
+    Ok(limit.maximum.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX))
+}
+
+/// How many descriptors the process has open.
+fn open_descriptors() -> usize {
+    // Where that cannot be found out, half of all are kept.
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// How many connections a limit of descriptors is enough for, of which the server has some itself.
+fn connections_for(limit: usize, own: usize) -> usize {
+    let kept = DESCRIPTORS_KEPT.min(limit / 2).max(own + DESCRIPTORS_SPARE);
+    limit.saturating_sub(kept).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_all_else() {
+        for (limit, own, connections) in
+            [(usize::MAX, 30, usize::MAX - 128), (1024, 30, 896), (100, 30, 50), (40, 30, 6), (20, 30, 1)]
+        {
+            assert_eq!(connections_for(limit, own), connections, "{limit}");
+        }
+        assert!(open_descriptors() >= 3);
+    }
 }
