@@ -111,6 +111,7 @@ impl Administration {
         let mut state = self.lock();
         let mut kept = state.kept.clone();
         kept.forget_stale(&configured);
+        configured.load_kept(&kept);
         let mut accounts = configured.accounts(&kept, &state.overridden);
         accounts.inherit(&self.server.settings().accounts);
         state.store = state.store.moved_to(kept.mailbox(&configured));

@@ -177,6 +177,9 @@ pub trait Stream: Send {
         Ok(false)
     }
 
+    /// Whoever drives the stream will look at `passes_from`. Without this the stream copies what passes itself.
+    fn allow_passing(&mut self) {}
+
     /// Offers octets as stored. Returns how many were taken; 0 means full: wait for the `Wake`.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) peep: peep::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
+    /// The folder whose plugins are transforms by their stems.
+    pub(crate) transform_dir: Option<PathBuf>,
     #[serde(default)]
     pub(crate) transforms: BTreeMap<String, Spanned<transforms::Table>>,
     #[serde(default)]
@@ -231,7 +233,6 @@ mod tests {
             ("[limits]\nconnections_per_address = -1", "2:27", "-1"),
             ("[transforms.x]\ncommand = \"cat\"\ncpu = 0", "3:7", "more than 0"),
             ("[transforms.x]\ncommand = 1", "2:11", "command line"),
-            ("[transforms.x]\nspool = true", "1:1", "command"),
             ("timeout = 1\ntimeout = 2", "2:1", "duplicate key"),
         ] {
             let said = wrong(text);

@@ -22,6 +22,9 @@ pub fn command() -> clap::Command {
 /// Does what the command line of this process says; returns the status for the system.
 #[must_use]
 pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == pop3d_transforms::native::ARGUMENT) {
+        return pop3d_transforms::native::helper::run();
+    }
     let result = cli::Cli::read().and_then(start::run);
     exit::code(result)
 }

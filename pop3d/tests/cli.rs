@@ -128,7 +128,7 @@ fn check_says_what_is_wrong_with_line_and_column() {
         ),
         ("transform = \"x.wasm\"\nmailbox = \"MAIL\"\n[users]\na = \"b\"\n", ":1:13: ", "x.wasm"),
         ("[transforms.x]\ncommand = \"\"\n[users]\na = \"b\"\n", ":2:11: ", "command"),
-        ("[transforms.x]\nkind = \"native\"\ncommand = \"cat\"\n", ":2:8: ", "process"),
+        ("[transforms.x]\nkind = \"native\"\ncommand = \"cat\"\n", ":1:1: ", "file"),
         ("[log]\nlevel = \"loud\"\n[users]\na = \"b\"\n", ":2:9: ", "level"),
         ("x", ":1:", "pop3d.toml"),
     ] {

@@ -7,6 +7,7 @@
 mod admin;
 mod client;
 mod mail;
+mod plugin;
 mod process;
 mod server;
 
@@ -16,8 +17,9 @@ use std::time::{Duration, Instant};
 pub use admin::Admin;
 pub use client::{Client, End};
 pub use mail::Mail;
+pub use plugin::Plugins;
 pub use process::processes_with;
-pub use server::{Options, Server, fails_to_start, peepclient};
+pub use server::{Options, Server, fails_to_start, fails_to_start_with, peepclient};
 
 /// How long something that must happen may take on a machine that has much else to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -174,9 +174,15 @@ impl Server {
 /// What a server says that does not start with this state folder, and its exit status.
 #[must_use]
 pub fn fails_to_start(mail: &Mail, state: &Path) -> (ExitStatus, String) {
-    let config = state.join("pop3d.toml");
-    fs::write(&config, "").unwrap();
-    let output = command(mail, "", state, &config).output().unwrap();
+    fails_to_start_with(mail, state, "")
+}
+
+/// The same with a configuration.
+#[must_use]
+pub fn fails_to_start_with(mail: &Mail, state: &Path, config: &str) -> (ExitStatus, String) {
+    let path = state.join("pop3d.toml");
+    fs::write(&path, config).unwrap();
+    let output = command(mail, "", state, &path).output().unwrap();
     (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 

@@ -2,6 +2,8 @@
 //! registry that has them by name.
 
 pub mod name;
+pub mod native;
+mod pool_stream;
 pub mod process;
 mod queue;
 mod record;

@@ -28,6 +28,7 @@ pub use self::child::Children;
 use self::errand::Errand;
 pub(crate) use self::start::check;
 use self::stream::ProcessStream;
+pub(crate) use self::usage::charge;
 use crate::record::Record;
 use crate::spec::ProcessSpec;
 

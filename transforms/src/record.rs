@@ -24,6 +24,8 @@ pub(crate) struct Record {
     passed: AtomicU64,
     cpu_microseconds: AtomicU64,
     durations: Histogram,
+    /// Messages in the pool; those of programs are counted by the queue.
+    in_pool: AtomicU64,
     /// Empty: there was none.
     last_error: Mutex<String>,
 }
@@ -34,12 +36,28 @@ impl Record {
         self.messages.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A message is in the hands of the pool.
+    pub(crate) fn begin(&self) {
+        self.in_pool.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It is so no more.
+    pub(crate) fn end(&self) {
+        self.in_pool.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// A message failed; `reason` is what the log says of it, with the user.
     pub(crate) fn count_failure(&self, error: &Error, mut reason: String) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         if matches!(error, Error::TimedOut(_)) {
             self.timed_out.fetch_add(1, Ordering::Relaxed);
         }
+        reason.truncate(reason.floor_char_boundary(LAST_ERROR_MAX));
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// It could not be loaded.
+    pub(crate) fn note_error(&self, mut reason: String) {
         reason.truncate(reason.floor_char_boundary(LAST_ERROR_MAX));
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
@@ -75,7 +93,7 @@ impl Record {
             failed: self.failed.load(Ordering::Relaxed),
             timed_out: self.timed_out.load(Ordering::Relaxed),
             passed: self.passed.load(Ordering::Relaxed),
-            running: running as u64,
+            running: running as u64 + self.in_pool.load(Ordering::Relaxed),
             queued: queued as u64,
             cpu: Duration::from_micros(self.cpu_microseconds.load(Ordering::Relaxed)),
             durations: self.durations.durations(),

@@ -4,6 +4,7 @@
 //! (`pop3d_core::transform::registry`).
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pop3d_core::transform::registry::{
@@ -11,9 +12,10 @@ use pop3d_core::transform::registry::{
 };
 use pop3d_core::transform::{Kind, Transform, TransformStatistics};
 
+use crate::native::Native;
 use crate::process::{Process, Resources, check};
 use crate::record::Record;
-use crate::spec::{CommandLine, ProcessSpec, Spec};
+use crate::spec::{CommandLine, NativeSpec, ProcessSpec, Spec};
 
 /// What the configuration says of transforms.
 pub struct Definitions {
@@ -21,6 +23,10 @@ pub struct Definitions {
     pub specs: Vec<Spec>,
     /// How a program is run that an administrator names: all but its name and its command.
     pub template: ProcessSpec,
+    /// How a plugin is run that an administrator loads: all but its name and its file.
+    pub native_template: NativeSpec,
+    /// The folder that files are loaded from: each is a transform named by its stem, unless `specs` names it.
+    pub folder: Option<PathBuf>,
     /// What an administrator may do.
     pub permissions: Permissions,
 }
@@ -38,6 +44,8 @@ pub struct Permissions {
 pub struct Registry {
     resources: Resources,
     template: ProcessSpec,
+    native_template: NativeSpec,
+    folder: Option<PathBuf>,
     permissions: Permissions,
     /// Held from the first look to the last by who changes something: files are looked for in between.
     changing: Mutex<()>,
@@ -57,6 +65,12 @@ struct Entry {
 #[derive(Clone)]
 enum Loaded {
     Process(Arc<Process>),
+    Native(Arc<Native>),
+    /// What could not be loaded; its record has why.
+    Broken {
+        spec: NativeSpec,
+        record: Arc<Record>,
+    },
 }
 
 impl Default for Permissions {
@@ -83,21 +97,23 @@ impl Registry {
         let entries = self.entries().clone();
         if let Some(entry) = entries.get(PROGRAM_NAME)
             && definitions.permissions.transform_exec
+            && let Spec::Process(spec) = &entry.defined
         {
-            let Spec::Process(spec) = &entry.defined;
             definitions.specs.push(program(&definitions.template, spec.command.clone()));
         }
         Self::following(definitions, self.resources.clone(), &entries)
     }
 
     fn following(definitions: Definitions, resources: Resources, before: &BTreeMap<String, Entry>) -> Self {
-        let Definitions { specs, template, permissions } = definitions;
+        let Definitions { mut specs, template, native_template, folder, permissions } = definitions;
+        specs.extend(dropped_in(folder.as_deref(), &native_template, &specs));
         let entries = specs.into_iter().map(|spec| {
             let before = before.get(spec.name());
             (spec.name().to_owned(), Entry::following(spec, &resources, before))
         });
         let entries = Mutex::new(entries.collect());
-        Self { resources, template, permissions, changing: Mutex::new(()), entries }
+        let changing = Mutex::new(());
+        Self { resources, template, native_template, folder, permissions, changing, entries }
     }
 
     fn change(&self) -> MutexGuard<'_, ()> {
@@ -140,7 +156,7 @@ impl registry::Registry for Registry {
     }
 
     fn transform(&self, name: &str) -> Option<Arc<dyn Transform>> {
-        self.entries().get(name).map(|entry| entry.loaded.transform())
+        self.entries().get(name).and_then(|entry| entry.loaded.transform())
     }
 
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError> {
@@ -150,11 +166,28 @@ impl registry::Registry for Registry {
         if !self.permissions.transform_load {
             return Err(RegistryError::NotPermitted);
         }
-        Err(RegistryError::NotLoadable(if is_name(name) {
-            format!("{file}: only programs can be transforms")
-        } else {
-            format!("{name} cannot be a name")
-        }))
+        let not_loadable = |what: String| Err(RegistryError::NotLoadable(what));
+        if !is_name(name) {
+            return not_loadable(format!("{name} cannot be a name"));
+        }
+        let Some(folder) = &self.folder else {
+            return not_loadable("the configuration names no transform_dir".to_owned());
+        };
+        // Nothing outside of the folder can be named.
+        if file.contains('/') || file.starts_with('.') || !file.ends_with(".so") {
+            return not_loadable(format!("{file} is no .so file of {}", folder.display()));
+        }
+        let _changing = self.change();
+        if self.entries().contains_key(name) {
+            return Err(RegistryError::NameInUse);
+        }
+        let spec =
+            NativeSpec { name: name.to_owned(), file: folder.join(file), ..self.native_template.clone() };
+        let native = Native::load(spec.clone(), self.resources.pool.clone(), Arc::default());
+        let loaded = Loaded::Native(Arc::new(native.map_err(RegistryError::NotLoadable)?));
+        let entry = Entry { defined: Spec::Native(spec), state: State::Ready, loaded, generation: 1 };
+        self.entries().insert(name.to_owned(), entry);
+        Ok(())
     }
 
     fn remove(&self, name: &str) -> Result<(), RegistryError> {
@@ -184,8 +217,9 @@ impl registry::Registry for Registry {
         let spec = program(&self.template, command);
         let _changing = self.change();
         let before = self.entries().get(PROGRAM_NAME).cloned();
-        let Spec::Process(process) = &spec;
-        check(process).map_err(RegistryError::NoSuchProgram)?;
+        if let Spec::Process(process) = &spec {
+            check(process).map_err(RegistryError::NoSuchProgram)?;
+        }
         let entry = Entry::next(spec, &self.resources, before.as_ref());
         self.entries().insert(PROGRAM_NAME.to_owned(), entry);
         Ok(PROGRAM_NAME.to_owned())
@@ -232,24 +266,39 @@ impl Loaded {
             Spec::Process(spec) => {
                 Self::Process(Arc::new(Process::generation(spec, resources.clone(), record)))
             }
+            Spec::Native(spec) => {
+                match Native::load(spec.clone(), resources.pool.clone(), Arc::clone(&record)) {
+                    Ok(native) => Self::Native(Arc::new(native)),
+                    Err(what) => {
+                        log::error!(target: "pop3d::transform", "transform {} cannot be loaded: {what}", spec.name);
+                        record.note_error(what);
+                        Self::Broken { spec, record }
+                    }
+                }
+            }
         }
     }
 
-    fn transform(&self) -> Arc<dyn Transform> {
+    fn transform(&self) -> Option<Arc<dyn Transform>> {
         match self {
-            Self::Process(process) => Arc::clone(process) as Arc<dyn Transform>,
+            Self::Process(process) => Some(Arc::clone(process) as Arc<dyn Transform>),
+            Self::Native(native) => Some(Arc::clone(native) as Arc<dyn Transform>),
+            Self::Broken { .. } => None,
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
             Self::Process(process) => process.kind(),
+            Self::Native(_) | Self::Broken { .. } => Kind::Native,
         }
     }
 
     fn record(&self) -> Arc<Record> {
         match self {
             Self::Process(process) => Arc::clone(process.record()),
+            Self::Native(native) => Arc::clone(native.record()),
+            Self::Broken { record, .. } => Arc::clone(record),
         }
     }
 
@@ -257,7 +306,8 @@ impl Loaded {
     fn state(&self) -> State {
         match self {
             Self::Process(process) if check(process.spec()).is_err() => State::Failed,
-            Self::Process(_) => State::Ready,
+            Self::Process(_) | Self::Native(_) => State::Ready,
+            Self::Broken { .. } => State::Failed,
         }
     }
 
@@ -269,6 +319,8 @@ impl Loaded {
                 let spec = Spec::Process(process.spec().clone());
                 Ok(Self::new(spec, resources, self.record()))
             }
+            Self::Native(native) => self.native(native.spec().clone(), resources),
+            Self::Broken { spec, .. } => self.native(spec.clone(), resources),
         }
     }
 
@@ -279,8 +331,43 @@ impl Loaded {
                 spec.set_option(key, value)?;
                 Ok(Self::new(Spec::Process(spec), resources, self.record()))
             }
+            Self::Native(native) => self.native(native.spec().clone().with_option(key, value), resources),
+            Self::Broken { spec, .. } => self.native(spec.clone().with_option(key, value), resources),
         }
     }
+}
+
+impl Loaded {
+    /// A plugin that was loaded, as a further generation.
+    fn native(&self, spec: NativeSpec, resources: &Resources) -> Result<Self, String> {
+        let native = Native::load(spec, resources.pool.clone(), self.record());
+        native.map(|native| Self::Native(Arc::new(native))).inspect_err(|what| {
+            self.record().note_error(what.clone());
+        })
+    }
+}
+
+/// The plugins that lie in a folder and that nothing else names.
+fn dropped_in(folder: Option<&Path>, template: &NativeSpec, named: &[Spec]) -> Vec<Spec> {
+    let Some(folder) = folder else { return Vec::new() };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            log::error!(target: "pop3d::transform", "the folder {} cannot be read: {error}", folder.display());
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    let spec = |file: PathBuf| {
+        let name = file.file_stem()?.to_str()?.to_owned();
+        let is_plugin = file.extension().is_some_and(|ending| ending == "so") && !name.starts_with('.');
+        let is_taken =
+            named.iter().any(|spec| spec.name() == name) || RESERVED_NAMES.contains(&name.as_str());
+        let spec = || Spec::Native(NativeSpec { name: name.clone(), file: file.clone(), ..template.clone() });
+        (is_plugin && is_name(&name) && !is_taken).then(spec)
+    };
+    files.into_iter().filter_map(spec).collect()
 }
 
 /// The transform of `set_program`.

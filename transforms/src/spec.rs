@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use pop3d_core::transform::Policy;
 
+pub use crate::native::{Isolation, NativeSpec};
+
 /// A transform of some kind.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Spec {
     /// An external program.
     Process(ProcessSpec),
+    /// A native plugin.
+    Native(NativeSpec),
 }
 
 /// A program that is a transform.
@@ -59,6 +63,7 @@ impl Spec {
     pub fn name(&self) -> &str {
         match self {
             Self::Process(spec) => &spec.name,
+            Self::Native(spec) => &spec.name,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{info, warn};
+use log::{error, info, warn};
 
 use super::STATISTICS;
 use crate::accounts::{Accounts, Secret, UserName};
@@ -120,6 +120,7 @@ impl Beginning {
                 ))
             })?;
         }
+        configured.load_kept(&kept);
         restore_transforms(configured.registry.as_ref(), &mut totals);
         let store = store.moved_to(kept.mailbox(&configured));
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
@@ -206,6 +207,18 @@ impl Configured {
         self.mailbox.display().to_string()
     }
 
+    /// Loads the transforms that were loaded at run time, and that are not there by themselves.
+    pub(super) fn load_kept(&self, kept: &Kept) {
+        for (name, file) in &kept.settings.transforms {
+            if self.registry.last_error(name).is_some() {
+                continue;
+            }
+            if let Err(error) = self.registry.load(name, file) {
+                error!(target: "pop3d::peep", "transform {name}: {error}");
+            }
+        }
+    }
+
     /// The accounts that follow from this and from what was changed since.
     pub(super) fn accounts(&self, kept: &Kept, overridden: &HashSet<UserName>) -> Accounts {
         let mut accounts = self.accounts.clone();
@@ -234,11 +247,13 @@ impl Configured {
         let mut user_chains = HashMap::new();
         for (user, names) in &kept.settings.user_chains {
             let Some(name) = UserName::parse(user.as_bytes()) else { continue };
-            let chain = self::chain(registry, names)
-                .map_err(|link| missing(&format!("the chain of user {user}"), &link))?;
+            let what = || format!("the chain of user {user} that was set at run time");
+            let chain = self::chain(registry, names).map_err(|link| missing(registry, &what(), &link))?;
             user_chains.insert(name, chain);
         }
-        let chain = self::chain(registry, kept.chain(self)).map_err(|link| missing("the chain", &link))?;
+        let names = kept.chain(self);
+        let what = if names == self.chain { "the chain" } else { "the chain that was set at run time" };
+        let chain = self::chain(registry, names).map_err(|link| missing(registry, what, &link))?;
         Ok(Settings {
             store: Arc::new(store),
             mailbox,
@@ -260,8 +275,12 @@ fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>
         .map_err(|index| names.get(index).copied().unwrap_or_default().to_owned())
 }
 
-fn missing(what: &str, link: &str) -> String {
-    format!("{what} that was set at run time names the transform {link}, which there is not; {ADVICE}")
+/// Why a chain cannot be had, and what to do.
+fn missing(registry: &dyn Registry, what: &str, link: &str) -> String {
+    match registry.last_error(link) {
+        Some(why) => format!("{what} names the transform {link}, which cannot be used: {why}"),
+        None => format!("{what} names the transform {link}, which there is not; {ADVICE}"),
+    }
 }
 
 impl Kept {

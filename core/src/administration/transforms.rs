@@ -96,21 +96,36 @@ impl Administration {
 
     pub(super) fn load_transform(&self, name: &Argument, file: &Argument) -> Result<(), Failure> {
         let (Some(name), Some(file)) = (name.text(), file.text()) else { return Err(Failure::NotLoadable) };
-        let _state = self.lock();
-        self.view.load().registry.load(name, file).map_err(|error| failure(name, &error))
+        let mut state = self.lock();
+        let registry = Arc::clone(&self.view.load().registry);
+        registry.load(name, file).map_err(|error| failure(name, &error))?;
+        let mut kept = state.kept.clone();
+        kept.settings.transforms.insert(name.to_owned(), file.to_owned());
+        self.keep_settings(&kept).inspect_err(|_| {
+            // It has just been put there, and no chain can have it yet.
+            let _ = registry.remove(name);
+        })?;
+        state.kept = kept;
+        Ok(())
     }
 
     pub(super) fn remove_transform(&self, name: &Argument) -> Result<(), Failure> {
         let name = name.text().ok_or(Failure::NoSuchTransform)?;
-        let state = self.lock();
+        let mut state = self.lock();
         let configured = self.view.load();
-        if configured.registry.transform(name).is_none() {
+        // One that could not be loaded can go as well.
+        if configured.registry.last_error(name).is_none() {
             return Err(Failure::NoSuchTransform);
         }
         // The configuration's too: it may be in force again.
         let is_used = configured.chain.iter().any(|link| link == name) || state.kept.uses(name);
         if is_used {
             return Err(Failure::TransformInUse);
+        }
+        let mut kept = state.kept.clone();
+        if kept.settings.transforms.remove(name).is_some() {
+            self.keep_settings(&kept)?;
+            state.kept = kept;
         }
         configured.registry.remove(name).map_err(|error| failure(name, &error))
     }

@@ -30,6 +30,9 @@ pub struct KeptSettings {
     /// The names of the global chain (`tf=`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chain: Option<Changed<Vec<String>>>,
+    /// Files that were loaded as transforms (`tf+`), by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub transforms: BTreeMap<String, String>,
     /// The names of the chains of users who have their own; an empty one: no transform.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub user_chains: BTreeMap<String, Vec<String>>,

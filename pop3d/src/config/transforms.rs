@@ -7,12 +7,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use pop3d_core::settings::Sizes;
 use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
 use pop3d_core::transform::{OnError, Policy};
 use pop3d_transforms::registry::{Definitions, Permissions};
-use pop3d_transforms::spec::{CommandLine, ProcessSpec, Spec};
+use pop3d_transforms::spec::{CommandLine, Isolation, NativeSpec, ProcessSpec, Spec};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
@@ -65,7 +66,10 @@ impl<'de> Deserialize<'de> for Chain {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Table {
     kind: Option<Kind>,
-    command: Spanned<Command>,
+    command: Option<Spanned<Command>>,
+    file: Option<Spanned<PathBuf>>,
+    isolation: Option<Isolated>,
+    hosts: Option<usize>,
     on_error: Option<Policed>,
     spool: Option<bool>,
     #[serde(default, deserialize_with = "positive")]
@@ -114,11 +118,18 @@ pub(crate) struct PoolTable {
     queue_timeout: Option<Time>,
 }
 
-/// Programs are the one kind there is.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Process,
+    Native,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Isolated {
+    Process,
+    None,
 }
 
 #[derive(Debug, Deserialize)]
@@ -187,14 +198,16 @@ impl Transforms {
                 links.add(command, |what| Exit::Usage(format!("--transform: {what}")))?;
             }
         }
-        let Links { template, specs, chain, missing, .. } = links;
-        let specs = specs.into_values().map(Spec::Process).collect();
+        let Links { template, specs, native_template, natives, chain, missing, .. } = links;
+        let mut specs: Vec<_> = specs.into_values().map(Spec::Process).collect();
+        specs.extend(natives.into_values().map(Spec::Native));
+        let folder = config.transform_dir.clone();
         let sizes = match config.transform_defaults.sizes {
             Some(SizesTold::Exact) => Sizes::Exact,
             Some(SizesTold::Stored) | None => Sizes::Stored,
         };
         Ok(Self {
-            definitions: Definitions { specs, template, permissions },
+            definitions: Definitions { specs, template, native_template, folder, permissions },
             chain,
             hold: usize::try_from(hold).unwrap_or(usize::MAX),
             sizes,
@@ -209,18 +222,17 @@ fn named_spec(
     name: &str,
     table: &Spanned<Table>,
 ) -> Result<ProcessSpec, Exit> {
-    if !is_name(name) {
-        let rule = "the name of a transform has 1 to 64 letters, digits, \"-\", \"_\" and \".\"";
-        return Err(file.error(table.span(), rule));
-    }
-    if RESERVED_NAMES.contains(&name) {
-        let rule = format!("no transform can have one of the names {}", RESERVED_NAMES.join(", "));
-        return Err(file.error(table.span(), &rule));
-    }
+    check_name(file, name, table)?;
+    let place = table.span();
     let table = table.as_ref();
-    let (Some(Kind::Process) | None) = table.kind;
-    let error = |what: &str| file.error(table.command.span(), &format!("transform {name}: {what}"));
-    let command = match table.command.as_ref() {
+    let Some(command) = &table.command else {
+        return Err(file.error(place, "missing field `command`: a program, or file: a native plugin"));
+    };
+    if table.isolation.is_some() || table.hosts.is_some() {
+        return Err(file.error(place, "isolation and hosts are for native plugins"));
+    }
+    let error = |what: &str| file.error(command.span(), &format!("transform {name}: {what}"));
+    let command = match command.as_ref() {
         Command::Line(line) if line.contains('\0') => None,
         Command::Line(line) => CommandLine::parse(line),
         Command::Words(words) if words.iter().any(|word| word.contains('\0')) => None,
@@ -232,6 +244,58 @@ fn named_spec(
     let mut spec = ProcessSpec { name: name.to_owned(), command, ..template.clone() };
     table.keys().apply(&mut spec);
     Ok(spec)
+}
+
+fn check_name(file: &File, name: &str, table: &Spanned<Table>) -> Result<(), Exit> {
+    if !is_name(name) {
+        let rule = "the name of a transform has 1 to 64 letters, digits, \"-\", \"_\" and \".\"";
+        return Err(file.error(table.span(), rule));
+    }
+    if RESERVED_NAMES.contains(&name) {
+        let rule = format!("no transform can have one of the names {}", RESERVED_NAMES.join(", "));
+        return Err(file.error(table.span(), &rule));
+    }
+    Ok(())
+}
+
+/// The plugin that a table tells of; none: it tells of a program.
+fn native_spec(
+    file: &File,
+    template: &NativeSpec,
+    name: &str,
+    table: &Spanned<Table>,
+) -> Result<Option<NativeSpec>, Exit> {
+    let place = table.span();
+    let content = table.as_ref();
+    let Some(library) = &content.file else {
+        if content.kind == Some(Kind::Native) {
+            return Err(file.error(place, "missing field `file`: the shared library of a native plugin"));
+        }
+        return Ok(None);
+    };
+    check_name(file, name, table)?;
+    if content.kind == Some(Kind::Process) || content.command.is_some() {
+        return Err(
+            file.error(library.span(), "a program has a command, a native plugin has a file: name one")
+        );
+    }
+    if library.as_ref().extension().is_none_or(|ending| ending != "so") {
+        let what = "the file of a native plugin ends in .so; this version loads no others";
+        return Err(file.error(library.span(), what));
+    }
+    if content.max_running.is_some() || !content.env.is_empty() {
+        return Err(file.error(place, "max_running and env are for programs"));
+    }
+    check_environment(file, &content.env, content.options.as_ref())?;
+    let mut spec = NativeSpec { name: name.to_owned(), file: library.as_ref().clone(), ..template.clone() };
+    content.keys().apply_native(&mut spec);
+    spec.isolation = match content.isolation {
+        Some(Isolated::None) => Isolation::None,
+        Some(Isolated::Process) => Isolation::Process,
+        None => spec.isolation,
+    };
+    spec.hosts = content.hosts.unwrap_or(spec.hosts);
+    Ok(Some(spec))
 }
 
 /// Whether all of it can be in the environment of a program.
@@ -308,14 +372,35 @@ struct Keys<'config> {
 }
 
 impl Keys<'_> {
-    fn apply(self, spec: &mut ProcessSpec) {
-        let Policy { on_error, spool } = spec.policy;
+    fn policy(&self, before: Policy) -> Policy {
         let on_error = match self.on_error {
             Some(Policed::Fail) => OnError::Fail,
             Some(Policed::Pass) => OnError::Pass,
-            None => on_error,
+            None => before.on_error,
         };
-        spec.policy = Policy { on_error, spool: self.spool.unwrap_or(spool) };
+        Policy { on_error, spool: self.spool.unwrap_or(before.spool) }
+    }
+
+    fn put_options(&self, options: &mut Vec<(String, String)>) {
+        for (key, value) in self.options.into_iter().flatten() {
+            // Strings as they are, what else there is as TOML writes it, which for numbers and truth is JSON too.
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            put(options, key, text);
+        }
+    }
+
+    fn apply_native(self, spec: &mut NativeSpec) {
+        spec.policy = self.policy(spec.policy);
+        spec.timeout = self.timeout.map_or(spec.timeout, |timeout| timeout.0);
+        spec.cpu = self.cpu.map_or(spec.cpu, |cpu| cpu.0);
+        spec.memory = self.memory.map(|memory| memory.0).or(spec.memory);
+        spec.max_output = self.max_output.map_or(spec.max_output, |size| size.0);
+        self.put_options(&mut spec.options);
+    }
+
+    fn apply(self, spec: &mut ProcessSpec) {
+        spec.policy = self.policy(spec.policy);
+        self.put_options(&mut spec.options);
         spec.timeout = self.timeout.map_or(spec.timeout, |timeout| timeout.0);
         spec.cpu = self.cpu.map_or(spec.cpu, |cpu| cpu.0);
         spec.memory = self.memory.map(|memory| memory.0).or(spec.memory);
@@ -327,11 +412,6 @@ impl Keys<'_> {
                 "PATH" => spec.path.clone_from(value.as_ref()),
                 key => put(&mut spec.env, key, value.as_ref().clone()),
             }
-        }
-        for (key, value) in self.options.into_iter().flatten() {
-            // Strings as they are, what else there is as TOML writes it, which for numbers and truth is JSON too.
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            put(&mut spec.options, key, text);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::record::Record;
 static REAPING: Mutex<()> = Mutex::new(());
 
 /// Calls `reap`, which reaps one child at most and does not wait, and adds the child's time to the record.
-pub(super) fn charge<T>(record: &Record, reap: impl FnOnce() -> T) -> T {
+pub(crate) fn charge<T>(record: &Record, reap: impl FnOnce() -> T) -> T {
     // Nothing is guarded but the order.
     let _turn = REAPING.lock().unwrap_or_else(PoisonError::into_inner);
     let before = time_of_the_reaped();

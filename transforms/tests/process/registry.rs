@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pop3d_core::transform::registry::{Registry as _, RegistryError, State, chain};
 use pop3d_core::transform::{Kind, Transform};
 use pop3d_transforms::registry::{Definitions, Permissions, Registry};
-use pop3d_transforms::spec::{CommandLine, ProcessSpec, Spec};
+use pop3d_transforms::spec::{CommandLine, NativeSpec, ProcessSpec, Spec};
 
 use super::driver::{Loop, octets};
 use super::text;
@@ -18,7 +18,8 @@ fn definitions(programs: &[(&str, &str)]) -> Definitions {
     let spec = |(name, line): &(&str, &str)| ProcessSpec::new(name, CommandLine::parse(line).unwrap());
     let template = ProcessSpec::new("", CommandLine::Direct(Vec::new()));
     let specs = programs.iter().map(|program| Spec::Process(spec(program))).collect();
-    Definitions { specs, template, permissions: PERMITTED }
+    let native_template = NativeSpec::new("", PathBuf::new());
+    Definitions { specs, template, native_template, folder: None, permissions: PERMITTED }
 }
 
 fn registry(worker: &Loop, programs: &[(&str, &str)]) -> Registry {
@@ -235,7 +236,7 @@ fn what_stays_in_the_configuration_keeps_what_it_was() {
 fn generations_together_are_no_more_than_may_run() {
     let mut worker = Loop::new();
     let mut programs = definitions(&[("x", "cat; read line")]);
-    let Spec::Process(spec) = &mut programs.specs[0];
+    let Spec::Process(spec) = &mut programs.specs[0] else { panic!("no program") };
     spec.max_running = 1;
     let registry = Registry::new(programs, worker.resources.clone());
     let open = |worker: &Loop| {

@@ -13,6 +13,7 @@ fn some() -> KeptSettings {
         timeout: Some(Changed { value: 0, configured: 600 }),
         mailbox: Some(Changed { value: "/srv/mail".into(), configured: "mail".into() }),
         chain: Some(Changed { value: vec!["tag".into(), "strip".into()], configured: vec![] }),
+        transforms: [("tag".into(), "tag.so".into())].into(),
         user_chains: [("ann@example.org".into(), vec!["tag".into()]), ("bob".into(), vec![])].into(),
     }
 }
@@ -109,9 +110,10 @@ proptest! {
         timeout in changed(any::<u64>()),
         mailbox in changed(any::<String>().boxed()),
         chain in changed(proptest::collection::vec(any::<String>(), 0..4).boxed()),
+        transforms in proptest::collection::btree_map(any::<String>(), any::<String>(), 0..3),
         user_chains in proptest::collection::btree_map(any::<String>(), proptest::collection::vec("\\PC*", 0..3), 0..4),
     ) {
-        let settings = KeptSettings { program, connections, timeout, mailbox, chain, user_chains };
+        let settings = KeptSettings { program, connections, timeout, mailbox, chain, transforms, user_chains };
         let text = settings.text().unwrap();
         prop_assert_eq!(KeptSettings::parse(text.as_bytes()).unwrap(), settings);
     }

@@ -1,13 +1,15 @@
 //! The links of the global chain: names of tables, and commands used as they are, which get names here.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
+use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
 use pop3d_transforms::name::name_of;
-use pop3d_transforms::spec::{CommandLine, ProcessSpec};
+use pop3d_transforms::spec::{CommandLine, NativeSpec, ProcessSpec};
 use toml::Spanned;
 
 use super::super::{File, program};
-use super::{Table, named_spec};
+use super::{Table, named_spec, native_spec};
 use crate::exit::Exit;
 
 /// Most transforms in the chain: each message starts all of them.
@@ -20,6 +22,10 @@ pub(super) struct Links<'config> {
     pub(super) template: ProcessSpec,
     /// By name, those of tables first: what they are called nothing else is.
     pub(super) specs: BTreeMap<String, ProcessSpec>,
+    /// A plugin as it is where nothing is said of it alone.
+    pub(super) native_template: NativeSpec,
+    /// Plugins by name.
+    pub(super) natives: BTreeMap<String, NativeSpec>,
     /// The names of commands used as they are.
     commands: HashMap<CommandLine, String>,
     /// The names of its links, in their order.
@@ -35,14 +41,28 @@ impl<'config> Links<'config> {
         if let Some(timeout) = file.config.transform_pool.queue_timeout {
             template.queue_timeout = timeout.0;
         }
-        let (specs, commands) = (BTreeMap::new(), HashMap::new());
-        Self { file, template, specs, commands, chain: Vec::new(), missing: Vec::new() }
+        let mut native_template = NativeSpec::new("", PathBuf::new());
+        file.config.transform_defaults.keys().apply_native(&mut native_template);
+        Self {
+            file,
+            template,
+            specs: BTreeMap::new(),
+            native_template,
+            natives: BTreeMap::new(),
+            commands: HashMap::new(),
+            chain: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// Takes a table.
     pub(super) fn define(&mut self, name: &str, table: &Spanned<Table>) -> Result<(), Exit> {
+        if let Some(spec) = native_spec(self.file, &self.native_template, name, table)? {
+            self.natives.insert(name.to_owned(), spec);
+            return Ok(());
+        }
         let spec = named_spec(self.file, &self.template, name, table)?;
-        let place = table.as_ref().command.span();
+        let place = table.as_ref().command.as_ref().map_or_else(|| table.span(), Spanned::span);
         self.missing.extend(program::missing(&spec).map(|what| self.file.error(place, &what)));
         self.specs.insert(name.to_owned(), spec);
         Ok(())
@@ -52,7 +72,12 @@ impl<'config> Links<'config> {
     pub(super) fn add(&mut self, text: &str, error: impl Fn(&str) -> Exit) -> Result<(), Exit> {
         // Names that were made for commands are no names here: the text is another command then.
         let is_table = self.file.config.transforms.contains_key(text);
-        let name = if is_table { Some(text.to_owned()) } else { self.command(text, &error)? };
+        let is_known = is_table || self.is_dropped_in(text);
+        let name = match (is_known, self.plugin(text, &error)?) {
+            (true, _) => Some(text.to_owned()),
+            (false, Some(name)) => Some(name),
+            (false, None) => self.command(text, &error)?,
+        };
         let Some(name) = name else { return Ok(()) };
         if self.chain.len() == CHAIN_MAX {
             return Err(error(&format!("a chain has at most {CHAIN_MAX} transforms")));
@@ -68,19 +93,45 @@ impl<'config> Links<'config> {
         }
     }
 
+    /// Whether a plugin of that name lies in the folder of transforms.
+    fn is_dropped_in(&self, text: &str) -> bool {
+        let folder = self.file.config.transform_dir.as_ref();
+        is_name(text) && folder.is_some_and(|folder| folder.join(format!("{text}.so")).is_file())
+    }
+
+    /// The name of a plugin whose file is named as it is; none: it is no plugin.
+    fn plugin(&mut self, text: &str, error: impl Fn(&str) -> Exit) -> Result<Option<String>, Exit> {
+        let path = Path::new(text.trim());
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("so") => {}
+            Some("wasm") => {
+                return Err(error(&format!(
+                    "\"{}\" cannot be loaded: this version has programs and native plugins (.so)",
+                    path.display()
+                )));
+            }
+            Some(_) | None => return Ok(None),
+        }
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let is_free = !self.file.config.transforms.contains_key(stem) && !RESERVED_NAMES.contains(&stem);
+        if !is_name(stem) || !is_free {
+            return Err(error(&format!(
+                "\"{stem}\" cannot be the name of a transform, or is another one's; give {} a [transforms.NAME]",
+                path.display()
+            )));
+        }
+        let spec =
+            NativeSpec { name: stem.to_owned(), file: path.to_owned(), ..self.native_template.clone() };
+        self.natives.insert(stem.to_owned(), spec);
+        Ok(Some(stem.to_owned()))
+    }
+
     /// The name of a command, which is made where it is met for the first time.
     fn command(&mut self, text: &str, error: impl Fn(&str) -> Exit) -> Result<Option<String>, Exit> {
         if text.contains('\0') {
             return Err(error("a command cannot contain NUL"));
         }
         let Some(command) = CommandLine::parse(text) else { return Ok(None) };
-        let path = text.trim_end();
-        if path.ends_with(".so") || path.ends_with(".wasm") {
-            return Err(error(&format!(
-                "\"{path}\" is no program, and only programs can be transforms: name one that reads the message on its \
-                 standard input"
-            )));
-        }
         if let Some(name) = self.commands.get(&command) {
             return Ok(Some(name.clone()));
         }

@@ -25,7 +25,15 @@ fn template(transforms: &Transforms) -> ProcessSpec {
 }
 
 fn programs(transforms: &Transforms) -> Vec<&ProcessSpec> {
-    transforms.definitions.specs.iter().map(|Spec::Process(program)| program).collect()
+    transforms
+        .definitions
+        .specs
+        .iter()
+        .map(|spec| match spec {
+            Spec::Process(program) => program,
+            Spec::Native(plugin) => panic!("{plugin:?} is no program"),
+        })
+        .collect()
 }
 
 #[test]
@@ -116,8 +124,15 @@ fn what_is_said_for_one_wins_over_what_is_said_for_all() {
 #[test]
 fn what_cannot_be_is_named_at_its_place() {
     for (text, place, named) in [
-        ("transform = [\"cat\", \"x.wasm\"]", "1:21", "\"x.wasm\" is no program"),
-        ("transform = \"/usr/lib/x.so \"", "1:13", "only programs"),
+        ("transform = [\"cat\", \"x.wasm\"]", "1:21", "\"x.wasm\" cannot be loaded"),
+        ("transform = \"/usr/lib/a b.so \"", "1:13", "cannot be the name"),
+        ("transform = \"exec.so\"", "1:13", "cannot be the name"),
+        ("[transforms.x]\nspool = true", "1:1", "`command`"),
+        ("[transforms.x]\nkind = \"native\"", "1:1", "`file`"),
+        ("[transforms.x]\nfile = \"x.txt\"", "2:8", "ends in .so"),
+        ("[transforms.x]\ncommand = \"x\"\nhosts = 2", "1:1", "native plugins"),
+        ("[transforms.x]\nfile = \"x.so\"\nmax_running = 2", "1:1", "for programs"),
+        ("[transforms.x]\nfile = \"x.so\"\nisolation = \"some\"", "3:13", "`process` or `none`"),
         ("transform = [\"cat\", 1]", "1:21", "string"),
         ("transform = 1", "1:13", "an array of them"),
         ("transform = [\"a\\u0000b\"]", "1:14", "NUL"),
@@ -129,7 +144,7 @@ fn what_cannot_be_is_named_at_its_place() {
         ("[transforms]\ndefault.command = \"cat\"", "2:1", "names none, default, exec"),
         ("[transforms.x]\ncommand = \"cat\"\nenv = { \"A=\" = \"\" }", "3:9", "variable"),
         ("[transforms.x]\ncommand = \"cat\"\nenv = { A = \"\\u0000\" }", "3:13", "variable"),
-        ("[transforms.x]\nfile = \"x.so\"", "2:1", "`command`"),
+        ("[transforms.x]\nfile = \"x.so\"\ncommand = \"x\"", "2:8", "name one"),
         ("[transforms.x]\nkind = \"wasm\"\ncommand = \"x\"", "2:8", "`process`"),
         ("[transform_defaults]\nenv = { \"\" = \"\" }", "2:9", "variable"),
         ("[transform_defaults]\noptions = { a = \"\\u0000\" }", "2:11", "option"),

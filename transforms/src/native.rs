@@ -1,0 +1,235 @@
+//! Native plugins: shared libraries that export the C interface of `plugins/abi`.
+//!
+//! By default a plugin runs in helper processes (`host.rs`, `helper.rs`): one that crashes, hangs or exits costs the
+//! messages that it has. Trusted ones may run in this process (`isolation = "none"`).
+
+mod frames;
+pub mod helper;
+mod host;
+pub(crate) mod library;
+mod plugin;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pop3d_core::pool::Pool;
+use pop3d_core::transform::{Error, Kind, Message, Policy, Stream, Transform, Wake};
+
+pub use self::host::ARGUMENT;
+use self::host::{Host, Start};
+use self::plugin::Plugin;
+use crate::pool_stream::{Limits, PoolStream, run_filter};
+use crate::record::Record;
+
+/// Most helper processes of one transform where the configuration says nothing.
+const HOSTS_MAX: usize = 4;
+
+/// How long a helper that died is not started again: at first, and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// A plugin that is a transform.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NativeSpec {
+    /// The name in the configuration.
+    pub name: String,
+    /// The shared library.
+    pub file: PathBuf,
+    /// How the cursor treats its messages.
+    pub policy: Policy,
+    /// Whether it runs in helper processes.
+    pub isolation: Isolation,
+    /// Helper processes. 0: one a core, four at most.
+    pub hosts: usize,
+    /// Longest time of one call, in a helper process.
+    pub timeout: Duration,
+    /// Processor time for one message, in this process.
+    pub cpu: Duration,
+    /// Address space of a helper process in octets; none: no bound.
+    pub memory: Option<u64>,
+    /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
+    pub max_output: u64,
+    /// What the plugin is configured by.
+    pub options: Vec<(String, String)>,
+}
+
+impl NativeSpec {
+    /// A spec with every default (`transforms.md`, part 8).
+    #[must_use]
+    pub fn new(name: &str, file: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            file,
+            policy: Policy::default(),
+            isolation: Isolation::default(),
+            hosts: 0,
+            timeout: Duration::from_secs(30),
+            cpu: Duration::from_secs(10),
+            memory: None,
+            max_output: 1 << 30,
+            options: Vec::new(),
+        }
+    }
+
+    /// The same with another value of an option.
+    #[must_use]
+    pub(crate) fn with_option(mut self, key: &str, value: &str) -> Self {
+        match self.options.iter_mut().find(|(known, _)| known == key) {
+            Some((_, known)) => value.clone_into(known),
+            None => self.options.push((key.to_owned(), value.to_owned())),
+        }
+        self
+    }
+}
+
+/// Where a plugin runs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Isolation {
+    /// In processes of its own.
+    #[default]
+    Process,
+    /// In the server.
+    None,
+}
+
+/// A plugin that was loaded.
+pub struct Native {
+    spec: NativeSpec,
+    pool: Pool,
+    record: Arc<Record>,
+    place: Place,
+}
+
+enum Place {
+    Here(Arc<Plugin>),
+    Helpers { library: Vec<u8>, slots: Vec<Mutex<Slot>> },
+}
+
+/// Where a helper is, or may be again.
+#[derive(Default)]
+struct Slot {
+    host: Option<Arc<Host>>,
+    /// How often it died in a row, and when it may be started again.
+    deaths: u32,
+    again: Option<Instant>,
+}
+
+impl Native {
+    /// Loads a plugin from its file. Takes long: not for a worker.
+    ///
+    /// # Errors
+    /// Why it cannot be used, as a sentence.
+    pub(crate) fn load(spec: NativeSpec, pool: Pool, record: Arc<Record>) -> Result<Self, String> {
+        let library = library::read(&spec.file)?;
+        let in_file = |what: String| format!("{}: {what}", spec.file.display());
+        let place = match spec.isolation {
+            Isolation::None => {
+                let descriptor = library::load(&library).map_err(in_file)?;
+                let plugin = Plugin::configure(descriptor, &spec.name, &spec.options).map_err(in_file)?;
+                Place::Here(Arc::new(plugin))
+            }
+            Isolation::Process => {
+                let count = match spec.hosts {
+                    0 => thread::available_parallelism().map_or(1, usize::from).min(HOSTS_MAX),
+                    count => count,
+                };
+                let mut slots: Vec<Mutex<Slot>> = (0..count).map(|_| Mutex::default()).collect();
+                // Whether it loads is found out by the first.
+                let host = Host::start(&start(&spec, &library, &record)).map_err(in_file)?;
+                if let Some(slot) = slots.first_mut() {
+                    *slot = Mutex::new(Slot { host: Some(host), ..Slot::default() });
+                }
+                Place::Helpers { library, slots }
+            }
+        };
+        Ok(Self { spec, pool, record, place })
+    }
+
+    pub(crate) fn spec(&self) -> &NativeSpec {
+        &self.spec
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    /// A helper for one message: that with the fewest, started where there is none. May wait: called in the pool.
+    fn helper(&self, library: &[u8], slots: &[Mutex<Slot>]) -> Result<Arc<Host>, Error> {
+        let lock = |slot: &'_ Mutex<Slot>| -> Option<usize> {
+            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let host = slot.host.as_ref().filter(|host| host.is_alive());
+            // One that is not started costs a little more than one that is idle.
+            Some(host.map_or(1, |host| 2 * host.load()))
+        };
+        let place = slots.iter().min_by_key(|slot| lock(slot)).ok_or_else(|| none("it has no helper"))?;
+        let mut slot = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = slot.host.as_ref().filter(|host| host.is_alive()) {
+            return Ok(Arc::clone(host));
+        }
+        if slot.host.take().is_some() {
+            let is_long_ago = slot.again.is_none_or(|again| again.elapsed() > BACK_OFF.1);
+            slot.deaths = if is_long_ago { 1 } else { slot.deaths + 1 };
+            let delay = (BACK_OFF.0 * 2_u32.saturating_pow(slot.deaths - 1)).min(BACK_OFF.1);
+            slot.again = Some(Instant::now() + delay);
+        }
+        if slot.again.is_some_and(|again| Instant::now() < again) && slot.deaths > 1 {
+            return Err(none("its helper process died, and is not started again yet"));
+        }
+        let host = Host::start(&start(&self.spec, library, &self.record)).map_err(Error::Temporary)?;
+        slot.host = Some(Arc::clone(&host));
+        Ok(host)
+    }
+}
+
+fn none(what: &str) -> Error {
+    Error::Temporary(what.to_owned())
+}
+
+fn start<'start>(
+    spec: &'start NativeSpec,
+    library: &'start [u8],
+    record: &'start Arc<Record>,
+) -> Start<'start> {
+    let NativeSpec { name, options, memory, timeout, .. } = spec;
+    Start { name, options, library, record, memory: *memory, timeout: *timeout }
+}
+
+impl Transform for Native {
+    fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Native
+    }
+
+    fn policy(&self) -> Policy {
+        self.spec.policy
+    }
+
+    fn count_passed(&self) {
+        self.record.count_passed();
+    }
+
+    fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
+        let limits = Limits { cpu: self.spec.cpu, max_output: self.spec.max_output };
+        let (own, told) = (Arc::clone(&self), Arc::clone(&message));
+        let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
+        let stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| {
+            Box::pin(async move {
+                match &own.place {
+                    Place::Here(plugin) => {
+                        let instance = Box::new(Plugin::instance(plugin));
+                        run_filter(instance, told, pipe).await
+                    }
+                    Place::Helpers { library, slots } => {
+                        let host = own.helper(library, slots)?;
+                        host.run(told, pipe).await
+                    }
+                }
+            })
+        });
+        Ok(Box::new(stream))
+    }
+}

@@ -1,0 +1,242 @@
+//! What the server and a helper process say to each other over their socket: frames of `len u32, stream u32, type u8`,
+//! numbers in the byte order of the machine, for both are the same program.
+
+use std::io::{self, Read, Write};
+
+use pop3d_core::transform::{Command, Error, Flow, Message};
+
+/// Longest payload of a frame: a library with its options.
+const PAYLOAD_MAX: usize = 320 << 20;
+
+/// One frame. What is not of one message has stream 0.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Frame {
+    pub(super) stream: u32,
+    pub(super) kind: Kind,
+    pub(super) payload: Vec<u8>,
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// To the helper: a name, options, and the library.
+    Load,
+    /// From it: the plugin is configured.
+    Loaded,
+    /// From it: it is not, and why.
+    Failed,
+    /// To it: a message begins.
+    Open,
+    /// To it: octets of the message.
+    Push,
+    /// To it: the message ends.
+    Finish,
+    /// To it: nobody wants the message any more.
+    Close,
+    /// From it: output.
+    Output,
+    /// From it: what a call came to.
+    Answer,
+}
+
+const KINDS: [Kind; 9] = [
+    Kind::Load,
+    Kind::Loaded,
+    Kind::Failed,
+    Kind::Open,
+    Kind::Push,
+    Kind::Finish,
+    Kind::Close,
+    Kind::Output,
+    Kind::Answer,
+];
+
+impl Frame {
+    pub(super) fn new(stream: u32, kind: Kind, payload: Vec<u8>) -> Self {
+        Self { stream, kind, payload }
+    }
+
+    /// Writes a frame whole.
+    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
+        let length = u32::try_from(self.payload.len()).map_err(io::Error::other)?;
+        let mut head = [0; 9];
+        head[..4].copy_from_slice(&length.to_ne_bytes());
+        head[4..8].copy_from_slice(&self.stream.to_ne_bytes());
+        head[8] = u8::try_from(kind).map_err(io::Error::other)?;
+        to.write_all(&head)?;
+        to.write_all(&self.payload)
+    }
+
+    /// Reads a frame; an error where the other end says what is none.
+    pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
+        let mut head = [0; 9];
+        from.read_exact(&mut head)?;
+        let [a, b, c, d, e, f, g, h, kind] = head;
+        let length = u32::from_ne_bytes([a, b, c, d]) as usize;
+        let kind = KINDS.get(usize::from(kind)).copied();
+        let kind = kind.filter(|_| length <= PAYLOAD_MAX).ok_or(io::ErrorKind::InvalidData)?;
+        let mut payload = Vec::new();
+        from.take(length as u64).read_to_end(&mut payload)?;
+        if payload.len() < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self { stream: u32::from_ne_bytes([e, f, g, h]), kind, payload })
+    }
+}
+
+/// Values one after another.
+#[derive(Default)]
+pub(super) struct Writer(pub(super) Vec<u8>);
+
+impl Writer {
+    pub(super) fn number(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_ne_bytes());
+    }
+
+    pub(super) fn octets(&mut self, octets: &[u8]) {
+        self.number(octets.len() as u64);
+        self.0.extend_from_slice(octets);
+    }
+}
+
+/// The same values; none where they are not there.
+pub(super) struct Reader<'octets>(pub(super) &'octets [u8]);
+
+impl<'octets> Reader<'octets> {
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_ne_bytes(*number))
+    }
+
+    pub(super) fn octets(&mut self) -> Option<&'octets [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (octets, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(octets)
+    }
+
+    pub(super) fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.octets()?.to_vec()).ok()
+    }
+}
+
+/// A name, options and a library.
+pub(super) fn write_load(name: &str, options: &[(String, String)], library: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.octets(name.as_bytes());
+    writer.number(options.len() as u64);
+    for (key, value) in options {
+        writer.octets(key.as_bytes());
+        writer.octets(value.as_bytes());
+    }
+    writer.octets(library);
+    writer.0
+}
+
+pub(super) type Load = (String, Vec<(String, String)>, Vec<u8>);
+
+pub(super) fn read_load(payload: &[u8]) -> Option<Load> {
+    let mut reader = Reader(payload);
+    let name = reader.text()?;
+    let count = reader.number()?;
+    let options = (0..count).map(|_| Some((reader.text()?, reader.text()?))).collect::<Option<_>>()?;
+    Some((name, options, reader.octets()?.to_vec()))
+}
+
+pub(super) fn write_message(message: &Message) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.octets(message.user.as_bytes());
+    writer.octets(message.uid.as_bytes());
+    writer.octets(message.remote.to_string().as_bytes());
+    writer.number(message.number.into());
+    writer.number(message.octets);
+    // RETR is 0, TOP is 1 and its lines.
+    let lines = match message.command {
+        Command::Retr => 0,
+        Command::Top { lines } => u64::from(lines) + 1,
+    };
+    writer.number(lines);
+    writer.0
+}
+
+pub(super) fn read_message(payload: &[u8]) -> Option<Message> {
+    let mut reader = Reader(payload);
+    let (user, uid) = (reader.text()?, reader.text()?);
+    let remote = reader.text()?.parse().ok()?;
+    let number = u32::try_from(reader.number()?).ok()?;
+    let octets = reader.number()?;
+    let command = match reader.number()?.checked_sub(1) {
+        None => Command::Retr,
+        Some(lines) => Command::Top { lines: u32::try_from(lines).ok()? },
+    };
+    Some(Message { user, number, octets, uid, command, remote })
+}
+
+/// What a call came to.
+pub(super) fn write_answer(answer: &Result<Flow, Error>) -> Vec<u8> {
+    let (kind, said) = match answer {
+        Ok(Flow::More) => (0, ""),
+        Ok(Flow::Pass) => (1, ""),
+        Ok(Flow::Stop) => (2, ""),
+        Err(Error::Temporary(said)) => (3, said.as_str()),
+        Err(Error::Permanent(said)) => (4, said.as_str()),
+        Err(Error::Crashed(said)) => (5, said.as_str()),
+        // The server keeps these limits itself.
+        Err(Error::TimedOut(_) | Error::Limit(_)) => (5, "a limit"),
+    };
+    let mut writer = Writer::default();
+    writer.number(kind);
+    writer.octets(said.as_bytes());
+    writer.0
+}
+
+pub(super) fn read_answer(payload: &[u8]) -> Option<Result<Flow, Error>> {
+    let mut reader = Reader(payload);
+    let (kind, said) = (reader.number()?, String::from_utf8_lossy(reader.octets()?).into_owned());
+    Some(match kind {
+        0 => Ok(Flow::More),
+        1 => Ok(Flow::Pass),
+        2 => Ok(Flow::Stop),
+        3 => Err(Error::Temporary(said)),
+        4 => Err(Error::Permanent(said)),
+        _ => Err(Error::Crashed(said)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(stream in any::<u32>(), kind in 0_usize..KINDS.len(), payload in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let frame = Frame::new(stream, KINDS[kind], payload);
+            let mut octets = Vec::new();
+            frame.write(&mut octets).unwrap();
+            prop_assert_eq!(Frame::read(&mut octets.as_slice()).unwrap(), frame);
+            prop_assert!(Frame::read(&mut &octets[..octets.len() - 1]).is_err());
+        }
+
+        #[test]
+        fn no_octets_make_the_server_panic(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Frame::read(&mut octets.as_slice());
+            let _ = read_answer(&octets);
+            let _ = read_message(&octets);
+            let _ = read_load(&octets);
+        }
+
+        #[test]
+        fn a_message_and_a_library_are_what_they_were(user in "\\PC{0,20}", uid in "[!-~]{1,70}", number in 1_u32.., octets in any::<u64>(), lines in prop::option::of(any::<u32>())) {
+            let command = lines.map_or(Command::Retr, |lines| Command::Top { lines });
+            let message = Message { user: user.clone(), number, octets, uid, command, remote: [127, 0, 0, 1].into() };
+            let read = read_message(&write_message(&message)).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{message:?}"));
+            let options = vec![(user.clone(), user.clone())];
+            prop_assert_eq!(read_load(&write_load(&user, &options, b"\x7FELF")), Some((user, options, b"\x7FELF".to_vec())));
+        }
+    }
+}

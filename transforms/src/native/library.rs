@@ -1,0 +1,143 @@
+//! A shared library: its file looked at, copied, loaded, and its one symbol found.
+//!
+//! The copy is a memory file that stays open: the linker gives the old library for a file of the same path, and one that
+//! is written over while it is mapped crashes. What is loaded stays so: a library cannot be unloaded soundly.
+
+#![allow(unsafe_code, reason = "loading code, and what it says of itself")]
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use libloading::os::unix::Library;
+use pop3d_abi::{ABI, Descriptor, SYMBOL};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, memfd_create, openat};
+use rustix::process::{getegid, geteuid};
+
+/// Longest file that is loaded, in octets.
+const FILE_MAX: u64 = 256 << 20;
+
+/// `dlopen`: find every symbol now, show them to nobody, and never unload.
+const FLAGS: i32 = nix::libc::RTLD_NOW | nix::libc::RTLD_LOCAL | nix::libc::RTLD_NODELETE;
+
+/// What an ELF file begins with, of 64 bits and the byte order of this machine.
+const ELF: [u8; 6] = [0x7F, b'E', b'L', b'F', 2, if cfg!(target_endian = "little") { 1 } else { 2 }];
+
+/// Reads a file that holds code. Only what nobody else could have written is believed: it is looked at and read by one
+/// descriptor.
+///
+/// # Errors
+/// Why it is not taken, as a sentence.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = openat(CWD, path, flags, Mode::empty()).map_err(|error| format!("{shown}: {error}"))?;
+    let mut file = File::from(file);
+    is_ours(&file, true).map_err(|what| format!("{shown}: {what}"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let opened = File::open(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    is_ours(&opened, false).map_err(|what| format!("{}: {what}", folder.display()))?;
+    let mut octets = Vec::new();
+    let read = (&mut file).take(FILE_MAX + 1).read_to_end(&mut octets);
+    read.map_err(|error| format!("{shown}: {error}"))?;
+    if octets.len() as u64 > FILE_MAX {
+        return Err(format!("{shown}: more than {FILE_MAX} octets"));
+    }
+    Ok(octets)
+}
+
+/// Whether nobody but root and the server's user could have written it.
+fn is_ours(file: &File, must_be_file: bool) -> Result<(), String> {
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if must_be_file && !metadata.is_file() {
+        return Err("no regular file".to_owned());
+    }
+    let owner = metadata.uid();
+    if owner != 0 && owner != geteuid().as_raw() {
+        return Err("it belongs to another user; chown it to root or to the server's user".to_owned());
+    }
+    let is_own_group = metadata.gid() == 0 || metadata.gid() == getegid().as_raw();
+    let is_sticky = !must_be_file && metadata.mode() & 0o1000 != 0;
+    if !is_sticky && (metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !is_own_group)) {
+        return Err("others can write it; chmod go-w".to_owned());
+    }
+    Ok(())
+}
+
+/// Loads a library for the rest of the process's life; what it exports.
+///
+/// # Errors
+/// Why it cannot be used, as a sentence.
+pub(crate) fn load(octets: &[u8]) -> Result<Descriptor, String> {
+    if !octets.starts_with(&ELF) {
+        return Err("it is no shared library for this machine".to_owned());
+    }
+    let memory = memfd_create("pop3d-transform", MemfdFlags::CLOEXEC).map_err(|error| error.to_string())?;
+    let mut memory = File::from(memory);
+    memory.write_all(octets).map_err(|error| error.to_string())?;
+    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    // SAFETY: running the constructors of a library is what loading means; the file is one that only root or the
+    // server's user could have written (`is_ours`), so that it is as trusted as the configuration that names it.
+    let library = unsafe { Library::open(Some(&path), FLAGS) };
+    let library = library.map_err(|error| {
+        // The path of the copy means nothing to who reads this.
+        let said = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        said.replace(&path, "it")
+    })?;
+    // SAFETY: the interface says that this symbol, where there is one, is a descriptor; at least its first field,
+    // which is the same in every version, may be read, and nothing more is before that was looked at.
+    let symbol = unsafe { library.get::<*const Descriptor>(SYMBOL) };
+    let symbol = symbol.map_err(|_| "it has no symbol pop3d_transform_v1".to_owned())?;
+    let place = *symbol;
+    // What was loaded stays, and so does the file that it was loaded from.
+    std::mem::forget(library);
+    let _ = memory.into_raw_fd();
+    describe(place)
+}
+
+/// Reads a descriptor, as much of it as its version allows.
+fn describe(place: *const Descriptor) -> Result<Descriptor, String> {
+    if place.is_null() || !place.is_aligned() {
+        return Err("its symbol pop3d_transform_v1 is no descriptor".to_owned());
+    }
+    // SAFETY: the symbol is not null, aligned, and lives as long as the library, which is never unloaded; the first
+    // field of every version is a u32.
+    let abi = unsafe { (*place).abi };
+    if abi != ABI {
+        return Err(format!("it is of version {abi} of the interface, and this server has version {ABI}"));
+    }
+    // SAFETY: version 1 begins with two u32.
+    let size = unsafe { (*place).size };
+    if (size as usize) < size_of::<Descriptor>() {
+        return Err(format!("its descriptor has {size} octets, fewer than version {ABI} has"));
+    }
+    // SAFETY: the descriptor is of version 1 and has all its fields; all bit patterns of them are valid, for the
+    // functions are optional.
+    let descriptor = unsafe { *place };
+    let is_whole = descriptor.configure.is_some()
+        && descriptor.release.is_some()
+        && descriptor.open.is_some()
+        && descriptor.push.is_some()
+        && descriptor.finish.is_some()
+        && descriptor.close.is_some();
+    if !is_whole {
+        return Err("its descriptor has a function that is null".to_owned());
+    }
+    let name = text(descriptor.name).ok_or("its name is null")?;
+    let fits = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || b"_-".contains(&octet);
+    if !(1..=32).contains(&name.len()) || !name.bytes().all(fits) {
+        return Err("its name is not 1 to 32 of a-z, 0-9, \"_\" and \"-\"".to_owned());
+    }
+    Ok(descriptor)
+}
+
+fn text(place: *const std::ffi::c_char) -> Option<String> {
+    if place.is_null() {
+        return None;
+    }
+    // SAFETY: the interface says that names are not null and end in NUL, and the library that they are in stays.
+    Some(unsafe { CStr::from_ptr(place) }.to_string_lossy().into_owned())
+}

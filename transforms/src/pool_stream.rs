@@ -1,0 +1,196 @@
+//! A message on its way through code that computes or waits: shown to the cursor as a stream, run by the pool.
+//!
+//! ```text
+//! worker:  write ──► input ──► next()  ┐
+//!                                      ├ the task, polled by a job of the pool
+//!          read  ◄── output ◄─ write() ┘
+//! ```
+//!
+//! The task is a future. What it waits for is input or room, and it gives its thread up at every slice, so that none
+//! holds up the others. A synchronous filter is wrapped in one (`filter.rs`).
+
+mod filter;
+mod pipe;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake as Awake, Waker};
+use std::time::{Duration, Instant};
+
+use pop3d_core::pool::Pool;
+use pop3d_core::transform::{Error, Message, Read, Stream, Wake};
+
+pub(crate) use self::filter::run as run_filter;
+pub(crate) use self::pipe::Pipe;
+use crate::record::Record;
+
+/// What one message may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Processor time.
+    pub(crate) cpu: Duration,
+    /// Octets of output; 100 times the input and 1 MiB is a bound as well.
+    pub(crate) max_output: u64,
+}
+
+/// The work on one message. It ends once all its output is in the pipe.
+pub(crate) type Task = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// One message. Dropping it cancels: the task is dropped by the pool.
+pub(crate) struct PoolStream {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pipe: Arc<Pipe>,
+    pool: Pool,
+    record: Arc<Record>,
+    limits: Limits,
+    user: String,
+    begun: Instant,
+    task: Mutex<Progress>,
+    /// A job that will poll the task waits in the pool, or the task is to be polled once more after this time.
+    is_queued: AtomicBool,
+}
+
+/// The task, and what it has cost.
+struct Progress {
+    /// None: it has ended.
+    task: Option<Task>,
+    spent: Duration,
+}
+
+impl PoolStream {
+    /// A stream whose task is made of its pipe by `begin`, in the pool.
+    pub(crate) fn new(
+        pool: Pool,
+        record: Arc<Record>,
+        limits: Limits,
+        message: &Message,
+        wake: Wake,
+        begin: impl FnOnce(Arc<Pipe>) -> Task + Send + 'static,
+    ) -> Self {
+        record.count_message();
+        let bound = message.octets.saturating_mul(100).saturating_add(1 << 20);
+        let pipe = Arc::new(Pipe::new(wake, limits.max_output.min(bound)));
+        let task: Task = {
+            let pipe = Arc::clone(&pipe);
+            // What is made of the pipe may take long as well.
+            Box::pin(async move { begin(pipe).await })
+        };
+        let shared = Arc::new(Shared {
+            pipe,
+            pool,
+            record,
+            limits,
+            user: message.user.clone(),
+            begun: Instant::now(),
+            task: Mutex::new(Progress { task: Some(task), spent: Duration::ZERO }),
+            is_queued: AtomicBool::new(false),
+        });
+        shared.record.begin();
+        Shared::enqueue(&shared);
+        Self { shared }
+    }
+}
+
+impl Stream for PoolStream {
+    fn take_file(&mut self, file: &File) -> io::Result<bool> {
+        self.shared.pipe.take_file(file.try_clone()?);
+        Ok(true)
+    }
+
+    fn allow_passing(&mut self) {
+        self.shared.pipe.allow_passing();
+    }
+
+    fn write(&mut self, input: &[u8]) -> Result<usize, Error> {
+        self.shared.pipe.offer(input)
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.shared.pipe.end_input()
+    }
+
+    fn read(&mut self, output: &mut [u8]) -> Result<Read, Error> {
+        self.shared.pipe.take(output)
+    }
+
+    fn passes_from(&self) -> Option<u64> {
+        self.shared.pipe.passes_from()
+    }
+}
+
+impl Drop for PoolStream {
+    fn drop(&mut self) {
+        self.shared.pipe.cancel();
+        // The task may hold much, and ends where it may wait.
+        Shared::enqueue(&self.shared);
+    }
+}
+
+impl Shared {
+    fn enqueue(shared: &Arc<Self>) {
+        if !shared.is_queued.swap(true, Ordering::AcqRel) {
+            let own = Arc::clone(shared);
+            shared.pool.run(move || own.poll());
+        }
+    }
+
+    /// Goes on until the task waits, has had its slice, or has ended. Called in the pool.
+    fn poll(self: Arc<Self>) {
+        let mut progress = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever happens from here on asks for another look.
+        self.is_queued.store(false, Ordering::Release);
+        let Some(task) = &mut progress.task else { return };
+        if self.pipe.is_cancelled() {
+            progress.task = None;
+            drop(progress);
+            self.end(None);
+            return;
+        }
+        let waker = Waker::from(Arc::clone(&self));
+        let begun = Instant::now();
+        let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut Context::from_waker(&waker))));
+        progress.spent += begun.elapsed();
+        let spent = progress.spent;
+        let outcome = match polled {
+            Ok(Poll::Ready(outcome)) => outcome,
+            Ok(Poll::Pending) if spent > self.limits.cpu => Err(Error::TimedOut(self.limits.cpu)),
+            Ok(Poll::Pending) => return,
+            Err(_) => Err(Error::Crashed("it panicked".to_owned())),
+        };
+        progress.task = None;
+        drop(progress);
+        self.record.add_cpu(spent);
+        self.end(Some(outcome));
+    }
+
+    /// The task is over; none: nobody wants its outcome.
+    fn end(&self, outcome: Option<Result<(), Error>>) {
+        let (consumed, produced) = self.pipe.counts();
+        self.record.add_octets(consumed, produced);
+        self.record.add_duration(self.begun.elapsed());
+        self.record.end();
+        self.pipe.let_go();
+        if let Some(outcome) = outcome {
+            if let Err(error) = &outcome {
+                self.record.count_failure(error, format!("user {}: {error}", self.user));
+            }
+            self.pipe.end(outcome);
+        }
+    }
+}
+
+impl Awake for Shared {
+    fn wake(self: Arc<Self>) {
+        Self::enqueue(&self);
+    }
+}
