@@ -208,6 +208,13 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
     admin.says("tf= none").hears("+");
     admin.says("tf- again").hears("+");
 
+    // What is dropped in is found by a look at all of them, which what is broken already does not keep.
+    plugins.build("late.so", &[]);
+    admin.says("tf= late").hears("-20");
+    admin.says("tfr *").hears("-21");
+    admin.says("tf= late").hears("+");
+    admin.says("tf= none").hears("+");
+
     // What was loaded by another name is there again after a restart.
     let state = tempfile::tempdir().unwrap();
     let options = Options { config: &folder, state: Some(state.path()), ..Options::default() };

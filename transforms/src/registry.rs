@@ -106,7 +106,9 @@ impl Registry {
 
     fn following(definitions: Definitions, resources: Resources, before: &BTreeMap<String, Entry>) -> Self {
         let Definitions { mut specs, template, native_template, folder, permissions } = definitions;
-        specs.extend(dropped_in(folder.as_deref(), &native_template, &specs));
+        let is_named = |name: &str| specs.iter().any(|spec| spec.name() == name);
+        let dropped_in = dropped_in(folder.as_deref(), &native_template, is_named);
+        specs.extend(dropped_in);
         let entries = specs.into_iter().map(|spec| {
             let before = before.get(spec.name());
             (spec.name().to_owned(), Entry::following(spec, &resources, before))
@@ -188,6 +190,16 @@ impl registry::Registry for Registry {
         let entry = Entry { defined: Spec::Native(spec), state: State::Ready, loaded, generation: 1 };
         self.entries().insert(name.to_owned(), entry);
         Ok(())
+    }
+
+    fn look(&self) {
+        let _changing = self.change();
+        let is_named = |name: &str| self.entries().contains_key(name);
+        for spec in dropped_in(self.folder.as_deref(), &self.native_template, is_named) {
+            let name = spec.name().to_owned();
+            let entry = Entry::next(spec, &self.resources, None);
+            self.entries().insert(name, entry);
+        }
     }
 
     fn remove(&self, name: &str) -> Result<(), RegistryError> {
@@ -348,7 +360,7 @@ impl Loaded {
 }
 
 /// The plugins that lie in a folder and that nothing else names.
-fn dropped_in(folder: Option<&Path>, template: &NativeSpec, named: &[Spec]) -> Vec<Spec> {
+fn dropped_in(folder: Option<&Path>, template: &NativeSpec, is_named: impl Fn(&str) -> bool) -> Vec<Spec> {
     let Some(folder) = folder else { return Vec::new() };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -362,8 +374,7 @@ fn dropped_in(folder: Option<&Path>, template: &NativeSpec, named: &[Spec]) -> V
     let spec = |file: PathBuf| {
         let name = file.file_stem()?.to_str()?.to_owned();
         let is_plugin = file.extension().is_some_and(|ending| ending == "so") && !name.starts_with('.');
-        let is_taken =
-            named.iter().any(|spec| spec.name() == name) || RESERVED_NAMES.contains(&name.as_str());
+        let is_taken = is_named(&name) || RESERVED_NAMES.contains(&name.as_str());
         let spec = || Spec::Native(NativeSpec { name: name.clone(), file: file.clone(), ..template.clone() });
         (is_plugin && is_name(&name) && !is_taken).then(spec)
     };

@@ -134,6 +134,9 @@ impl Administration {
         let name = name.text().ok_or(Failure::NoSuchTransform)?;
         let mut state = self.lock();
         let registry = Arc::clone(&self.view.load().registry);
+        if name == ALL {
+            registry.look();
+        }
         let names = match name {
             ALL => registry.list().into_iter().map(|listed| listed.name).collect(),
             name => vec![name.to_owned()],

@@ -47,6 +47,9 @@ pub trait Registry: Send + Sync {
     /// `NameInUse`, `NotPermitted`, `NotLoadable`, looked for in this order.
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError>;
 
+    /// Makes transforms of the files in the folder of transforms that are none yet.
+    fn look(&self);
+
     /// Takes a transform away. Only for one that no chain uses.
     ///
     /// # Errors
