@@ -3,9 +3,11 @@
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
 mod costs;
+mod exchange;
 pub mod file;
 mod hashed;
 mod scheme;
+mod scram;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use pop3d_protocol::pop3::Credentials;
 use subtle::ConstantTimeEq;
 
 use self::costs::Costs;
+pub use self::exchange::{Exchange, Stepped};
 use self::file::LineError;
 pub use self::hashed::{Hashed, hash};
 pub use self::scheme::SchemeError;
@@ -239,8 +242,8 @@ impl Accounts {
         now: Instant,
     ) -> Result<UserName, WrongCredentials> {
         let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
-        let account = UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
-        let stored = account.map(|(_, stored)| stored.as_ref());
+        let account = self.account(user);
+        let stored = account.map(|(_, stored)| stored);
         let is_right = match credentials {
             Credentials::Password { user, password } => self.verify_password(stored, user, password, now),
             Credentials::Apop { digest, .. } => verify_apop(stored, digest, timestamp),
@@ -249,6 +252,11 @@ impl Accounts {
             Some((user, _)) if is_right => Ok(user.clone()),
             Some(_) | None => Err(WrongCredentials),
         }
+    }
+
+    fn account(&self, user: &[u8]) -> Option<(&UserName, &Stored)> {
+        let account = UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
+        account.map(|(user, stored)| (user, stored.as_ref()))
     }
 
     fn verify_password(&self, stored: Option<&Stored>, user: &[u8], password: &[u8], now: Instant) -> bool {

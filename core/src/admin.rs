@@ -76,6 +76,7 @@ impl AdminThread {
             administration,
             results: Arc::clone(&results),
             pool: Pool::start("administration", POOL_THREADS)?,
+            loader: Pool::start("loading", 1)?,
             now,
         };
         let admin = Loop { poll, doors, administrators: Slots::new(), desk, keep_at: now + KEEP_EVERY };

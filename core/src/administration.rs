@@ -19,6 +19,7 @@ use log::{error, warn};
 use pop3d_protocol::peep::{Argument, Failure, Ranges};
 use pop3d_protocol::pop3::Credentials;
 
+pub(crate) use self::change::makes_transforms;
 use self::configured::Kept;
 pub use self::configured::{Beginning, BeginningError, Configured, Host};
 use crate::accounts::UserName;
@@ -40,6 +41,8 @@ pub struct Administration {
     claim: Option<Claim>,
     /// What questions are answered from, beside the settings.
     view: ArcSwap<Configured>,
+    /// Held while transforms are made, which may take long, and taken before `state`: no other change waits for that.
+    loading: Mutex<()>,
     /// What is being changed: held while something is.
     state: Mutex<State>,
     started: Instant,
@@ -64,6 +67,7 @@ impl Administration {
             host,
             claim,
             view: ArcSwap::new(configured),
+            loading: Mutex::new(()),
             state: Mutex::new(State { kept, store, overridden: HashSet::new() }),
             started: Instant::now(),
         }
@@ -107,11 +111,14 @@ impl Administration {
     }
 
     fn take_configuration(&self) -> Result<(), String> {
+        let _loading = self.loading();
         let configured = Arc::new(self.host.configured()?);
+        // What was loaded at run time does not change while `loading` is held.
+        let loaded = self.lock().kept.clone();
+        configured.load_kept(&loaded);
         let mut state = self.lock();
         let mut kept = state.kept.clone();
         kept.forget_stale(&configured);
-        configured.load_kept(&kept);
         let mut accounts = configured.accounts(&kept, &state.overridden);
         accounts.inherit(&self.server.settings().accounts);
         state.store = state.store.moved_to(kept.mailbox(&configured));
@@ -123,6 +130,10 @@ impl Administration {
         self.view.store(configured);
         log::info!(target: "pop3d::peep", "the configuration was read again");
         Ok(())
+    }
+
+    fn loading(&self) -> MutexGuard<'_, ()> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

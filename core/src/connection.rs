@@ -4,6 +4,7 @@
 mod actions;
 mod deadlines;
 mod flow;
+mod judging;
 
 pub(crate) use self::actions::message_of;
 
@@ -17,7 +18,7 @@ use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Greeting, Part, Refusal, Session};
 use pop3d_protocol::reply::ResponseCode;
 
-use crate::accounts::UserName;
+use crate::accounts::{Exchange, UserName};
 use crate::buffer::{Outbound, Spare};
 use crate::measure::Measuring;
 use crate::notice::Notices;
@@ -68,6 +69,8 @@ pub(crate) struct Connection {
     session: Session,
     /// For APOP, what the greeting said.
     timestamp: Option<Box<str>>,
+    /// A SASL exchange that waits for the client.
+    exchange: Option<Box<Exchange>>,
     input: Input,
     outbound: Outbound,
     /// The socket took all that was written so far.
@@ -88,7 +91,7 @@ pub(crate) struct Connection {
     part: Part,
     /// Octets of the greeting that are not sent yet; none: it is not written.
     greeting: Option<usize>,
-    /// When the client last said something, or took something.
+    /// When the client last ended a line, or took something.
     last_sign: Instant,
     slow: Option<deadlines::SlowReader>,
     /// The earliest entry in the worker's queue of deadlines.
@@ -194,6 +197,7 @@ impl Connection {
             name: desk.shared.name,
             implementation: desk.shared.implementation,
             timestamp: timestamp.clone(),
+            mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
         };
         let input = Input { is_readable: true, ..Input::default() };
         let mut session = Session::new(greeting);
@@ -207,6 +211,7 @@ impl Connection {
             transport,
             session,
             timestamp,
+            exchange: None,
             input,
             outbound: Outbound::default(),
             is_writable: true,
@@ -450,4 +455,4 @@ fn temporary(text: impl Into<String>) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

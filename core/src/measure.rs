@@ -13,6 +13,7 @@ use pop3d_protocol::number::{MessageNumber, Octets};
 use crate::accounts::UserName;
 use crate::connection::message_of;
 use crate::retr::{Cut, Pump};
+use crate::settings::Settings;
 use crate::store::{Maildrop, Source};
 use crate::transform::{Chain, Command, Read, Wake};
 
@@ -24,22 +25,25 @@ pub(crate) struct Measuring {
     user: UserName,
     remote: IpAddr,
     snapshot: Arc<dyn Snapshot + Send + Sync>,
-    chain: Arc<Chain>,
+    /// As they were when it began: all sizes are of the same.
+    settings: Arc<Settings>,
     /// Those of the first messages.
     sizes: Vec<Octets>,
     current: Option<Current>,
 }
 
 struct Current {
+    chain: Arc<Chain>,
     source: Source,
     pump: Pump,
     measure: Measure,
 }
 
-/// The sizes that are known, of one chain: with another chain they begin anew.
+/// The sizes that are known, of the chains that were used last.
 #[derive(Default)]
-pub(crate) struct ExactSizes(Mutex<Known>);
+pub(crate) struct ExactSizes(Mutex<Vec<Known>>);
 
+/// Those of one chain.
 #[derive(Default)]
 struct Known {
     chain: Weak<Chain>,
@@ -47,7 +51,10 @@ struct Known {
     sizes: HashMap<Box<[u8]>, Octets>,
 }
 
-/// Sizes kept; past it the table begins anew.
+/// Chains whose sizes are kept; past it those of the oldest are forgotten.
+const CHAINS_MAX: usize = 16;
+
+/// Sizes kept of a chain; past it the table begins anew.
 const KNOWN_MAX: usize = 1_000_000;
 
 /// How far a call came.
@@ -71,9 +78,9 @@ impl Measuring {
         user: UserName,
         remote: IpAddr,
         snapshot: Arc<dyn Snapshot + Send + Sync>,
-        chain: Arc<Chain>,
+        settings: Arc<Settings>,
     ) -> Self {
-        Self { user, remote, snapshot, chain, sizes: Vec::new(), current: None }
+        Self { user, remote, snapshot, settings, sizes: Vec::new(), current: None }
     }
 
     /// Goes on until a share is done.
@@ -112,18 +119,21 @@ impl Measuring {
     }
 
     fn begin(&mut self, number: MessageNumber, maildrop: &mut dyn Maildrop, known: &ExactSizes, wake: &Wake) {
-        let unique_id = self.snapshot.unique_id(number);
-        if let Some(octets) = known.find(&self.chain, &self.user, unique_id) {
-            self.sizes.push(octets);
-            return;
-        }
         let source = match maildrop.message(number) {
             Ok(source) => source,
             Err(error) => return self.fall_back(number, &error.to_string()),
         };
+        let Some(chain) = self.settings.chain_for(&self.user, &source, Command::Retr).cloned() else {
+            self.sizes.push(self.snapshot.octets(number));
+            return;
+        };
+        if let Some(octets) = known.find(&chain, &self.user, self.snapshot.unique_id(number)) {
+            self.sizes.push(octets);
+            return;
+        }
         let message = message_of(&self.user, maildrop, number, source.length, Command::Retr, self.remote);
-        match Pump::start(&self.chain, &source, &message, wake.clone()) {
-            Ok(pump) => self.current = Some(Current { source, pump, measure: Measure::default() }),
+        match Pump::start(&chain, &source, &message, wake.clone()) {
+            Ok(pump) => self.current = Some(Current { chain, source, pump, measure: Measure::default() }),
             Err(cut) => self.fall_back(number, &cut.to_string()),
         }
     }
@@ -137,7 +147,7 @@ impl Measuring {
             }
         }
         let octets = current.measure.octets();
-        known.keep(&self.chain, &self.user, self.snapshot.unique_id(number), octets);
+        known.keep(&current.chain, &self.user, self.snapshot.unique_id(number), octets);
         self.sizes.push(octets);
     }
 
@@ -151,25 +161,38 @@ impl Measuring {
 
 impl ExactSizes {
     fn find(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8]) -> Option<Octets> {
-        self.of(chain).sizes.get(&*size_key(user, unique_id)).copied()
+        let mut chains = self.lock();
+        of(&mut chains, chain).get(&*size_key(user, unique_id)).copied()
     }
 
     fn keep(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8], octets: Octets) {
-        let mut known = self.of(chain);
-        if known.sizes.len() >= KNOWN_MAX {
-            known.sizes.clear();
+        let mut chains = self.lock();
+        let sizes = of(&mut chains, chain);
+        if sizes.len() >= KNOWN_MAX {
+            sizes.clear();
         }
-        known.sizes.insert(size_key(user, unique_id), octets);
+        sizes.insert(size_key(user, unique_id), octets);
     }
 
-    fn of(&self, chain: &Arc<Chain>) -> MutexGuard<'_, Known> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.chain.as_ptr() != Arc::as_ptr(chain) {
-            // The weak reference keeps the address from being given to another chain.
-            *known = Known { chain: Arc::downgrade(chain), sizes: HashMap::new() };
-        }
-        known
+    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The sizes of a chain, which stands last from here on.
+fn of<'known>(chains: &'known mut Vec<Known>, chain: &Arc<Chain>) -> &'known mut HashMap<Box<[u8]>, Octets> {
+    // The weak reference keeps the address from being given to another chain.
+    let place = chains.iter().position(|known| known.chain.as_ptr() == Arc::as_ptr(chain));
+    let known = match place {
+        Some(place) => chains.remove(place),
+        None => Known { chain: Arc::downgrade(chain), sizes: HashMap::new() },
+    };
+    // Nobody can ask for those of a chain that is gone.
+    chains.retain(|known| known.chain.strong_count() > 0);
+    if chains.len() >= CHAINS_MAX {
+        chains.remove(0);
+    }
+    &mut chains.push_mut(known).sizes
 }
 
 fn size_key(user: &UserName, unique_id: &[u8]) -> Box<[u8]> {

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::accounts::{UserName, WrongCredentials};
+use crate::accounts::{Exchange, UserName};
+use crate::guesses::Penalty;
 use crate::store::{Committed, Maildrop, OpenError};
 use crate::token::{Key, Place};
 
@@ -26,8 +27,10 @@ pub(crate) enum Notice {
 
 /// What came of a job.
 pub(crate) enum Outcome {
-    /// Whose credentials they were.
-    Verified(Result<UserName, WrongCredentials>),
+    /// Whose credentials they were, or what it costs that they were nobody's.
+    Verified(Result<UserName, Penalty>),
+    /// A SASL exchange that goes on, and what the client is to answer.
+    Challenged(Box<Exchange>, Vec<u8>),
     /// The maildrop.
     Opened(Result<Box<dyn Maildrop>, OpenError>),
     /// The deletions; the maildrop is unlocked.

@@ -18,6 +18,7 @@ use mio::net::TcpListener;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use self::handle::Handle;
+use crate::guesses::Guesses;
 use crate::measure::ExactSizes;
 use crate::notice::{Notice, Notices};
 use crate::pool::Pool;
@@ -108,6 +109,7 @@ pub(crate) struct Shared {
     /// Whether a worker found no seat, and is to be told when there is one.
     is_waiting: AtomicBool,
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    pub(crate) guesses: Mutex<Guesses>,
 }
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
@@ -122,6 +124,15 @@ pub(crate) struct Admission {
     address: Option<IpAddr>,
 }
 
+/// Why a client is turned away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TurnedAway {
+    /// Its address has as many connections as it may have.
+    TooMany,
+    /// Too many logins from its address failed.
+    FailedLogins,
+}
+
 /// A server that serves.
 pub struct Running {
     shared: Arc<Shared>,
@@ -131,12 +142,13 @@ pub struct Running {
 }
 
 impl Server {
-    /// Makes the loops of `workers` workers (0: one a core) and the pools. Raises the process's limit of
+    /// Makes the loops of `workers` workers (0: one a core) and the pools; `transforming` threads for transforms (0: one a
+    /// core, and one). Raises the process's limit of
     /// descriptors to its hard limit.
     ///
     /// # Errors
     /// Where the kernel gives no event queue, descriptor or thread.
-    pub fn new(workers: usize) -> io::Result<Self> {
+    pub fn new(workers: usize, transforming: usize) -> io::Result<Self> {
         let descriptors = raise_descriptor_limit()?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = if workers == 0 { cores } else { workers }.min(WORKERS_MAX);
@@ -150,7 +162,7 @@ impl Server {
             passwords: Pool::start("passwords", cores)?,
             // These wait for disks more than they compute.
             maildrops: Pool::start("maildrops", 2 * cores + 2)?,
-            transforms: Pool::start("transforms", cores + 1)?,
+            transforms: Pool::start("transforms", if transforming == 0 { cores + 1 } else { transforming })?,
         };
         Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), descriptors })
     }
@@ -285,6 +297,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
             addresses: Mutex::new(HashMap::new()),
+            guesses: Mutex::default(),
         }
     }
 
@@ -296,6 +309,13 @@ impl Shared {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let count = self.greetings.fetch_add(1, Ordering::Relaxed);
         Some(format!("<{}.{count}.{clock}@{}>", std::process::id(), self.host).into())
+    }
+
+    /// Whether too many logins from that address failed.
+    pub(crate) fn is_refused(&self, address: IpAddr, now: Instant) -> bool {
+        let settings = self.settings.load();
+        let guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        guesses.is_refused(address, now, &settings.limits.failed_logins)
     }
 
     /// Whether no further connection may be accepted.
@@ -344,18 +364,21 @@ impl Drop for Seat {
 }
 
 impl Admission {
-    /// Counts a client for its address; an error where that has too many.
-    pub(crate) fn new(seat: Seat, address: IpAddr) -> Result<Self, ()> {
-        let address = socket::counted_address(address);
-        if address.is_loopback() {
+    /// Counts a client for its address; an error where nobody from there may come in.
+    pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
+        if seat.shared.is_refused(address, now) {
+            return Err(TurnedAway::FailedLogins);
+        }
+        if socket::is_loopback(address) {
             // Those are this machine's own: a webmail, a proxy.
             return Ok(Self { seat, address: None });
         }
+        let address = socket::counted_address(address);
         let limit = seat.shared.settings.load().limits.connections_per_address;
         let mut addresses = seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = addresses.entry(address).or_default();
         if *count >= limit {
-            return Err(());
+            return Err(TurnedAway::TooMany);
         }
         *count += 1;
         drop(addresses);
@@ -398,16 +421,4 @@ fn connections_for(limit: usize, own: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_leave_descriptors_for_all_else() {
-        for (limit, own, connections) in
-            [(usize::MAX, 30, usize::MAX - 128), (1024, 30, 896), (100, 30, 50), (40, 30, 6), (20, 30, 1)]
-        {
-            assert_eq!(connections_for(limit, own), connections, "{limit}");
-        }
-        assert!(open_descriptors() >= 3);
-    }
-}
+mod tests;

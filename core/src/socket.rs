@@ -65,6 +65,12 @@ pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Whether the address is one of this machine's own that nobody else has, also where it came through an IPv6 socket.
+/// To be asked of the address itself: the /64 of `::1` is none.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +89,20 @@ mod tests {
         assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
         assert_eq!(counted("192.0.2.7"), "192.0.2.7");
         assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn a_loopback_address_is_one_in_either_family() {
+        for (text, is_one) in [
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("::", false),
+            ("::2", false),
+            ("192.0.2.7", false),
+        ] {
+            assert_eq!(is_loopback(text.parse().unwrap()), is_one, "{text}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::{fmt, io};
 mod chain;
 pub mod histogram;
 pub mod registry;
+pub mod rules;
 mod statistics;
 
 pub use chain::Chain;

@@ -15,9 +15,10 @@ use mio::{Events, Interest, Poll};
 use crate::buffer::Spare;
 use crate::connection::{Connection, Desk, SCRATCH_SIZE, Turn};
 use crate::deadline::Deadlines;
+use crate::guesses::FAILED_LOGINS;
 use crate::notice::Notice;
 use crate::reactor::WorkerReactor;
-use crate::server::{Admission, Shared};
+use crate::server::{Admission, Shared, TurnedAway};
 use crate::token::{Key, Place, Slots};
 use crate::transport::Transport;
 
@@ -67,11 +68,11 @@ struct Listener {
 }
 
 struct Client {
+    /// Gives its seat back when dropped, which is before the socket is closed: who sees its end may connect again.
+    _admission: Admission,
     connection: Connection,
     /// Whether it is in `ready`.
     is_ready: bool,
-    /// Gives its seat back when dropped.
-    _admission: Admission,
 }
 
 /// How far the end of the server is.
@@ -312,17 +313,26 @@ impl Worker {
         // The seat is taken before the client is accepted: where there is none, clients wait in the backlog.
         let Some(seat) = Shared::take_seat(&self.desk.shared) else { return Accepted::Nobody };
         match self.listeners[index].socket.accept() {
-            Ok((stream, peer)) => match Admission::new(seat, peer.ip()) {
+            Ok((stream, peer)) => match Admission::new(seat, peer.ip(), self.desk.now) {
                 Ok(_) if self.desk.shared.is_short_of_descriptors() => {
                     self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
                     self.desk.counters.refused.add(1);
                     refuse(stream, NO_RESOURCES);
                 }
                 Ok(admission) => self.admit(stream, peer, admission),
-                Err(()) => {
-                    self.refusals.count(self.desk.now, "too many connections from one address");
+                Err(why) => {
+                    let (log, reply) = match why {
+                        TurnedAway::TooMany => (
+                            "too many connections from one address",
+                            "too many connections from your address",
+                        ),
+                        TurnedAway::FailedLogins => {
+                            ("too many failed logins from one address", FAILED_LOGINS)
+                        }
+                    };
+                    self.refusals.count(self.desk.now, log);
                     self.desk.counters.refused.add(1);
-                    refuse(stream, "too many connections from your address");
+                    refuse(stream, reply);
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -389,9 +399,11 @@ impl Refusals {
 }
 
 /// Tells a client that it cannot be served.
-fn refuse(mut stream: TcpStream, why: &str) {
+fn refuse(mut stream: impl Write, why: &str) {
+    // In one piece: what is formatted goes out in several, of which the client would read the first as the reply.
+    let reply = format!("-ERR [SYS/TEMP] {why}\r\n");
     // It fits into the empty buffer of a fresh socket; if not, the client sees the end of the connection.
-    let _ = write!(stream, "-ERR [SYS/TEMP] {why}\r\n");
+    let _ = stream.write_all(reply.as_bytes());
 }
 
 fn reserve() -> Option<File> {
@@ -401,4 +413,27 @@ fn reserve() -> Option<File> {
 fn is_short_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_turned_away_is_told_in_one_piece() {
+        struct Pieces<'a>(&'a mut Vec<Vec<u8>>);
+        impl Write for Pieces<'_> {
+            fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+                self.0.push(octets.to_vec());
+                Ok(octets.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut pieces = Vec::new();
+        refuse(Pieces(&mut pieces), NO_RESOURCES);
+        assert_eq!(pieces, [b"-ERR [SYS/TEMP] no resources left, try again later\r\n"]);
+    }
 }

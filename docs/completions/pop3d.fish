@@ -1,13 +1,71 @@
-complete -c pop3d -s u -l user -d 'An account; may be given several times. The password may contain ":". It can be seen in the list of processes: for more than a trial use the configuration file' -r
-complete -c pop3d -s m -l mailbox -d 'The mail folder: the mail of a user is in the folder of that name in it, a Maildir or plain files' -r -F
-complete -c pop3d -s p -l pop3-port -d 'The port, on all addresses of this machine; 0 takes any that is free [default: 1110]' -r
-complete -c pop3d -s t -l transform -d 'A program that each message passes through, from its standard input to its standard output; may be given several times, which makes a chain. \'\': none' -r
-complete -c pop3d -s T -l timeout -d 'Seconds of silence after which a session is closed; 0: never [default: 600]' -r
-complete -c pop3d -s P -l peep-port -d 'The port of PEEP, the admin protocol, on the loopback addresses; 0 takes any that is free [default: 2110]. It is listened on only where there is an administrator' -r
-complete -c pop3d -s a -l peep-admin -d 'An administrator for PEEP; may be given several times. As with --user, it can be seen in the list of processes' -r
-complete -c pop3d -s c -l config -d 'The configuration file' -r -F
-complete -c pop3d -l state -d 'The folder for what outlives the process: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP\'s socket [default: $XDG_STATE_HOME/pop3d, or /var/lib/pop3d as root]' -r -F
-complete -c pop3d -l log-level -d 'What is logged: error, warn, info, debug or trace [default: info]' -r
-complete -c pop3d -l check -d 'Reads the configuration, says what is wrong with it, and starts nothing'
-complete -c pop3d -s h -l help -d 'Print help'
-complete -c pop3d -s V -l version -d 'Print version'
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_pop3d_global_optspecs
+    string join \n u/user= m/mailbox= p/pop3-port= t/transform= T/timeout= P/peep-port= a/peep-admin= c/config= state= log-level= check h/help V/version
+end
+
+function __fish_pop3d_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_pop3d_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_pop3d_using_subcommand
+    set -l cmd (__fish_pop3d_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c pop3d -n "__fish_pop3d_needs_command" -s u -l user -d 'An account; may be given several times. The password may contain ":". It can be seen in the list of processes: for more than a trial use the configuration file' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -s m -l mailbox -d 'The mail folder: the mail of a user is in the folder of that name in it, a Maildir or plain files' -r -F
+complete -c pop3d -n "__fish_pop3d_needs_command" -s p -l pop3-port -d 'The port, on all addresses of this machine; 0 takes any that is free [default: 1110]' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -s t -l transform -d 'A program that each message passes through, from its standard input to its standard output; may be given several times, which makes a chain. \'\': none' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -s T -l timeout -d 'Seconds of silence after which a session is closed; 0: never [default: 600]' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -s P -l peep-port -d 'The port of PEEP, the admin protocol, on the loopback addresses; 0 takes any that is free [default: 2110]. It is listened on only where there is an administrator' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -s a -l peep-admin -d 'An administrator for PEEP; may be given several times. As with --user, it can be seen in the list of processes' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -s c -l config -d 'The configuration file' -r -F
+complete -c pop3d -n "__fish_pop3d_needs_command" -l state -d 'The folder for what outlives the process: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP\'s socket [default: $XDG_STATE_HOME/pop3d, or /var/lib/pop3d as root]' -r -F
+complete -c pop3d -n "__fish_pop3d_needs_command" -l log-level -d 'What is logged: error, warn, info, debug or trace [default: info]' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -l check -d 'Reads the configuration, says what is wrong with it, and starts nothing'
+complete -c pop3d -n "__fish_pop3d_needs_command" -s h -l help -d 'Print help'
+complete -c pop3d -n "__fish_pop3d_needs_command" -s V -l version -d 'Print version'
+complete -c pop3d -n "__fish_pop3d_needs_command" -f -a "transform" -d 'Tries transforms without a server and without clients'
+complete -c pop3d -n "__fish_pop3d_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and not __fish_seen_subcommand_from list check bench help" -s h -l help -d 'Print help'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and not __fish_seen_subcommand_from list check bench help" -f -a "list" -d 'Lists the transforms of a configuration: name, kind, state, what each is made of, and why it failed'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and not __fish_seen_subcommand_from list check bench help" -f -a "check" -d 'Passes messages through a chain, and shows what becomes of each: the difference, sizes and times. The status is 0 where all have passed, and 1 where one has failed'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and not __fish_seen_subcommand_from list check bench help" -f -a "bench" -d 'Measures a chain beside none: octets and messages a second, and processor time'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and not __fish_seen_subcommand_from list check bench help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from list" -s c -l config -d 'The configuration file' -r -F
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from list" -l json -d 'One JSON object for each, on a line'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from check" -s c -l config -d 'The configuration file; for a command or a file none is needed' -r -F
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from check" -l user -d 'Whose mail the transforms are told that it is' -r
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from check" -l maildir -d 'All messages of a Maildir, or of a folder of plain files' -r -F
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from check" -l no-diff -d 'Shows no differences'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from check" -l json -d 'One JSON object for each message, and one for all, each on a line; no differences'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from bench" -s c -l config -d 'The configuration file; for a command or a file none is needed' -r -F
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from bench" -l user -d 'Whose mail the transforms are told that it is' -r
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from bench" -l rounds -d 'How often each is measured, the chain and none in turn; medians are shown' -r
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from bench" -l time -d 'How long each is measured in a round' -r
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from bench" -l at-once -d 'Messages under way at the same time' -r
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from bench" -l json -d 'One JSON object'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from bench" -s h -l help -d 'Print help'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from help" -f -a "list" -d 'Lists the transforms of a configuration: name, kind, state, what each is made of, and why it failed'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from help" -f -a "check" -d 'Passes messages through a chain, and shows what becomes of each: the difference, sizes and times. The status is 0 where all have passed, and 1 where one has failed'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from help" -f -a "bench" -d 'Measures a chain beside none: octets and messages a second, and processor time'
+complete -c pop3d -n "__fish_pop3d_using_subcommand transform; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pop3d -n "__fish_pop3d_using_subcommand help; and not __fish_seen_subcommand_from transform help" -f -a "transform" -d 'Tries transforms without a server and without clients'
+complete -c pop3d -n "__fish_pop3d_using_subcommand help; and not __fish_seen_subcommand_from transform help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pop3d -n "__fish_pop3d_using_subcommand help; and __fish_seen_subcommand_from transform" -f -a "list" -d 'Lists the transforms of a configuration: name, kind, state, what each is made of, and why it failed'
+complete -c pop3d -n "__fish_pop3d_using_subcommand help; and __fish_seen_subcommand_from transform" -f -a "check" -d 'Passes messages through a chain, and shows what becomes of each: the difference, sizes and times. The status is 0 where all have passed, and 1 where one has failed'
+complete -c pop3d -n "__fish_pop3d_using_subcommand help; and __fish_seen_subcommand_from transform" -f -a "bench" -d 'Measures a chain beside none: octets and messages a second, and processor time'

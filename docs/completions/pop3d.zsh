@@ -38,13 +38,254 @@ _pop3d() {
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
+":: :_pop3d_commands" \
+"*::: :->pop3d" \
 && ret=0
+    case $state in
+    (pop3d)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:pop3d-command-$line[1]:"
+        case $line[1] in
+            (transform)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_pop3d__subcmd__transform_commands" \
+"*::: :->transform" \
+&& ret=0
+
+    case $state in
+    (transform)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:pop3d-transform-command-$line[1]:"
+        case $line[1] in
+            (list)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration file]:FILE.toml:_files' \
+'--config=[The configuration file]:FILE.toml:_files' \
+'--json[One JSON object for each, on a line]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration file; for a command or a file none is needed]:FILE.toml:_files' \
+'--config=[The configuration file; for a command or a file none is needed]:FILE.toml:_files' \
+'--user=[Whose mail the transforms are told that it is]:NAME:_default' \
+'()--maildir=[All messages of a Maildir, or of a folder of plain files]:FOLDER:_files' \
+'--no-diff[Shows no differences]' \
+'--json[One JSON object for each message, and one for all, each on a line; no differences]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':text -- Names, .so and .wasm files, joined by commas; or a command as it is, run in this folder. none\: no transform; default\: the chain of the configuration:_default' \
+'*::messages -- Files, folders, or "-" for a message on standard input. Without any\: messages that are built in:_files' \
+&& ret=0
+;;
+(bench)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration file; for a command or a file none is needed]:FILE.toml:_files' \
+'--config=[The configuration file; for a command or a file none is needed]:FILE.toml:_files' \
+'--user=[Whose mail the transforms are told that it is]:NAME:_default' \
+'--rounds=[How often each is measured, the chain and none in turn; medians are shown]:COUNT:_default' \
+'--time=[How long each is measured in a round]:TIME:_default' \
+'--at-once=[Messages under way at the same time]:COUNT:_default' \
+'--json[One JSON object]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':text -- Names, .so and .wasm files, joined by commas; or a command as it is, run in this folder. none\: no transform; default\: the chain of the configuration:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_pop3d__subcmd__transform__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:pop3d-transform-help-command-$line[1]:"
+        case $line[1] in
+            (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(bench)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_pop3d__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:pop3d-help-command-$line[1]:"
+        case $line[1] in
+            (transform)
+_arguments "${_arguments_options[@]}" : \
+":: :_pop3d__subcmd__help__subcmd__transform_commands" \
+"*::: :->transform" \
+&& ret=0
+
+    case $state in
+    (transform)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:pop3d-help-transform-command-$line[1]:"
+        case $line[1] in
+            (list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(bench)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 }
 
 (( $+functions[_pop3d_commands] )) ||
 _pop3d_commands() {
-    local commands; commands=()
+    local commands; commands=(
+'transform:Tries transforms without a server and without clients' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
     _describe -t commands 'pop3d commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__help_commands] )) ||
+_pop3d__subcmd__help_commands() {
+    local commands; commands=(
+'transform:Tries transforms without a server and without clients' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'pop3d help commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__help__subcmd__help_commands] )) ||
+_pop3d__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d help help commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__help__subcmd__transform_commands] )) ||
+_pop3d__subcmd__help__subcmd__transform_commands() {
+    local commands; commands=(
+'list:Lists the transforms of a configuration\: name, kind, state, what each is made of, and why it failed' \
+'check:Passes messages through a chain, and shows what becomes of each\: the difference, sizes and times. The status is 0 where all have passed, and 1 where one has failed' \
+'bench:Measures a chain beside none\: octets and messages a second, and processor time' \
+    )
+    _describe -t commands 'pop3d help transform commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__help__subcmd__transform__subcmd__bench_commands] )) ||
+_pop3d__subcmd__help__subcmd__transform__subcmd__bench_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d help transform bench commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__help__subcmd__transform__subcmd__check_commands] )) ||
+_pop3d__subcmd__help__subcmd__transform__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d help transform check commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__help__subcmd__transform__subcmd__list_commands] )) ||
+_pop3d__subcmd__help__subcmd__transform__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d help transform list commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform_commands] )) ||
+_pop3d__subcmd__transform_commands() {
+    local commands; commands=(
+'list:Lists the transforms of a configuration\: name, kind, state, what each is made of, and why it failed' \
+'check:Passes messages through a chain, and shows what becomes of each\: the difference, sizes and times. The status is 0 where all have passed, and 1 where one has failed' \
+'bench:Measures a chain beside none\: octets and messages a second, and processor time' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'pop3d transform commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__bench_commands] )) ||
+_pop3d__subcmd__transform__subcmd__bench_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d transform bench commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__check_commands] )) ||
+_pop3d__subcmd__transform__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d transform check commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__help_commands] )) ||
+_pop3d__subcmd__transform__subcmd__help_commands() {
+    local commands; commands=(
+'list:Lists the transforms of a configuration\: name, kind, state, what each is made of, and why it failed' \
+'check:Passes messages through a chain, and shows what becomes of each\: the difference, sizes and times. The status is 0 where all have passed, and 1 where one has failed' \
+'bench:Measures a chain beside none\: octets and messages a second, and processor time' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'pop3d transform help commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__help__subcmd__bench_commands] )) ||
+_pop3d__subcmd__transform__subcmd__help__subcmd__bench_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d transform help bench commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__help__subcmd__check_commands] )) ||
+_pop3d__subcmd__transform__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d transform help check commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__help__subcmd__help_commands] )) ||
+_pop3d__subcmd__transform__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d transform help help commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__help__subcmd__list_commands] )) ||
+_pop3d__subcmd__transform__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d transform help list commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__transform__subcmd__list_commands] )) ||
+_pop3d__subcmd__transform__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d transform list commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_pop3d" ]; then

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::maildrop::Snapshot;
 use pop3d_protocol::number::{MessageNumber, Octets};
-use pop3d_protocol::pop3::{Action, Answer, Greeting, Opened, Refusal, Session};
+use pop3d_protocol::pop3::{Action, Answer, Greeting, Mechanism, Opened, Refusal, Session};
 
 const MESSAGES: u32 = 7;
 
@@ -42,6 +42,7 @@ fn play(octets: &[u8], cuts: &[u8]) -> Vec<u8> {
         name: "pop3d",
         implementation: "pop3d-0",
         timestamp: Some("<1.2@host>".into()),
+        mechanisms: Mechanism::ALL.into_iter().collect(),
     });
     let (mut heard, mut rest, mut opened) = (Vec::new(), octets, 0);
     let mut cuts = cuts.iter().copied().cycle();
@@ -76,8 +77,9 @@ fn answer(session: &mut Session, action: &Action, opened: &mut u32, heard: &mut 
     let refusal = || Refusal { code: None, text: "no\r\n+OK \0[x]".into() };
     let is_refused = opened.is_multiple_of(5);
     session.handle_answer(match action {
-        Action::Verify(_) if is_refused => Answer::Verified(Err(refusal())),
-        Action::Verify(_) => Answer::Verified(Ok(())),
+        Action::Exchange(_) if opened.is_multiple_of(3) => Answer::Challenged(b"challenge".as_slice().into()),
+        Action::Verify(_) | Action::Exchange(_) if is_refused => Answer::Verified(Err(refusal())),
+        Action::Verify(_) | Action::Exchange(_) => Answer::Verified(Ok(())),
         Action::OpenMaildrop if is_refused => Answer::Maildrop(Err(refusal())),
         Action::OpenMaildrop => {
             Answer::Maildrop(Ok(Opened { snapshot: Arc::new(Messages), measure_first: *opened == 2 }))

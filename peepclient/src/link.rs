@@ -88,12 +88,14 @@ impl Link {
         let mut link =
             Self { stream, client: Client::new(), target: target.clone(), capabilities: Vec::new() };
         let mut outcomes = Vec::new();
-        link.ask_all(&requests, &mut outcomes)?;
-        let capabilities = outcomes.pop();
-        if let Some(Err(failure)) = outcomes.pop() {
+        let asked = link.ask_all(&requests, &mut outcomes);
+        let mut outcomes = outcomes.into_iter();
+        // Before what became of the connection: a server may close it once it has refused.
+        if let Some(Err(failure)) = credentials.and_then(|_| outcomes.next()) {
             return Err(login_refused(target, failure));
         }
-        if let Some(Ok(Reply::Lines(lines))) = capabilities {
+        asked?;
+        if let Some(Ok(Reply::Lines(lines))) = outcomes.next() {
             link.capabilities = lines;
         }
         Ok(link)

@@ -68,7 +68,13 @@ pub(crate) fn run_lines(is_json: bool, open: impl FnOnce() -> Result<Link, Exit>
         match read {
             Ok(0) => break,
             Ok(_) => {}
-            Err(error) => return Err(Exit::Lost(format!("cannot read standard input: {error}"))),
+            Err(error) => return Err(unread(&error)),
+        }
+        if line.len() as u64 == LINE_MAX && !line.ends_with(b"\n") {
+            // Its rest is no line of its own, and would be done as a command.
+            input.skip_until(b'\n').map_err(|error| unread(&error))?;
+            answers.bad(number, &format!("it is too long; a line has at most {LINE_MAX} octets"))?;
+            continue;
         }
         let Ok(line) = String::from_utf8(line) else {
             answers.bad(number, "it is not UTF-8")?;
@@ -154,6 +160,10 @@ fn asked(phrase: &'static Phrase, user: &str) -> Result<Question, Exit> {
         .map_err(|error| Exit::Usage(format!("the terminal gave no password: {error}")))?
         .ok_or_else(|| Exit::Usage("the two passwords differ; try again".into()))?;
     phrase::read_with_password(phrase, user, password).map_err(|error| Exit::Usage(error.to_string()))
+}
+
+fn unread(error: &io::Error) -> Exit {
+    Exit::Lost(format!("cannot read standard input: {error}"))
 }
 
 fn print(text: &str) -> Result<(), Exit> {

@@ -1,5 +1,7 @@
 //! The command line. What it says wins over the configuration file.
 
+mod transform;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -11,12 +13,17 @@ use clap::{Arg, Command, Parser};
 use pop3d_core::accounts::{NAME_RULE, Secret, UserName};
 use pop3d_protocol::peep::Request;
 
+pub(crate) use self::transform::{Bench, Chain, Check, List, Task, TransformTask};
 use crate::exit::Exit;
 
 /// A POP3 server that can be programmed: each message can pass through transforms on its way out.
 #[derive(Debug, Parser)]
-#[command(name = "pop3d", version, max_term_width = 100)]
+#[command(name = "pop3d", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
+    /// What is done in place of serving.
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+
     /// An account; may be given several times. The password may contain ":". It can be seen in the list of
     /// processes: for more than a trial use the configuration file.
     #[arg(short, long = "user", value_name = "NAME:PASSWORD", value_parser = AccountParser)]

@@ -70,6 +70,9 @@ pub(crate) struct Config {
     pub(crate) peep: peep::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
+    /// Which messages pass through other chains; the first that matches wins.
+    #[serde(default)]
+    pub(crate) rule: Vec<Spanned<transforms::RuleTable>>,
     /// The folder whose plugins are transforms by their stems.
     pub(crate) transform_dir: Option<PathBuf>,
     #[serde(default)]

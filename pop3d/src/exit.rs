@@ -4,11 +4,13 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Why the program does not go on. Each has the status that scripts and service managers know from `sysexits.h`.
+/// Why the program does not go on. Each but one has the status that scripts and service managers know from `sysexits.h`.
 #[derive(Debug)]
 pub(crate) enum Exit {
     /// 0: what was asked for has been done; the text is for standard output.
     Done(String),
+    /// 1: all was done, and a message of a trial failed.
+    Failed(String),
     /// 64, `EX_USAGE`: the command line is wrong.
     Usage(String),
     /// 66, `EX_NOINPUT`: a file or folder that is needed cannot be read.
@@ -25,6 +27,7 @@ impl Exit {
     fn status(&self) -> u8 {
         match self {
             Self::Done(_) => 0,
+            Self::Failed(_) => 1,
             Self::Usage(_) => 64,
             Self::NoInput(_) => 66,
             Self::Unavailable(_) => 69,
@@ -38,6 +41,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done(text)
+            | Self::Failed(text)
             | Self::Usage(text)
             | Self::NoInput(text)
             | Self::Unavailable(text)

@@ -9,6 +9,7 @@ mod logging;
 mod plan;
 mod signals;
 mod start;
+mod transform;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,9 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == pop3d_transforms::native::ARGUMENT) {
         return pop3d_transforms::native::helper::run();
     }
-    let result = cli::Cli::read().and_then(start::run);
+    let result = cli::Cli::read().and_then(|cli| match &cli.task {
+        Some(cli::Task::Transform(task)) => transform::run(task),
+        None => start::run(cli),
+    });
     exit::code(result)
 }

@@ -32,6 +32,9 @@ const SLOW_READER_RATE_MAX: u64 = 1 << 30;
 /// Longest delay of the answer to a first failed login, which later ones multiply. A connection is held as long.
 const FAILED_LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
 
+/// Most threads for transforms.
+const TRANSFORM_WORKERS_MAX: usize = 1024;
+
 /// Longest accounts file that is read, in octets: half a million accounts.
 const ACCOUNTS_MAX: u64 = 64 << 20;
 
@@ -63,6 +66,10 @@ pub(crate) struct Fixed {
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) workers: usize,
+    /// Threads for transforms; 0: as the server has it.
+    pub(crate) transform_workers: usize,
+    /// Guests at once; none: as the engine has it.
+    pub(crate) wasm_instances: Option<u32>,
     pub(crate) log_file: Option<PathBuf>,
 }
 
@@ -157,6 +164,11 @@ impl Fixed {
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
+            transform_workers: transform_workers(file)?,
+            wasm_instances: config
+                .transform_pool
+                .max_wasm_instances
+                .map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
             log_file: config.log.file.clone(),
             state,
         })
@@ -170,6 +182,8 @@ impl Fixed {
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
             ("workers", self.workers != other.workers),
+            ("[transform_pool] workers", self.transform_workers != other.transform_workers),
+            ("[transform_pool] max_wasm_instances", self.wasm_instances != other.wasm_instances),
             ("[log] file", self.log_file != other.log_file),
         ];
         keys.into_iter().find_map(|(key, is_different)| is_different.then_some(key))
@@ -229,6 +243,17 @@ fn addresses(file: &File, listen: &[toml::Spanned<Address>]) -> Result<Vec<Socke
         addresses.push(address);
     }
     Ok(addresses)
+}
+
+fn transform_workers(file: &File) -> Result<usize, Exit> {
+    match &file.config.transform_pool.workers {
+        Some(workers) if *workers.as_ref() > TRANSFORM_WORKERS_MAX => {
+            let what =
+                format!("a thread is of use where there is a core for it; at most {TRANSFORM_WORKERS_MAX}");
+            Err(file.error(workers.span(), &what))
+        }
+        workers => Ok(workers.as_ref().map_or(0, |workers| *workers.as_ref())),
+    }
 }
 
 fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
@@ -311,7 +336,7 @@ fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {
 }
 
 /// Where state is kept unless something else is said.
-fn default_state() -> Option<PathBuf> {
+pub(crate) fn default_state() -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Some(PathBuf::from("/var/lib/pop3d"));
     }

@@ -15,11 +15,16 @@ use pop3d_core::maildir::LocalStore;
 use pop3d_core::server::{ListenError, Server};
 use pop3d_core::state::accounts::KeptAccounts;
 use pop3d_core::state::{Claim, StateFiles};
+use pop3d_core::transform::Kind;
+use pop3d_core::transform::registry::{Listed, Registry as _, State};
 use pop3d_transforms::process::Resources;
+use pop3d_transforms::registry::Registry;
+use pop3d_transforms::spec::Spec;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use crate::cli::Cli;
+use crate::config::Transforms;
 use crate::exit::Exit;
 use crate::host::Program;
 use crate::logging::{Log, LogFile};
@@ -36,10 +41,40 @@ pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
     plan.warnings.extend(warning.map(str::to_owned));
     if cli.check {
         // A program that is not there would be found by the first message only.
-        let missing = plan.transforms.missing.drain(..).next();
-        return Err(missing.unwrap_or_else(|| Exit::Done("the configuration is right".to_owned())));
+        if let Some(missing) = plan.transforms.missing.drain(..).next() {
+            return Err(missing);
+        }
+        check_plugins(plan.transforms)?;
+        return Err(Exit::Done("the configuration is right".to_owned()));
     }
     serve(cli, plan)
+}
+
+/// Loads the plugins of a configuration, as a start does, and lets them go again.
+///
+/// # Errors
+/// Why one cannot be used, with its line and column where the configuration names it.
+fn check_plugins(transforms: Transforms) -> Result<(), Exit> {
+    let Transforms { definitions, places, .. } = transforms;
+    let has_plugins = definitions.specs.iter().any(|spec| matches!(spec, Spec::Plugin(_)));
+    if !has_plugins && definitions.folder.is_none() {
+        return Ok(());
+    }
+    let server = Server::new(1, 1).map_err(|error| Exit::System(format!("cannot start: {error}")))?;
+    // Nothing is kept of what is compiled: the state folder is the running server's.
+    let pool = server.pools().transforms.clone();
+    let registry =
+        Registry::new(definitions, Resources::new(pool, server.reactor(), env!("CARGO_PKG_VERSION")));
+    // The programs were looked for before.
+    let is_wrong = |it: &Listed| it.kind != Kind::Process && it.state == State::Failed;
+    match registry.list().into_iter().find(is_wrong) {
+        None => Ok(()),
+        Some(Listed { name, .. }) => {
+            let why = registry.last_error(&name).unwrap_or_default();
+            let place = places.get(&name).map_or("", String::as_str);
+            Err(Exit::Config(format!("{place}the transform {name} cannot be used: {why}")))
+        }
+    }
 }
 
 /// Whether PEEP has set accounts.
@@ -60,7 +95,8 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     })?;
     // Listened to before anything is started, so that none is lost.
     let signals = signals::listen().map_err(|error| system("listen to signals", error))?;
-    let mut server = Server::new(fixed.workers).map_err(|error| system("start", error))?;
+    let mut server =
+        Server::new(fixed.workers, fixed.transform_workers).map_err(|error| system("start", error))?;
     let addresses = listen(&mut server, &fixed.listen)?;
     let mut doors = listen_for_administrators(&fixed.peep_listen)?;
     let log =
@@ -78,7 +114,13 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     }
     let state = fixed.state.clone().filter(|state| is_usable(state));
     let pools = server.pools().clone();
-    let resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
+    let mut resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
+    if let Some(state) = &state {
+        resources = resources.with_cache(state.join("wasm-cache"));
+    }
+    if let Some(instances) = fixed.wasm_instances {
+        resources = resources.with_instances(instances);
+    }
     let children = Arc::clone(&resources.children);
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());

@@ -141,6 +141,31 @@ fn check_says_what_is_wrong_with_line_and_column() {
 }
 
 #[test]
+fn check_loads_plugins_and_says_which_cannot_be_used() {
+    let folder = mail();
+    let plugin = |name: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, "no code\n").unwrap();
+        path(&file).to_owned()
+    };
+    let (native, guest) = (plugin("x.so"), plugin("y.wasm"));
+    for (text, place, named) in [
+        (format!("[transforms.z]\nfile = {native:?}\n"), ":3:8: ", "the transform z cannot be used"),
+        (format!("[transforms.z]\nfile = {native:?}\nisolation = \"none\"\n"), ":3:8: ", "no shared library"),
+        (format!("transform = [\"cat\", {guest:?}]\n"), ":2:21: ", "the transform y cannot be used"),
+        (format!("transform = \"x\"\ntransform_dir = {:?}\n", path(folder.path())), ":2:13: ", "x.so"),
+        // What nothing names is found as well.
+        (format!("transform_dir = {:?}\n", path(folder.path())), "the transform x cannot be used: ", "x.so"),
+    ] {
+        let output = check(&format!("mailbox = \"MAIL\"\n{text}[users]\na = \"b\"\n"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{text}: {said}");
+        assert_eq!(said.matches('\n').count(), 1, "{said}");
+        assert!(said.contains(place) && said.contains(named), "{text}: {said}");
+    }
+}
+
+#[test]
 fn check_says_what_is_wrong_with_the_accounts_file_by_line() {
     let folder = mail();
     let file = folder.path().join("accounts");

@@ -36,7 +36,8 @@ fn the_manual_page_is_as_the_program() {
             title: "EXIT STATUS",
             text: "",
             terms: terms(&[
-                ("0", "Stopped as asked."),
+                ("0", "Stopped as asked; a trial: every message passed."),
+                ("1", "A trial: a message failed."),
                 ("64", "The command line is wrong."),
                 ("66", "A folder or a file cannot be used."),
                 ("69", "An address cannot be listened on."),

@@ -7,11 +7,15 @@
 
 #include "pop3d_transform.h"
 
-enum what { ROT13, IDENTITY, DOUBLE, SWALLOW, AT_END, ONE_BY_ONE, PASS, STOP, TEMPORARY, PERMANENT, NONSENSE, CRASH, EXIT,
-            HANG, BOMB };
+enum what { ROT13, IDENTITY, DOUBLE, SWALLOW, AT_END, ONE_BY_ONE, PASS, STOP, RAGGED, FAIL, TEMPORARY, PERMANENT, NONSENSE,
+            CRASH, EXIT, HANG, BOMB, LOOP, EAT, WILD, ABORT, SEVEN, MINUS_NINE, LIE, FLOOD };
 
 static const char *const NAMES[] = { "rot13", "identity", "double", "swallow", "at-end", "one-by-one", "pass", "stop",
-                                     "temporary", "permanent", "nonsense", "crash", "exit", "hang", "bomb" };
+                                     "ragged", "fail", "temporary", "permanent", "nonsense", "crash", "exit", "hang",
+                                     "bomb", "loop", "eat", "wild", "abort", "seven", "minus-nine", "lie", "flood" };
+
+/* Digits at the beginning of a message: after how many octets FAIL fails. */
+#define DIGITS 9
 
 struct state {
     enum what what;
@@ -23,12 +27,52 @@ struct instance {
     size_t seen;
     uint8_t *kept;
     size_t length;
+    size_t sent;
+    uint32_t random;
 };
+
+#ifdef WAITS_FOR
+/* Loading takes until a file is there. That it has begun is shown by another one. */
+#include <fcntl.h>
+#include <stdio.h>
+__attribute__((constructor)) static void wait_for_a_file(void)
+{
+    close(open(WAITS_FOR ".begun", O_CREAT | O_WRONLY, 0600));
+    while (access(WAITS_FOR, F_OK) != 0)
+        usleep(1000);
+}
+#endif
 
 static int say(const pop3d_host *host, const char *text)
 {
     host->error(host->ctx, (const uint8_t *)text, strlen(text));
     return POP3D_PERMANENT;
+}
+
+/* Keeps octets for later. */
+static void keep(struct instance *instance, const uint8_t *octets, size_t length)
+{
+    instance->kept = realloc(instance->kept, instance->length + length);
+    memcpy(instance->kept + instance->length, octets, length);
+    instance->length += length;
+}
+
+/* Copies as many octets as the message says by its digits, then fails: for a while or for good, by turns. */
+static int32_t copy_and_fail(struct instance *instance, const pop3d_host *host, const uint8_t *octets, size_t length)
+{
+    size_t edge = 0;
+    keep(instance, octets, length);
+    if (instance->length < DIGITS)
+        return POP3D_MORE;
+    for (size_t i = 0; i < DIGITS; i++)
+        edge = edge * 10 + (instance->kept[i] - '0');
+    size_t upto = edge < instance->length ? edge : instance->length;
+    host->write(host->ctx, instance->kept + instance->sent, upto - instance->sent);
+    instance->sent = upto;
+    if (upto < edge)
+        return POP3D_MORE;
+    say(host, "as the message says");
+    return edge % 2 == 0 ? POP3D_TEMPORARY : POP3D_PERMANENT;
 }
 
 static int is(pop3d_str text, const char *name)
@@ -71,7 +115,11 @@ static int32_t begin(void *state, const pop3d_host *host, const pop3d_message *m
 {
     struct instance *instance = calloc(1, sizeof *instance);
     instance->state = state;
+    instance->random = 1;
     *made = instance;
+#ifdef TEST_MARK
+    host->write(host->ctx, (const uint8_t *)TEST_MARK "\n", sizeof TEST_MARK);
+#endif
     host->log(host->ctx, POP3D_LOG_INFO, message->user.ptr, message->user.len);
     if (instance->state->what == PASS) {
         host->write(host->ctx, (const uint8_t *)"X-Passed: yes\n", 14);
@@ -107,9 +155,7 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
     case SWALLOW:
         return POP3D_MORE;
     case AT_END:
-        instance->kept = realloc(instance->kept, instance->length + length);
-        memcpy(instance->kept + instance->length, octets, length);
-        instance->length += length;
+        keep(instance, octets, length);
         return POP3D_MORE;
     case ONE_BY_ONE:
         for (size_t i = 0; i < length; i++)
@@ -118,6 +164,19 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
     case STOP:
         host->write(host->ctx, octets, length < 10 ? length : 10);
         return POP3D_STOP;
+    case RAGGED:
+        /* In pieces of any length: mostly short ones, now and then a long one. */
+        while (length > 0) {
+            instance->random = instance->random * 1103515245u + 12345u;
+            size_t piece = instance->random >> 8 & (instance->random >> 30 ? 63 : 16383);
+            piece = piece < length ? piece : length;
+            host->write(host->ctx, octets, piece);
+            octets += piece;
+            length -= piece;
+        }
+        return POP3D_MORE;
+    case FAIL:
+        return copy_and_fail(instance, host, octets, length);
     case TEMPORARY:
         say(host, "later");
         return POP3D_TEMPORARY;
@@ -126,6 +185,8 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
     case NONSENSE:
         return 77;
     case CRASH:
+        /* The program may have a handler that returns. */
+        signal(SIGSEGV, SIG_DFL);
         raise(SIGSEGV);
         return POP3D_MORE;
     case EXIT:
@@ -137,6 +198,37 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
         while (host->write(host->ctx, turned, sizeof turned) == 0)
             ;
         return POP3D_MORE;
+    case FLOOD:
+        /* Whatever it is told. */
+        for (;;)
+            host->write(host->ctx, turned, sizeof turned);
+    case LOOP:
+        for (volatile unsigned i = 0;; i++)
+            ;
+    case EAT:
+        for (uint8_t *more; (more = malloc(1 << 20)) != NULL;)
+            memset(more, 1, 1 << 20);
+        abort();
+    case WILD:
+        *(volatile uint8_t *)(uintptr_t)0x123456789a = 1;
+        return POP3D_MORE;
+    case ABORT:
+        abort();
+    case SEVEN:
+        return 7;
+    case MINUS_NINE:
+        return -9;
+    case LIE:
+        /* What it writes is nowhere, what it says is no text and too long, and it goes on as if nothing were wrong. */
+        memset(turned, 0xFF, sizeof turned);
+        host->error(host->ctx, turned, sizeof turned);
+        host->error(host->ctx, NULL, 5);
+        host->log(host->ctx, 99, turned, sizeof turned);
+        host->log(host->ctx, -99, NULL, 5);
+        if (host->write(host->ctx, NULL, 5) != POP3D_CLOSED || host->write(host->ctx, octets, SIZE_MAX) != POP3D_CLOSED)
+            return POP3D_TEMPORARY;
+        host->write(host->ctx, NULL, 0);
+        return host->write(host->ctx, octets, length);
     }
     return POP3D_MORE;
 }
@@ -144,9 +236,13 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
 static int32_t finish(void *self, const pop3d_host *host)
 {
     struct instance *instance = self;
-    if (instance->length > 0)
+    if (instance->state->what == AT_END)
         host->write(host->ctx, instance->kept, instance->length);
-    return POP3D_MORE;
+#ifdef TEST_MARK
+    host->write(host->ctx, (const uint8_t *)TEST_MARK "\n", sizeof TEST_MARK);
+#endif
+    /* Nobody cares which of the answers this is, as long as it is one of the good ones. */
+    return instance->state->what == LIE ? POP3D_PASS : POP3D_MORE;
 }
 
 static void end(void *self)
@@ -166,8 +262,29 @@ static void end(void *self)
 #define TEST_NAME "filter"
 #endif
 
+/* Functions that are left out. */
+#ifndef TEST_CONFIGURE
+#define TEST_CONFIGURE configure
+#endif
+#ifndef TEST_RELEASE
+#define TEST_RELEASE release
+#endif
+#ifndef TEST_OPEN
+#define TEST_OPEN begin
+#endif
+#ifndef TEST_PUSH
+#define TEST_PUSH push
+#endif
+#ifndef TEST_FINISH
+#define TEST_FINISH finish
+#endif
+#ifndef TEST_CLOSE
+#define TEST_CLOSE end
+#endif
+
 #ifndef TEST_NO_SYMBOL
 POP3D_EXPORT const pop3d_transform pop3d_transform_v1 = {
-    TEST_ABI, TEST_SIZE, 0, TEST_NAME, "1", "for tests", configure, release, begin, push, finish, end,
+    TEST_ABI, TEST_SIZE, 0, TEST_NAME, "1", "for tests", TEST_CONFIGURE, TEST_RELEASE, TEST_OPEN,
+    TEST_PUSH, TEST_FINISH, TEST_CLOSE,
 };
 #endif

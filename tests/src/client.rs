@@ -51,14 +51,17 @@ impl Client {
     /// Connects and logs in, once the session before, whose end the server may not know of yet, has ended.
     #[must_use]
     pub fn login_when_free(address: SocketAddr, user: &str) -> Self {
-        let mut client = Self::connect(address);
+        let mut free = None;
         wait_until("the maildrop is free", || {
+            // A connection of its own each time: after some refusals the server hangs up.
+            let mut client = Self::connect(address);
             client.says(&format!("USER {user}")).hears("+OK");
             let reply = client.says("PASS pass").line();
             assert!(reply.starts_with("+OK") || reply.starts_with("-ERR [IN-USE]"), "{reply}");
-            reply.starts_with("+OK")
+            free = reply.starts_with("+OK").then_some(client);
+            free.is_some()
         });
-        client
+        free.unwrap()
     }
 
     /// Says a line.
@@ -136,6 +139,31 @@ impl Client {
             Ok(_) => (rest, End::Closed),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => (rest, End::Reset),
             Err(error) => panic!("heard {} octets, then: {error}", rest.len()),
+        }
+    }
+
+    /// Hears the lines of a multi-line response up to its termination octet, as `body`; or where the connection is
+    /// reset before, what came, as it is, and how it ended.
+    pub fn rest_or_body(&mut self) -> (Vec<u8>, Option<End>) {
+        let mut heard = Vec::new();
+        let mut body = Vec::new();
+        loop {
+            let start = heard.len();
+            match self.reader.read_until(b'\n', &mut heard) {
+                Ok(0) => return (heard, Some(End::Closed)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return (heard, Some(End::Reset));
+                }
+                Err(error) => panic!("heard {} octets, then: {error}", heard.len()),
+            }
+            let line = &heard[start..];
+            if line == b".\r\n" {
+                return (body, None);
+            }
+            if line.ends_with(b"\n") {
+                body.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+            }
         }
     }
 

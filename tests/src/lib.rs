@@ -6,9 +6,12 @@
 
 mod admin;
 mod client;
+mod guest;
+mod kinds;
 mod mail;
 mod plugin;
 mod process;
+mod random;
 mod server;
 
 use std::thread;
@@ -16,10 +19,13 @@ use std::time::{Duration, Instant};
 
 pub use admin::Admin;
 pub use client::{Client, End};
+pub use guest::{Guest, root, with_type};
+pub use kinds::{DEEDS, Deed, Filters, KINDS, Kind, edge, failing_at};
 pub use mail::Mail;
 pub use plugin::Plugins;
 pub use process::processes_with;
-pub use server::{Options, Server, fails_to_start, fails_to_start_with, peepclient};
+pub use random::{Random, corpus};
+pub use server::{Options, Server, built, checked, fails_to_start, fails_to_start_with, peepclient, program};
 
 /// How long something that must happen may take on a machine that has much else to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,4 +81,15 @@ pub fn message(octets: usize, seed: usize) -> Vec<u8> {
         message.extend_from_slice(format!(".line {number} of message {seed}\n").as_bytes());
     }
     message
+}
+
+/// Turns letters by 13.
+#[must_use]
+pub fn rot13(octets: &[u8]) -> Vec<u8> {
+    let turn = |octet: &u8| match octet {
+        b'a'..=b'z' => (octet - b'a' + 13) % 26 + b'a',
+        b'A'..=b'Z' => (octet - b'A' + 13) % 26 + b'A',
+        other => *other,
+    };
+    octets.iter().map(turn).collect()
 }

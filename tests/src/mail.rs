@@ -28,6 +28,17 @@ impl Mail {
         mail
     }
 
+    /// The same with names that are in this order however they are sorted.
+    #[must_use]
+    pub fn flat_in_order<Message: AsRef<[u8]>>(user: &str, messages: &[Message]) -> Self {
+        let mail = Self::default();
+        fs::create_dir_all(mail.path().join(user)).unwrap();
+        for (number, message) in (1..).zip(messages) {
+            fs::write(mail.path().join(user).join(format!("{number:06}")), message).unwrap();
+        }
+        mail
+    }
+
     /// The mail of `user`, a Maildir with these messages in `new`.
     #[must_use]
     pub fn maildir<Message: AsRef<[u8]>>(user: &str, messages: &[Message]) -> Self {

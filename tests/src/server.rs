@@ -186,6 +186,19 @@ pub fn fails_to_start_with(mail: &Mail, state: &Path, config: &str) -> (ExitStat
     (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// What `--check` says of a configuration, and its exit status.
+///
+/// # Panics
+/// Where it cannot be run.
+#[must_use]
+pub fn checked(mail: &Mail, config: &str) -> (ExitStatus, String) {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join("pop3d.toml");
+    fs::write(&path, config).unwrap();
+    let output = command(mail, "", state.path(), &path).arg("--check").output().unwrap();
+    (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 /// The program with what every server is started with.
 fn command(mail: &Mail, before: &str, state: &Path, config: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
@@ -213,7 +226,8 @@ impl Drop for Server {
 }
 
 /// The program under test: `POP3D_PROGRAM`, or the one that cargo builds here.
-fn program() -> &'static Path {
+#[must_use]
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| found("POP3D_PROGRAM", "pop3d"))
 }
@@ -230,11 +244,23 @@ fn found(variable: &str, package: &str) -> PathBuf {
     if let Some(program) = std::env::var_os(variable) {
         return root.join(program);
     }
+    built(package)
+}
+
+/// What `cargo build --workspace` makes under this name.
+///
+/// # Panics
+/// Where it does not build.
+#[must_use]
+pub fn built(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = Command::new(cargo).current_dir(&root).args(["build", "--quiet", "-p", package]).status();
-    assert!(build.unwrap().success(), "{package} does not build");
+    // As `cargo test --workspace` builds it: else what it depends on is built again with other features.
+    let build = ["build", "--quiet", "--workspace", "--all-targets"];
+    let build = Command::new(cargo).current_dir(&root).args(build).status();
+    assert!(build.unwrap().success(), "{name} does not build");
     // Beside the folder that this test is in: target/debug/deps.
     let tests = std::env::current_exe().unwrap();
     let target = tests.ancestors().nth(3).unwrap();
-    target.join("debug").join(package)
+    target.join("debug").join(name)
 }

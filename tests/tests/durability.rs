@@ -211,6 +211,8 @@ fn a_state_folder_that_was_damaged_or_lost_changes_nothing_that_a_client_sees() 
     assert_eq!(shown(&server), before);
     fs::remove_dir_all(&state).unwrap();
     assert_eq!(shown(&server), before);
+    // It has been made anew.
+    fs::remove_dir_all(&state).unwrap();
     fs::write(&state, "in the way").unwrap();
     assert_eq!(shown(&server), before);
 }

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use pop3d_tests::{
-    Admin, Client, End, Mail, Options, Plugins, Server, as_sent, light_or_heavy, message, wait_until,
+    Admin, Client, End, Mail, Options, Plugins, Server, as_sent, light_or_heavy, message, rot13, wait_until,
 };
+use rustix::process::Signal;
 
 /// The two places where a plugin may run.
 const ISOLATIONS: [&str; 2] = ["process", "none"];
@@ -34,15 +35,6 @@ fn retrieved(server: &Server) -> Result<Vec<u8>, String> {
         return Err(reply);
     }
     client.body().map_err(|error| error.to_string())
-}
-
-fn rot13(octets: &[u8]) -> Vec<u8> {
-    let turn = |octet: &u8| match octet {
-        b'a'..=b'z' => (octet - b'a' + 13) % 26 + b'a',
-        b'A'..=b'Z' => (octet - b'A' + 13) % 26 + b'A',
-        other => *other,
-    };
-    octets.iter().map(turn).collect()
 }
 
 /// A function that does to a message what the plugin does.
@@ -154,12 +146,59 @@ fn a_plugin_that_hangs_or_floods_is_stopped_and_the_next_message_served() {
 }
 
 #[test]
+fn the_only_helper_is_there_again_after_every_message_that_floods() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let mail = Mail::flat("user", &[&message(100_000, 1)]);
+    // "flood" goes on when it is told that nobody takes anything any more.
+    for what in ["bomb", "flood"] {
+        let keys =
+            format!("hosts = 1\ntimeout = \"1s\"\nmax_output = \"8MiB\"\noptions = {{ do = \"{what}\" }}");
+        let server = serving(&mail, &file, "process", &keys);
+        for _ in 0..3 {
+            let mut client = Client::login_when_free(server.address(), "user");
+            let reply = client.says("RETR 1").line();
+            if reply.starts_with("+OK") {
+                assert_eq!(client.rest().1, End::Reset, "{what}");
+            } else {
+                // The helper was killed only then.
+                assert!(what == "flood" && reply.starts_with("-ERR [SYS/TEMP]"), "{what}: {reply}");
+            }
+        }
+    }
+}
+
+#[test]
+fn output_that_nobody_takes_waits_in_the_helper() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let text = message(64 << 20, 1);
+    let mail = Mail::flat("user", &[&text]);
+    fs::create_dir(mail.path().join("other")).unwrap();
+    fs::write(mail.path().join("other/1"), "Subject: x\n\nx\n").unwrap();
+    let keys = "hosts = 1\nmemory = \"512MiB\"\noptions = { do = \"at-end\" }";
+    let server = serving(&mail, &file, "process", keys);
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears("+OK");
+    // The helper does one thing at a time: once it answers another one, it has written all of the first.
+    let mut other = Client::login(server.address(), "other");
+    other.says("RETR 1").hears("+OK");
+    assert_eq!(other.body().unwrap(), b"Subject: x\r\n\r\nx\r\n");
+    assert!(client.body().unwrap() == as_sent(&text));
+    assert!(server.peak_memory() < 64 << 10, "{} KiB", server.peak_memory());
+}
+
+#[test]
 fn what_cannot_be_loaded_is_failed_with_its_reason() {
     let plugins = Plugins::default();
     plugins.build("symbol.so", &["TEST_NO_SYMBOL"]);
     plugins.build("version.so", &["TEST_ABI=2"]);
     plugins.build("size.so", &["TEST_SIZE=8"]);
     plugins.build("name.so", &["TEST_NAME=\"Bad Name\""]);
+    for function in ["CONFIGURE", "RELEASE", "OPEN", "PUSH", "FINISH", "CLOSE"] {
+        let name = format!("null-{}", function.to_lowercase());
+        plugins.build(&format!("{name}.so"), &[&format!("TEST_{function}=NULL")]);
+    }
     plugins.build("right.so", &[]);
     plugins.build("others.so", &[]);
     fs::set_permissions(plugins.path().join("others.so"), fs::Permissions::from_mode(0o666)).unwrap();
@@ -173,6 +212,12 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
         admin.lines("tfl?"),
         [
             failed("name"),
+            failed("null-close"),
+            failed("null-configure"),
+            failed("null-finish"),
+            failed("null-open"),
+            failed("null-push"),
+            failed("null-release"),
             failed("others"),
             "right native ready 1".into(),
             failed("size"),
@@ -186,6 +231,12 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
         ("version", "version%202"),
         ("size", "octets"),
         ("name", "name"),
+        ("null-configure", "null"),
+        ("null-release", "null"),
+        ("null-open", "null"),
+        ("null-push", "null"),
+        ("null-finish", "null"),
+        ("null-close", "null"),
         ("others", "chmod"),
         ("text", "no%20shared%20library"),
     ] {
@@ -232,7 +283,171 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
     let config = format!("{folder}transform = \"version\"\n");
     let (status, said) = pop3d_tests::fails_to_start_with(&mail, state.path(), &config);
     assert_eq!(status.code(), Some(78), "{said}");
-    assert!(said.contains("version"), "{said}");
+    assert!(said.contains("pop3d.toml:2:13: the chain names the transform version"), "{said}");
+    // And in a rule, where the file is named.
+    let file = plugins.path().join("text.so");
+    let config = format!("[transforms.x]\nfile = {file:?}\n[[rule]]\nusers = [\"bob\"]\ntransform = \"x\"\n");
+    let (status, said) = pop3d_tests::fails_to_start_with(&mail, state.path(), &config);
+    assert_eq!(status.code(), Some(78), "{said}");
+    assert!(said.contains("pop3d.toml:2:8: rule 1 names the transform x"), "{said}");
+}
+
+#[test]
+fn a_plugin_that_cannot_be_loaded_anew_is_failed_and_its_older_one_serves() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let right = fs::read(&file).unwrap();
+    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
+    let expected = as_sent(&rot13(b"Subject: x\n\nx\n"));
+    for isolation in ISOLATIONS {
+        let server = serving(&mail, &file, isolation, "options = { do = \"rot13\" }");
+        let mut admin = Admin::of(&server);
+        fs::write(&file, "no library\n").unwrap();
+        admin.says("tfr filter").hears("-21");
+        let is_failed = |admin: &mut Admin| {
+            assert_eq!(admin.lines("tfl?"), ["filter native failed 1"], "{isolation}");
+            let said = admin.says("tfe? filter").line();
+            assert!(said.contains("no%20shared%20library"), "{said}");
+            assert_eq!(retrieved(&server).unwrap(), expected);
+        };
+        is_failed(&mut admin);
+        // Neither another attempt, nor a refused option, nor the configuration makes it better.
+        admin.says("tfr filter").hears("-21");
+        admin.says("tfo= filter do:identity").hears("-21");
+        admin.says("cf").hears("+");
+        is_failed(&mut admin);
+        server.signal(Signal::HUP);
+        wait_until("the configuration is read again", || server.log().matches("read again").count() == 2);
+        is_failed(&mut admin);
+        fs::write(&file, &right).unwrap();
+        admin.says("tfr filter").hears("+");
+        assert_eq!(admin.lines("tfl?"), ["filter native ready 2"]);
+        assert_eq!(retrieved(&server).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_was_loaded_at_run_time_stays_over_a_reading_of_the_configuration() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
+    let config = format!("transform_dir = \"{}\"\n", plugins.path().display());
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    admin.says("tf+ again filter.so").hears("+");
+    admin.says("tf+ unused filter.so").hears("+");
+    admin.says("tf= again").hears("+");
+    admin.says("tfo= again do:identity").hears("+");
+    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
+    admin.says("cf").hears("+");
+    let (again, unused) = ("again native ready 2", "unused native ready 1");
+    assert_eq!(admin.lines("tfl?"), [again, "filter native ready 1", unused]);
+    assert_eq!(admin.value("tfs? again", "messages"), 1);
+
+    // Not even a file that is no plugin any more takes them away.
+    fs::write(&file, "no library\n").unwrap();
+    admin.says("tfr again").hears("-21");
+    admin.says("cf").hears("+");
+    assert_eq!(admin.lines("tfl?"), ["again native failed 2", "filter native ready 1", unused]);
+    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
+    admin.says("tf- unused").hears("+");
+    admin.says("cf").hears("+");
+    assert_eq!(admin.lines("tfl?"), ["again native failed 2", "filter native ready 1"]);
+
+    // What the configuration defines by their names is theirs, and the folder that they are of must be the same.
+    plugins.build("filter.so", &[]);
+    let named = format!("{config}[transforms.again]\ncommand = \"cat\"\n");
+    fs::write(server.config(), named).unwrap();
+    admin.says("cf").hears("+");
+    assert_eq!(admin.lines("tfl?"), ["again process ready 3", "filter native ready 1"]);
+}
+
+#[test]
+fn a_check_loads_plugins_and_asks_them_about_their_options() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let mail = Mail::flat("user", &[b"x\n"]);
+    for isolation in ISOLATIONS {
+        let check = |options: &str| pop3d_tests::checked(&mail, &config(&file, isolation, options));
+        let (status, said) = check("options = { do = \"identity\" }");
+        assert!(status.success() && said.is_empty(), "{isolation}: {said}");
+        let (status, said) = check("options = { do = \"nothing-that-it-knows\" }");
+        assert_eq!(status.code(), Some(78), "{isolation}: {said}");
+        assert!(
+            said.contains("pop3d.toml:3:8: the transform filter cannot be used: "),
+            "{isolation}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_look_at_all_files_loads_those_that_changed_and_notes_those_that_are_gone() {
+    let plugins = Plugins::default();
+    for name in ["changed", "gone", "same"] {
+        plugins.build(&format!("{name}.so"), &[]);
+    }
+    let text = b"Subject: x\n\nx\n";
+    let mail = Mail::flat("user", &[text]);
+    let config = format!(
+        "transform_dir = \"{}\"\ntransform = \"gone\"\n[transforms.program]\ncommand = \"cat\"\n",
+        plugins.path().display()
+    );
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    admin.says("tfr *").hears("+");
+    let lines = |changed: &str, gone: &str| {
+        [
+            format!("changed native {changed}"),
+            format!("gone native {gone}"),
+            "program process ready 1".to_owned(),
+            "same native ready 1".to_owned(),
+        ]
+    };
+    assert_eq!(admin.lines("tfl?"), lines("ready 1", "ready 1"));
+
+    // By another file of its name, and in place.
+    plugins.build("changed.so", &["TEST_NAME=\"other\""]);
+    admin.says("tfr *").hears("+");
+    assert_eq!(admin.lines("tfl?"), lines("ready 2", "ready 1"));
+    fs::write(plugins.path().join("changed.so"), "no library\n").unwrap();
+    for _ in 0..2 {
+        admin.says("tfr *").hears("-21");
+        assert_eq!(admin.lines("tfl?"), lines("failed 2", "ready 1"));
+    }
+    plugins.build("changed.so", &[]);
+    admin.says("tfr *").hears("+");
+    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 1"));
+
+    // What is gone serves on, and is as it was once its file is back.
+    let (file, away) = (plugins.path().join("gone.so"), plugins.path().join(".away"));
+    fs::rename(&file, &away).unwrap();
+    admin.says("tfr *").hears("-21");
+    assert_eq!(admin.lines("tfl?"), lines("ready 3", "failed 1"));
+    let said = admin.says("tfe? gone").line();
+    assert!(said.contains("No%20such%20file"), "{said}");
+    assert_eq!(retrieved(&server).unwrap(), as_sent(&rot13(text)));
+    fs::rename(&away, &file).unwrap();
+    admin.says("tfr *").hears("+");
+    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 2"));
+    admin.says("tfr *").hears("+");
+    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 2"));
+    // By its name it is loaded whether or not it changed.
+    admin.says("tfr gone").hears("+");
+    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 3"));
+}
+
+#[test]
+fn a_folder_is_not_looked_at_where_that_is_not_permitted() {
+    let plugins = Plugins::default();
+    plugins.build("first.so", &[]);
+    let mail = Mail::flat("user", &[b"x\n"]);
+    let config =
+        format!("transform_dir = \"{}\"\n[peep]\ntransform_load = false\n", plugins.path().display());
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    plugins.build("second.so", &[]);
+    admin.says("tfr *").hears("-24");
+    assert_eq!(admin.lines("tfl?"), ["first native ready 1"]);
 }
 
 #[test]
@@ -285,6 +500,55 @@ fn a_file_that_is_replaced_all_the_time_tears_no_message() {
 }
 
 #[test]
+fn a_hundred_downloads_go_on_while_their_plugin_is_loaded_anew() {
+    let plugins = Plugins::default();
+    let (rot, same) = (plugins.build(".rot", &[]), plugins.build(".same", &["TEST_NAME=\"other\""]));
+    let file = plugins.path().join("filter.so");
+    // More than what waits anywhere on its way.
+    let text = message(6 << 20, 7);
+    let expected = as_sent(&rot13(&text));
+    let mail = Mail::default();
+    let mut users = String::from("[users]\n");
+    let count = light_or_heavy(20, 100);
+    for number in 0..count {
+        fs::create_dir(mail.path().join(format!("u{number}"))).unwrap();
+        fs::write(mail.path().join(format!("u{number}/1")), &text).unwrap();
+        users.push_str(&format!("u{number} = \"pass\"\n"));
+    }
+    for isolation in ISOLATIONS {
+        fs::copy(&rot, &file).unwrap();
+        let server = serving(&mail, &file, isolation, &format!("hosts = 2\n{users}"));
+        let mut clients: Vec<_> =
+            (0..count).map(|number| Client::login(server.address(), &format!("u{number}"))).collect();
+        for client in &mut clients {
+            client.says("RETR 1").hears("+OK");
+        }
+        // All of them are in the middle now. The file is overwritten as it is, and by another of its name.
+        let mut admin = Admin::of(&server);
+        for round in 0..10 {
+            fs::write(&file, b"nothing that can be run").unwrap();
+            admin.says("tfr filter").hears("-21");
+            if round % 2 == 0 {
+                fs::write(&file, fs::read(&same).unwrap()).unwrap();
+            } else {
+                let new = plugins.path().join(".new");
+                fs::copy(&rot, &new).unwrap();
+                fs::rename(&new, &file).unwrap();
+            }
+            admin.says("tfr filter").hears("+");
+        }
+        thread::scope(|scope| {
+            for mut client in clients {
+                let expected = &expected;
+                scope.spawn(move || assert!(client.body().unwrap() == *expected, "{isolation}"));
+            }
+        });
+        wait_until("helpers that are not needed are gone", || server.children() <= 2);
+        assert_eq!(admin.value("tfs? filter", "failed"), 0);
+    }
+}
+
+#[test]
 fn clients_that_go_leave_nothing_behind() {
     let plugins = Plugins::default();
     let file = plugins.build("filter.so", &[]);
@@ -304,4 +568,51 @@ fn clients_that_go_leave_nothing_behind() {
         wait_until("descriptors are closed", || server.descriptors() <= descriptors);
         assert_eq!(server.children(), children);
     }
+}
+
+#[test]
+fn a_plugin_that_loads_slowly_holds_nobody_but_who_asked_for_it() {
+    let plugins = Plugins::default();
+    let (awaited, begun) = (plugins.path().join("awaited"), plugins.path().join("awaited.begun"));
+    let mail = Mail::flat("user", &[b"x\n"]);
+    let config = format!("transform_dir = \"{}\"\n", plugins.path().display());
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    plugins.build("slow.so", &[&format!("WAITS_FOR=\"{}\"", awaited.display())]);
+    let mut waiting: Vec<_> = (0..5).map(|_| Admin::of(&server)).collect();
+    for (number, admin) in waiting.iter_mut().enumerate() {
+        admin.says(&format!("tf+ slow{number} slow.so"));
+    }
+    wait_until("it is being loaded", || begun.exists());
+    let mut other = Admin::of(&server);
+    other.says("t= 99").hears("+");
+    other.says("u+ ann secret").hears("+");
+    other.says("tf= none").hears("+");
+    let loaded = |admin: &mut Admin| {
+        admin
+            .lines("tfl?")
+            .iter()
+            .filter(|line| line.contains("slow") && line.ends_with(" native ready 1"))
+            .count()
+    };
+    assert_eq!(loaded(&mut other), 0);
+    assert_eq!(retrieved(&server).unwrap(), b"x\r\n");
+    fs::write(&awaited, "").unwrap();
+    for admin in &mut waiting {
+        admin.hears("+");
+    }
+    assert!(loaded(&mut other) >= 5);
+}
+
+#[test]
+fn who_asked_for_a_plugin_that_never_loads_is_told_so_in_the_end() {
+    let plugins = Plugins::default();
+    let mail = Mail::flat("user", &[b"x\n"]);
+    let config = format!("transform_dir = \"{}\"\n", plugins.path().display());
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let never = plugins.path().join("never");
+    plugins.build("slow.so", &[&format!("WAITS_FOR=\"{}\"", never.display())]);
+    let mut admin = Admin::of(&server);
+    // Half a minute, in which the administrator is not looked at.
+    admin.says("tf+ slow0 slow.so").hears("-21");
+    admin.says("v?").hears(concat!("+", env!("CARGO_PKG_VERSION")));
 }

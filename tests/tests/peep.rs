@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, light_or_heavy, message, wait_until};
 use rustix::process::Signal;
@@ -105,6 +109,31 @@ fn statistics_outlive_the_process() {
     first_line(&server, "user");
     assert_eq!(admin.number("re?"), 2);
     assert_eq!(admin.number("hu?"), 2);
+}
+
+#[test]
+fn a_kill_loses_no_statistics_but_those_of_the_last_minute() {
+    if light_or_heavy(0, 1) == 0 {
+        println!("not shown: it takes a minute");
+        return;
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    let state = tempfile::tempdir().unwrap();
+    let options = Options { state: Some(state.path()), ..Options::default() };
+    let mut server = Server::with(&mail, &options);
+    let begun = Instant::now();
+    assert!(login(&server, "user", "pass").starts_with("+OK"));
+    let kept = || fs::read_to_string(state.path().join("statistics")).unwrap_or_default();
+    // Every minute, and some time for a machine that has much else to do.
+    while !kept().contains("pop3d_logins_total{result=\"ok\"} 1\n") {
+        assert!(begun.elapsed() < Duration::from_secs(90), "{}", kept());
+        thread::sleep(Duration::from_millis(100));
+    }
+    server.signal(Signal::KILL);
+    server.wait();
+    let _server = Server::with(&mail, &options);
+    let mut admin = Admin::at(&state.path().join("peep.sock"));
+    assert_eq!((admin.number("hu?"), admin.number("hc?")), (1, 1));
 }
 
 #[test]
@@ -226,12 +255,16 @@ fn a_chain_that_is_switched_all_the_time_loses_and_mixes_nothing() {
     }
     let users: String = (0..clients).map(|number| format!("u{number} = \"pass\"\n")).collect();
     let config = format!("{CHAINS}[users]\n{users}");
-    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    // Each switch is on disk before it takes effect: in memory, so that no disk bounds how often.
+    let memory = Path::new("/dev/shm");
+    let state = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let options = Options { config: &config, state: Some(state.path()), ..Options::default() };
+    let server = Server::with(&mail, &options);
     let is_over = AtomicBool::new(false);
     let body = as_sent(&text);
     thread::scope(|scope| {
         let switching = scope.spawn(|| {
-            let mut admin = Admin::of(&server);
+            let mut admin = Admin::at(&state.path().join("peep.sock"));
             let (mut switched, begun) = (0_u32, Instant::now());
             while !is_over.load(Ordering::Relaxed) {
                 admin.sends(&b"tf= first\r\ntf= second\r\ntf= none\r\n".repeat(20));
@@ -268,7 +301,8 @@ fn a_chain_that_is_switched_all_the_time_loses_and_mixes_nothing() {
 #[test]
 fn a_full_disk_is_an_error_and_changes_nothing() {
     let mail = Mail::maildir("user", &["x\n"]);
-    let server = Server::start(&mail, &[]);
+    let config = "peep.transform_exec = true\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
     let state = server.state();
     let mut admin = Admin::of(&server);
     admin.says("u+ ann secret").hears("+");
@@ -280,12 +314,21 @@ fn a_full_disk_is_an_error_and_changes_nothing() {
     admin.says("u+ bob secret").hears("-12");
     admin.says("u= ann other").hears("-12");
     admin.says("u- ann").hears("-12");
-    admin.says("c= 60").hears("-12");
-    admin.says("tf= none").hears("-12");
-    assert_eq!(admin.number("c?"), 50);
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("m= {}", folder.path().display());
+    for command in ["c= 60", "t= 77", path.as_str(), "tf= none", "tf= none user", "tfx= cat"] {
+        admin.says(command).hears("-12");
+    }
+    assert_eq!((admin.number("c?"), admin.number("t?")), (50, 600));
+    admin.says("m?").hears(&format!("+{}", mail.path().display()));
+    assert_eq!((admin.lines("tf?"), admin.lines("tf? user")), (Vec::new(), Vec::new()));
+    assert_eq!(admin.lines("tfl?"), Vec::<String>::new(), "what could not be kept is not there");
     assert!(login(&server, "bob", "secret").starts_with("-ERR"));
     assert!(login(&server, "ann", "secret").starts_with("+OK"));
     assert!(fs::read(state.join("accounts")).unwrap() == before);
+    let names = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+    assert!(left.is_empty(), "half a file is left behind: {left:?}");
 }
 
 #[test]
@@ -318,16 +361,48 @@ fn credentials_are_asked_for_by_tcp_alone() {
     admin.says("q").hears("+");
     admin.hears_the_end();
 
+    let begun = Instant::now();
     let mut wrong = Admin::connect(server.peep_address());
     wrong.sends(&b"a root x\r\n".repeat(7));
-    for _ in 0..5 {
+    for least in [200, 600, 1400, 3000, 6200].map(Duration::from_millis) {
         wrong.hears("-2");
+        assert!(begun.elapsed() >= least, "the answer came after {:?}", begun.elapsed());
     }
     wrong.hears_the_end();
     // Nobody else waits for that.
     let mut owner = Admin::of(&server);
     owner.says("q").hears("+");
     owner.hears_the_end();
+}
+
+#[test]
+fn administrators_of_the_configuration_may_be_hashed() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::start(&mail, &[]);
+    Admin::of(&server).says("u+ ann secret").hears("+");
+    let accounts = fs::read_to_string(server.state().join("accounts")).unwrap();
+    let hash = accounts.lines().find_map(|line| line.strip_prefix("ann:")).unwrap();
+    let config =
+        format!("[peep]\nlisten = [\"127.0.0.1:0\"]\n[peep.admins]\nplain = \"text\"\nhashed = \"{hash}\"\n");
+    let options = Options { config: &config, arguments: &["-a", "third:word"], ..Options::default() };
+    let server = Server::with(&mail, &options);
+    let address = server.peep_address();
+    for (user, password) in [("plain", "text"), ("hashed", "secret"), ("third", "word")] {
+        let mut admin = Admin::connect(address);
+        admin.says(&format!("a {user} {hash}")).hears(if hash.len() > 128 { "-1" } else { "-2" });
+        admin.says(&format!("a {user} {password}x")).hears("-2");
+        admin.says(&format!("a {user} {password}")).hears("+");
+        assert_eq!(admin.number("cc?"), 0);
+    }
+    // A user of POP3 is no administrator.
+    Admin::connect(address).says("a user pass").hears("-2");
+    let by_default = Server::start(&mail, &["-P", "0", "-a", "root:root"]);
+    let log = by_default.log();
+    let mut places = log.lines().filter_map(|line| line.split_once("PEEP: listening on "));
+    assert!(
+        places.all(|(_, place)| ["127.0.0.1:", "[::1]:", "/"].iter().any(|it| place.starts_with(it))),
+        "{log}"
+    );
 }
 
 #[test]
@@ -439,4 +514,157 @@ fn the_mail_folder_is_tried_before_it_is_taken() {
     // Of the maildrop that is open still there is no second session.
     admin.says(&format!("m= {}", mail.path().display())).hears("+");
     assert!(login(&server, "user", "pass").starts_with("-ERR [IN-USE]"));
+}
+
+#[test]
+fn an_administrator_who_takes_no_replies_is_closed_and_costs_no_memory() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::start(&mail, &[]);
+    let mut stream = UnixStream::connect(server.state().join("peep.sock")).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+    let commands = b"st?\r\n".repeat(1000);
+    // Until the server takes no more, for its replies are not taken.
+    let mut sent = 0;
+    let refused = loop {
+        match stream.write(&commands) {
+            Ok(count) => sent += count,
+            Err(error) => break error,
+        }
+        assert!(sent < 64 << 20, "the server takes all of it");
+    };
+    assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock, "{refused}");
+    assert!(server.resident_memory() < 128 << 10, "{} KiB", server.resident_memory());
+    let mut admin = Admin::of(&server);
+    admin.says("v?").hears(concat!("+", env!("CARGO_PKG_VERSION")));
+    stream.set_write_timeout(None).unwrap();
+    // Half a minute without progress: what is written then has no reader.
+    while let Ok(count) = stream.write(&commands) {
+        assert!(count > 0);
+    }
+    wait_until("it is in the log", || server.log().contains("closed, it took too long"));
+}
+
+#[test]
+fn the_socket_is_for_its_owner_whatever_its_mode() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not shown: only root can be somebody else");
+        return;
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("peep.sock");
+    let config = format!("peep.socket = \"{}\"\n", socket.display());
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let _owner = Admin::at(&socket);
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let ask = || {
+        let script = "import socket, sys\n\
+            s = socket.socket(socket.AF_UNIX)\n\
+            s.connect(sys.argv[1])\n\
+            try:\n s.sendall(b'v?\\r\\n')\n sys.stdout.write(s.recv(100).decode())\n\
+            except (BrokenPipeError, ConnectionResetError): pass\n";
+        let output = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", script])
+            .arg(&socket)
+            .output()
+            .unwrap();
+        (output.status.success(), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    open(folder.path(), 0o755);
+    let (is_in, _, said) = ask();
+    assert!(!is_in && said.contains("PermissionError"), "the mode lets a stranger in: {said}");
+    open(&socket, 0o666);
+    let (is_in, heard, said) = ask();
+    assert!(is_in && heard.is_empty(), "{}: {said}", heard.escape_ascii());
+    wait_until("it is in the log", || server.log().contains("of user 65534 is not the owner"));
+    assert!(Admin::at(&socket).says("v?").line().starts_with('+'));
+}
+
+#[test]
+fn the_range_of_connections_is_what_the_process_can_hold() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::with(&mail, &Options { before: "ulimit -n 300", ..Options::default() });
+    let mut admin = Admin::of(&server);
+    let lines = admin.lines("cap?");
+    let most: u64 = lines[1].strip_prefix("c=1-").unwrap().parse().unwrap();
+    assert!((100..300).contains(&most), "{lines:?}");
+    assert_eq!(admin.number("c?"), most, "what is configured is more");
+    admin.says(&format!("c= {}", most + 1)).hears("-5");
+    admin.says(&format!("c= {most}")).hears("+");
+    let mut clients: Vec<_> = (0..most).map(|_| Client::connect(server.address())).collect();
+    let mut late = Client::silent(server.address());
+    assert_eq!(admin.number("cc?"), most);
+    clients.pop();
+    late.hears("+OK");
+}
+
+#[test]
+fn who_comes_after_64_administrators_waits_and_the_owner_does_not() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::start(&mail, &["-P", "0", "-a", "root:secret"]);
+    let address = server.peep_address();
+    let mut seated: Vec<_> = (0..64).map(|_| Admin::connect(address)).collect();
+    for admin in &mut seated {
+        admin.says("c?").hears("-0");
+    }
+    let mut late = TcpStream::connect(address).unwrap();
+    late.write_all(b"c?\r\n").unwrap();
+    let mut owner = Admin::of(&server);
+    owner.says("v?").hears(concat!("+", env!("CARGO_PKG_VERSION")));
+    let mut reply = [0; 4];
+    late.set_nonblocking(true).unwrap();
+    assert_eq!(late.read(&mut reply).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    late.set_nonblocking(false).unwrap();
+    late.set_read_timeout(Some(pop3d_tests::PATIENCE)).unwrap();
+    seated.pop();
+    late.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"-0\r\n");
+}
+
+#[test]
+fn statistics_have_names_as_openmetrics_would_have_them() {
+    let mail = Mail::maildir("user", &["Subject: one\n\nbody\n"]);
+    let server = Server::with(&mail, &Options { config: CHAINS, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    first_line(&server, "user");
+    let bucket = "pop3d_transform_seconds_bucket{transform=\"first\",le=\"+Inf\"}";
+    wait_until("it is counted", || admin.value("st?", bucket) == 1);
+    let gauges = [
+        "pop3d_sessions",
+        "pop3d_sessions_peak",
+        "pop3d_uptime_seconds",
+        "pop3d_transform_running",
+        "pop3d_transform_queued",
+    ];
+    let lines = admin.lines("st?");
+    let mut below = 0;
+    for line in &lines {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok_and(|value| value >= 0.0), "{line}");
+        let (family, labels) = name.split_once('{').unwrap_or((name, "}"));
+        assert!(
+            family.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_' || octet.is_ascii_digit())
+        );
+        let labels = labels.strip_suffix('}').unwrap();
+        let are_quoted = |label: &str| {
+            label.split_once("=\"").is_some_and(|(key, text)| !key.is_empty() && text.ends_with('"'))
+        };
+        assert!(labels.is_empty() || labels.split(',').all(are_quoted), "{line}");
+        let histogram = family.strip_prefix("pop3d_transform_seconds_");
+        let is_histogram = histogram.is_some_and(|part| ["bucket", "count", "sum"].contains(&part));
+        // What only grows, and nothing else, is a counter.
+        assert!(family.ends_with("_total") || gauges.contains(&family) || is_histogram, "{line}");
+        if histogram == Some("bucket") && labels.starts_with("transform=\"first\"") {
+            let count: u64 = value.parse().unwrap();
+            assert!(count >= below, "buckets count what is below their bound: {line}");
+            below = count;
+        }
+    }
+    assert_eq!(below, 1);
+    assert_eq!(admin.value("st?", "pop3d_transform_seconds_count{transform=\"first\"}"), 1);
+    let mut names: Vec<_> =
+        lines.iter().filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), lines.len(), "a name is told twice");
 }

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use pop3d_tests::{Client, End, Mail, Options, Server, as_sent, message, wait_until};
+use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, message, wait_until};
 use rustix::process::Signal;
 
 /// Octets of output held before "+OK".
@@ -281,4 +281,25 @@ fn a_server_that_stops_leaves_no_program() {
     for child in children.split_whitespace() {
         wait_until("the program has ended", || !std::path::Path::new(&format!("/proc/{child}/exe")).exists());
     }
+}
+
+#[test]
+fn the_log_tells_that_a_further_generation_ended_a_rest() {
+    let mail = Mail::flat("user", &["x\n"]);
+    let server = Server::filtering(&mail, "command = \"exit $OPTION_STATUS\"\noptions = { status = 1 }");
+    let mut admin = Admin::of(&server);
+    // Nothing rests yet.
+    admin.says("tfr filter").hears("+");
+    let mut client = Client::login(server.address(), "user");
+    for _ in 0..11 {
+        assert!(client.says("RETR 1").line().starts_with("-ERR [SYS/TEMP]"));
+    }
+    wait_until("it rests", || server.log().contains("transform filter failed 10 messages in a row"));
+    admin.says("tfo= filter status:0").hears("+");
+    admin.says("tfr filter").hears("+");
+    client.says("RETR 1").hears("+OK");
+    client.body().unwrap();
+    client.says("QUIT").hears("+OK");
+    wait_until("the session ends", || server.log().contains("logged out"));
+    assert_eq!(server.log().matches("transform filter was made anew, and rests no more").count(), 1);
 }

@@ -1,6 +1,7 @@
 //! What a message passes through on its way out: the implementations of `pop3d_core::transform::Transform`, and the
 //! registry that has them by name.
 
+mod environment;
 pub mod name;
 pub mod native;
 mod pool_stream;
@@ -9,3 +10,6 @@ mod queue;
 mod record;
 pub mod registry;
 pub mod spec;
+mod stamp;
+#[cfg(feature = "wasm")]
+pub mod wasm;

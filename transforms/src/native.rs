@@ -8,8 +8,9 @@ pub mod helper;
 mod host;
 pub(crate) mod library;
 mod plugin;
+#[cfg(test)]
+mod tests;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use self::host::{Host, Start};
 use self::plugin::Plugin;
 use crate::pool_stream::{Limits, PoolStream, run_filter};
 use crate::record::Record;
+use crate::spec::{Isolation, PluginSpec};
 
 /// Most helper processes of one transform where the configuration says nothing.
 const HOSTS_MAX: usize = 4;
@@ -29,73 +31,9 @@ const HOSTS_MAX: usize = 4;
 /// How long a helper that died is not started again: at first, and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
-/// A plugin that is a transform.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NativeSpec {
-    /// The name in the configuration.
-    pub name: String,
-    /// The shared library.
-    pub file: PathBuf,
-    /// How the cursor treats its messages.
-    pub policy: Policy,
-    /// Whether it runs in helper processes.
-    pub isolation: Isolation,
-    /// Helper processes. 0: one a core, four at most.
-    pub hosts: usize,
-    /// Longest time of one call, in a helper process.
-    pub timeout: Duration,
-    /// Processor time for one message, in this process.
-    pub cpu: Duration,
-    /// Address space of a helper process in octets; none: no bound.
-    pub memory: Option<u64>,
-    /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
-    pub max_output: u64,
-    /// What the plugin is configured by.
-    pub options: Vec<(String, String)>,
-}
-
-impl NativeSpec {
-    /// A spec with every default (`transforms.md`, part 8).
-    #[must_use]
-    pub fn new(name: &str, file: PathBuf) -> Self {
-        Self {
-            name: name.to_owned(),
-            file,
-            policy: Policy::default(),
-            isolation: Isolation::default(),
-            hosts: 0,
-            timeout: Duration::from_secs(30),
-            cpu: Duration::from_secs(10),
-            memory: None,
-            max_output: 1 << 30,
-            options: Vec::new(),
-        }
-    }
-
-    /// The same with another value of an option.
-    #[must_use]
-    pub(crate) fn with_option(mut self, key: &str, value: &str) -> Self {
-        match self.options.iter_mut().find(|(known, _)| known == key) {
-            Some((_, known)) => value.clone_into(known),
-            None => self.options.push((key.to_owned(), value.to_owned())),
-        }
-        self
-    }
-}
-
-/// Where a plugin runs.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Isolation {
-    /// In processes of its own.
-    #[default]
-    Process,
-    /// In the server.
-    None,
-}
-
 /// A plugin that was loaded.
 pub struct Native {
-    spec: NativeSpec,
+    spec: PluginSpec,
     pool: Pool,
     record: Arc<Record>,
     place: Place,
@@ -120,7 +58,7 @@ impl Native {
     ///
     /// # Errors
     /// Why it cannot be used, as a sentence.
-    pub(crate) fn load(spec: NativeSpec, pool: Pool, record: Arc<Record>) -> Result<Self, String> {
+    pub(crate) fn load(spec: PluginSpec, pool: Pool, record: Arc<Record>) -> Result<Self, String> {
         let library = library::read(&spec.file)?;
         let in_file = |what: String| format!("{}: {what}", spec.file.display());
         let place = match spec.isolation {
@@ -146,7 +84,7 @@ impl Native {
         Ok(Self { spec, pool, record, place })
     }
 
-    pub(crate) fn spec(&self) -> &NativeSpec {
+    pub(crate) fn spec(&self) -> &PluginSpec {
         &self.spec
     }
 
@@ -187,11 +125,11 @@ fn none(what: &str) -> Error {
 }
 
 fn start<'start>(
-    spec: &'start NativeSpec,
+    spec: &'start PluginSpec,
     library: &'start [u8],
     record: &'start Arc<Record>,
 ) -> Start<'start> {
-    let NativeSpec { name, options, memory, timeout, .. } = spec;
+    let PluginSpec { name, options, memory, timeout, .. } = spec;
     Start { name, options, library, record, memory: *memory, timeout: *timeout }
 }
 
@@ -213,6 +151,7 @@ impl Transform for Native {
     }
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
+        self.record.admit(&self.spec.name, Instant::now())?;
         let limits = Limits { cpu: self.spec.cpu, max_output: self.spec.max_output };
         let (own, told) = (Arc::clone(&self), Arc::clone(&message));
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));

@@ -152,7 +152,9 @@ impl Shared {
         let Some(task) = &mut progress.task else { return };
         if self.pipe.is_cancelled() {
             progress.task = None;
+            let spent = progress.spent;
             drop(progress);
+            self.record.add_cpu(spent);
             self.end(None);
             return;
         }
@@ -170,7 +172,9 @@ impl Shared {
         progress.task = None;
         drop(progress);
         self.record.add_cpu(spent);
-        self.end(Some(outcome));
+        // Output that nobody takes any more is an error to the task. That it was at work just then is no failure of it.
+        let is_wanted = !self.pipe.is_cancelled();
+        self.end(is_wanted.then_some(outcome));
     }
 
     /// The task is over; none: nobody wants its outcome.
@@ -181,8 +185,12 @@ impl Shared {
         self.record.end();
         self.pipe.let_go();
         if let Some(outcome) = outcome {
-            if let Err(error) = &outcome {
-                self.record.count_failure(error, format!("user {}: {error}", self.user));
+            match &outcome {
+                Ok(()) => self.record.count_success(),
+                Err(error) => {
+                    let reason = format!("user {}: {error}", self.user);
+                    self.record.count_failure(error, reason, !self.pipe.is_crowded_out());
+                }
             }
             self.pipe.end(outcome);
         }

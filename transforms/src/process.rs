@@ -17,7 +17,9 @@ mod stream;
 mod usage;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{
@@ -25,10 +27,13 @@ use pop3d_core::transform::{
 };
 
 pub use self::child::Children;
+#[cfg(feature = "wasm")]
+pub(crate) use self::complaints::{Complaints, escape};
 use self::errand::Errand;
 pub(crate) use self::start::check;
 use self::stream::ProcessStream;
 pub(crate) use self::usage::charge;
+pub use self::usage::processor_time;
 use crate::record::Record;
 use crate::spec::ProcessSpec;
 
@@ -43,6 +48,9 @@ pub struct Resources {
     pub version: &'static str,
     /// All that run, so that none outlives the server.
     pub children: Arc<Children>,
+    /// What runs filters in WebAssembly, made when the first is loaded.
+    #[cfg(feature = "wasm")]
+    pub(crate) wasm: Arc<crate::wasm::Shared>,
 }
 
 /// A program that is started for each message.
@@ -58,7 +66,42 @@ impl Resources {
     /// With no children yet.
     #[must_use]
     pub fn new(pool: Pool, reactor: Arc<dyn Reactor>, version: &'static str) -> Self {
-        Self { pool, reactor, version, children: Arc::default() }
+        Self {
+            pool,
+            reactor,
+            version,
+            children: Arc::default(),
+            #[cfg(feature = "wasm")]
+            wasm: Arc::default(),
+        }
+    }
+
+    /// The same, with a folder of its own for what was compiled: filters in WebAssembly are loaded from there sooner.
+    #[must_use]
+    #[cfg(feature = "wasm")]
+    pub fn with_cache(self, folder: PathBuf) -> Self {
+        Self { wasm: Arc::new(self.wasm.with_cache(folder)), ..self }
+    }
+
+    /// The same, with room for so many guests at once.
+    #[must_use]
+    #[cfg(feature = "wasm")]
+    pub fn with_instances(self, instances: u32) -> Self {
+        Self { wasm: Arc::new(self.wasm.with_instances(instances)), ..self }
+    }
+
+    /// The same: this build has no guests.
+    #[must_use]
+    #[cfg(not(feature = "wasm"))]
+    pub fn with_instances(self, _instances: u32) -> Self {
+        self
+    }
+
+    /// The same: this build compiles nothing.
+    #[must_use]
+    #[cfg(not(feature = "wasm"))]
+    pub fn with_cache(self, _folder: PathBuf) -> Self {
+        self
     }
 }
 
@@ -114,6 +157,7 @@ impl Transform for Process {
     }
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
+        self.record.admit(&self.spec.name, Instant::now())?;
         self.record.count_message();
         let Resources { pool, .. } = &self.resources;
         let place = self.record.queue.join(self.limit, wake.clone(), self.spec.queue_timeout, pool);

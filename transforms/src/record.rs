@@ -1,9 +1,10 @@
 //! What a transform has by its name, and keeps over all its generations: counts, its last error, the queue before it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use log::{info, warn};
 use pop3d_core::transform::histogram::Histogram;
 use pop3d_core::transform::{Error, TransformStatistics};
 
@@ -28,6 +29,23 @@ pub(crate) struct Record {
     in_pool: AtomicU64,
     /// Empty: there was none.
     last_error: Mutex<String>,
+    rest: Mutex<Rest>,
+}
+
+/// Failures in a row before a transform rests: whatever is wrong, it is wrong with every message.
+const FAILURES_MAX: u32 = 10;
+
+/// How long it rests. Its policy applies at once to every message meanwhile.
+const REST: Duration = Duration::from_secs(60);
+
+/// Whether a transform rests.
+#[derive(Default)]
+struct Rest {
+    /// Whose it is, for the log: known once a message was to begin.
+    name: String,
+    /// Failures since the last message that went well.
+    failures: u32,
+    until: Option<Instant>,
 }
 
 impl Record {
@@ -46,8 +64,70 @@ impl Record {
         self.in_pool.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A message failed; `reason` is what the log says of it, with the user.
-    pub(crate) fn count_failure(&self, error: &Error, mut reason: String) {
+    /// A message went well.
+    pub(crate) fn count_success(&self) {
+        let mut rest = self.lock_rest();
+        if rest.until.take().is_some() {
+            info!(target: "pop3d::transform", "transform {} works again", rest.name);
+        }
+        rest.failures = 0;
+    }
+
+    /// Asks whether a message may begin, of the transform with this name.
+    ///
+    /// # Errors
+    /// It rests.
+    pub(crate) fn admit(&self, name: &str, now: Instant) -> Result<(), Error> {
+        let mut rest = self.lock_rest();
+        if rest.name.is_empty() {
+            name.clone_into(&mut rest.name);
+        }
+        match rest.until {
+            Some(until) if now < until => {
+                let reason = format!("transform {name} rests after {FAILURES_MAX} failures in a row");
+                Err(Error::Temporary(reason))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A message failed by the transform's own doing.
+    fn tire(&self, now: Instant) {
+        let mut rest = self.lock_rest();
+        rest.failures = rest.failures.saturating_add(1);
+        let is_resting = rest.until.is_some_and(|until| now < until);
+        if rest.failures >= FAILURES_MAX && !is_resting {
+            // Said once: a transform that fails its first message after a rest goes on resting.
+            if rest.until.is_none() {
+                warn!(
+                    target: "pop3d::transform",
+                    "transform {} failed {FAILURES_MAX} messages in a row and rests for {} seconds; its on_error \
+                     applies at once until it works again", rest.name, REST.as_secs(),
+                );
+            }
+            rest.until = Some(now + REST);
+        }
+    }
+
+    /// Another generation: what was wrong may be mended.
+    pub(crate) fn wake_up(&self) {
+        let mut rest = self.lock_rest();
+        rest.failures = 0;
+        if rest.until.take().is_some() {
+            info!(target: "pop3d::transform", "transform {} was made anew, and rests no more", rest.name);
+        }
+    }
+
+    fn lock_rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message failed; `reason` is what the log says of it, with the user. `is_its_own`: not for want of room, which
+    /// no rest would mend.
+    pub(crate) fn count_failure(&self, error: &Error, mut reason: String, is_its_own: bool) {
+        if is_its_own {
+            self.tire(Instant::now());
+        }
         self.failed.fetch_add(1, Ordering::Relaxed);
         if matches!(error, Error::TimedOut(_)) {
             self.timed_out.fetch_add(1, Ordering::Relaxed);
@@ -126,13 +206,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ten_failures_in_a_row_are_followed_by_a_minute_of_rest() {
+        let (record, begun) = (Record::default(), Instant::now());
+        for _ in 0..9 {
+            record.tire(begun);
+        }
+        assert!(record.admit("x", begun).is_ok());
+        record.count_success();
+        for _ in 0..10 {
+            assert!(record.admit("x", begun).is_ok());
+            record.tire(begun);
+        }
+        assert!(matches!(record.admit("x", begun + REST / 2), Err(Error::Temporary(_))));
+        // One message may try, and the next rest begins where it fails.
+        let later = begun + REST;
+        assert!(record.admit("x", later).is_ok());
+        record.tire(later);
+        assert!(record.admit("x", later).is_err());
+        record.wake_up();
+        assert!(record.admit("x", later).is_ok());
+    }
+
+    #[test]
     fn a_last_error_is_cut_between_letters() {
         let record = Record::default();
         assert_eq!(record.last_error(), "");
         let error = Error::TimedOut(Duration::from_secs(1));
-        record.count_failure(&error, format!("x{}", "ü".repeat(300)));
+        record.count_failure(&error, format!("x{}", "ü".repeat(300)), true);
         assert_eq!(record.last_error(), format!("x{}", "ü".repeat(199)));
-        record.count_failure(&Error::Limit("memory"), "short".to_owned());
+        record.count_failure(&Error::Limit("memory"), "short".to_owned(), true);
         assert_eq!(record.last_error(), "short");
         let statistics = record.statistics();
         assert_eq!((statistics.failed, statistics.timed_out), (2, 1));

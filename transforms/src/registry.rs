@@ -1,7 +1,9 @@
 //! Transforms by name: what the configuration says and an administrator changes, as generations of each.
 //!
-//! Not here: how a kind of transform is made and works (`process.rs`), and what core asks of a registry
+//! Not here: how a kind of transform is made (`registry/loaded.rs`) and works (`process.rs`), and what core asks of a registry
 //! (`pop3d_core::transform::registry`).
+
+mod loaded;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,12 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pop3d_core::transform::registry::{
     self, Listed, PROGRAM_NAME, RESERVED_NAMES, RegistryError, State, is_name,
 };
-use pop3d_core::transform::{Kind, Transform, TransformStatistics};
+use pop3d_core::transform::{Transform, TransformStatistics};
 
-use crate::native::Native;
-use crate::process::{Process, Resources, check};
-use crate::record::Record;
-use crate::spec::{CommandLine, NativeSpec, ProcessSpec, Spec};
+use self::loaded::Loaded;
+use crate::process::{Resources, check};
+use crate::spec::{CommandLine, PluginSpec, ProcessSpec, Spec};
+use crate::stamp::Stamp;
 
 /// What the configuration says of transforms.
 pub struct Definitions {
@@ -24,7 +26,7 @@ pub struct Definitions {
     /// How a program is run that an administrator names: all but its name and its command.
     pub template: ProcessSpec,
     /// How a plugin is run that an administrator loads: all but its name and its file.
-    pub native_template: NativeSpec,
+    pub plugin_template: PluginSpec,
     /// The folder that files are loaded from: each is a transform named by its stem, unless `specs` names it.
     pub folder: Option<PathBuf>,
     /// What an administrator may do.
@@ -44,7 +46,7 @@ pub struct Permissions {
 pub struct Registry {
     resources: Resources,
     template: ProcessSpec,
-    native_template: NativeSpec,
+    plugin_template: PluginSpec,
     folder: Option<PathBuf>,
     permissions: Permissions,
     /// Held from the first look to the last by who changes something: files are looked for in between.
@@ -59,23 +61,27 @@ struct Entry {
     loaded: Loaded,
     state: State,
     generation: u64,
-}
-
-/// The current transform of a name. Each kind says here how it is made and changed.
-#[derive(Clone)]
-enum Loaded {
-    Process(Arc<Process>),
-    Native(Arc<Native>),
-    /// What could not be loaded; its record has why.
-    Broken {
-        spec: NativeSpec,
-        record: Arc<Record>,
-    },
+    /// Whether an administrator loaded it (`load`), and the configuration does not know of it.
+    is_added: bool,
+    /// Of its file, looked at before that was read; none: it has none, or there was none.
+    stamp: Option<Stamp>,
 }
 
 impl Default for Permissions {
     fn default() -> Self {
         Self { transform_load: true, transform_exec: false }
+    }
+}
+
+impl Definitions {
+    /// Those of these names alone, so that nothing else is loaded.
+    #[must_use]
+    pub fn only(mut self, names: &[String]) -> Self {
+        let is_named = |name: &str| self.specs.iter().any(|spec| spec.name() == name);
+        let dropped_in = dropped_in(self.folder.as_deref(), &self.plugin_template, is_named);
+        self.specs.extend(dropped_in);
+        self.specs.retain(|spec| names.iter().any(|name| name == spec.name()));
+        Self { folder: None, ..self }
     }
 }
 
@@ -89,8 +95,9 @@ impl Registry {
     /// What follows this registry once the configuration was read again. This one does not change.
     ///
     /// Names that stay keep their statistics, their last errors and their generations; one whose definition is the same
-    /// keeps its very transform, with the options that were set. The program of `set_program` stays as long as it is
-    /// permitted. What else an administrator has changed is as the configuration has it.
+    /// keeps its very transform, with the options that were set. The program of `set_program` and the files of `load` stay
+    /// as long as they are permitted and the folder is the same. What else an administrator has changed is as the
+    /// configuration has it.
     #[must_use]
     pub fn renewed(&self, mut definitions: Definitions) -> Self {
         let _changing = self.change();
@@ -101,13 +108,23 @@ impl Registry {
         {
             definitions.specs.push(program(&definitions.template, spec.command.clone()));
         }
-        Self::following(definitions, self.resources.clone(), &entries)
+        let is_same_folder = definitions.folder == self.folder && definitions.permissions.transform_load;
+        let added = if is_same_folder { added(&definitions, &entries) } else { Vec::new() };
+        let names: Vec<_> = added.iter().map(|spec| spec.name().to_owned()).collect();
+        definitions.specs.extend(added);
+        let renewed = Self::following(definitions, self.resources.clone(), &entries);
+        for name in &names {
+            if let Some(entry) = renewed.entries().get_mut(name) {
+                entry.is_added = true;
+            }
+        }
+        renewed
     }
 
     fn following(definitions: Definitions, resources: Resources, before: &BTreeMap<String, Entry>) -> Self {
-        let Definitions { mut specs, template, native_template, folder, permissions } = definitions;
+        let Definitions { mut specs, template, plugin_template, folder, permissions } = definitions;
         let is_named = |name: &str| specs.iter().any(|spec| spec.name() == name);
-        let dropped_in = dropped_in(folder.as_deref(), &native_template, is_named);
+        let dropped_in = dropped_in(folder.as_deref(), &plugin_template, is_named);
         specs.extend(dropped_in);
         let entries = specs.into_iter().map(|spec| {
             let before = before.get(spec.name());
@@ -115,7 +132,28 @@ impl Registry {
         });
         let entries = Mutex::new(entries.collect());
         let changing = Mutex::new(());
-        Self { resources, template, native_template, folder, permissions, changing, entries }
+        Self { resources, template, plugin_template, folder, permissions, changing, entries }
+    }
+
+    /// What the transform of that name is made of.
+    #[must_use]
+    pub fn spec(&self, name: &str) -> Option<Spec> {
+        self.entries().get(name).map(|entry| entry.defined.clone())
+    }
+
+    /// Why the transform of that name cannot be used; none: it can, or there is none.
+    #[must_use]
+    pub fn obstacle(&self, name: &str) -> Option<String> {
+        let loaded = self.entries().get(name).map(|entry| entry.loaded.clone())?;
+        loaded.check().err()
+    }
+
+    /// Ends the rest of the transform of that name, so that the next message tries it, whatever has failed before.
+    pub fn wake_up(&self, name: &str) {
+        let record = self.entries().get(name).map(|entry| entry.loaded.record());
+        if let Some(record) = record {
+            record.wake_up();
+        }
     }
 
     fn change(&self) -> MutexGuard<'_, ()> {
@@ -130,16 +168,18 @@ impl Registry {
         self.entries().get(name).cloned().ok_or(RegistryError::NoSuchTransform)
     }
 
-    /// Puts a further generation in place of the current one.
+    /// Puts a further generation in place of the current one. The caller holds `changing`.
     fn replace(
         &self,
         name: &str,
         next: impl FnOnce(&Loaded) -> Result<Loaded, String>,
     ) -> Result<(), RegistryError> {
-        let _changing = self.change();
         let entry = self.entry(name)?;
+        let stamp = stamp(&entry.defined);
         let loaded = next(&entry.loaded).map_err(RegistryError::NotLoadable)?;
-        let entry = Entry { state: loaded.state(), loaded, generation: entry.generation + 1, ..entry };
+        // What was wrong may be mended.
+        loaded.record().wake_up();
+        let entry = Entry { state: loaded.state(), loaded, generation: entry.generation + 1, stamp, ..entry };
         self.entries().insert(name.to_owned(), entry);
         Ok(())
     }
@@ -176,30 +216,41 @@ impl registry::Registry for Registry {
             return not_loadable("the configuration names no transform_dir".to_owned());
         };
         // Nothing outside of the folder can be named.
-        if file.contains('/') || file.starts_with('.') || !file.ends_with(".so") {
-            return not_loadable(format!("{file} is no .so file of {}", folder.display()));
+        let is_code = file.ends_with(".so") || file.ends_with(".wasm");
+        if file.contains('/') || file.starts_with('.') || !is_code {
+            return not_loadable(format!("{file} is no .so or .wasm file of {}", folder.display()));
         }
         let _changing = self.change();
         if self.entries().contains_key(name) {
             return Err(RegistryError::NameInUse);
         }
         let spec =
-            NativeSpec { name: name.to_owned(), file: folder.join(file), ..self.native_template.clone() };
-        let native = Native::load(spec.clone(), self.resources.pool.clone(), Arc::default());
-        let loaded = Loaded::Native(Arc::new(native.map_err(RegistryError::NotLoadable)?));
-        let entry = Entry { defined: Spec::Native(spec), state: State::Ready, loaded, generation: 1 };
+            PluginSpec { name: name.to_owned(), file: folder.join(file), ..self.plugin_template.clone() };
+        let defined = Spec::Plugin(spec.clone());
+        let stamp = stamp(&defined);
+        let loaded = Loaded::of_file(spec, &self.resources, Arc::default());
+        let loaded = loaded.map_err(RegistryError::NotLoadable)?;
+        let entry = Entry { defined, state: State::Ready, loaded, generation: 1, is_added: true, stamp };
         self.entries().insert(name.to_owned(), entry);
         Ok(())
     }
 
-    fn look(&self) {
+    fn look(&self) -> Result<(), RegistryError> {
+        if !self.permissions.transform_load {
+            return Err(RegistryError::NotPermitted);
+        }
         let _changing = self.change();
         let is_named = |name: &str| self.entries().contains_key(name);
-        for spec in dropped_in(self.folder.as_deref(), &self.native_template, is_named) {
+        for spec in dropped_in(self.folder.as_deref(), &self.plugin_template, is_named) {
             let name = spec.name().to_owned();
             let entry = Entry::next(spec, &self.resources, None);
             self.entries().insert(name, entry);
         }
+        Ok(())
+    }
+
+    fn is_current(&self, name: &str) -> bool {
+        self.entry(name).is_ok_and(|entry| entry.is_current())
     }
 
     fn remove(&self, name: &str) -> Result<(), RegistryError> {
@@ -212,10 +263,20 @@ impl registry::Registry for Registry {
         if self.transform(name).is_some() && !self.permissions.transform_load {
             return Err(RegistryError::NotPermitted);
         }
-        self.replace(name, |loaded| loaded.reloaded(&self.resources))
+        let _changing = self.change();
+        self.replace(name, |loaded| loaded.reloaded(&self.resources)).inspect_err(|error| {
+            // The older generation goes on serving; that it is not what lies on the disk is told by its state.
+            if let RegistryError::NotLoadable(what) = error
+                && let Some(entry) = self.entries().get_mut(name)
+            {
+                entry.state = State::Failed;
+                entry.loaded.record().note_error(what.clone());
+            }
+        })
     }
 
     fn set_option(&self, name: &str, key: &str, value: &str) -> Result<(), RegistryError> {
+        let _changing = self.change();
         self.replace(name, |loaded| loaded.with_option(key, value, &self.resources))
     }
 
@@ -257,8 +318,17 @@ impl Entry {
     /// What follows another entry of its name: that itself where nothing is defined anew.
     fn following(spec: Spec, resources: &Resources, before: Option<&Self>) -> Self {
         match before {
-            // What it needs may have come, or gone.
-            Some(before) if before.defined == spec => Self { state: before.loaded.state(), ..before.clone() },
+            Some(before) if before.defined == spec => {
+                let state = match &before.loaded {
+                    // What it needs may have come, or gone.
+                    Loaded::Process(_) => before.loaded.state(),
+                    // A file that could not be loaded anew has not become better: only loading it tells.
+                    Loaded::Native(_) | Loaded::Broken { .. } => before.state,
+                    #[cfg(feature = "wasm")]
+                    Loaded::Wasm(..) => before.state,
+                };
+                Self { state, is_added: false, ..before.clone() }
+            }
             Some(_) | None => Self::next(spec, resources, before),
         }
     }
@@ -266,101 +336,32 @@ impl Entry {
     /// A further generation, or the first one.
     fn next(spec: Spec, resources: &Resources, before: Option<&Self>) -> Self {
         let record = before.map_or_else(Arc::default, |before| before.loaded.record());
+        record.wake_up();
+        let stamp = stamp(&spec);
         let loaded = Loaded::new(spec.clone(), resources, record);
         let generation = before.map_or(0, |before| before.generation) + 1;
-        Self { defined: spec, state: loaded.state(), loaded, generation }
+        Self { defined: spec, state: loaded.state(), loaded, generation, is_added: false, stamp }
+    }
+
+    /// Whether it is what it would be if it were loaded anew, as far as that can be told without.
+    fn is_current(&self) -> bool {
+        // What failed may have failed by something else than what is in its file.
+        let is_well = self.state == State::Ready && self.loaded.state() == State::Ready;
+        is_well && self.stamp == stamp(&self.defined)
     }
 }
 
-impl Loaded {
-    fn new(spec: Spec, resources: &Resources, record: Arc<Record>) -> Self {
-        match spec {
-            Spec::Process(spec) => {
-                Self::Process(Arc::new(Process::generation(spec, resources.clone(), record)))
-            }
-            Spec::Native(spec) => {
-                match Native::load(spec.clone(), resources.pool.clone(), Arc::clone(&record)) {
-                    Ok(native) => Self::Native(Arc::new(native)),
-                    Err(what) => {
-                        log::error!(target: "pop3d::transform", "transform {} cannot be loaded: {what}", spec.name);
-                        record.note_error(what);
-                        Self::Broken { spec, record }
-                    }
-                }
-            }
-        }
-    }
-
-    fn transform(&self) -> Option<Arc<dyn Transform>> {
-        match self {
-            Self::Process(process) => Some(Arc::clone(process) as Arc<dyn Transform>),
-            Self::Native(native) => Some(Arc::clone(native) as Arc<dyn Transform>),
-            Self::Broken { .. } => None,
-        }
-    }
-
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Process(process) => process.kind(),
-            Self::Native(_) | Self::Broken { .. } => Kind::Native,
-        }
-    }
-
-    fn record(&self) -> Arc<Record> {
-        match self {
-            Self::Process(process) => Arc::clone(process.record()),
-            Self::Native(native) => Arc::clone(native.record()),
-            Self::Broken { record, .. } => Arc::clone(record),
-        }
-    }
-
-    /// Whether all that it needs is there.
-    fn state(&self) -> State {
-        match self {
-            Self::Process(process) if check(process.spec()).is_err() => State::Failed,
-            Self::Process(_) | Self::Native(_) => State::Ready,
-            Self::Broken { .. } => State::Failed,
-        }
-    }
-
-    /// The same, from what it is made of as that is at the moment.
-    fn reloaded(&self, resources: &Resources) -> Result<Self, String> {
-        match self {
-            Self::Process(process) => {
-                check(process.spec())?;
-                let spec = Spec::Process(process.spec().clone());
-                Ok(Self::new(spec, resources, self.record()))
-            }
-            Self::Native(native) => self.native(native.spec().clone(), resources),
-            Self::Broken { spec, .. } => self.native(spec.clone(), resources),
-        }
-    }
-
-    fn with_option(&self, key: &str, value: &str, resources: &Resources) -> Result<Self, String> {
-        match self {
-            Self::Process(process) => {
-                let mut spec = process.spec().clone();
-                spec.set_option(key, value)?;
-                Ok(Self::new(Spec::Process(spec), resources, self.record()))
-            }
-            Self::Native(native) => self.native(native.spec().clone().with_option(key, value), resources),
-            Self::Broken { spec, .. } => self.native(spec.clone().with_option(key, value), resources),
-        }
-    }
-}
-
-impl Loaded {
-    /// A plugin that was loaded, as a further generation.
-    fn native(&self, spec: NativeSpec, resources: &Resources) -> Result<Self, String> {
-        let native = Native::load(spec, resources.pool.clone(), self.record());
-        native.map(|native| Self::Native(Arc::new(native))).inspect_err(|what| {
-            self.record().note_error(what.clone());
-        })
+/// The stamp of the file that a transform is made of; none: there is no file, or it is a program, which is looked for
+/// by each message.
+fn stamp(defined: &Spec) -> Option<Stamp> {
+    match defined {
+        Spec::Process(_) => None,
+        Spec::Plugin(spec) => Stamp::of(&spec.file),
     }
 }
 
 /// The plugins that lie in a folder and that nothing else names.
-fn dropped_in(folder: Option<&Path>, template: &NativeSpec, is_named: impl Fn(&str) -> bool) -> Vec<Spec> {
+fn dropped_in(folder: Option<&Path>, template: &PluginSpec, is_named: impl Fn(&str) -> bool) -> Vec<Spec> {
     let Some(folder) = folder else { return Vec::new() };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -373,12 +374,25 @@ fn dropped_in(folder: Option<&Path>, template: &NativeSpec, is_named: impl Fn(&s
     files.sort();
     let spec = |file: PathBuf| {
         let name = file.file_stem()?.to_str()?.to_owned();
-        let is_plugin = file.extension().is_some_and(|ending| ending == "so") && !name.starts_with('.');
+        let spec = PluginSpec { name: name.clone(), file: file.clone(), ..template.clone() };
+        let is_plugin = spec.kind().is_some() && !name.starts_with('.');
         let is_taken = is_named(&name) || RESERVED_NAMES.contains(&name.as_str());
-        let spec = || Spec::Native(NativeSpec { name: name.clone(), file: file.clone(), ..template.clone() });
-        (is_plugin && is_name(&name) && !is_taken).then(spec)
+        (is_plugin && is_name(&name) && !is_taken).then_some(Spec::Plugin(spec))
     };
     files.into_iter().filter_map(spec).collect()
+}
+
+/// What an administrator loaded, but for names that the configuration has by now.
+fn added(definitions: &Definitions, entries: &BTreeMap<String, Entry>) -> Vec<Spec> {
+    let is_named = |name: &str| definitions.specs.iter().any(|spec| spec.name() == name);
+    let spec = |(name, entry): (&String, &Entry)| match &entry.defined {
+        Spec::Plugin(PluginSpec { file, .. }) if entry.is_added && !is_named(name) => {
+            let (name, file) = (name.clone(), file.clone());
+            Some(Spec::Plugin(PluginSpec { name, file, ..definitions.plugin_template.clone() }))
+        }
+        Spec::Plugin(_) | Spec::Process(_) => None,
+    };
+    entries.iter().filter_map(spec).collect()
 }
 
 /// The transform of `set_program`.

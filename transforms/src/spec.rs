@@ -4,17 +4,15 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use pop3d_core::transform::Policy;
-
-pub use crate::native::{Isolation, NativeSpec};
+use pop3d_core::transform::{Kind, Policy};
 
 /// A transform of some kind.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Spec {
     /// An external program.
     Process(ProcessSpec),
-    /// A native plugin.
-    Native(NativeSpec),
+    /// A file of code.
+    Plugin(PluginSpec),
 }
 
 /// A program that is a transform.
@@ -48,6 +46,86 @@ pub struct ProcessSpec {
     pub folder: PathBuf,
 }
 
+/// A file of code that is a transform: a native plugin (`.so`), or a filter in WebAssembly (`.wasm`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PluginSpec {
+    /// The name in the configuration.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// How the cursor treats its messages.
+    pub policy: Policy,
+    /// Whether a native plugin runs in helper processes.
+    pub isolation: Isolation,
+    /// Helper processes. 0: one a core, four at most.
+    pub hosts: usize,
+    /// Longest time of one call of a native plugin, in a helper process.
+    pub timeout: Duration,
+    /// Processor time for one message, where it runs in this process.
+    pub cpu: Duration,
+    /// Octets: the address space of a helper process, none: no bound; or the memory of a guest, none: 64 MiB.
+    pub memory: Option<u64>,
+    /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
+    pub max_output: u64,
+    /// Longest time before a guest may begin, where there are many.
+    pub queue_timeout: Duration,
+    /// Added to the environment of a WASI command.
+    pub env: Vec<(String, String)>,
+    /// What the code is configured by.
+    pub options: Vec<(String, String)>,
+}
+
+impl PluginSpec {
+    /// A spec with every default (`transforms.md`, part 8).
+    #[must_use]
+    pub fn new(name: &str, file: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            file,
+            policy: Policy::default(),
+            isolation: Isolation::default(),
+            hosts: 0,
+            timeout: Duration::from_secs(30),
+            cpu: Duration::from_secs(10),
+            memory: None,
+            max_output: 1 << 30,
+            queue_timeout: Duration::from_secs(30),
+            env: Vec::new(),
+            options: Vec::new(),
+        }
+    }
+
+    /// Which kind of code it is, by the end of its name; none: of no kind that is known.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        match self.file.extension()?.to_str()? {
+            "so" => Some(Kind::Native),
+            "wasm" => Some(Kind::Wasm),
+            _ => None,
+        }
+    }
+
+    /// The same with another value of an option.
+    #[must_use]
+    pub(crate) fn with_option(mut self, key: &str, value: &str) -> Self {
+        match self.options.iter_mut().find(|(known, _)| known == key) {
+            Some((_, known)) => value.clone_into(known),
+            None => self.options.push((key.to_owned(), value.to_owned())),
+        }
+        self
+    }
+}
+
+/// Where a plugin runs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Isolation {
+    /// In processes of its own.
+    #[default]
+    Process,
+    /// In the server.
+    None,
+}
+
 /// How a program is started.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum CommandLine {
@@ -63,7 +141,7 @@ impl Spec {
     pub fn name(&self) -> &str {
         match self {
             Self::Process(spec) => &spec.name,
-            Self::Native(spec) => &spec.name,
+            Self::Plugin(spec) => &spec.name,
         }
     }
 }

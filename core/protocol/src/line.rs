@@ -47,18 +47,27 @@ impl<const MOST: usize> LineReader<MOST> {
     /// Where there is no line, all octets were taken.
     pub fn read<'a>(&'a mut self, octets: &'a [u8]) -> (usize, Option<Line<'a>>) {
         self.wipe();
-        let skipped = match self.state {
-            State::Gathering(_) | State::Given(_) => 0,
-            State::Skipping => match memchr(b'\n', octets) {
-                None => return (octets.len(), None),
-                Some(end) => {
-                    self.state = State::Gathering(0);
-                    end + 1
-                }
-            },
-        };
+        let skipped = self.skip(octets);
+        if self.is_skipping() {
+            return (skipped, None);
+        }
         let (taken, line) = self.gather(octets.get(skipped..).unwrap_or_default());
         (skipped + taken, line)
+    }
+
+    /// Whether the end of a line that is too long has not been seen.
+    pub(crate) fn is_skipping(&self) -> bool {
+        matches!(self.state, State::Skipping)
+    }
+
+    /// Passes over what is left of a line that is too long; returns how many octets that took.
+    pub(crate) fn skip(&mut self, octets: &[u8]) -> usize {
+        if !self.is_skipping() {
+            return 0;
+        }
+        let Some(end) = memchr(b'\n', octets) else { return octets.len() };
+        self.state = State::Gathering(0);
+        end + 1
     }
 
     /// Zero-fills what the buffer holds of a line that was given out: it may have been a password.

@@ -8,8 +8,10 @@ mod authorization;
 mod capability;
 mod count;
 mod listing;
+mod sasl;
 mod trace;
 mod transaction;
 
 pub use count::{COUNTED, Counts};
+pub use sasl::{CHALLENGE_MAX, Mechanism, Mechanisms, Step};
 pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Refusal, Session};

@@ -33,12 +33,12 @@ impl ResponseCode {
     }
 }
 
-/// Longest reply line, CRLF included, and the longest list of capabilities. RFC 2449, section 4, allows 512 octets.
-pub(crate) const REPLY_MAX: usize = 256;
+/// Longest reply line, CRLF included, and the longest list of capabilities. RFC 2449, section 4, allows no more.
+pub(crate) const REPLY_MAX: usize = 512;
 /// Longest greeting, CRLF included: the timestamp may carry a long name of the host.
 pub(crate) const GREETING_MAX: usize = 512;
 /// Replies that wait, before another command is taken. One that nobody asked for, at the end, may exceed it.
-const REPLIES_MAX: usize = 512;
+const REPLIES_MAX: usize = 1024;
 const _: () = assert!(2 * REPLY_MAX <= REPLIES_MAX, "replies to several commands go out together");
 
 /// Replies that wait to be sent. Takes no memory while there is none.
@@ -73,6 +73,16 @@ impl Replies {
     /// Says the greeting.
     pub(crate) fn greet(&mut self, text: fmt::Arguments<'_>) {
         self.line(GREETING_MAX, "+OK", None, text);
+    }
+
+    /// Says a challenge (RFC 5034, section 4), which must fit.
+    pub(crate) fn challenge(&mut self, encoded: &str) {
+        self.line(GREETING_MAX, "+", None, format_args!("{encoded}"));
+        if encoded.is_empty() {
+            // An empty challenge keeps its space.
+            self.octets.truncate(self.octets.len() - 2);
+            self.octets.extend_from_slice(b" \r\n");
+        }
     }
 
     /// Writes what waits, as far as there is room; returns how many octets.

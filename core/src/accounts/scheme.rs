@@ -89,6 +89,11 @@ impl Code {
         self.0.ct_eq(&other.0).into()
     }
 
+    /// Its octets, where it stands for a salt.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
     /// A number that is always the same for the same octets.
     pub(super) fn number(&self) -> u32 {
         let [first, second, third, fourth, ..] = self.0;

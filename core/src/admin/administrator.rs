@@ -13,7 +13,7 @@ use super::Results;
 use super::door::Stream;
 use zeroize::Zeroizing;
 
-use crate::administration::Administration;
+use crate::administration::{Administration, makes_transforms};
 use crate::pool::Pool;
 use crate::token::Key;
 
@@ -43,6 +43,8 @@ pub(super) struct Desk {
     pub(super) administration: Arc<Administration>,
     pub(super) results: Arc<Results>,
     pub(super) pool: Pool,
+    /// For those that make transforms: however long that takes, `pool` has threads for the others.
+    pub(super) loader: Pool,
     /// When the round began.
     pub(super) now: Instant,
 }
@@ -164,6 +166,10 @@ impl Administrator {
     pub(super) fn handle_result(&mut self, answer: Answer, desk: &Desk) {
         let Task::Job { wrong_before } = self.task else { return };
         self.task = Task::None;
+        if !self.has_output() {
+            // The time for the reader begins with the reply, however long the job took.
+            self.written = desk.now;
+        }
         match answer {
             Answer::Authenticated(false) => {
                 warn!(target: "pop3d::peep", "{}: wrong user or password of an administrator", self.peer);
@@ -243,34 +249,38 @@ impl Administrator {
         let Some(action) = self.session.poll_action() else { return false };
         match action {
             Action::Authenticate { user, password, wrong_before } => {
-                self.run(key, desk, wrong_before, move |administration, _| {
+                self.run(key, desk, &desk.pool, wrong_before, move |administration, _| {
                     Answer::Authenticated(administration.authenticate(&user, &password))
                 });
             }
             Action::Ranges => self.session.handle_answer(Answer::Ranges(desk.administration.ranges())),
             Action::Do(command) => match desk.administration.query(&command) {
                 Some(result) => self.session.handle_answer(Answer::Done(result)),
-                None => self.run(key, desk, 0, move |administration, peer| {
-                    Answer::Done(administration.change(command, peer))
-                }),
+                None => {
+                    let pool = if makes_transforms(&command) { &desk.loader } else { &desk.pool };
+                    self.run(key, desk, pool, 0, move |administration, peer| {
+                        Answer::Done(administration.change(command, peer))
+                    });
+                }
             },
             Action::Close => self.stage = Stage::Ending,
         }
         true
     }
 
-    /// Has a job of the pool find the answer.
+    /// Has a job of a pool find the answer.
     fn run(
         &mut self,
         key: Key,
         desk: &Desk,
+        pool: &Pool,
         wrong_before: u32,
         job: impl FnOnce(&Administration, &str) -> Answer + Send + 'static,
     ) {
         self.task = Task::Job { wrong_before };
         let owed = Owed { key, results: Arc::clone(&desk.results), answer: None };
         let (administration, peer) = (Arc::clone(&desk.administration), Arc::clone(&self.peer));
-        desk.pool.run(move || {
+        pool.run(move || {
             let mut owed = owed;
             owed.answer = Some(job(&administration, &peer));
         });

@@ -6,6 +6,19 @@ use pop3d_protocol::peep::{Argument, Command, Failure, Reply};
 use super::{Administration, TIMEOUT_MAX};
 use crate::state::settings::Changed;
 
+/// Whether a change may have to make transforms: to compile, or to wait for what a plugin does while it is loaded.
+pub(crate) fn makes_transforms(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::LoadTransform { .. }
+            | Command::RemoveTransform { .. }
+            | Command::ReloadTransform { .. }
+            | Command::SetOption { .. }
+            | Command::SetProgram { .. }
+            | Command::Reload
+    )
+}
+
 impl Administration {
     /// Carries out a change for the administrator `peer`. May wait for the disk, for a hash, for another change.
     pub(crate) fn change(&self, command: Command, peer: &str) -> Result<Reply, Failure> {

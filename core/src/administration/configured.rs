@@ -1,6 +1,6 @@
 //! What command line and configuration say, what was changed at run time since, and the settings that follow from both.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
 use crate::transform::registry::{self, Listed, Registry};
+use crate::transform::rules::{NamedRule, Rule};
 use crate::transform::{Chain, Holding, TransformStatistics};
 
 /// What command line and configuration say of what can be changed while the server runs.
@@ -33,8 +34,12 @@ pub struct Configured {
     pub administrators: Accounts,
     /// Names of the chain of all.
     pub chain: Vec<String>,
+    /// Which messages pass through other chains.
+    pub rules: Vec<NamedRule>,
     /// The transforms that there are.
     pub registry: Arc<dyn Registry>,
+    /// Where those of the configuration stand in it, by name: what an error about one begins with.
+    pub places: BTreeMap<String, String>,
     /// How much output is held before "+OK", and where it is spooled.
     pub holding: Holding,
     /// Which sizes STAT and LIST tell.
@@ -192,6 +197,12 @@ fn restore_transforms(registry: &dyn Registry, totals: &mut Totals) {
 }
 
 impl Configured {
+    /// Whether its chain or one of its rules names a transform.
+    pub(super) fn uses(&self, name: &str) -> bool {
+        let rules = self.rules.iter().flat_map(|rule| &rule.names);
+        self.chain.iter().chain(rules).any(|link| link == name)
+    }
+
     /// The limit of connections, as it is kept.
     pub(super) fn connections(&self) -> u64 {
         u64::try_from(self.limits.connections).unwrap_or(u64::MAX)
@@ -248,23 +259,39 @@ impl Configured {
         for (user, names) in &kept.settings.user_chains {
             let Some(name) = UserName::parse(user.as_bytes()) else { continue };
             let what = || format!("the chain of user {user} that was set at run time");
-            let chain = self::chain(registry, names).map_err(|link| missing(registry, &what(), &link))?;
+            let chain = self::chain(registry, names).map_err(|link| self.missing(&what(), &link))?;
             user_chains.insert(name, chain);
         }
         let names = kept.chain(self);
         let what = if names == self.chain { "the chain" } else { "the chain that was set at run time" };
-        let chain = self::chain(registry, names).map_err(|link| missing(registry, what, &link))?;
+        let chain = self::chain(registry, names).map_err(|link| self.missing(what, &link))?;
+        let rule = |(number, rule): (usize, &NamedRule)| {
+            let what = || format!("rule {number}");
+            let chain = self::chain(registry, &rule.names).map_err(|link| self.missing(&what(), &link))?;
+            Ok::<_, String>(Rule { condition: Arc::clone(&rule.condition), chain })
+        };
+        let rules = (1..).zip(&self.rules).map(rule).collect::<Result<_, _>>()?;
         Ok(Settings {
             store: Arc::new(store),
             mailbox,
             accounts,
             chain,
             user_chains: Arc::new(user_chains),
+            rules,
             holding: self.holding.clone(),
             sizes: self.sizes,
             apop: self.apop,
             limits: kept.limits(self),
         })
+    }
+
+    /// Why a chain cannot be had, and what to do.
+    fn missing(&self, what: &str, link: &str) -> String {
+        let place = self.places.get(link).map_or("", String::as_str);
+        match self.registry.last_error(link) {
+            Some(why) => format!("{place}{what} names the transform {link}, which cannot be used: {why}"),
+            None => format!("{what} names the transform {link}, which there is not; {ADVICE}"),
+        }
     }
 }
 
@@ -273,14 +300,6 @@ fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     registry::chain(registry, &names)
         .map_err(|index| names.get(index).copied().unwrap_or_default().to_owned())
-}
-
-/// Why a chain cannot be had, and what to do.
-fn missing(registry: &dyn Registry, what: &str, link: &str) -> String {
-    match registry.last_error(link) {
-        Some(why) => format!("{what} names the transform {link}, which cannot be used: {why}"),
-        None => format!("{what} names the transform {link}, which there is not; {ADVICE}"),
-    }
 }
 
 impl Kept {

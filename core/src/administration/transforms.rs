@@ -96,14 +96,17 @@ impl Administration {
 
     pub(super) fn load_transform(&self, name: &Argument, file: &Argument) -> Result<(), Failure> {
         let (Some(name), Some(file)) = (name.text(), file.text()) else { return Err(Failure::NotLoadable) };
-        let mut state = self.lock();
+        let _loading = self.loading();
         let registry = Arc::clone(&self.view.load().registry);
         registry.load(name, file).map_err(|error| failure(name, &error))?;
+        let mut state = self.lock();
         let mut kept = state.kept.clone();
         kept.settings.transforms.insert(name.to_owned(), file.to_owned());
         self.keep_settings(&kept).inspect_err(|_| {
-            // It has just been put there, and no chain can have it yet.
-            let _ = registry.remove(name);
+            // It has just been put there: hardly a chain can have it yet.
+            if !state.kept.uses(name) {
+                let _ = registry.remove(name);
+            }
         })?;
         state.kept = kept;
         Ok(())
@@ -111,6 +114,7 @@ impl Administration {
 
     pub(super) fn remove_transform(&self, name: &Argument) -> Result<(), Failure> {
         let name = name.text().ok_or(Failure::NoSuchTransform)?;
+        let _loading = self.loading();
         let mut state = self.lock();
         let configured = self.view.load();
         // One that could not be loaded can go as well.
@@ -118,7 +122,7 @@ impl Administration {
             return Err(Failure::NoSuchTransform);
         }
         // The configuration's too: it may be in force again.
-        let is_used = configured.chain.iter().any(|link| link == name) || state.kept.uses(name);
+        let is_used = configured.uses(name) || state.kept.uses(name);
         if is_used {
             return Err(Failure::TransformInUse);
         }
@@ -132,13 +136,14 @@ impl Administration {
 
     pub(super) fn reload_transform(&self, name: &Argument) -> Result<(), Failure> {
         let name = name.text().ok_or(Failure::NoSuchTransform)?;
-        let mut state = self.lock();
+        let _loading = self.loading();
         let registry = Arc::clone(&self.view.load().registry);
-        if name == ALL {
-            registry.look();
-        }
         let names = match name {
-            ALL => registry.list().into_iter().map(|listed| listed.name).collect(),
+            ALL => {
+                registry.look().map_err(|error| failure(name, &error))?;
+                let all = registry.list().into_iter().map(|listed| listed.name);
+                all.filter(|name| !registry.is_current(name)).collect()
+            }
             name => vec![name.to_owned()],
         };
         let mut result = Ok(());
@@ -146,6 +151,7 @@ impl Administration {
             // One that cannot be loaded keeps none of the others.
             result = result.and(registry.reload(&name).map_err(|error| failure(&name, &error)));
         }
+        let mut state = self.lock();
         let kept = state.kept.clone();
         self.put(&mut state, kept)?;
         result
@@ -155,9 +161,10 @@ impl Administration {
         let name = name.text().ok_or(Failure::NoSuchTransform)?;
         let (key, value) =
             option.text().and_then(|option| option.split_once(':')).ok_or(Failure::BadSyntax)?;
-        let mut state = self.lock();
+        let _loading = self.loading();
         let registry = Arc::clone(&self.view.load().registry);
         registry.set_option(name, key, value).map_err(|error| failure(name, &error))?;
+        let mut state = self.lock();
         let kept = state.kept.clone();
         self.put(&mut state, kept)
     }
@@ -165,6 +172,7 @@ impl Administration {
     /// A program as the chain of all.
     pub(super) fn set_program(&self, command: &Argument) -> Result<(), Failure> {
         let command = percent_decoded(command.octets()).ok_or(Failure::BadSyntax)?;
+        let _loading = self.loading();
         let mut state = self.lock();
         let configured = self.view.load_full();
         let mut kept = state.kept.clone();

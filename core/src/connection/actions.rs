@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use log::{debug, error, info, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::number::MessageNumber;
-use pop3d_protocol::pop3::{Action, Answer, Credentials, Opened, Part, Refusal};
+use pop3d_protocol::pop3::{Action, Answer, Credentials, Opened, Part, Refusal, Step as SaslStep};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Account, Connection, Desk, Ending, Task, temporary};
-use crate::accounts::{UserName, WrongCredentials};
+use crate::accounts::{Exchange, Stepped, UserName};
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step};
@@ -20,14 +20,12 @@ use crate::store::{Committed, Maildrop, MessageError, OpenError};
 use crate::token::Key;
 use crate::transform::{Chain, Command, Error, Message, Wake};
 
-/// Doublings of the delay after a failed login; more would only keep a descriptor.
-const DELAY_DOUBLINGS_MAX: u32 = 4;
-
 impl Connection {
     /// Does what the session asks for, or begins to.
     pub(super) fn act(&mut self, action: Action, desk: &mut Desk) {
         match action {
             Action::Verify(credentials) => self.verify(credentials, desk),
+            Action::Exchange(step) => self.exchange(step, desk),
             Action::OpenMaildrop => self.open_maildrop(desk),
             Action::Measure => self.measure(desk),
             Action::OpenMessage { number, part } => self.open_message(number, part, desk),
@@ -71,18 +69,49 @@ impl Connection {
     }
 
     fn verify(&mut self, credentials: Credentials, desk: &Desk) {
+        if self.is_turned_away(desk) {
+            return;
+        }
         self.task = Task::Job;
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
         let timestamp = self.timestamp.clone();
-        let (job, peer) = (Job::new(self.key, desk), self.peer);
+        let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
         desk.shared.pools.passwords.run(move || {
             let verified = accounts.verify(&credentials, timestamp.as_deref());
-            if verified.is_err() {
-                info!(target: "pop3d::login", "user {} from {peer} not logged in: wrong credentials", shown(&credentials));
+            let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
+            job.done(judge.judge(user, verified));
+        });
+    }
+
+    /// Goes on with a SASL exchange.
+    fn exchange(&mut self, step: SaslStep, desk: &Desk) {
+        if self.is_turned_away(desk) {
+            return;
+        }
+        let (exchange, response) = match step {
+            SaslStep::Begin { mechanism, initial } => {
+                let accounts = Arc::clone(&desk.shared.settings.load().accounts);
+                (Box::new(Exchange::new(mechanism, accounts, None)), initial)
             }
-            job.done(Outcome::Verified(verified));
+            SaslStep::Response(response) => match self.exchange.take() {
+                Some(exchange) => (exchange, Some(response)),
+                None => {
+                    let refusal = temporary("nothing was asked");
+                    return self.session.handle_answer(Answer::Verified(Err(refusal)));
+                }
+            },
+        };
+        self.task = Task::Job;
+        let (job, judge, mut exchange) = (Job::new(self.key, desk), self.judge(desk), exchange);
+        self.last_sign = desk.now;
+        desk.shared.pools.passwords.run(move || {
+            job.done(match exchange.step(response.as_deref()) {
+                Ok(Stepped::Challenge(challenge)) => Outcome::Challenged(exchange, challenge),
+                Ok(Stepped::Verified(user)) => judge.judge(exchange.user(), Ok(user)),
+                Err(wrong) => judge.judge(exchange.user(), Err(wrong)),
+            });
         });
     }
 
@@ -127,13 +156,13 @@ impl Connection {
         let octets = source.octets.filter(|_| part == Part::Whole);
         let settings = desk.shared.settings.load();
         self.part = part;
-        let Some(chain) = settings.chain_of(user) else {
-            self.task = Task::Opened(Box::new(RetrCursor::stored(source, part)));
-            return Ok(Some(Answer::Message(Ok(octets))));
-        };
         let command = match part {
             Part::Whole => Command::Retr,
             Part::Top { lines } => Command::Top { lines },
+        };
+        let Some(chain) = settings.chain_for(user, &source, command) else {
+            self.task = Task::Opened(Box::new(RetrCursor::stored(source, part)));
+            return Ok(Some(Answer::Message(Ok(octets))));
         };
         let message = message_of(user, maildrop.as_ref(), number, source.length, command, self.peer.ip());
         let wake = wake(&desk.notices, self.key);
@@ -158,13 +187,12 @@ impl Connection {
             self.session.handle_answer(Answer::Measured(Err(temporary("no maildrop"))));
             return;
         };
-        match settings.chain_of(user) {
-            Some(chain) => {
-                let measuring =
-                    Measuring::new(user.clone(), self.peer.ip(), maildrop.snapshot(), Arc::clone(chain));
-                self.task = Task::Measuring(Box::new(measuring));
-            }
-            None => self.session.handle_answer(Answer::Measured(Ok(maildrop.snapshot()))),
+        if settings.may_transform(user) {
+            let settings = Arc::clone(&settings);
+            let measuring = Measuring::new(user.clone(), self.peer.ip(), maildrop.snapshot(), settings);
+            self.task = Task::Measuring(Box::new(measuring));
+        } else {
+            self.session.handle_answer(Answer::Measured(Ok(maildrop.snapshot())));
         }
     }
 
@@ -227,7 +255,11 @@ impl Connection {
                 self.account = Account::Verified(user);
                 self.session.handle_answer(Answer::Verified(Ok(())));
             }
-            Outcome::Verified(Err(WrongCredentials)) => self.hold_back_refusal(desk),
+            Outcome::Verified(Err(penalty)) => self.hold_back_refusal(penalty, desk),
+            Outcome::Challenged(exchange, challenge) => {
+                self.exchange = Some(exchange);
+                self.session.handle_answer(Answer::Challenged(challenge.into()));
+            }
             Outcome::Opened(Ok(maildrop)) => self.maildrop_opened(maildrop, desk),
             Outcome::Opened(Err(error)) => {
                 let refusal = self.maildrop_refused(&error, desk);
@@ -260,7 +292,7 @@ impl Connection {
             present.logged_in(&user);
         }
         let settings = desk.shared.settings.load();
-        let has_chain = settings.chain_of(&user).is_some();
+        let has_chain = settings.may_transform(&user);
         self.account = Account::Open(user, maildrop);
         let measure_first = settings.sizes == Sizes::Exact && has_chain;
         self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));
@@ -284,27 +316,6 @@ impl Connection {
                 );
                 temporary("maildrop cannot be opened now, try again later")
             }
-        }
-    }
-
-    /// Answers a failed login after a time that grows, and that does not depend on what was wrong.
-    fn hold_back_refusal(&mut self, desk: &Desk) {
-        desk.counters.logins_wrong.add(1);
-        let doublings = self.failed_logins.min(DELAY_DOUBLINGS_MAX);
-        self.failed_logins += 1;
-        let delay: Duration = desk.shared.settings.load().limits.failed_login_delay * (1 << doublings);
-        let refusal = Refusal { code: Some(ResponseCode::Auth), text: "wrong user name or password".into() };
-        self.task = Task::Delayed { until: self.last_sign + delay, refusal };
-    }
-
-    /// The time that an answer was held back for may have come.
-    pub(super) fn release_refusal(&mut self, now: Instant) {
-        if let Task::Delayed { until, .. } = self.task
-            && until <= now
-            && let Task::Delayed { refusal, .. } = std::mem::replace(&mut self.task, Task::None)
-        {
-            self.last_sign = now;
-            self.session.handle_answer(Answer::Verified(Err(refusal)));
         }
     }
 
@@ -377,12 +388,6 @@ pub(crate) fn message_of(
 fn wake(notices: &Arc<Notices>, key: Key) -> Wake {
     let notices = Arc::clone(notices);
     Wake(Arc::new(move || notices.push(Notice::Wake(key))))
-}
-
-/// The user of credentials as a log shows it: escaped, and no longer than a name can be.
-fn shown(credentials: &Credentials) -> String {
-    let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
-    user.escape_ascii().to_string()
 }
 
 /// Longest name of a transform in a reply: a command used as it is may be long.

@@ -44,10 +44,10 @@ enum Wait {
 impl Connection {
     /// Keeps account of a client that does not take what is sent.
     pub(super) fn watch_reader(&mut self, written: u64, desk: &Desk) {
-        if self.is_writable && self.outbound.is_empty() {
-            self.slow = None;
-        } else if !self.is_writable {
-            let slow = self.slow.get_or_insert(SlowReader { since: desk.now, taken: 0 });
+        if !self.is_writable {
+            self.slow.get_or_insert(SlowReader { since: desk.now, taken: 0 });
+        }
+        if let Some(slow) = &mut self.slow {
             slow.taken += written;
         }
     }
@@ -55,6 +55,10 @@ impl Connection {
     /// When to look at the connection if nothing happens; none: never.
     pub(crate) fn deadline(&mut self, desk: &mut Desk) -> Option<Instant> {
         let wait = self.wait(desk);
+        if wait != Wait::Reader {
+            // It has taken all that there is. That a buffer was emptied says nothing: the next one may be filled.
+            self.slow = None;
+        }
         let settings = desk.shared.settings.load();
         let limits = &settings.limits;
         match wait {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use memchr::memchr;
 use pop3d_protocol::engine::Engine;
 
 use super::{Connection, Desk, Fault, READ_SIZE, Task, Turn};
@@ -41,9 +42,13 @@ impl Connection {
                 input.has_ended = true;
             }
             Ok(count) => {
-                self.last_sign = desk.now;
-                desk.counters.octets_received.add(count as u64);
                 let octets = &desk.scratch[..count];
+                // A command resets the timer (RFC 1939, section 3). Octets of one that never ends would keep the
+                // connection, and the maildrop locked, for ever.
+                if memchr(b'\n', octets).is_some() {
+                    self.last_sign = desk.now;
+                }
+                desk.counters.octets_received.add(count as u64);
                 let taken = self.session.handle_input(octets);
                 input.leftover.extend_from_slice(&octets[taken..]);
             }

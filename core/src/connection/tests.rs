@@ -1,6 +1,8 @@
 //! Turns against a scripted client: short reads and writes, a socket that blocks at every other call, a client that
 //! takes nothing, one that ends its half. The store is in memory, jobs are real.
 
+mod guessing;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -13,10 +15,10 @@ use pop3d_protocol::number::{MessageNumber, Octets};
 
 use super::*;
 use crate::accounts::Accounts;
-use crate::notice::{Notice, Outcome};
+use crate::notice::Notice;
 use crate::pool::Pool;
 use crate::server::Pools;
-use crate::settings::{Limits, Settings, Sizes};
+use crate::settings::{Limits, SLOW_READER_PERIOD, Settings, Sizes};
 use crate::statistics::{Counter, Totals};
 use crate::store::{Committed, MailStore, MessageError, OpenError, Source};
 use crate::token::Slots;
@@ -94,12 +96,15 @@ impl Stage {
         let pool = Pool::start("test", 1).unwrap();
         let pools = Pools { passwords: pool.clone(), maildrops: pool.clone(), transforms: pool };
         let removed = Arc::default();
+        let mut accounts = Accounts::default();
+        accounts.add(UserName::parse(b"user").unwrap(), b"pass");
         let settings = Settings {
             store: Arc::new(Fake { messages: Arc::new(messages), removed: Arc::clone(&removed) }),
-            accounts: Arc::new(Accounts::default()),
+            accounts: Arc::new(accounts),
             mailbox: PathBuf::from("/tmp"),
             chain: None,
             user_chains: Arc::default(),
+            rules: Arc::default(),
             holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
             sizes: Sizes::Stored,
             apop: false,
@@ -123,7 +128,7 @@ impl Stage {
         Self { poll, desk, connection, heard, removed }
     }
 
-    /// Gives turns as a worker does, every login being right, until the connection waits or has gone.
+    /// Gives turns as a worker does, until the connection waits or has gone.
     fn play(&mut self) -> Turn {
         let mut idle_turns = 0;
         loop {
@@ -147,6 +152,18 @@ impl Stage {
         }
     }
 
+    /// The client goes on.
+    fn says(&mut self, octets: &str) {
+        let Transport::Scripted(script) = &mut self.connection.transport else { return };
+        script.says.extend_from_slice(octets.as_bytes());
+    }
+
+    /// The client takes so many octets more.
+    fn takes(&mut self, octets: usize) {
+        let Transport::Scripted(script) = &mut self.connection.transport else { return };
+        *script.takes.get_or_insert_default() += octets;
+    }
+
     fn finish_job(&mut self) {
         let mut events = Events::with_capacity(8);
         let mut notices = Vec::new();
@@ -159,10 +176,6 @@ impl Stage {
         }
         for notice in notices {
             let Notice::Done(_, outcome) = notice else { panic!("only jobs are told of") };
-            let outcome = match outcome {
-                Outcome::Verified(_) => Outcome::Verified(Ok(UserName::parse(b"user").unwrap())),
-                other => other,
-            };
             self.connection.handle_outcome(outcome, &self.desk);
         }
     }
@@ -177,7 +190,7 @@ impl Stage {
         assert_eq!((counters.messages_retrieved.value(), counters.messages_topped.value()), (2, 1));
         assert_eq!((counters.messages_removed.value(), counters.logins.value()), (1, 1));
         let commands: Vec<_> = counters.commands.iter().map(Counter::value).collect();
-        assert_eq!(commands, [1, 1, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0]);
+        assert_eq!(commands, [1, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0]);
     }
 
     fn heard(&self) -> String {
@@ -268,6 +281,37 @@ fn a_client_that_takes_nothing_is_reset_after_its_time_and_costs_no_turns_meanwh
 }
 
 #[test]
+fn a_client_that_takes_less_than_the_least_rate_is_reset_and_one_that_takes_more_is_not() {
+    let limits = Limits::default();
+    let period = SLOW_READER_PERIOD.as_secs();
+    assert_eq!((limits.slow_reader_rate, period), (1024, 300));
+    // The first is sent from the file, the second by way of the cursor.
+    for message in ["x\r\n", "x\n"].map(|line| line.repeat(400_000)) {
+        for (rate, lasts) in [(1000, period), (1050, 2 * period)] {
+            let says = format!("{LOGIN}RETR 1\r\n");
+            let slow = Script { ends: false, takes: Some(1000), ..script(&says, 50) };
+            let mut stage = Stage::new(vec![message.clone().into_bytes()], slow);
+            assert_eq!(stage.play(), Turn::Waiting);
+            let begun = stage.desk.now;
+            let mut turn = Turn::Waiting;
+            while turn == Turn::Waiting && stage.desk.now - begun < Duration::from_secs(2 * period) {
+                stage.desk.now += Duration::from_secs(1);
+                stage.takes(rate);
+                turn = stage.play();
+                if stage.connection.deadline(&mut stage.desk).is_some_and(|due| due <= stage.desk.now) {
+                    turn = stage.connection.handle_time(&mut stage.desk);
+                }
+            }
+            let lasted = (stage.desk.now - begun).as_secs();
+            assert_eq!((lasted, turn == Turn::Gone), (lasts, rate == 1000), "{rate} octets a second");
+            let heard = stage.heard.lock().unwrap();
+            assert_eq!(heard.is_reset, rate == 1000);
+            assert!(!heard.octets.ends_with(b"\r\n.\r\n"));
+        }
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_to_its_end_resets_the_connection() {
     let mut says = script(&format!("{LOGIN}RETR 1\r\n"), 10_000);
     (says.ends, says.fails_at) = (false, Some(500_000));
@@ -291,6 +335,30 @@ fn silence_ends_the_session_without_a_word_and_without_update() {
     assert_eq!(stage.heard(), before);
     assert!(stage.heard.lock().unwrap().is_finished);
     assert!(stage.removed.lock().unwrap().is_empty());
+}
+
+#[test]
+fn only_a_whole_line_ends_a_silence() {
+    for login in ["", LOGIN] {
+        let mut says = script(login, usize::MAX);
+        says.ends = false;
+        let mut stage = Stage::new(vec![b"x\n".to_vec()], says);
+        assert_eq!(stage.play(), Turn::Waiting);
+        let passes = |stage: &mut Stage, octets: &str| {
+            stage.desk.now += Duration::from_secs(1);
+            stage.says(octets);
+            assert_eq!(stage.play(), Turn::Waiting);
+            stage.connection.last_sign
+        };
+        let sign = stage.connection.last_sign;
+        assert_eq!(passes(&mut stage, "NOO"), sign, "in the middle of a command");
+        // That it is too long is said, and heard, once.
+        let sign = passes(&mut stage, &"x".repeat(300));
+        assert_eq!(passes(&mut stage, &"x".repeat(300)), sign, "in what is left of a line that is too long");
+        assert_eq!(passes(&mut stage, "x"), sign);
+        let sign = passes(&mut stage, "\nCAPA\r\n");
+        assert_eq!(sign, stage.desk.now);
+    }
 }
 
 #[test]

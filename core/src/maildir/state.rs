@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, unlinkat
 use rustix::io::Errno;
 
 use super::checksum::checksum;
-use super::folder::is_exhausted;
+use super::folder::{is_exhausted, status_of};
 use super::index::{DOUBT_AT, HEADER, Index, IndexError};
 use super::lock::LOCK_FILES;
 use crate::accounts::UserName;
@@ -64,6 +64,10 @@ impl StateFolder {
     pub(super) fn lock_file(&self, number: usize) -> io::Result<Option<Arc<File>>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = locks.get_mut(number) else { return Ok(None) };
+        // Locks on a file that was removed keep nobody out: others make one anew.
+        if place.as_deref().is_some_and(is_removed) {
+            *place = None;
+        }
         if place.is_none() {
             let file = self.folder("locks").and_then(|folder| {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -144,11 +148,18 @@ impl StateFolder {
     }
 
     fn write(&self, user: &UserName, index: &Index) -> io::Result<()> {
-        let indexes = self.indexes()?;
+        let mut indexes = self.indexes()?;
         // No user name begins with ".".
         let temporary = format!(".{user}");
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&*indexes, &temporary, flags, FILE_MODE)?);
+        let mut file = openat(&*indexes, &temporary, flags, FILE_MODE);
+        if let Err(Errno::NOENT) = file {
+            // The folder was removed while it was open: nothing can be made in it any more, but another one can.
+            *self.indexes.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            indexes = self.indexes()?;
+            file = openat(&*indexes, &temporary, flags, FILE_MODE);
+        }
+        let mut file = File::from(file?);
         let written = file.write_all(index.as_octets());
         let renamed = written.and_then(|()| Ok(renameat(&*indexes, &temporary, &*indexes, user.as_str())?));
         if renamed.is_err() {
@@ -201,6 +212,11 @@ impl StateFolder {
         };
         make_folder(&state, name)
     }
+}
+
+/// Whether a file that is open has no name any more.
+fn is_removed(file: &File) -> bool {
+    status_of(file).is_ok_and(|status| status.stx_nlink == 0)
 }
 
 /// Opens a folder in another, and makes it where there is none.

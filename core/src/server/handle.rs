@@ -1,6 +1,8 @@
 //! A running server, for other threads: its settings, sessions and sums.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::Guard;
 
@@ -48,5 +50,18 @@ impl Handle {
     #[must_use]
     pub fn connections_max(&self) -> usize {
         self.0.descriptors
+    }
+
+    /// The addresses that are refused for failed logins (IPv6: the first of the /64), and for how long still.
+    #[must_use]
+    pub fn refused_addresses(&self) -> Vec<(IpAddr, Duration)> {
+        let now = Instant::now();
+        let refused = self.0.guesses.lock().unwrap_or_else(PoisonError::into_inner).refused(now);
+        refused.into_iter().map(|(address, until)| (address, until.saturating_duration_since(now))).collect()
+    }
+
+    /// Lets an address in again that is refused for failed logins; whether it was.
+    pub fn admit_address(&self, address: IpAddr) -> bool {
+        self.0.guesses.lock().unwrap_or_else(PoisonError::into_inner).admit(address, Instant::now())
     }
 }

@@ -48,7 +48,13 @@ pub trait Registry: Send + Sync {
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError>;
 
     /// Makes transforms of the files in the folder of transforms that are none yet.
-    fn look(&self);
+    ///
+    /// # Errors
+    /// `NotPermitted`.
+    fn look(&self) -> Result<(), RegistryError>;
+
+    /// Whether the transform of that name can be used, and its file or program is there as it was when it was made.
+    fn is_current(&self, name: &str) -> bool;
 
     /// Takes a transform away. Only for one that no chain uses.
     ///

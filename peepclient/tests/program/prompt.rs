@@ -57,6 +57,11 @@ fn the_prompt_answers_and_ends() {
     terminal.types("sessions\r");
     let screen = terminal.shows("alice  192.0.2.9    TRANSACTION          2  7340032");
     println!("{screen}");
+    let guide = include_str!("../../../docs/peepclient.md");
+    for line in screen.lines().skip_while(|line| *line != "peep> users").filter(|line| line.trim() != "peep>")
+    {
+        assert!(guide.lines().any(|shown| shown == line.trim_end()), "the guide does not show {line}");
+    }
     terminal.types("transform error banner\r");
     terminal.shows("OK! out of fuel\nat push\n");
     // Typed at once, as by who pastes.

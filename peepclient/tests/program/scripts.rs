@@ -180,6 +180,23 @@ fn each_way_not_to_reach_a_server_has_its_status() {
 }
 
 #[test]
+fn a_server_that_closes_once_it_has_refused_has_refused_all_the_same() {
+    let fake = Fake::scripted(|line| (line == "a root wrong").then_some("-2\r\n"));
+    let command = client(&["-port", &fake.port(), "-user", "root", "-pass", "wrong", "users"]);
+    assert_eq!(fails(command, "wrong user or password; check --user and the password"), 77);
+}
+
+#[test]
+fn the_rest_of_a_line_that_is_too_long_is_no_command() {
+    let fake = Fake::start();
+    let lines = format!("#{}delete user alice\nusers\n", " ".repeat(64 * 1024 - 1));
+    let (status, output, errors) = says(&fake, &[], &lines);
+    assert_eq!((status, output.as_str()), (65, "alice\nbob\n"), "{errors}");
+    assert_eq!(errors, "ERROR! line 1: it is too long; a line has at most 65536 octets\n");
+    assert!(fake.model().users.contains_key("alice"));
+}
+
+#[test]
 fn a_server_of_another_protocol_is_told_from_one_of_peep() {
     let web = Fake::scripted(|_| Some("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
     let command = client(&["-port", &web.port(), "-user", "root", "-pass", "x", "users"]);

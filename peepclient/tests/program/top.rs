@@ -6,6 +6,9 @@ use tempfile::TempDir;
 use crate::fake::{Fake, Local};
 use crate::screen::Terminal;
 
+/// Shows the screen of the played server.
+const GUIDE: &str = include_str!("../../../docs/peepclient.md");
+
 struct Scene {
     home: TempDir,
     local: Local,
@@ -63,6 +66,10 @@ fn sessions_and_transforms_are_shown_with_what_is_counted() {
     let words: Vec<&str> = screen.split_whitespace().collect();
     assert!(words.join(" ").contains("13 alice 192.0.2.9 TRANSACTION 2 s 7.3 MB"), "{screen}");
     assert_eq!(order(&screen), ["13", "7", "12"]);
+    let tables = screen.lines().map(str::trim_end).skip_while(|line| !line.starts_with("┌ sessions"));
+    for line in tables {
+        assert!(GUIDE.lines().any(|shown| shown == line), "the guide does not show {line}");
+    }
     terminal.types("q");
     leaves_with(terminal, 0);
 }

@@ -158,6 +158,10 @@ pub struct Descriptor {
     pub close: Option<Close>,
 }
 
+// SAFETY: a descriptor is constant: functions, and texts that live as long as the plugin, none of which is changed.
+#[allow(unsafe_code, reason = "without it a plugin could not have one as a static")]
+unsafe impl Sync for Descriptor {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

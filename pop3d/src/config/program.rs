@@ -1,4 +1,4 @@
-//! Whether the program of a transform is there, found out before a client asks for a message.
+//! Whether the program or the file of a transform is there, found out before a client asks for a message.
 
 use std::path::Path;
 
@@ -18,6 +18,11 @@ pub(super) fn missing(spec: &ProcessSpec) -> Option<String> {
     }
     let is_found = spec.path.split(':').any(|folder| is_program(&Path::new(folder).join(program)));
     (!is_found).then(|| format!("there is no program {program} in {}", spec.path))
+}
+
+/// What is wrong where the file of a plugin or a filter is not there.
+pub(super) fn missing_file(path: &Path) -> Option<String> {
+    (!path.is_file()).then(|| format!("there is no file {}", path.display()))
 }
 
 fn is_program(path: &Path) -> bool {

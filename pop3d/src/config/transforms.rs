@@ -1,24 +1,28 @@
 //! What the configuration says of transforms: the chain, the programs by name, and what holds for all.
 
 mod links;
+mod rules;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pop3d_core::settings::Sizes;
+use pop3d_core::transform;
 use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
+use pop3d_core::transform::rules::NamedRule;
 use pop3d_core::transform::{OnError, Policy};
 use pop3d_transforms::registry::{Definitions, Permissions};
-use pop3d_transforms::spec::{CommandLine, Isolation, NativeSpec, ProcessSpec, Spec};
+use pop3d_transforms::spec::{CommandLine, Isolation, PluginSpec, ProcessSpec, Spec};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
 use self::links::Links;
+pub(crate) use self::rules::RuleTable;
 use super::File;
 use super::values::{Size, Time, positive};
 use crate::exit::Exit;
@@ -116,6 +120,10 @@ type Environment = BTreeMap<Spanned<String>, Spanned<String>>;
 #[serde(deny_unknown_fields)]
 pub(crate) struct PoolTable {
     queue_timeout: Option<Time>,
+    /// Threads; 0: as many as there are cores, and one.
+    pub(crate) workers: Option<Spanned<usize>>,
+    #[serde(default, deserialize_with = "positive")]
+    pub(crate) max_wasm_instances: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -123,6 +131,7 @@ pub(crate) struct PoolTable {
 enum Kind {
     Process,
     Native,
+    Wasm,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -159,12 +168,16 @@ pub(crate) struct Transforms {
     pub(crate) definitions: Definitions,
     /// The names of the global chain, in its order.
     pub(crate) chain: Vec<String>,
+    /// Which messages pass through other chains.
+    pub(crate) rules: Vec<NamedRule>,
     /// Octets of output held before "+OK".
     pub(crate) hold: usize,
     /// Which sizes STAT and LIST tell.
     pub(crate) sizes: Sizes,
     /// Programs that are not there. They may come while the server runs; until then their messages fail.
     pub(crate) missing: Vec<Exit>,
+    /// Where they stand, by name: what an error about one begins with.
+    pub(crate) places: BTreeMap<String, String>,
 }
 
 impl Transforms {
@@ -173,6 +186,54 @@ impl Transforms {
     /// # Errors
     /// Where a name or a command cannot be used, with its line and column.
     pub(crate) fn new(file: &File, commands: &[String], permissions: Permissions) -> Result<Self, Exit> {
+        let mut links = defined(file)?;
+        let mut chain = Vec::new();
+        if commands.is_empty() {
+            if let Some(configured) = &file.config.transform {
+                chain = links.chain(configured)?;
+            }
+        } else {
+            for command in commands {
+                links.add(&mut chain, command, |what| Exit::Usage(format!("--transform: {what}")))?;
+            }
+        }
+        let rules = rules::read(file, &mut links)?;
+        Self::assembled(file, links, chain, rules, permissions)
+    }
+
+    /// A chain that is tried without a server: names of the file, and files of code, joined by commas; or a command,
+    /// which is run in `folder`. `none` is no transform, `default` the chain of the file.
+    ///
+    /// # Errors
+    /// Where a link of it cannot be used.
+    pub(crate) fn of_chain(file: &File, text: &str, folder: &Path) -> Result<Self, Exit> {
+        let mut links = defined(file)?;
+        let mut chain = Vec::new();
+        match (text, &file.config.transform) {
+            ("none", _) | ("default", None) => {}
+            ("default", Some(configured)) => chain = links.chain(configured)?,
+            (text, _) => {
+                folder.clone_into(&mut links.template.folder);
+                let before = links.missing.len();
+                for link in links.split(text) {
+                    links.add(&mut chain, link, |what| Exit::Usage(what.to_owned()))?;
+                }
+                // Those of tables are looked for when these are used.
+                if let Some(missing) = links.missing.drain(before..).next() {
+                    return Err(Exit::NoInput(missing.to_string()));
+                }
+            }
+        }
+        Self::assembled(file, links, chain, Vec::new(), Permissions::default())
+    }
+
+    fn assembled(
+        file: &File,
+        links: Links<'_>,
+        chain: Vec<String>,
+        rules: Vec<NamedRule>,
+        permissions: Permissions,
+    ) -> Result<Self, Exit> {
         let config = &file.config;
         let hold = match &config.transform_defaults.hold {
             Some(hold) if hold.as_ref().0 > HOLD_MAX => {
@@ -182,38 +243,35 @@ impl Transforms {
             }
             hold => hold.as_ref().map_or(HOLD, |hold| hold.as_ref().0),
         };
-        let defaults = &config.transform_defaults;
-        check_environment(file, &defaults.env, defaults.options.as_ref())?;
-        let mut links = Links::new(file);
-        for (name, table) in &config.transforms {
-            links.define(name, table)?;
-        }
-        if commands.is_empty() {
-            for (place, text) in config.transform.iter().flat_map(|chain| &chain.as_ref().0) {
-                let place = place.clone().or_else(|| config.transform.as_ref().map(Spanned::span));
-                links.add(text, |what| file.error(place.clone().unwrap_or_default(), what))?;
-            }
-        } else {
-            for command in commands {
-                links.add(command, |what| Exit::Usage(format!("--transform: {what}")))?;
-            }
-        }
-        let Links { template, specs, native_template, natives, chain, missing, .. } = links;
+        let Links { template, specs, plugin_template, natives, missing, places, .. } = links;
         let mut specs: Vec<_> = specs.into_values().map(Spec::Process).collect();
-        specs.extend(natives.into_values().map(Spec::Native));
+        specs.extend(natives.into_values().map(Spec::Plugin));
         let folder = config.transform_dir.clone();
         let sizes = match config.transform_defaults.sizes {
             Some(SizesTold::Exact) => Sizes::Exact,
             Some(SizesTold::Stored) | None => Sizes::Stored,
         };
         Ok(Self {
-            definitions: Definitions { specs, template, native_template, folder, permissions },
+            definitions: Definitions { specs, template, plugin_template, folder, permissions },
             chain,
+            rules,
             hold: usize::try_from(hold).unwrap_or(usize::MAX),
             sizes,
             missing,
+            places,
         })
     }
+}
+
+/// The transforms that a file names in tables.
+fn defined(file: &File) -> Result<Links<'_>, Exit> {
+    let defaults = &file.config.transform_defaults;
+    check_environment(file, &defaults.env, defaults.options.as_ref())?;
+    let mut links = Links::new(file);
+    for (name, table) in &file.config.transforms {
+        links.define(name, table)?;
+    }
+    Ok(links)
 }
 
 fn named_spec(
@@ -259,36 +317,42 @@ fn check_name(file: &File, name: &str, table: &Spanned<Table>) -> Result<(), Exi
 }
 
 /// The plugin that a table tells of; none: it tells of a program.
-fn native_spec(
+fn plugin_spec(
     file: &File,
-    template: &NativeSpec,
+    template: &PluginSpec,
     name: &str,
     table: &Spanned<Table>,
-) -> Result<Option<NativeSpec>, Exit> {
+) -> Result<Option<PluginSpec>, Exit> {
     let place = table.span();
     let content = table.as_ref();
     let Some(library) = &content.file else {
-        if content.kind == Some(Kind::Native) {
-            return Err(file.error(place, "missing field `file`: the shared library of a native plugin"));
+        if matches!(content.kind, Some(Kind::Native | Kind::Wasm)) {
+            return Err(file.error(place, "missing field `file`: the .so of a native plugin, or a .wasm"));
         }
         return Ok(None);
     };
     check_name(file, name, table)?;
     if content.kind == Some(Kind::Process) || content.command.is_some() {
-        return Err(
-            file.error(library.span(), "a program has a command, a native plugin has a file: name one")
-        );
+        return Err(file.error(library.span(), "a program has a command, code has a file: name one"));
     }
-    if library.as_ref().extension().is_none_or(|ending| ending != "so") {
-        let what = "the file of a native plugin ends in .so; this version loads no others";
+    let mut spec = PluginSpec { name: name.to_owned(), file: library.as_ref().clone(), ..template.clone() };
+    let (is_native, is_named) = match (spec.kind(), content.kind) {
+        (Some(transform::Kind::Native), kind) => (true, kind.is_none_or(|kind| kind == Kind::Native)),
+        (Some(transform::Kind::Wasm), kind) => (false, kind.is_none_or(|kind| kind == Kind::Wasm)),
+        (Some(transform::Kind::Process) | None, _) => (false, false),
+    };
+    if !is_named {
+        let what = "the file of a native plugin ends in .so, that of a filter in WebAssembly in .wasm";
         return Err(file.error(library.span(), what));
     }
-    if content.max_running.is_some() || !content.env.is_empty() {
-        return Err(file.error(place, "max_running and env are for programs"));
+    if content.max_running.is_some() || (is_native && !content.env.is_empty()) {
+        return Err(file.error(place, "max_running is for programs, env for them and WASI commands"));
+    }
+    if !is_native && (content.isolation.is_some() || content.hosts.is_some()) {
+        return Err(file.error(place, "isolation and hosts are for native plugins"));
     }
     check_environment(file, &content.env, content.options.as_ref())?;
-    let mut spec = NativeSpec { name: name.to_owned(), file: library.as_ref().clone(), ..template.clone() };
-    content.keys().apply_native(&mut spec);
+    content.keys().apply_plugin(&mut spec);
     spec.isolation = match content.isolation {
         Some(Isolated::None) => Isolation::None,
         Some(Isolated::Process) => Isolation::Process,
@@ -383,18 +447,21 @@ impl Keys<'_> {
 
     fn put_options(&self, options: &mut Vec<(String, String)>) {
         for (key, value) in self.options.into_iter().flatten() {
-            // Strings as they are, what else there is as TOML writes it, which for numbers and truth is JSON too.
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            // Strings as they are, what else there is as JSON.
+            let text = value.as_str().map_or_else(|| json(value).to_string(), str::to_owned);
             put(options, key, text);
         }
     }
 
-    fn apply_native(self, spec: &mut NativeSpec) {
+    fn apply_plugin(self, spec: &mut PluginSpec) {
         spec.policy = self.policy(spec.policy);
         spec.timeout = self.timeout.map_or(spec.timeout, |timeout| timeout.0);
         spec.cpu = self.cpu.map_or(spec.cpu, |cpu| cpu.0);
         spec.memory = self.memory.map(|memory| memory.0).or(spec.memory);
         spec.max_output = self.max_output.map_or(spec.max_output, |size| size.0);
+        for (key, value) in self.env {
+            put(&mut spec.env, key.as_ref(), value.as_ref().clone());
+        }
         self.put_options(&mut spec.options);
     }
 
@@ -413,6 +480,20 @@ impl Keys<'_> {
                 key => put(&mut spec.env, key, value.as_ref().clone()),
             }
         }
+    }
+}
+
+/// A value of TOML as JSON has it; what JSON has no word for is a string.
+fn json(value: &toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.clone().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) if number.is_finite() => (*number).into(),
+        toml::Value::Float(number) => number.to_string().into(),
+        toml::Value::Boolean(is_true) => (*is_true).into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(values) => values.iter().map(json).collect(),
+        toml::Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
     }
 }
 

@@ -26,7 +26,12 @@ impl Program {
         let test = env::current_exe().expect("a test knows its own file");
         let folder = test.ancestors().nth(2).expect("tests are in target/<profile>/deps").to_owned();
         let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-        build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--package", "pop3d"]);
+        build.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+        ]);
         if folder.ends_with("release") {
             build.arg("--release");
         }

@@ -8,6 +8,9 @@ use pop3d_core::transform::{Command, Error, Flow, Message};
 /// Longest payload of a frame: a library with its options.
 const PAYLOAD_MAX: usize = 320 << 20;
 
+/// Frames of output of one message that the server may have and not have taken yet.
+pub(super) const WINDOW: usize = 8;
+
 /// One frame. What is not of one message has stream 0.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Frame {
@@ -35,11 +38,13 @@ pub(super) enum Kind {
     Close,
     /// From it: output.
     Output,
-    /// From it: what a call came to.
+    /// From it: what a call came to, and how many frames of its output are still to come.
     Answer,
+    /// To it: a frame of output was taken.
+    Taken,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Load,
     Kind::Loaded,
     Kind::Failed,
@@ -49,6 +54,7 @@ const KINDS: [Kind; 9] = [
     Kind::Close,
     Kind::Output,
     Kind::Answer,
+    Kind::Taken,
 ];
 
 impl Frame {
@@ -145,8 +151,10 @@ pub(super) fn read_load(payload: &[u8]) -> Option<Load> {
     Some((name, options, reader.octets()?.to_vec()))
 }
 
-pub(super) fn write_message(message: &Message) -> Vec<u8> {
+/// A message that begins, and how many octets of output it may have.
+pub(super) fn write_message(message: &Message, max_output: u64) -> Vec<u8> {
     let mut writer = Writer::default();
+    writer.number(max_output);
     writer.octets(message.user.as_bytes());
     writer.octets(message.uid.as_bytes());
     writer.octets(message.remote.to_string().as_bytes());
@@ -161,8 +169,9 @@ pub(super) fn write_message(message: &Message) -> Vec<u8> {
     writer.0
 }
 
-pub(super) fn read_message(payload: &[u8]) -> Option<Message> {
+pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64)> {
     let mut reader = Reader(payload);
+    let max_output = reader.number()?;
     let (user, uid) = (reader.text()?, reader.text()?);
     let remote = reader.text()?.parse().ok()?;
     let number = u32::try_from(reader.number()?).ok()?;
@@ -171,11 +180,11 @@ pub(super) fn read_message(payload: &[u8]) -> Option<Message> {
         None => Command::Retr,
         Some(lines) => Command::Top { lines: u32::try_from(lines).ok()? },
     };
-    Some(Message { user, number, octets, uid, command, remote })
+    Some((Message { user, number, octets, uid, command, remote }, max_output))
 }
 
-/// What a call came to.
-pub(super) fn write_answer(answer: &Result<Flow, Error>) -> Vec<u8> {
+/// What a call came to, and how many frames of its output are still to come.
+pub(super) fn write_answer(answer: &Result<Flow, Error>, owed: usize) -> Vec<u8> {
     let (kind, said) = match answer {
         Ok(Flow::More) => (0, ""),
         Ok(Flow::Pass) => (1, ""),
@@ -183,26 +192,30 @@ pub(super) fn write_answer(answer: &Result<Flow, Error>) -> Vec<u8> {
         Err(Error::Temporary(said)) => (3, said.as_str()),
         Err(Error::Permanent(said)) => (4, said.as_str()),
         Err(Error::Crashed(said)) => (5, said.as_str()),
-        // The server keeps these limits itself.
-        Err(Error::TimedOut(_) | Error::Limit(_)) => (5, "a limit"),
+        Err(Error::Limit(_)) => (6, ""),
+        // The server looks at the time itself.
+        Err(Error::TimedOut(_)) => (5, "a limit"),
     };
     let mut writer = Writer::default();
     writer.number(kind);
     writer.octets(said.as_bytes());
+    writer.number(owed as u64);
     writer.0
 }
 
-pub(super) fn read_answer(payload: &[u8]) -> Option<Result<Flow, Error>> {
+pub(super) fn read_answer(payload: &[u8]) -> Option<(Result<Flow, Error>, u64)> {
     let mut reader = Reader(payload);
     let (kind, said) = (reader.number()?, String::from_utf8_lossy(reader.octets()?).into_owned());
-    Some(match kind {
+    let answer = match kind {
         0 => Ok(Flow::More),
         1 => Ok(Flow::Pass),
         2 => Ok(Flow::Stop),
         3 => Err(Error::Temporary(said)),
         4 => Err(Error::Permanent(said)),
+        6 => Err(Error::Limit("max_output")),
         _ => Err(Error::Crashed(said)),
-    })
+    };
+    Some((answer, reader.number()?))
 }
 
 #[cfg(test)]
@@ -233,7 +246,8 @@ mod tests {
         fn a_message_and_a_library_are_what_they_were(user in "\\PC{0,20}", uid in "[!-~]{1,70}", number in 1_u32.., octets in any::<u64>(), lines in prop::option::of(any::<u32>())) {
             let command = lines.map_or(Command::Retr, |lines| Command::Top { lines });
             let message = Message { user: user.clone(), number, octets, uid, command, remote: [127, 0, 0, 1].into() };
-            let read = read_message(&write_message(&message)).unwrap();
+            let (read, max_output) = read_message(&write_message(&message, octets / 2)).unwrap();
+            prop_assert_eq!(max_output, octets / 2);
             prop_assert_eq!(format!("{read:?}"), format!("{message:?}"));
             let options = vec![(user.clone(), user.clone())];
             prop_assert_eq!(read_load(&write_load(&user, &options, b"\x7FELF")), Some((user, options, b"\x7FELF".to_vec())));

@@ -1,7 +1,10 @@
 //! The helper process: this program, started with `--plugin-host`. It loads one plugin and works on the messages that
 //! it is told of, over the socket that is its standard input. What goes wrong in it takes nobody with it.
+//!
+//! Output goes out as fast as the client takes it. What a call writes beyond that is kept here, where `memory` bounds it,
+//! and never in the server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -10,12 +13,28 @@ use std::sync::Arc;
 
 use pop3d_core::transform::{Error, Filter, Flow, Sink};
 
-use super::frames::{self, Frame, Kind};
+use super::frames::{self, Frame, Kind, WINDOW};
 use super::library;
 use super::plugin::{Instance, Plugin};
 
 /// Octets of output in one frame.
 const OUTPUT: usize = 32 * 1024;
+
+/// A message that the server has not closed.
+struct Open {
+    /// None: it has ended, or failed.
+    instance: Option<Instance>,
+    output: Output,
+}
+
+/// Output on its way to the server.
+struct Output {
+    /// Octets that it may still write.
+    left: u64,
+    /// Frames that the server has not taken yet.
+    sent: usize,
+    kept: VecDeque<Vec<u8>>,
+}
 
 /// The server's end of the socket.
 type Server = BufWriter<UnixStream>;
@@ -52,7 +71,7 @@ fn serve() -> io::Result<()> {
     drop(first);
     Frame::new(0, Kind::Loaded, Vec::new()).write(&mut server)?;
     server.flush()?;
-    let mut instances: HashMap<u32, Instance> = HashMap::new();
+    let mut messages: HashMap<u32, Open> = HashMap::new();
     loop {
         let frame = match Frame::read(&mut from) {
             Ok(frame) => frame,
@@ -60,18 +79,23 @@ fn serve() -> io::Result<()> {
             Err(error) => return Err(error),
         };
         let stream = frame.stream;
-        let answer = {
-            let mut outlet = Outlet { stream, server: &mut server, failed: None };
-            let answer = call(&plugin, &mut instances, &frame, &mut outlet);
-            outlet.failed.map_or(Ok(answer), Err)?
-        };
-        if let Some(answer) = answer {
-            if answer.is_err() {
-                instances.remove(&stream);
+        match frame.kind {
+            Kind::Open | Kind::Push | Kind::Finish => {
+                let (answer, owed) = call(&plugin, &mut messages, &frame, &mut server)?;
+                Frame::new(stream, Kind::Answer, frames::write_answer(&answer, owed)).write(&mut server)?;
             }
-            Frame::new(stream, Kind::Answer, frames::write_answer(&answer)).write(&mut server)?;
-            server.flush()?;
+            Kind::Taken => {
+                if let Some(message) = messages.get_mut(&stream) {
+                    message.output.sent = message.output.sent.saturating_sub(1);
+                    message.output.send_kept(stream, &mut server)?;
+                }
+            }
+            Kind::Close => {
+                messages.remove(&stream);
+            }
+            Kind::Load | Kind::Loaded | Kind::Failed | Kind::Output | Kind::Answer => {}
         }
+        server.flush()?;
     }
 }
 
@@ -82,54 +106,80 @@ fn load(frame: &Frame) -> Result<Arc<Plugin>, String> {
     Plugin::configure(descriptor, &name, &options).map(Arc::new)
 }
 
-/// What a frame asks for; none: it has no answer.
+/// Does what a frame asks for; what it came to, and how many frames of output are kept.
+///
+/// # Errors
+/// Where the server has gone.
 fn call(
     plugin: &Arc<Plugin>,
-    instances: &mut HashMap<u32, Instance>,
+    messages: &mut HashMap<u32, Open>,
     frame: &Frame,
-    outlet: &mut Outlet<'_>,
-) -> Option<Result<Flow, Error>> {
+    server: &mut Server,
+) -> io::Result<(Result<Flow, Error>, usize)> {
+    let stream = frame.stream;
+    let begun = if frame.kind == Kind::Open { frames::read_message(&frame.payload) } else { None };
+    if let Some((_, left)) = begun {
+        let output = Output { left, sent: 0, kept: VecDeque::new() };
+        messages.insert(stream, Open { instance: Some(Plugin::instance(plugin)), output });
+    }
     let unknown = || Err(Error::Crashed("no such message".to_owned()));
-    Some(match frame.kind {
-        Kind::Open => match frames::read_message(&frame.payload) {
-            Some(message) => {
-                let mut instance = Plugin::instance(plugin);
-                let answer = instance.start(&message, outlet);
-                instances.insert(frame.stream, instance);
-                answer
-            }
-            None => unknown(),
-        },
-        Kind::Push => match instances.get_mut(&frame.stream) {
-            Some(instance) => instance.push(&frame.payload, outlet),
-            None => unknown(),
-        },
-        Kind::Finish => match instances.remove(&frame.stream) {
-            Some(mut instance) => instance.finish(outlet).map(|()| Flow::Stop),
-            None => unknown(),
-        },
-        Kind::Close => {
-            instances.remove(&frame.stream);
-            return None;
-        }
-        Kind::Load | Kind::Loaded | Kind::Failed | Kind::Output | Kind::Answer => return None,
-    })
+    let Some(Open { instance, output }) = messages.get_mut(&stream) else { return Ok((unknown(), 0)) };
+    let mut outlet = Outlet { stream, output, server, failed: None };
+    let answer = match (instance.as_mut(), frame.kind, &begun) {
+        (Some(instance), Kind::Open, Some((message, _))) => instance.start(message, &mut outlet),
+        (Some(instance), Kind::Push, _) => instance.push(&frame.payload, &mut outlet),
+        (Some(instance), Kind::Finish, _) => instance.finish(&mut outlet).map(|()| Flow::Stop),
+        _ => unknown(),
+    };
+    if let Some(error) = outlet.failed {
+        return Err(error);
+    }
+    if answer.is_err() {
+        // Nobody wants what it wrote.
+        output.kept = VecDeque::new();
+    }
+    if answer.is_err() || frame.kind == Kind::Finish {
+        *instance = None;
+    }
+    Ok((answer, output.kept.len()))
 }
 
-/// Sends output to the server.
-struct Outlet<'server> {
+impl Output {
+    fn send_kept(&mut self, stream: u32, server: &mut Server) -> io::Result<()> {
+        while self.sent < WINDOW
+            && let Some(piece) = self.kept.pop_front()
+        {
+            self.sent += 1;
+            Frame::new(stream, Kind::Output, piece).write(server)?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends output to the server, or keeps it.
+struct Outlet<'message> {
     stream: u32,
-    server: &'server mut Server,
+    output: &'message mut Output,
+    server: &'message mut Server,
     failed: Option<io::Error>,
 }
 
 impl Sink for Outlet<'_> {
     fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
+        let Some(left) = self.output.left.checked_sub(octets.len() as u64) else {
+            return Err(Error::Limit("max_output"));
+        };
+        self.output.left = left;
         for piece in octets.chunks(OUTPUT) {
-            if let Err(error) = Frame::new(self.stream, Kind::Output, piece.to_vec()).write(self.server) {
-                self.failed = Some(error);
-                return Err(Error::Temporary("the server has gone".to_owned()));
+            match self.output.kept.back_mut() {
+                // A filter may write octet by octet.
+                Some(last) if last.len() + piece.len() <= OUTPUT => last.extend_from_slice(piece),
+                _ => self.output.kept.push_back(piece.to_vec()),
             }
+        }
+        if let Err(error) = self.output.send_kept(self.stream, self.server) {
+            self.failed = Some(error);
+            return Err(Error::Temporary("the server has gone".to_owned()));
         }
         Ok(())
     }

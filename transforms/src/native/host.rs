@@ -22,7 +22,7 @@ use pop3d_core::transform::{Error, Flow, Message};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
-use super::frames::{self, Frame, Kind};
+use super::frames::{self, Frame, Kind, WINDOW};
 use crate::pool_stream::Pipe;
 use crate::process::charge;
 use crate::record::Record;
@@ -65,13 +65,15 @@ struct State {
     heard: Option<Instant>,
 }
 
-/// What a message has been told.
+/// What a message has been told: a few frames, for the helper keeps the rest of its output until these are taken.
 #[derive(Default)]
 struct Mailbox {
     frames: VecDeque<Frame>,
     waiting: Option<Waker>,
     /// Since when an answer is owed.
     asked: Option<Instant>,
+    /// Nobody wants the message any more. It stays here until the helper has answered: one that never does hangs.
+    is_closed: bool,
 }
 
 /// What a helper is started with.
@@ -142,7 +144,8 @@ impl Host {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let stream = Stream { host: &self, number };
         self.shared.lock().streams.insert(number, Mailbox::default());
-        let mut flow = stream.call(Kind::Open, frames::write_message(&message), &pipe).await?;
+        let mut flow =
+            stream.call(Kind::Open, frames::write_message(&message, pipe.max_output()), &pipe).await?;
         while flow == Flow::More {
             pipe.room().await?;
             let Some(chunk) = pipe.next().await? else { break };
@@ -179,13 +182,26 @@ impl Stream<'_> {
         }
         // Where nobody writes any more, the mailbox tells why.
         let _ = self.host.frames.send(Frame::new(self.number, kind, payload));
+        let (mut answer, mut owed) = (None, 0);
         loop {
+            if owed == 0
+                && let Some(flow) = answer
+            {
+                return Ok(flow);
+            }
             let frame = poll_fn(|context| self.poll(context.waker())).await?;
             match frame.kind {
-                Kind::Output => pipe.write(&frame.payload).await?,
-                Kind::Answer => {
-                    let nonsense = || Err(Error::Crashed("its helper process answered nonsense".to_owned()));
-                    return frames::read_answer(&frame.payload).unwrap_or_else(nonsense);
+                Kind::Output => {
+                    pipe.write(&frame.payload).await?;
+                    let _ = self.host.frames.send(Frame::new(self.number, Kind::Taken, Vec::new()));
+                    if answer.is_some() {
+                        owed -= 1;
+                    }
+                }
+                Kind::Answer if answer.is_none() => {
+                    let nonsense = || Error::Crashed("its helper process answered nonsense".to_owned());
+                    let (result, more) = frames::read_answer(&frame.payload).ok_or_else(nonsense)?;
+                    (answer, owed) = (Some(result?), more);
                 }
                 _ => return Err(Error::Crashed("its helper process said nonsense".to_owned())),
             }
@@ -211,7 +227,7 @@ impl Stream<'_> {
 
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        self.host.shared.lock().streams.remove(&self.number);
+        self.host.shared.lock().close(self.number);
         let _ = self.host.frames.send(Frame::new(self.number, Kind::Close, Vec::new()));
     }
 }
@@ -239,28 +255,49 @@ impl Shared {
 
     /// Why nothing more can be read.
     fn read_frames(&self, socket: UnixStream, timeout: Duration) -> String {
-        let mut from = Patient { socket, shared: self, timeout };
+        let mut from = Patient { socket, shared: self, timeout, looked: Instant::now() };
         loop {
             match Frame::read(&mut from) {
-                Ok(frame) => self.deliver(frame),
+                Ok(frame) => {
+                    if !self.deliver(frame) {
+                        return "it says more than it was asked for; ".to_owned();
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return String::new(),
                 Err(error) => return format!("{error}; "),
             }
         }
     }
 
-    fn deliver(&self, frame: Frame) {
+    /// Puts a frame where it belongs; false: it is one too many.
+    fn deliver(&self, frame: Frame) -> bool {
         let mut state = self.lock();
-        state.heard = Some(Instant::now());
-        // One that nobody waits for any more has been closed.
-        let Some(mailbox) = state.streams.get_mut(&frame.stream) else { return };
-        if frame.kind == Kind::Answer {
+        // What a closed message still had on the way is for nobody.
+        let Some(mailbox) = state.streams.get_mut(&frame.stream) else { return true };
+        let is_answer = frame.kind == Kind::Answer;
+        if mailbox.is_closed {
+            // That it writes on and on is no sign of life.
+            if is_answer {
+                state.streams.remove(&frame.stream);
+                state.heard = Some(Instant::now());
+            }
+            return true;
+        }
+        // The answer comes beside what is in the window.
+        if mailbox.frames.len() > WINDOW {
+            return false;
+        }
+        if is_answer {
             mailbox.asked = None;
         }
         mailbox.frames.push_back(frame);
-        if let Some(waker) = mailbox.waiting.take() {
+        let waiting = mailbox.waiting.take();
+        state.heard = Some(Instant::now());
+        drop(state);
+        if let Some(waker) = waiting {
             waker.wake();
         }
+        true
     }
 
     /// Whether an answer is owed and nothing at all was heard for too long.
@@ -272,21 +309,42 @@ impl Shared {
     }
 }
 
+impl State {
+    /// Nobody wants a message any more.
+    fn close(&mut self, number: u32) {
+        let Some(mailbox) = self.streams.get_mut(&number) else { return };
+        if mailbox.asked.is_none() {
+            self.streams.remove(&number);
+            return;
+        }
+        mailbox.is_closed = true;
+        mailbox.waiting = None;
+        mailbox.frames = VecDeque::new();
+    }
+}
+
 /// Reads from a helper; looks now and then whether it hangs.
 struct Patient<'shared> {
     socket: UnixStream,
     shared: &'shared Shared,
     timeout: Duration,
+    /// When it was last looked at.
+    looked: Instant,
 }
 
 impl io::Read for Patient<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.socket.read(room) {
+            let result = self.socket.read(room);
+            // One that says things without end hangs as well as one that is silent.
+            if self.looked.elapsed() >= LOOK {
+                self.looked = Instant::now();
+                if self.shared.hangs(self.timeout) {
+                    return Err(io::Error::other(format!("no progress for {:?}", self.timeout)));
+                }
+            }
+            match result {
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    if self.shared.hangs(self.timeout) {
-                        return Err(io::Error::other(format!("no progress for {:?}", self.timeout)));
-                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,

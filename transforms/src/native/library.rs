@@ -8,6 +8,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -87,15 +88,15 @@ pub(crate) fn load(octets: &[u8]) -> Result<Descriptor, String> {
         let said = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         said.replace(&path, "it")
     })?;
+    // What was loaded stays, whatever it is, and so must the file that it was loaded from: the linker knows it by its
+    // path, and would give it again for another file with the number of a descriptor that was closed.
+    let library = ManuallyDrop::new(library);
+    let _ = memory.into_raw_fd();
     // SAFETY: the interface says that this symbol, where there is one, is a descriptor; at least its first field,
     // which is the same in every version, may be read, and nothing more is before that was looked at.
     let symbol = unsafe { library.get::<*const Descriptor>(SYMBOL) };
     let symbol = symbol.map_err(|_| "it has no symbol pop3d_transform_v1".to_owned())?;
-    let place = *symbol;
-    // What was loaded stays, and so does the file that it was loaded from.
-    std::mem::forget(library);
-    let _ = memory.into_raw_fd();
-    describe(place)
+    describe(*symbol)
 }
 
 /// Reads a descriptor, as much of it as its version allows.

@@ -38,6 +38,8 @@ struct State {
     passes_from: Option<u64>,
     outcome: Option<Result<(), Error>>,
     is_cancelled: bool,
+    /// The task ends because there was no room for it.
+    is_crowded_out: bool,
 }
 
 enum Input {
@@ -65,6 +67,7 @@ impl Pipe {
             passes_from: None,
             outcome: None,
             is_cancelled: false,
+            is_crowded_out: false,
         };
         Self { state: Mutex::new(state), wake, max_output }
     }
@@ -154,6 +157,21 @@ impl Pipe {
 impl Pipe {
     pub(crate) fn is_cancelled(&self) -> bool {
         self.lock().is_cancelled
+    }
+
+    /// Octets that the task may write.
+    pub(crate) fn max_output(&self) -> u64 {
+        self.max_output
+    }
+
+    /// The task ends because there was no room for it.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn crowd_out(&self) {
+        self.lock().is_crowded_out = true;
+    }
+
+    pub(super) fn is_crowded_out(&self) -> bool {
+        self.lock().is_crowded_out
     }
 
     /// Octets that were consumed, and produced.

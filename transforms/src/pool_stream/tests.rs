@@ -242,3 +242,29 @@ fn a_task_that_never_ends_is_stopped_and_holds_up_nobody() {
     };
     assert!(matches!(error, Error::TimedOut(_)), "{error}");
 }
+
+#[test]
+fn a_task_that_notices_first_that_its_message_is_unwanted_has_not_failed() {
+    let pool = Pool::start("test", 1).unwrap();
+    let record = Arc::new(Record::default());
+    let (begun, has_begun) = channel();
+    let (dropped, is_dropped) = channel();
+    let wake = Wake(Arc::new(|| ()));
+    let stream = PoolStream::new(pool.clone(), Arc::clone(&record), LIMITS, &message(1), wake, move |pipe| {
+        Box::pin(async move {
+            begun.send(()).unwrap();
+            // Within one turn of the task, as a filter that is at work.
+            is_dropped.recv().unwrap();
+            pipe.append(b"x")
+        })
+    });
+    has_begun.recv().unwrap();
+    drop(stream);
+    dropped.send(()).unwrap();
+    let (sender, done) = channel();
+    pool.run(move || sender.send(()).unwrap());
+    done.recv().unwrap();
+    let statistics = record.statistics();
+    assert_eq!((statistics.running, statistics.failed), (0, 0), "{}", record.last_error());
+    assert!(!statistics.cpu.is_zero(), "what it cost is not counted");
+}

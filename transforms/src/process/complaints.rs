@@ -19,7 +19,7 @@ const TAIL_LINE_MAX: usize = 200;
 
 /// Standard error of one child.
 #[derive(Default)]
-pub(super) struct Complaints {
+pub(crate) struct Complaints {
     /// The beginning of a line whose end is not known yet. At most `LINE_MAX`.
     line: Vec<u8>,
     /// The last lines, the oldest first, escaped. At most `TAIL_LINES`.
@@ -32,7 +32,7 @@ pub(super) struct Complaints {
 
 impl Complaints {
     /// Takes octets as they come, and calls `log` with each whole line, escaped.
-    pub(super) fn take(&mut self, mut octets: &[u8], log: &mut dyn FnMut(&str)) {
+    pub(crate) fn take(&mut self, mut octets: &[u8], log: &mut dyn FnMut(&str)) {
         while !octets.is_empty() {
             let room = LINE_MAX - self.line.len();
             let end = octets.iter().take(room).position(|octet| *octet == b'\n');
@@ -46,13 +46,13 @@ impl Complaints {
     }
 
     /// The child says no more. Returns how many octets did not reach the log.
-    pub(super) fn finish(&mut self, log: &mut dyn FnMut(&str)) -> u64 {
+    pub(crate) fn finish(&mut self, log: &mut dyn FnMut(&str)) -> u64 {
         self.end_line(log);
         self.unlogged
     }
 
     /// The last lines in one, or nothing.
-    pub(super) fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         self.tail.join(" | ")
     }
 
@@ -76,7 +76,7 @@ impl Complaints {
 }
 
 /// Text for the log: control characters and what is no UTF-8 are written out.
-pub(super) fn escape(octets: &[u8]) -> String {
+pub(crate) fn escape(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len());
     for chunk in octets.utf8_chunks() {
         for letter in chunk.valid().chars() {

@@ -10,13 +10,14 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use pop3d_core::transform::{self, Error, Message};
+use pop3d_core::transform::{Error, Message};
 use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::Process;
 use super::child::Owner;
+use crate::environment::environment;
 use crate::queue::Place;
 use crate::spec::{CommandLine, ProcessSpec};
 
@@ -67,7 +68,8 @@ pub(super) fn start(
 ) -> Result<Started, Error> {
     let Process { spec, resources, record, .. } = process;
     let mut command = command(spec)?;
-    environment(&mut command, spec, message, resources.version);
+    command.env_clear().env("PATH", &spec.path);
+    command.envs(environment(&spec.name, resources.version, message, &spec.env, &spec.options));
     let unavailable = |error: io::Error| Error::Temporary(format!("no descriptors for a child: {error}"));
     let (stdin, theirs) = standard_input(source).map_err(unavailable)?;
     let (stdout, their_stdout) = output_pipe(message.octets > SHORT_MESSAGE).map_err(unavailable)?;
@@ -140,34 +142,6 @@ fn find(program: &str, spec: &ProcessSpec) -> Result<PathBuf, Error> {
         Some(path) => format!("{} is not executable", path.display()),
         None => format!("no such program: {program}"),
     }))
-}
-
-fn environment(command: &mut Command, spec: &ProcessSpec, message: &Message, version: &str) {
-    command
-        .env_clear()
-        .env("PATH", &spec.path)
-        .env("LANG", "C.UTF-8")
-        .env("POP3_USER", &message.user)
-        .env("POP3_REMOTE", message.remote.to_string())
-        .env("MESSAGE_NUMBER", message.number.to_string())
-        .env("MESSAGE_SIZE", message.octets.to_string())
-        .env("MESSAGE_UID", &message.uid)
-        .env("TRANSFORM_NAME", &spec.name)
-        .env("POP3D_VERSION", version);
-    match message.command {
-        transform::Command::Retr => command.env("POP3_COMMAND", "RETR"),
-        transform::Command::Top { lines } => {
-            command.env("POP3_COMMAND", "TOP").env("POP3_TOP_LINES", lines.to_string())
-        }
-    };
-    command.envs(spec.env.iter().map(|(key, value)| (key, value)));
-    for (key, value) in &spec.options {
-        let letters = key.chars().map(|letter| match letter {
-            'a'..='z' | 'A'..='Z' | '0'..='9' => letter.to_ascii_uppercase(),
-            _ => '_',
-        });
-        command.env(format!("OPTION_{}", letters.collect::<String>()), value);
-    }
 }
 
 fn standard_input(source: Source) -> io::Result<(Stdin, Stdio)> {

@@ -102,6 +102,7 @@ impl ProcessStream {
     }
 
     fn fail(&mut self, error: Error) -> Error {
+        let is_its_own = !matches!(self.state, State::Queued { .. });
         let last_words = match &mut self.state {
             State::Running(running) => running.last_words(),
             State::Queued { .. } | State::Starting { .. } | State::Ended | State::Failed(_) => String::new(),
@@ -113,7 +114,7 @@ impl ProcessStream {
         };
         log::warn!(target: "pop3d::transform", "{}: {reason}", self.errand.title());
         let user = escape(self.errand.message.user.as_bytes());
-        self.errand.process.record.count_failure(&error, format!("user {user}: {reason}"));
+        self.errand.process.record.count_failure(&error, format!("user {user}: {reason}"), is_its_own);
         self.count_time();
         self.state = State::Failed(error.clone());
         error
@@ -166,6 +167,7 @@ impl Stream for ProcessStream {
             State::Running(running) => match running.read(output) {
                 Ok(Read::End) => {
                     self.state = State::Ended;
+                    self.errand.process.record.count_success();
                     self.count_time();
                     Ok(Read::End)
                 }

@@ -3,6 +3,8 @@
 //! The kernel tells it of all children that are reaped, together. So they are reaped one at a time, and what the sum
 //! grows by is the time of that one and of what it has waited for itself.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,12 +26,72 @@ pub(crate) fn charge<T>(record: &Record, reap: impl FnOnce() -> T) -> T {
     reaped
 }
 
+/// The processor time of this process and of all that it has started, also of those that still run.
+#[must_use]
+pub fn processor_time() -> Duration {
+    // Nothing is reaped in between, which would then be counted twice or not at all.
+    let _turn = REAPING.lock().unwrap_or_else(PoisonError::into_inner);
+    time_of(UsageWho::RUSAGE_SELF) + time_of_the_reaped() + time_of_the_living()
+}
+
 fn time_of_the_reaped() -> Duration {
+    time_of(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn time_of(who: UsageWho) -> Duration {
     let duration = |time: TimeVal| {
         let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
         Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0))
     };
     // Fails for no caller that names somebody it knows.
-    getrusage(UsageWho::RUSAGE_CHILDREN)
-        .map_or(Duration::ZERO, |usage| duration(usage.user_time()) + duration(usage.system_time()))
+    getrusage(who).map_or(Duration::ZERO, |usage| duration(usage.user_time()) + duration(usage.system_time()))
+}
+
+/// That of children that run, such as helpers. Without /proc it is not known.
+fn time_of_the_living() -> Duration {
+    let children = |task: &Path| fs::read_to_string(task.join("children")).unwrap_or_default();
+    let mut sum = Duration::ZERO;
+    for task in tasks("self") {
+        for child in children(&task).split_whitespace() {
+            sum += tasks(child).iter().map(|task| time_of_task(task)).sum::<Duration>();
+        }
+    }
+    sum
+}
+
+/// The folders of the threads of a process.
+fn tasks(process: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+fn time_of_task(task: &Path) -> Duration {
+    // Nanoseconds on a processor, nanoseconds of waiting for one, and how often.
+    let text = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|text| text.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_child_counts_while_it_runs_and_when_it_is_reaped() {
+        const SPENT: Duration = Duration::from_millis(50);
+        let before = time_of_the_reaped();
+        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        while time_of_the_living() < SPENT {
+            assert!(Instant::now() < end, "its time is not seen");
+        }
+        let spent = processor_time();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(time_of_the_reaped() - before >= SPENT);
+        assert!(processor_time() >= spent, "it is not lost");
+    }
 }

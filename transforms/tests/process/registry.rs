@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pop3d_core::transform::registry::{Registry as _, RegistryError, State, chain};
 use pop3d_core::transform::{Kind, Transform};
 use pop3d_transforms::registry::{Definitions, Permissions, Registry};
-use pop3d_transforms::spec::{CommandLine, NativeSpec, ProcessSpec, Spec};
+use pop3d_transforms::spec::{CommandLine, PluginSpec, ProcessSpec, Spec};
 
 use super::driver::{Loop, octets};
 use super::text;
@@ -18,8 +18,8 @@ fn definitions(programs: &[(&str, &str)]) -> Definitions {
     let spec = |(name, line): &(&str, &str)| ProcessSpec::new(name, CommandLine::parse(line).unwrap());
     let template = ProcessSpec::new("", CommandLine::Direct(Vec::new()));
     let specs = programs.iter().map(|program| Spec::Process(spec(program))).collect();
-    let native_template = NativeSpec::new("", PathBuf::new());
-    Definitions { specs, template, native_template, folder: None, permissions: PERMITTED }
+    let plugin_template = PluginSpec::new("", PathBuf::new());
+    Definitions { specs, template, plugin_template, folder: None, permissions: PERMITTED }
 }
 
 fn registry(worker: &Loop, programs: &[(&str, &str)]) -> Registry {
@@ -87,7 +87,8 @@ fn a_reload_is_a_further_generation_and_a_program_that_is_gone_leaves_the_old_on
     std::fs::remove_file(&path).unwrap();
     let Err(RegistryError::NotLoadable(reason)) = registry.reload("x") else { panic!() };
     assert!(reason.contains(path.to_str().unwrap()), "{reason}");
-    assert_eq!(listed(&registry), "x process ready 2");
+    assert_eq!(listed(&registry), "x process failed 2");
+    assert_eq!(registry.last_error("x").unwrap(), reason);
     assert!(is_same(&second, &registry.transform("x").unwrap()));
 
     write_program(folder.path(), "echo two");
@@ -97,6 +98,53 @@ fn a_reload_is_a_further_generation_and_a_program_that_is_gone_leaves_the_old_on
     // Who holds the first one still can use it.
     assert_eq!(text(worker.send_file(first, b"")), "two\n");
     assert_eq!(registry.statistics("x").unwrap().messages, 2);
+}
+
+#[test]
+fn a_program_that_was_gone_is_ready_by_a_reload_or_a_reading_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_program(folder.path(), "cat");
+    let programs = [("x", path.to_str().unwrap())];
+    let registry = registry(&Loop::new(), &programs);
+    std::fs::remove_file(&path).unwrap();
+    registry.reload("x").unwrap_err();
+    let renewed = registry.renewed(definitions(&programs));
+    assert_eq!(listed(&renewed), "x process failed 1");
+    write_program(folder.path(), "cat");
+    assert_eq!(listed(&registry.renewed(definitions(&programs))), "x process ready 1");
+    renewed.reload("x").unwrap();
+    assert_eq!(listed(&renewed), "x process ready 2");
+}
+
+#[test]
+fn a_program_is_current_as_long_as_it_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_program(folder.path(), "cat");
+    let registry = registry(&Loop::new(), &[("x", path.to_str().unwrap())]);
+    assert!(registry.is_current("x") && !registry.is_current("gone"));
+    // Each message starts what is there.
+    write_program(folder.path(), "tr a b");
+    assert!(registry.is_current("x"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(!registry.is_current("x"));
+    registry.reload("x").unwrap_err();
+    write_program(folder.path(), "cat");
+    assert!(!registry.is_current("x"));
+    registry.reload("x").unwrap();
+    assert!(registry.is_current("x"));
+}
+
+#[test]
+fn an_option_that_is_refused_leaves_the_state_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_program(folder.path(), "cat");
+    let registry = registry(&Loop::new(), &[("x", path.to_str().unwrap())]);
+    registry.set_option("x", "", "x").unwrap_err();
+    assert_eq!(listed(&registry), "x process ready 1");
+    std::fs::remove_file(&path).unwrap();
+    registry.reload("x").unwrap_err();
+    registry.set_option("x", "", "x").unwrap_err();
+    assert_eq!(listed(&registry), "x process failed 1");
 }
 
 #[test]

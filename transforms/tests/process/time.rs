@@ -27,12 +27,12 @@ fn a_child_that_gets_nowhere_is_stopped() {
 fn a_child_that_goes_on_slowly_is_not_stopped() {
     let mut worker = Loop::new();
     // It reads a line in less than the time, without writing; in all it takes longer.
-    let line = "while read x; do sleep 0.2; done; echo done";
-    let program = worker.process_with(line, |spec| spec.timeout = Duration::from_millis(1000));
+    let line = "while read x; do sleep 0.5; done; echo done";
+    let program = worker.process_with(line, |spec| spec.timeout = Duration::from_secs(4));
     assert_eq!(text(worker.send_file(program.clone(), &b"x\n".repeat(10))), "done\n");
     // It writes a line in less than the time.
-    let line = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.2; done";
-    let program = worker.process_with(line, |spec| spec.timeout = Duration::from_millis(1000));
+    let line = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.6; done";
+    let program = worker.process_with(line, |spec| spec.timeout = Duration::from_secs(4));
     assert_eq!(text(worker.send_file(program, b"x")), "1\n2\n3\n4\n5\n6\n7\n8\n");
 }
 
@@ -41,13 +41,13 @@ fn a_slow_client_never_makes_a_child_fail() {
     let mut worker = Loop::new();
     let content = octets(2_000_000);
     for fed in [false, true] {
-        let cat = worker.process_with("cat", |spec| spec.timeout = Duration::from_millis(200));
+        let cat = worker.process_with("cat", |spec| spec.timeout = Duration::from_secs(1));
         let input = if fed { Input::Fed(content.clone(), 10_000) } else { Input::file(&content) };
         let mut deliveries = [worker.open(cat, message(content.len()), input)];
         deliveries[0].stalls_at = 1;
         worker.run(&mut deliveries, |deliveries| deliveries[0].produced > 0);
         let start = Instant::now();
-        worker.run(&mut deliveries, |_| start.elapsed() > Duration::from_millis(800));
+        worker.run(&mut deliveries, |_| start.elapsed() > Duration::from_secs(3));
         assert!(deliveries[0].outcome.is_none());
         deliveries[0].resume();
         worker.run(&mut deliveries, |deliveries| deliveries[0].outcome.is_some());
@@ -70,8 +70,8 @@ fn processor_time_is_bounded() {
 #[test]
 fn a_program_that_waits_for_a_slow_one_before_it_is_not_to_blame() {
     let mut worker = Loop::new();
-    let slow = worker.process("cat; sleep 1; echo slow");
-    let fast = worker.process_with("cat", |spec| spec.timeout = Duration::from_millis(200));
+    let slow = worker.process("cat; sleep 3; echo slow");
+    let fast = worker.process_with("cat", |spec| spec.timeout = Duration::from_secs(1));
     assert_eq!(text(worker.send_file(chain([slow, fast]), b"x\n")), "x\nslow\n");
 }
 

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
+use super::sasl::Step;
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::ResponseCode;
@@ -50,6 +51,8 @@ pub enum Part {
 pub enum Action {
     /// Find out whether these are the credentials of an account: `Answer::Verified`.
     Verify(Credentials),
+    /// Go on with a SASL exchange: `Answer::Challenged`, or `Answer::Verified` at its end. A new one ends the one before.
+    Exchange(Step),
     /// Lock and list the maildrop of the verified user: `Answer::Maildrop`.
     OpenMaildrop,
     /// Find the sizes that the messages have once transformed: `Answer::Measured`. Only where
@@ -92,6 +95,8 @@ pub struct Refusal {
 pub enum Answer {
     /// The credentials are right, or why not.
     Verified(Result<(), Refusal>),
+    /// The client is to answer this challenge, of at most [`super::CHALLENGE_MAX`] octets.
+    Challenged(Box<[u8]>),
     /// The maildrop is locked and listed, or why not.
     Maildrop(Result<Opened, Refusal>),
     /// The same messages with the sizes that they have once transformed, or why not.

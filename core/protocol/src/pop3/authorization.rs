@@ -8,6 +8,8 @@ use super::action::Credentials;
 const FAILED_LOGINS_MAX: u32 = 3;
 /// Maildrops refused in one connection: right credentials, but no one waits here for ever.
 const REFUSED_MAILDROPS_MAX: u32 = 10;
+/// Challenges of one exchange; no mechanism needs as many.
+const CHALLENGES_MAX: u32 = 8;
 /// Mistakes before login.
 const MISTAKES_MAX: u32 = 20;
 
@@ -30,6 +32,10 @@ pub(super) enum Login {
     Named(Box<[u8]>),
     /// `Action::Verify` is unanswered.
     Verifying,
+    /// `Action::Exchange` is unanswered.
+    Exchanging { challenges: u32 },
+    /// The client is to answer a challenge: so many there were.
+    Challenged { challenges: u32 },
     /// `Action::OpenMaildrop` is unanswered.
     Opening,
 }
@@ -62,7 +68,11 @@ impl Authorization {
     pub(super) fn password(&mut self, password: &[u8]) -> Option<Credentials> {
         match core::mem::replace(&mut self.login, Login::Verifying) {
             Login::Named(user) => Some(Credentials::Password { user, password: password.into() }),
-            other @ (Login::Nobody | Login::Verifying | Login::Opening) => {
+            other @ (Login::Nobody
+            | Login::Verifying
+            | Login::Exchanging { .. }
+            | Login::Challenged { .. }
+            | Login::Opening) => {
                 self.login = other;
                 None
             }
@@ -73,6 +83,14 @@ impl Authorization {
     pub(super) fn apop(&mut self, user: &[u8], digest: [u8; 16]) -> Credentials {
         self.login = Login::Verifying;
         Credentials::Apop { user: user.into(), digest }
+    }
+
+    /// A challenge is to be answered; `Lost`: there were too many.
+    pub(super) fn challenge(&mut self, before: u32) -> Patience {
+        let mut challenges = before;
+        let patience = Patience::count(&mut challenges, CHALLENGES_MAX);
+        self.login = Login::Challenged { challenges };
+        patience
     }
 
     /// The credentials are wrong, or cannot be verified: back to the beginning.
@@ -95,8 +113,8 @@ impl Authorization {
     /// Whether an action is unanswered.
     pub(super) fn is_waiting(&self) -> bool {
         match self.login {
-            Login::Nobody | Login::Named(_) => false,
-            Login::Verifying | Login::Opening => true,
+            Login::Nobody | Login::Named(_) | Login::Challenged { .. } => false,
+            Login::Verifying | Login::Exchanging { .. } | Login::Opening => true,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! CAPA: what this server can do (RFC 2449, sections 5 and 6). A line stands here once it is true.
 
+use super::sasl::Mechanisms;
 use crate::reply::Replies;
 
 /// Longest name shown as IMPLEMENTATION.
@@ -7,13 +8,21 @@ const IMPLEMENTATION_MAX: usize = 64;
 
 /// Says the capability list. It is the same in AUTHORIZATION and TRANSACTION but for the name of the
 /// implementation, which tells its version only to those who are logged in.
-pub(super) fn say(replies: &mut Replies, implementation: &str) {
+pub(super) fn say(replies: &mut Replies, mechanisms: Mechanisms, implementation: &str) {
     replies.ok(format_args!("capability list follows"));
     // TOP, UIDL, USER, PIPELINING, RESP-CODES, EXPIRE, IMPLEMENTATION: RFC 2449, sections 6.1 to 6.9;
     // AUTH-RESP-CODE: RFC 3206, section 6.
     replies.raw(format_args!(
         "TOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n"
     ));
+    if !mechanisms.is_empty() {
+        // RFC 5034, section 3.
+        replies.raw(format_args!("SASL"));
+        for mechanism in mechanisms.iter() {
+            replies.raw(format_args!(" {}", mechanism.as_str()));
+        }
+        replies.raw(format_args!("\r\n"));
+    }
     if !implementation.is_empty() {
         replies.raw(format_args!("IMPLEMENTATION {implementation:.IMPLEMENTATION_MAX$}\r\n"));
     }
@@ -23,13 +32,14 @@ pub(super) fn say(replies: &mut Replies, implementation: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pop3::sasl::Mechanism;
     use crate::reply::REPLY_MAX;
 
     #[test]
     fn the_longest_list_fits_where_one_reply_fits() {
         let mut replies = Replies::default();
         let name = core::str::from_utf8(&[b'x'; 200]).unwrap();
-        say(&mut replies, name);
+        say(&mut replies, Mechanism::ALL.into_iter().collect(), name);
         assert!(replies.take(&mut [0; 1024]) <= REPLY_MAX);
     }
 }

@@ -21,6 +21,13 @@ pub enum Command<'a> {
         /// The digest, from its 32 hexadecimal digits.
         digest: [u8; 16],
     },
+    /// AUTH (RFC 5034, section 4).
+    Auth {
+        /// The mechanism; none: which ones there are is asked.
+        mechanism: Option<&'a [u8]>,
+        /// The initial response, encoded.
+        initial: Option<&'a [u8]>,
+    },
     /// CAPA (RFC 2449, section 5).
     Capa,
     /// STAT.
@@ -75,6 +82,7 @@ pub(super) enum Keyword {
     User,
     Pass,
     Apop,
+    Auth,
     Capa,
     Stat,
     List,
@@ -110,6 +118,7 @@ impl<'a> Command<'a> {
                 let (name, digest) = two(arguments)?;
                 Ok(Self::Apop { name, digest: parse_digest(digest).ok_or(Malformed::Digest)? })
             }
+            Keyword::Auth => auth(arguments),
             Keyword::Capa => none(arguments, Self::Capa),
             Keyword::Stat => none(arguments, Self::Stat),
             Keyword::List => optional_number(arguments).map(Self::List),
@@ -150,10 +159,11 @@ impl Malformed {
 impl Keyword {
     /// Reads a keyword, in upper or lower case.
     pub(super) fn parse(word: &[u8]) -> Option<Self> {
-        const KEYWORDS: [(&[u8], Keyword); 13] = [
+        const KEYWORDS: [(&[u8], Keyword); 14] = [
             (b"USER", Keyword::User),
             (b"PASS", Keyword::Pass),
             (b"APOP", Keyword::Apop),
+            (b"AUTH", Keyword::Auth),
             (b"CAPA", Keyword::Capa),
             (b"STAT", Keyword::Stat),
             (b"LIST", Keyword::List),
@@ -204,6 +214,16 @@ fn two(arguments: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
         (first, Some(rest)) => Ok((first, one(rest)?)),
         (_, None) => Err(Malformed::Missing),
     }
+}
+
+fn auth(arguments: &[u8]) -> Result<Command<'_>, Malformed> {
+    let (mechanism, initial) = match split(arguments) {
+        ([], None) => (None, None),
+        ([], Some(_)) => return Err(Malformed::Excess),
+        (mechanism, None) => (Some(mechanism), None),
+        (mechanism, Some(rest)) => (Some(mechanism), Some(one(rest)?)),
+    };
+    Ok(Command::Auth { mechanism, initial })
 }
 
 fn number(argument: &[u8]) -> Result<MessageNumber, Malformed> {
@@ -261,9 +281,21 @@ mod tests {
     }
 
     #[test]
+    fn auth_has_a_mechanism_and_an_initial_response_or_neither() {
+        let auth = |mechanism, initial| Ok(Command::Auth { mechanism, initial });
+        assert_eq!(Command::parse(b"AUTH"), auth(None, None));
+        assert_eq!(Command::parse(b"auth "), auth(None, None));
+        assert_eq!(Command::parse(b"AUTH PLAIN"), auth(Some(b"PLAIN"), None));
+        assert_eq!(Command::parse(b"AUTH PLAIN ="), auth(Some(b"PLAIN"), Some(b"=")));
+        for line in ["AUTH PLAIN a b", "AUTH  PLAIN", "AUTH PLAIN  ="] {
+            assert_eq!(Command::parse(line.as_bytes()), Err(Malformed::Excess), "{line:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_keyword_is_unknown() {
         for line in
-            ["", " ", " NOOP", "NOO", "NOOPS", "RETR1", "STLS", "AUTH PLAIN", "PASSsecret", "NOOP\t", "\0"]
+            ["", " ", " NOOP", "NOO", "NOOPS", "RETR1", "STLS", "AUTHPLAIN", "PASSsecret", "NOOP\t", "\0"]
         {
             assert_eq!(Command::parse(line.as_bytes()), Err(Malformed::Unknown), "{line:?}");
         }

@@ -3,10 +3,11 @@
 use super::command::Command;
 
 /// What commands are counted by: their keywords, and what stands for those that were none.
-pub const COUNTED: [&str; 14] = [
+pub const COUNTED: [&str; 15] = [
     "USER",
     "PASS",
     "APOP",
+    "AUTH",
     "CAPA",
     "STAT",
     "LIST",
@@ -29,17 +30,18 @@ pub(super) fn place(command: Option<&Command<'_>>) -> usize {
         Some(Command::User(_)) => 0,
         Some(Command::Pass(_)) => 1,
         Some(Command::Apop { .. }) => 2,
-        Some(Command::Capa) => 3,
-        Some(Command::Stat) => 4,
-        Some(Command::List(_)) => 5,
-        Some(Command::Uidl(_)) => 6,
-        Some(Command::Retr(_)) => 7,
-        Some(Command::Top { .. }) => 8,
-        Some(Command::Dele(_)) => 9,
-        Some(Command::Rset) => 10,
-        Some(Command::Noop) => 11,
-        Some(Command::Quit) => 12,
-        None => 13,
+        Some(Command::Auth { .. }) => 3,
+        Some(Command::Capa) => 4,
+        Some(Command::Stat) => 5,
+        Some(Command::List(_)) => 6,
+        Some(Command::Uidl(_)) => 7,
+        Some(Command::Retr(_)) => 8,
+        Some(Command::Top { .. }) => 9,
+        Some(Command::Dele(_)) => 10,
+        Some(Command::Rset) => 11,
+        Some(Command::Noop) => 12,
+        Some(Command::Quit) => 13,
+        None => 14,
     }
 }
 
@@ -53,6 +55,7 @@ mod tests {
             "USER x",
             "PASS x",
             "APOP x 00000000000000000000000000000000",
+            "AUTH PLAIN",
             "CAPA",
             "STAT",
             "LIST",

@@ -9,6 +9,7 @@ use super::authorization::{Authorization, Login, Patience};
 use super::capability;
 use super::command::{Command, Malformed};
 use super::count::{self, Counts};
+use super::sasl::{self, Mechanism, Mechanisms, RESPONSE_MAX, Step};
 use super::trace::Trace;
 use super::transaction::{Activity, Messages, Sizes, Transaction};
 use crate::engine::Engine;
@@ -26,11 +27,15 @@ pub struct Greeting {
     pub implementation: &'static str,
     /// The timestamp for APOP, "<process.clock@host>"; none: no APOP.
     pub timestamp: Option<Box<str>>,
+    /// What AUTH offers; none: no AUTH.
+    pub mechanisms: Mechanisms,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
 pub struct Session {
     lines: LineReader,
+    /// Reads the answers to challenges, while there is an exchange.
+    responses: Option<Box<LineReader<RESPONSE_MAX>>>,
     conversation: Conversation,
 }
 
@@ -46,6 +51,7 @@ struct Conversation {
     implementation: &'static str,
     /// Whether the greeting had a timestamp.
     offers_apop: bool,
+    mechanisms: Mechanisms,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -69,7 +75,7 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp } = greeting;
+        let Greeting { name, implementation, timestamp, mechanisms } = greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
         match timestamp {
@@ -84,10 +90,11 @@ impl Session {
             name,
             implementation,
             offers_apop,
+            mechanisms,
             trace: None,
             counts: Counts::default(),
         };
-        Self { lines: LineReader::new(), conversation }
+        Self { lines: LineReader::new(), responses: None, conversation }
     }
 
     /// Ends the session from outside (the server stops, an administrator closes it): what was begun is finished,
@@ -152,14 +159,35 @@ impl Engine for Session {
     type Answer = Answer;
 
     fn handle_input(&mut self, octets: &[u8]) -> usize {
-        let Self { lines, conversation } = self;
+        let Self { lines, responses, conversation } = self;
         let mut taken = 0;
         while conversation.takes_commands() {
-            let (count, line) = lines.read(octets.get(taken..).unwrap_or_default());
+            let rest = octets.get(taken..).unwrap_or_default();
+            let count = if let Some(overlong) = responses.as_mut().filter(|reader| reader.is_skipping()) {
+                let count = overlong.skip(rest);
+                if overlong.is_skipping() {
+                    return taken + count;
+                }
+                count
+            } else if conversation.is_challenging() {
+                let responses = responses.get_or_insert_default();
+                let (count, line) = responses.read(rest);
+                let Some(line) = line else { return taken + count };
+                conversation.handle_response(line);
+                count
+            } else {
+                // An answer to a challenge is short-lived, and so is the room for it.
+                *responses = None;
+                let (count, line) = lines.read(rest);
+                let Some(line) = line else { return taken + count };
+                conversation.handle_line(line);
+                lines.wipe();
+                count
+            };
             taken += count;
-            let Some(line) = line else { return taken };
-            conversation.handle_line(line);
-            lines.wipe();
+        }
+        if let Some(responses) = responses {
+            responses.wipe();
         }
         if conversation.is_closing() { octets.len() } else { taken }
     }
@@ -168,6 +196,7 @@ impl Engine for Session {
         // An answer to what was not asked changes nothing.
         match answer {
             Answer::Verified(result) => self.conversation.handle_verified(result),
+            Answer::Challenged(challenge) => self.conversation.handle_challenged(&challenge),
             Answer::Maildrop(result) => self.conversation.handle_maildrop(result),
             Answer::Measured(result) => self.conversation.handle_measured(result),
             Answer::Message(result) => self.conversation.handle_message(result),
@@ -234,6 +263,62 @@ impl Conversation {
         }
     }
 
+    /// Whether the next line is the answer to a challenge.
+    fn is_challenging(&self) -> bool {
+        match &self.state {
+            State::Authorization(authorization) => matches!(authorization.login, Login::Challenged { .. }),
+            State::Transaction(_) | State::Update(_) | State::Leaving(..) | State::Closed => false,
+        }
+    }
+
+    /// The answer to a challenge (RFC 5034, section 4).
+    fn handle_response(&mut self, line: Line<'_>) {
+        if let Some(trace) = &mut self.trace {
+            trace.note_response();
+        }
+        let State::Authorization(authorization @ Authorization { login: Login::Challenged { .. }, .. }) =
+            &mut self.state
+        else {
+            return;
+        };
+        let response = match line {
+            Line::Whole(b"*") => Err("authentication cancelled"),
+            Line::Whole(line) => sasl::decode(line).ok_or("not base64"),
+            Line::TooLong => Err("line too long"),
+        };
+        match (response, &authorization.login) {
+            (Ok(response), Login::Challenged { challenges }) => {
+                authorization.login = Login::Exchanging { challenges: *challenges };
+                self.action = Some(Action::Exchange(Step::Response(response)));
+            }
+            (Ok(_), _) => {}
+            (Err(what), _) => {
+                authorization.login = Login::Nobody;
+                self.mistake(what);
+            }
+        }
+    }
+
+    /// AUTH.
+    fn authenticate(&mut self, mechanism: Option<&[u8]>, initial: Option<&[u8]>) {
+        let State::Authorization(authorization) = &mut self.state else { return };
+        let Some(mechanism) = mechanism else {
+            self.replies.ok(format_args!("mechanisms follow"));
+            for mechanism in self.mechanisms.iter() {
+                self.replies.raw(format_args!("{}\r\n", mechanism.as_str()));
+            }
+            return self.replies.raw(format_args!(".\r\n"));
+        };
+        let offered = Mechanism::parse(mechanism).filter(|&mechanism| self.mechanisms.contains(mechanism));
+        let Some(mechanism) = offered else { return self.mistake("mechanism not offered") };
+        let initial = match initial.map(|initial| sasl::decode_initial(initial).ok_or(())).transpose() {
+            Ok(initial) => initial,
+            Err(()) => return self.mistake("not base64"),
+        };
+        authorization.login = Login::Exchanging { challenges: 0 };
+        self.action = Some(Action::Exchange(Step::Begin { mechanism, initial }));
+    }
+
     fn authorization(&mut self, command: Command<'_>) {
         let State::Authorization(authorization) = &mut self.state else { return };
         match command {
@@ -249,7 +334,9 @@ impl Conversation {
                 self.action = Some(Action::Verify(authorization.apop(name, digest)));
             }
             Command::Apop { .. } => self.mistake(Malformed::Unknown.as_str()),
-            Command::Capa => capability::say(&mut self.replies, self.name),
+            Command::Auth { .. } if self.mechanisms.is_empty() => self.mistake(Malformed::Unknown.as_str()),
+            Command::Auth { mechanism, initial } => self.authenticate(mechanism, initial),
+            Command::Capa => capability::say(&mut self.replies, self.mechanisms, self.name),
             Command::Quit => {
                 self.replies.ok(format_args!("goodbye"));
                 self.close();
@@ -268,7 +355,7 @@ impl Conversation {
     fn transaction(&mut self, command: Command<'_>) {
         let State::Transaction(transaction) = &mut self.state else { return };
         match command {
-            Command::Capa => capability::say(&mut self.replies, self.implementation),
+            Command::Capa => capability::say(&mut self.replies, self.mechanisms, self.implementation),
             Command::Stat => self.show_sizes(Sizes::Stat),
             Command::List(None) => self.show_sizes(Sizes::List),
             Command::List(Some(number)) => self.show_sizes(Sizes::ListOne(number)),
@@ -279,7 +366,9 @@ impl Conversation {
             Command::Rset => transaction.reset(&mut self.replies),
             Command::Noop => self.replies.ok(format_args!("")),
             Command::Quit => self.quit(),
-            Command::User(_) | Command::Pass(_) | Command::Apop { .. } => self.mistake("already logged in"),
+            Command::User(_) | Command::Pass(_) | Command::Apop { .. } | Command::Auth { .. } => {
+                self.mistake("already logged in");
+            }
         }
     }
 
@@ -343,8 +432,9 @@ impl Conversation {
 /// Answers.
 impl Conversation {
     fn handle_verified(&mut self, result: Result<(), Refusal>) {
-        let State::Authorization(authorization @ Authorization { login: Login::Verifying, .. }) =
-            &mut self.state
+        let State::Authorization(
+            authorization @ Authorization { login: Login::Verifying | Login::Exchanging { .. }, .. },
+        ) = &mut self.state
         else {
             return;
         };
@@ -359,6 +449,25 @@ impl Conversation {
             Err(refusal) => {
                 let patience = authorization.fail_login();
                 self.refuse_login(&refusal, patience);
+            }
+        }
+    }
+
+    fn handle_challenged(&mut self, challenge: &[u8]) {
+        let State::Authorization(authorization @ Authorization { login: Login::Exchanging { .. }, .. }) =
+            &mut self.state
+        else {
+            return;
+        };
+        if let Some(farewell) = self.farewell.take() {
+            return self.say_and_close(&farewell);
+        }
+        let Login::Exchanging { challenges } = authorization.login else { return };
+        match (sasl::encode(challenge), authorization.challenge(challenges)) {
+            (Some(encoded), Patience::Left) => self.replies.challenge(&encoded),
+            (None, _) | (_, Patience::Lost) => {
+                authorization.login = Login::Nobody;
+                self.mistake("authentication failed");
             }
         }
     }

@@ -6,6 +6,7 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use super::command::{Keyword, split};
+use super::sasl::Mechanism;
 use crate::line::Line;
 
 /// Longest entry, in octets.
@@ -31,6 +32,13 @@ impl Trace {
         }
     }
 
+    /// Notes that the client answered a challenge.
+    pub(super) fn note_response(&mut self) {
+        if self.entries.len() < ENTRIES_MAX {
+            self.entries.push_back(String::from("(answer to a challenge)"));
+        }
+    }
+
     /// The entry that waits longest.
     pub(super) fn take(&mut self) -> Option<String> {
         self.entries.pop_front()
@@ -52,6 +60,15 @@ fn show(line: &[u8]) -> String {
             let (name, _) = split(rest.unwrap_or_default());
             format!("APOP {} ****", escape(name))
         }
+        // The initial response may hold a password; a mechanism that is none may be one.
+        Keyword::Auth => match split(rest.unwrap_or_default()) {
+            (mechanism, None) if Mechanism::parse(mechanism).is_some() => escape(line),
+            (mechanism, Some(_)) if Mechanism::parse(mechanism).is_some() => {
+                format!("AUTH {} ****", escape(mechanism))
+            }
+            _ if rest.is_some() => String::from("AUTH ****"),
+            _ => String::from("AUTH"),
+        },
         Keyword::User
         | Keyword::Capa
         | Keyword::Stat
@@ -101,7 +118,12 @@ mod tests {
             (b"PASS\tsecret", "****"),
             (b" PASS secret", " ****"),
             (b"PSAS secret", "PSAS ****"),
-            (b"AUTH PLAIN AHVzZXIAc2VjcmV0", "AUTH ****"),
+            (b"AUTH PLAIN AHVzZXIAc2VjcmV0", "AUTH PLAIN ****"),
+            (b"AUTH secret", "AUTH ****"),
+            (b"auth  secret", "AUTH ****"),
+            (b"AUTH secret PLAIN", "AUTH ****"),
+            (b"AUTH login", "AUTH login"),
+            (b"AUTH", "AUTH"),
             (b"APOP mrose c4c9334bac560ecc979e58001b3e22fb", "APOP mrose ****"),
         ] {
             assert_eq!(show(line), shown);

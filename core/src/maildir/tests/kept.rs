@@ -239,6 +239,19 @@ fn without_a_state_folder_or_with_one_that_is_a_file_service_goes_on() {
 }
 
 #[test]
+fn a_state_folder_that_is_emptied_while_the_server_runs_is_filled_again() {
+    for gone in ["state/indexes", "state"] {
+        let house = House::maildir(&NAMES);
+        house.settle();
+        let store = house.store();
+        drop(store.open(&ann()).unwrap());
+        fs::remove_dir_all(house.folder.path().join(gone)).unwrap();
+        assert_eq!(sizes(&*store.open(&ann()).unwrap()), [5, 7]);
+        assert!(house.index().exists(), "no index was kept after {gone} had gone");
+    }
+}
+
+#[test]
 fn an_index_that_cannot_be_replaced_is_done_without() {
     let house = House::maildir(&NAMES);
     drop(house.open());
@@ -254,7 +267,8 @@ fn an_index_damaged_anywhere_is_made_anew() {
     house.settle();
     drop(house.open());
     let whole = octets_of(&house.index());
-    let expected = Index::parse(whole.clone()).unwrap();
+    // All but the checksum and the second of the listing.
+    let contents = |octets: &[u8]| [&octets[24..40], &octets[48..]].concat();
     for place in (0..whole.len()).filter(|place| !(8..16).contains(place)) {
         let mut damaged = whole.clone();
         damaged[place] ^= 0x10;
@@ -267,7 +281,9 @@ fn an_index_damaged_anywhere_is_made_anew() {
         damaged[place] ^= 0x10;
         fs::write(house.index(), damaged).unwrap();
         assert_eq!(sizes(&*house.open()), [5, 7]);
-        assert_eq!(octets_of(&house.index()), expected.as_octets());
+        let anew = octets_of(&house.index());
+        assert!(Index::parse(anew.clone()).is_ok());
+        assert_eq!(contents(&anew), contents(&whole));
     }
 }
 

@@ -30,6 +30,18 @@ fn a_maildrop_is_open_once_on_the_machine() {
 }
 
 #[test]
+fn other_processes_are_kept_out_after_the_lock_files_were_removed_too() {
+    let house = House::maildir(&[]);
+    let store = house.store();
+    drop(store.open(&ann()).unwrap());
+    std::fs::remove_dir_all(house.state()).unwrap();
+    let maildrop = store.open(&ann()).unwrap();
+    assert!(matches!(house.try_open(), Err(OpenError::InUse(_))), "opened twice");
+    drop(maildrop);
+    assert!(house.try_open().is_ok());
+}
+
+#[test]
 fn the_lock_outlasts_update_and_ends_with_the_session() {
     let house = House::maildir(&[("new/1.a.host", "a\n")]);
     let mut maildrop = house.open();

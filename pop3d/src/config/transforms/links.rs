@@ -1,15 +1,15 @@
-//! The links of the global chain: names of tables, and commands used as they are, which get names here.
+//! The links of chains: names of tables, and commands used as they are, which get names here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
+use pop3d_core::transform::registry::{RESERVED_NAMES, is_name, is_name_letter};
 use pop3d_transforms::name::name_of;
-use pop3d_transforms::spec::{CommandLine, NativeSpec, ProcessSpec};
+use pop3d_transforms::spec::{CommandLine, PluginSpec, ProcessSpec};
 use toml::Spanned;
 
 use super::super::{File, program};
-use super::{Table, named_spec, native_spec};
+use super::{Chain, Table, named_spec, plugin_spec};
 use crate::exit::Exit;
 
 /// Most transforms in the chain: each message starts all of them.
@@ -23,15 +23,15 @@ pub(super) struct Links<'config> {
     /// By name, those of tables first: what they are called nothing else is.
     pub(super) specs: BTreeMap<String, ProcessSpec>,
     /// A plugin as it is where nothing is said of it alone.
-    pub(super) native_template: NativeSpec,
+    pub(super) plugin_template: PluginSpec,
     /// Plugins by name.
-    pub(super) natives: BTreeMap<String, NativeSpec>,
+    pub(super) natives: BTreeMap<String, PluginSpec>,
     /// The names of commands used as they are.
     commands: HashMap<CommandLine, String>,
-    /// The names of its links, in their order.
-    pub(super) chain: Vec<String>,
     /// Programs that are not there.
     pub(super) missing: Vec<Exit>,
+    /// Where the file of a plugin is named, or else its name is met first: what an error about it begins with.
+    pub(super) places: BTreeMap<String, String>,
 }
 
 impl<'config> Links<'config> {
@@ -41,23 +41,27 @@ impl<'config> Links<'config> {
         if let Some(timeout) = file.config.transform_pool.queue_timeout {
             template.queue_timeout = timeout.0;
         }
-        let mut native_template = NativeSpec::new("", PathBuf::new());
-        file.config.transform_defaults.keys().apply_native(&mut native_template);
+        let mut plugin_template = PluginSpec::new("", PathBuf::new());
+        file.config.transform_defaults.keys().apply_plugin(&mut plugin_template);
+        plugin_template.queue_timeout = template.queue_timeout;
         Self {
             file,
             template,
             specs: BTreeMap::new(),
-            native_template,
+            plugin_template,
             natives: BTreeMap::new(),
             commands: HashMap::new(),
-            chain: Vec::new(),
             missing: Vec::new(),
+            places: BTreeMap::new(),
         }
     }
 
     /// Takes a table.
     pub(super) fn define(&mut self, name: &str, table: &Spanned<Table>) -> Result<(), Exit> {
-        if let Some(spec) = native_spec(self.file, &self.native_template, name, table)? {
+        if let Some(spec) = plugin_spec(self.file, &self.plugin_template, name, table)? {
+            let place = table.as_ref().file.as_ref().map_or_else(|| table.span(), Spanned::span);
+            self.places.insert(name.to_owned(), self.file.error(place.clone(), "").to_string());
+            self.missing.extend(program::missing_file(&spec.file).map(|what| self.file.error(place, &what)));
             self.natives.insert(name.to_owned(), spec);
             return Ok(());
         }
@@ -68,8 +72,34 @@ impl<'config> Links<'config> {
         Ok(())
     }
 
-    /// Takes a link of the chain: a name, or a command used as it is. The empty one changes nothing.
-    pub(super) fn add(&mut self, text: &str, error: impl Fn(&str) -> Exit) -> Result<(), Exit> {
+    /// Takes a chain; the names of its links.
+    pub(super) fn chain(&mut self, configured: &Spanned<Chain>) -> Result<Vec<String>, Exit> {
+        let mut chain = Vec::new();
+        for (place, text) in &configured.as_ref().0 {
+            let place = place.clone().unwrap_or_else(|| configured.span());
+            let file = self.file;
+            self.add(&mut chain, text, |what| file.error(place.clone(), what))?;
+        }
+        Ok(chain)
+    }
+
+    /// The links that a text names: several where they are joined by commas and could all be names or paths, else it is
+    /// one.
+    pub(super) fn split<'text>(&self, text: &'text str) -> Vec<&'text str> {
+        let could_be = |part: &str| {
+            !part.is_empty() && part.chars().all(|letter| letter == '/' || is_name_letter(letter))
+        };
+        let is_several = !self.file.config.transforms.contains_key(text) && text.split(',').all(could_be);
+        if is_several { text.split(',').collect() } else { vec![text] }
+    }
+
+    /// Takes a link of a chain: a name, or a command used as it is. The empty one changes nothing.
+    pub(super) fn add(
+        &mut self,
+        chain: &mut Vec<String>,
+        text: &str,
+        error: impl Fn(&str) -> Exit,
+    ) -> Result<(), Exit> {
         // Names that were made for commands are no names here: the text is another command then.
         let is_table = self.file.config.transforms.contains_key(text);
         let is_known = is_table || self.is_dropped_in(text);
@@ -79,11 +109,12 @@ impl<'config> Links<'config> {
             (false, None) => self.command(text, &error)?,
         };
         let Some(name) = name else { return Ok(()) };
-        if self.chain.len() == CHAIN_MAX {
+        self.places.entry(name.clone()).or_insert_with(|| error("").to_string());
+        if chain.len() == CHAIN_MAX {
             return Err(error(&format!("a chain has at most {CHAIN_MAX} transforms")));
         }
-        self.chain.push(name.clone());
-        let places = self.chain.iter().filter(|other| **other == name).count();
+        chain.push(name.clone());
+        let places = chain.iter().filter(|other| **other == name).count();
         match self.specs.get(&name).map(ProcessSpec::running_limit) {
             // It would wait for itself.
             Some(limit) if places > limit => Err(error(&format!(
@@ -96,20 +127,16 @@ impl<'config> Links<'config> {
     /// Whether a plugin of that name lies in the folder of transforms.
     fn is_dropped_in(&self, text: &str) -> bool {
         let folder = self.file.config.transform_dir.as_ref();
-        is_name(text) && folder.is_some_and(|folder| folder.join(format!("{text}.so")).is_file())
+        let is_there =
+            |ending: &str| folder.is_some_and(|folder| folder.join(format!("{text}.{ending}")).is_file());
+        is_name(text) && (is_there("so") || is_there("wasm"))
     }
 
     /// The name of a plugin whose file is named as it is; none: it is no plugin.
     fn plugin(&mut self, text: &str, error: impl Fn(&str) -> Exit) -> Result<Option<String>, Exit> {
         let path = Path::new(text.trim());
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("so") => {}
-            Some("wasm") => {
-                return Err(error(&format!(
-                    "\"{}\" cannot be loaded: this version has programs and native plugins (.so)",
-                    path.display()
-                )));
-            }
+            Some("so" | "wasm") => {}
             Some(_) | None => return Ok(None),
         }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -121,7 +148,8 @@ impl<'config> Links<'config> {
             )));
         }
         let spec =
-            NativeSpec { name: stem.to_owned(), file: path.to_owned(), ..self.native_template.clone() };
+            PluginSpec { name: stem.to_owned(), file: path.to_owned(), ..self.plugin_template.clone() };
+        self.missing.extend(program::missing_file(&spec.file).map(|what| error(&what)));
         self.natives.insert(stem.to_owned(), spec);
         Ok(Some(stem.to_owned()))
     }

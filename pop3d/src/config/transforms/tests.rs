@@ -31,7 +31,7 @@ fn programs(transforms: &Transforms) -> Vec<&ProcessSpec> {
         .iter()
         .map(|spec| match spec {
             Spec::Process(program) => program,
-            Spec::Native(plugin) => panic!("{plugin:?} is no program"),
+            Spec::Plugin(plugin) => panic!("{plugin:?} is no program"),
         })
         .collect()
 }
@@ -118,13 +118,14 @@ fn what_is_said_for_one_wins_over_what_is_said_for_all() {
     assert_eq!((own.path.as_str(), all.path.as_str()), ("/bin", "/usr/local/bin:/usr/bin:/bin"));
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(own.env, [pair("A", "own"), pair("B", "all")]);
-    assert_eq!(own.options, [pair("is", "true"), pair("number", "7"), pair("text", "a b")]);
+    assert_eq!(own.options, [pair("number", "7"), pair("text", "a b"), pair("is", "true")]);
 }
 
 #[test]
 fn what_cannot_be_is_named_at_its_place() {
     for (text, place, named) in [
-        ("transform = [\"cat\", \"x.wasm\"]", "1:21", "\"x.wasm\" cannot be loaded"),
+        ("[transforms.x]\nfile = \"x.wasm\"\nkind = \"native\"", "2:8", "ends in .so"),
+        ("[transforms.x]\nfile = \"x.wasm\"\nhosts = 2", "1:1", "native plugins"),
         ("transform = \"/usr/lib/a b.so \"", "1:13", "cannot be the name"),
         ("transform = \"exec.so\"", "1:13", "cannot be the name"),
         ("[transforms.x]\nspool = true", "1:1", "`command`"),
@@ -145,7 +146,7 @@ fn what_cannot_be_is_named_at_its_place() {
         ("[transforms.x]\ncommand = \"cat\"\nenv = { \"A=\" = \"\" }", "3:9", "variable"),
         ("[transforms.x]\ncommand = \"cat\"\nenv = { A = \"\\u0000\" }", "3:13", "variable"),
         ("[transforms.x]\nfile = \"x.so\"\ncommand = \"x\"", "2:8", "name one"),
-        ("[transforms.x]\nkind = \"wasm\"\ncommand = \"x\"", "2:8", "`process`"),
+        ("[transforms.x]\nkind = \"wasm\"\ncommand = \"x\"", "1:1", "`file`"),
         ("[transform_defaults]\nenv = { \"\" = \"\" }", "2:9", "variable"),
         ("[transform_defaults]\noptions = { a = \"\\u0000\" }", "2:11", "option"),
         ("[transform_defaults]\nhold = \"65MiB\"", "2:8", "at most 64MiB"),
@@ -165,4 +166,64 @@ command = [\"/no/such/program\"]";
     let [of_table, of_chain] = &said[..] else { panic!("{said:?}") };
     assert!(of_table.starts_with("x.toml:3:11: ") && of_table.contains("/no/such/program"), "{of_table}");
     assert!(of_chain.starts_with("x.toml:1:19: ") && of_chain.contains("no-such-program"), "{of_chain}");
+}
+
+#[test]
+fn a_rule_has_a_condition_and_a_chain_of_its_own() {
+    let text = "transform = \"cat\"
+[[rule]]
+users = [\"sales-*\", \"bob\"]
+max_size = \"10MiB\"
+if_header = [\"Content-Type: multipart/*\"]
+commands = [\"retr\"]
+transform = [\"tac\", \"cat\"]
+[[rule]]
+users = [\"backup\"]
+transform = []";
+    let transforms = transforms(text, &[]).unwrap();
+    let [first, second] = &transforms.rules[..] else { panic!("two rules") };
+    let (chain, none) = (&first.names, &second.names);
+    let (first, second) = (&first.condition, &second.condition);
+    assert_eq!((chain.join(","), none.len(), names(&transforms)), ("tac,cat".to_owned(), 0, vec!["cat"]));
+    assert_eq!((first.users.len(), first.max_size, first.retr, first.top), (2, 10 << 20, true, false));
+    assert!(second.is_of_users_alone() && second.is_about("backup") && !second.is_about("bob"));
+}
+
+#[test]
+fn a_rule_that_cannot_match_is_named_at_its_place() {
+    let rule = |keys: &str| format!("[[rule]]\n{keys}\ntransform = \"cat\"");
+    for (keys, place, named) in [
+        ("users = []", "2:9", "empty"),
+        ("users = [\"a\", \"\"]", "2:15", "empty name"),
+        ("users = [\"a\"]\nexcept_users = [\"*\"]", "1:1", "never match"),
+        ("min_size = 2\nmax_size = 1", "1:1", "never match"),
+        ("if_header = [\"Subject\"]", "2:14", "Name: glob"),
+        ("commands = [\"LIST\"]", "2:13", "RETR"),
+        ("commands = []", "2:12", "empty"),
+        ("user = [\"a\"]", "2:1", "unknown field `user`"),
+        ("max_size = \"much\"", "2:12", "64KiB"),
+    ] {
+        let said = wrong(&rule(keys));
+        assert!(said.starts_with(&format!("x.toml:{place}: ")) && said.contains(named), "{keys}: {said}");
+    }
+    let shadowed = format!("{}\n{}", rule("users = [\"b*\"]"), rule("users = [\"bob\"]\nmin_size = 7"));
+    assert!(
+        wrong(&shadowed).starts_with("x.toml:4:1: this rule can never match: rule 1"),
+        "{}",
+        wrong(&shadowed)
+    );
+    assert!(wrong("[[rule]]\nusers = [\"a\"]").contains("missing field `transform`"));
+    let missing = transforms("[[rule]]\ntransform = [\"cat\", \"no-such-program\"]", &[]).unwrap().missing;
+    assert!(missing[0].to_string().starts_with("x.toml:2:21: "), "{}", missing[0]);
+}
+
+#[test]
+fn options_are_in_the_order_of_the_file_and_what_is_no_string_is_json() {
+    let text = "[transforms.x]\ncommand = \"cat\"
+options = { z = 1, a = [\"b\", 1, true], c = { d = 1.5 }, e = 1979-05-27, f = \"as it is\" }";
+    let transforms = transforms(text, &[]).unwrap();
+    let options: Vec<_> =
+        programs(&transforms)[0].options.iter().map(|(key, value)| format!("{key} {value}")).collect();
+    let expected = ["z 1", "a [\"b\",1,true]", "c {\"d\":1.5}", "e \"1979-05-27\"", "f as it is"];
+    assert_eq!(options, expected);
 }

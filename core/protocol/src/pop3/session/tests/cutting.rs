@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::multiline::MultiLine;
+use crate::pop3::sasl::{Mechanism, Step};
 use crate::top::TopLimit;
 
 const MESSAGES: [&[u8]; 4] =
@@ -25,7 +26,10 @@ struct Outside {
 impl Outside {
     fn new(rooms: Vec<usize>) -> Self {
         Self {
-            session: Session::new(GREETING),
+            session: Session::new(Greeting {
+                mechanisms: [Mechanism::Plain].into_iter().collect(),
+                ..GREETING
+            }),
             heard: Vec::new(),
             committed: Vec::new(),
             verified: Vec::new(),
@@ -83,6 +87,14 @@ impl Outside {
                 Answer::Verified(if right { Ok(()) } else { Err(refusal(Some(ResponseCode::Auth), "wrong")) })
             }
             Action::Verify(Credentials::Apop { .. }) => panic!("APOP is not offered"),
+            Action::Exchange(Step::Begin { initial: None, .. }) => {
+                Answer::Challenged(b"go on".as_slice().into())
+            }
+            Action::Exchange(Step::Begin { initial: Some(message), .. } | Step::Response(message)) => {
+                self.verified.push((message.to_vec(), Vec::new()));
+                let right = &*message == b"\0mrose\0secret";
+                Answer::Verified(if right { Ok(()) } else { Err(refusal(Some(ResponseCode::Auth), "wrong")) })
+            }
             Action::OpenMaildrop => {
                 let octets: Vec<u64> = MESSAGES.iter().map(|message| message.len() as u64).collect();
                 Answer::Maildrop(Ok(Opened { snapshot: Stored::shared(&octets), measure_first: true }))
@@ -130,7 +142,17 @@ fn command() -> impl Strategy<Value = Vec<u8>> {
     let top = (argument, prop::sample::select(vec!["0", "1", "2", "99999999999", "x"]))
         .prop_map(|(argument, lines)| format!("TOP {argument} {lines}"));
     let plain = prop::sample::select(vec!["STAT", "LIST", "UIDL", "RSET", "NOOP", "CAPA", "noop", ""]);
-    let rare = prop::sample::select(vec!["QUIT", "USER mrose", "PASS secret", "PASS wrong", "XYZZY"]);
+    let rare = prop::sample::select(vec![
+        "QUIT",
+        "USER mrose",
+        "PASS secret",
+        "PASS wrong",
+        "XYZZY",
+        "AUTH PLAIN",
+        "AUTH PLAIN =",
+        "*",
+        "AG1yb3NlAHNlY3JldA==",
+    ]);
     let line = prop_oneof![
         8 => prop_oneof![numbered, top, plain.prop_map(str::to_owned)].prop_map(String::into_bytes),
         2 => rare.prop_map(|line| line.as_bytes().to_vec()),
@@ -143,7 +165,8 @@ fn command() -> impl Strategy<Value = Vec<u8>> {
 
 /// What a client sends: most of them log in at first.
 fn commands() -> impl Strategy<Value = Vec<u8>> {
-    let login = prop_oneof![3 => Just(&b"USER mrose\r\nPASS secret\r\n"[..]), 1 => Just(&b""[..])];
+    let login = prop_oneof![3 => Just(&b"USER mrose\r\nPASS secret\r\n"[..]), 1 => Just(&b""[..]),
+        1 => Just(&b"AUTH PLAIN\r\nAG1yb3NlAHNlY3JldA==\r\n"[..])];
     (login, prop::collection::vec(command(), 0..40))
         .prop_map(|(login, commands)| [login, &commands.concat()].concat())
 }

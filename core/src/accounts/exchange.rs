@@ -1,0 +1,326 @@
+//! One exchange of AUTH (RFC 5034, RFC 4422): what each mechanism asks for, and whose credentials come of it.
+//!
+//! A step may take long: called in the pool. Whatever is wrong, at whichever step, is one answer.
+
+use std::sync::Arc;
+
+use base64ct::{Base64, Encoding};
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use pop3d_protocol::pop3::{Credentials, Mechanism, Mechanisms};
+use subtle::ConstantTimeEq;
+
+use super::scheme::{self, Stored};
+use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
+use super::{Accounts, UserName, WrongCredentials};
+
+/// Octets of the salt of keys that are made at login.
+const SALT: usize = 16;
+
+/// Octets of the random part of CRAM-MD5's challenge.
+const CHALLENGE: usize = 18;
+
+/// An exchange under way.
+pub struct Exchange {
+    accounts: Arc<Accounts>,
+    /// What the channel can be told by (RFC 9266); none: it is not TLS 1.3.
+    channel: Option<Box<[u8]>>,
+    state: State,
+    /// Who the client claims to be, where it has said so.
+    user: Vec<u8>,
+}
+
+/// What is awaited.
+enum State {
+    /// The first response of a mechanism.
+    Begun(Mechanism),
+    /// LOGIN: the user name, then the password.
+    LoginUser,
+    LoginPassword,
+    /// CRAM-MD5: the digest over this challenge.
+    Digest(String),
+    /// SCRAM: the `client-final-message`. No user: the keys are nobody's, and no proof is right.
+    Scram(Box<Begun>, Option<UserName>),
+    /// SCRAM: nothing, once the client has seen that we know its password.
+    Shown(UserName),
+    /// No more steps.
+    Over,
+}
+
+/// What a step came to.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Stepped {
+    /// The client is to answer this.
+    Challenge(Vec<u8>),
+    /// Whose credentials they were.
+    Verified(UserName),
+}
+
+impl Accounts {
+    /// The mechanisms by which somebody could log in; `has_channel`: over a channel that an exchange can be bound to.
+    #[must_use]
+    pub fn mechanisms(&self, has_channel: bool) -> Mechanisms {
+        let bound = [Mechanism::ScramSha256Plus, Mechanism::ScramSha1Plus];
+        let bound = (self.keeps_plain && has_channel).then_some(bound).into_iter().flatten();
+        let plain =
+            self.keeps_plain.then_some([Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5]);
+        plain.into_iter().flatten().chain([Mechanism::Plain, Mechanism::Login]).chain(bound).collect()
+    }
+}
+
+impl Exchange {
+    /// Begins an exchange by one of the mechanisms that [`Accounts::mechanisms`] names.
+    #[must_use]
+    pub fn new(mechanism: Mechanism, accounts: Arc<Accounts>, channel: Option<Box<[u8]>>) -> Self {
+        Self { accounts, channel, state: State::Begun(mechanism), user: Vec::new() }
+    }
+
+    /// Who the client claims to be, for the log; empty where it has not said so.
+    #[must_use]
+    pub fn user(&self) -> &[u8] {
+        &self.user
+    }
+
+    /// Goes on with what the client sent; none: it has sent nothing yet.
+    ///
+    /// # Errors
+    /// One answer, whatever was wrong.
+    pub fn step(&mut self, response: Option<&[u8]>) -> Result<Stepped, WrongCredentials> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Begun(mechanism) => self.begin(mechanism, response),
+            State::LoginUser => self.login_user(response.unwrap_or_default()),
+            State::LoginPassword => self.verify_password(&self.user, response.unwrap_or_default()),
+            State::Digest(challenge) => self.verify_digest(&challenge, response.unwrap_or_default()),
+            State::Scram(begun, user) => {
+                let said = begun.finish(response.unwrap_or_default()).ok_or(WrongCredentials)?;
+                self.state = State::Shown(user.ok_or(WrongCredentials)?);
+                Ok(Stepped::Challenge(said.into_bytes()))
+            }
+            State::Shown(user) if response.is_some_and(<[u8]>::is_empty) => Ok(Stepped::Verified(user)),
+            State::Shown(_) | State::Over => Err(WrongCredentials),
+        }
+    }
+
+    fn begin(&mut self, mechanism: Mechanism, response: Option<&[u8]>) -> Result<Stepped, WrongCredentials> {
+        match (mechanism, response) {
+            (Mechanism::Login, None) => {
+                self.state = State::LoginUser;
+                Ok(Stepped::Challenge(b"Username:".to_vec()))
+            }
+            // Some clients begin with the user name.
+            (Mechanism::Login, Some(user)) => self.login_user(user),
+            (Mechanism::CramMd5, None) => self.challenge(),
+            (
+                Mechanism::Plain
+                | Mechanism::ScramSha1
+                | Mechanism::ScramSha256
+                | Mechanism::ScramSha1Plus
+                | Mechanism::ScramSha256Plus,
+                None,
+            ) => {
+                self.state = State::Begun(mechanism);
+                Ok(Stepped::Challenge(Vec::new()))
+            }
+            (Mechanism::Plain, Some(message)) => self.plain(message),
+            (Mechanism::ScramSha1, Some(message)) => self.scram(Hash::Sha1, false, message),
+            (Mechanism::ScramSha256, Some(message)) => self.scram(Hash::Sha256, false, message),
+            (Mechanism::ScramSha1Plus, Some(message)) => self.scram(Hash::Sha1, true, message),
+            (Mechanism::ScramSha256Plus, Some(message)) => self.scram(Hash::Sha256, true, message),
+            (Mechanism::CramMd5 | Mechanism::External | Mechanism::OauthBearer | Mechanism::Xoauth2, _) => {
+                Err(WrongCredentials)
+            }
+        }
+    }
+
+    /// RFC 4616: whom to be, who one is, and the password, with NUL between.
+    fn plain(&mut self, message: &[u8]) -> Result<Stepped, WrongCredentials> {
+        let parts: Vec<_> = message.split(|&octet| octet == 0).collect();
+        let (authorization, user, password) = match parts[..] {
+            [authorization, user, password] => (authorization, user, password),
+            // The answer takes as long as any.
+            _ => (&b""[..], &b""[..], &b""[..]),
+        };
+        self.user = user.to_vec();
+        let stepped = self.verify_password(user, password)?;
+        // Nobody may be somebody else.
+        if authorization.is_empty() || authorization == user { Ok(stepped) } else { Err(WrongCredentials) }
+    }
+
+    fn login_user(&mut self, user: &[u8]) -> Result<Stepped, WrongCredentials> {
+        self.user = user.to_vec();
+        self.state = State::LoginPassword;
+        Ok(Stepped::Challenge(b"Password:".to_vec()))
+    }
+
+    fn verify_password(&self, user: &[u8], password: &[u8]) -> Result<Stepped, WrongCredentials> {
+        let credentials = Credentials::Password { user: user.into(), password: password.into() };
+        self.accounts.verify(&credentials, None).map(Stepped::Verified)
+    }
+
+    /// RFC 2195: a challenge that comes only once.
+    fn challenge(&mut self) -> Result<Stepped, WrongCredentials> {
+        let mut random = [0; CHALLENGE];
+        getrandom::fill(&mut random).map_err(|_| WrongCredentials)?;
+        let challenge = format!("<{}@pop3d>", Base64::encode_string(&random));
+        self.state = State::Digest(challenge.clone());
+        Ok(Stepped::Challenge(challenge.into_bytes()))
+    }
+
+    /// The user name, a space, and the digest in hexadecimal digits.
+    fn verify_digest(&mut self, challenge: &str, response: &[u8]) -> Result<Stepped, WrongCredentials> {
+        let space = response.iter().rposition(|&octet| octet == b' ').unwrap_or(response.len());
+        let (user, digest) = response.split_at(space);
+        self.user = user.to_vec();
+        let account = self.accounts.account(user);
+        let secret = account.and_then(|(_, stored)| Stored::plain(stored));
+        let key = secret.unwrap_or(scheme::nobody()).octets();
+        let mac =
+            Hmac::<Md5>::new_from_slice(key).expect("a key may have any length").chain_update(challenge);
+        let expected: String =
+            mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+        let digest = digest.get(1..).unwrap_or_default().to_ascii_lowercase();
+        let is_right: bool = expected.as_bytes().ct_eq(&digest).into();
+        match account {
+            Some((user, _)) if is_right && secret.is_some() => Ok(Stepped::Verified(user.clone())),
+            Some(_) | None => Err(WrongCredentials),
+        }
+    }
+
+    fn scram(&mut self, hash: Hash, is_bound: bool, message: &[u8]) -> Result<Stepped, WrongCredentials> {
+        let channel = self.channel.take();
+        let binding = match (is_bound, channel.as_deref()) {
+            (true, Some(channel)) => Binding::Exporter(channel),
+            (true, None) => return Err(WrongCredentials),
+            (false, Some(_)) => Binding::Possible,
+            (false, None) => Binding::Impossible,
+        };
+        let first = ClientFirst::parse(message, binding).ok_or(WrongCredentials)?;
+        self.user = first.user.clone().into_bytes();
+        if first.authorization.as_ref().is_some_and(|other| *other != first.user) {
+            return Err(WrongCredentials);
+        }
+        let account = self.accounts.account(&self.user);
+        let secret = account.and_then(|(_, stored)| Stored::plain(stored));
+        // Nobody's salt is always the same as well, and his keys cost as much.
+        let code = self.accounts.key.code(&self.user);
+        let salt = code.octets().get(..SALT).unwrap_or_default();
+        let password = secret.unwrap_or(scheme::nobody()).octets();
+        let keys = Keys::derive(hash, password, salt, ITERATIONS);
+        let (begun, said) = Begun::new(&first, keys, binding).map_err(|_| WrongCredentials)?;
+        let user = account.filter(|_| secret.is_some()).map(|(user, _)| user.clone());
+        self.state = State::Scram(Box::new(begun), user);
+        Ok(Stepped::Challenge(said.into_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scram::client;
+    use super::*;
+
+    fn accounts() -> Arc<Accounts> {
+        let mut accounts = Accounts::new(true);
+        accounts.add(UserName::parse(b"user").unwrap(), b"pencil");
+        accounts.add(UserName::parse(b"tim").unwrap(), b"tanstaaftanstaaf");
+        Arc::new(accounts)
+    }
+
+    fn user(name: &str) -> Result<Stepped, WrongCredentials> {
+        Ok(Stepped::Verified(UserName::parse(name.as_bytes()).unwrap()))
+    }
+
+    fn challenge(text: &str) -> Result<Stepped, WrongCredentials> {
+        Ok(Stepped::Challenge(text.as_bytes().to_vec()))
+    }
+
+    #[test]
+    fn plain_is_three_parts_and_nobody_becomes_somebody_else() {
+        for (message, outcome) in [
+            (&b"\0user\0pencil"[..], user("user")),
+            (b"user\0user\0pencil", user("user")),
+            (b"tim\0user\0pencil", Err(WrongCredentials)),
+            (b"\0user\0pencil\0", Err(WrongCredentials)),
+            (b"\0user\0penci", Err(WrongCredentials)),
+            (b"\0user", Err(WrongCredentials)),
+            (b"", Err(WrongCredentials)),
+        ] {
+            let mut exchange = Exchange::new(Mechanism::Plain, accounts(), None);
+            assert_eq!(exchange.step(Some(message)), outcome, "{}", message.escape_ascii());
+            let mut later = Exchange::new(Mechanism::Plain, accounts(), None);
+            assert_eq!(later.step(None), challenge(""));
+            assert_eq!(later.step(Some(message)), outcome);
+            assert_eq!(later.step(Some(message)), Err(WrongCredentials), "it is over");
+        }
+    }
+
+    #[test]
+    fn login_asks_for_both_or_for_the_password_alone() {
+        let mut exchange = Exchange::new(Mechanism::Login, accounts(), None);
+        assert_eq!(exchange.step(None), challenge("Username:"));
+        assert_eq!(exchange.step(Some(b"user")), challenge("Password:"));
+        assert_eq!(exchange.step(Some(b"pencil")), user("user"));
+        let mut exchange = Exchange::new(Mechanism::Login, accounts(), None);
+        assert_eq!(exchange.step(Some(b"nobody")), challenge("Password:"));
+        assert_eq!(exchange.step(Some(b"pencil")), Err(WrongCredentials));
+        assert_eq!(exchange.user(), b"nobody");
+    }
+
+    #[test]
+    fn the_digest_of_rfc_2195_section_2_is_right() {
+        let said = "<1896.697170952@postoffice.reston.mci.net>";
+        for (response, outcome) in [
+            ("tim b913a602c7eda7a495b4e6e7334d3890", user("tim")),
+            ("tim B913A602C7EDA7A495B4E6E7334D3890", user("tim")),
+            ("user b913a602c7eda7a495b4e6e7334d3890", Err(WrongCredentials)),
+            ("nobody b913a602c7eda7a495b4e6e7334d3890", Err(WrongCredentials)),
+            ("tim", Err(WrongCredentials)),
+            ("", Err(WrongCredentials)),
+        ] {
+            let mut exchange = Exchange::new(Mechanism::CramMd5, accounts(), None);
+            exchange.state = State::Digest(said.to_owned());
+            assert_eq!(exchange.step(Some(response.as_bytes())), outcome, "{response}");
+        }
+        let first = |()| Exchange::new(Mechanism::CramMd5, accounts(), None).step(None);
+        assert_ne!(first(()), first(()), "a challenge comes only once");
+    }
+
+    #[test]
+    fn scram_knows_the_password_and_shows_it_before_it_lets_in() {
+        let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), None);
+        let Ok(Stepped::Challenge(said)) = exchange.step(Some(b"n,,n=user,r=x")) else { panic!() };
+        let said = String::from_utf8(said).unwrap();
+        let last = client::answer(&said, "n=user,r=x", b"pencil");
+        let Ok(Stepped::Challenge(shown)) = exchange.step(Some(last.as_bytes())) else { panic!() };
+        assert!(shown.starts_with(b"v="));
+        assert_eq!(exchange.step(Some(b"")), user("user"));
+    }
+
+    #[test]
+    fn scram_goes_the_same_way_with_nobody_and_fails_at_its_end() {
+        let said = |name: &str| {
+            let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), None);
+            let first = format!("n={name},r=x");
+            let Ok(Stepped::Challenge(said)) = exchange.step(Some(format!("n,,{first}").as_bytes())) else {
+                panic!()
+            };
+            let said = String::from_utf8(said).unwrap();
+            let last = client::answer(&said, &first, b"wrong");
+            assert_eq!(exchange.step(Some(last.as_bytes())), Err(WrongCredentials));
+            said.split_once(",s=").unwrap().1.to_owned()
+        };
+        assert_eq!(said("nobody"), said("nobody"));
+        assert_ne!(said("nobody"), said("user"));
+        assert_eq!(said("nobody").len(), said("user").len());
+        let mut other = Exchange::new(Mechanism::ScramSha256, accounts(), None);
+        assert_eq!(other.step(Some(b"n,a=tim,n=user,r=x")), Err(WrongCredentials));
+    }
+
+    #[test]
+    fn what_needs_a_plain_secret_is_offered_where_there_is_one() {
+        let listed = |accounts: &Accounts| {
+            accounts.mechanisms(false).iter().map(Mechanism::as_str).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(&accounts()), ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]);
+        assert_eq!(listed(&Accounts::new(false)), ["PLAIN", "LOGIN"]);
+    }
+}

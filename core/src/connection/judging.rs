@@ -1,0 +1,115 @@
+//! What comes of credentials. It is counted in the pool, where they are verified, so that it counts whether the client
+//! waits for its answer or not.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use pop3d_protocol::engine::Engine;
+use pop3d_protocol::pop3::{Answer, Refusal};
+use pop3d_protocol::reply::ResponseCode;
+
+use super::{Connection, Desk, Task, temporary};
+use crate::accounts::{UserName, WrongCredentials};
+use crate::guesses::{DELAY_DOUBLINGS_MAX, FAILED_LOGINS, Penalty};
+use crate::notice::Outcome;
+use crate::server::Shared;
+
+/// Counts one login.
+pub(super) struct Judge {
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    /// When it began.
+    now: Instant,
+}
+
+impl Judge {
+    /// Says what came of credentials that claim to be those of `claimed`.
+    pub(super) fn judge(&self, claimed: &[u8], verified: Result<UserName, WrongCredentials>) -> Outcome {
+        let Self { shared, peer, now } = self;
+        let settings = shared.settings.load();
+        let rules = &settings.limits.failed_logins;
+        let mut guesses = shared.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        Outcome::Verified(match verified {
+            Ok(user) => {
+                guesses.forgive(peer.ip());
+                Ok(user)
+            }
+            Err(WrongCredentials) => {
+                let penalty = guesses.fail(peer.ip(), claimed, *now, rules);
+                drop(guesses);
+                let user = claimed.escape_ascii();
+                info!(target: "pop3d::login", "user {user} from {peer} not logged in: wrong credentials");
+                if let Some(failures) = penalty.refused_after {
+                    let line = refusal_line(peer.ip(), rules.refused_for, failures);
+                    warn!(target: "pop3d::login", "{line}");
+                }
+                Err(penalty)
+            }
+        })
+    }
+}
+
+impl Connection {
+    /// Who counts a login that begins here.
+    pub(super) fn judge(&self, desk: &Desk) -> Judge {
+        Judge { shared: Arc::clone(&desk.shared), peer: self.peer, now: desk.now }
+    }
+
+    /// Whether nobody from the client's address may log in: then it is told so, and sent away.
+    pub(super) fn is_turned_away(&mut self, desk: &Desk) -> bool {
+        if !desk.shared.is_refused(self.peer.ip(), desk.now) {
+            return false;
+        }
+        self.exchange = None;
+        self.reason = "too many failed logins from its address";
+        let refusal = temporary(FAILED_LOGINS);
+        self.session.refuse_and_close(&refusal);
+        // The session says farewell once it has its answer.
+        self.session.handle_answer(Answer::Verified(Err(refusal)));
+        true
+    }
+
+    /// Answers a failed login after a time that grows, and that does not depend on what was wrong.
+    pub(super) fn hold_back_refusal(&mut self, penalty: Penalty, desk: &Desk) {
+        desk.counters.logins_wrong.add(1);
+        let doublings = self.failed_logins.max(penalty.doublings).min(DELAY_DOUBLINGS_MAX);
+        self.failed_logins += 1;
+        let delay: Duration = desk.shared.settings.load().limits.failed_login_delay * (1 << doublings);
+        let refusal = Refusal { code: Some(ResponseCode::Auth), text: "wrong user name or password".into() };
+        self.task = Task::Delayed { until: self.last_sign + delay, refusal };
+    }
+
+    /// The time that an answer was held back for may have come.
+    pub(super) fn release_refusal(&mut self, now: Instant) {
+        if let Task::Delayed { until, .. } = self.task
+            && until <= now
+            && let Task::Delayed { refusal, .. } = std::mem::replace(&mut self.task, Task::None)
+        {
+            self.last_sign = now;
+            self.session.handle_answer(Answer::Verified(Err(refusal)));
+        }
+    }
+}
+
+/// The line of the log that other programs read to keep an address out (docs/configuration.md). It does not change, and
+/// has nothing in it that a client chose.
+fn refusal_line(address: IpAddr, refused_for: Duration, failures: u32) -> String {
+    format!("address {address} refused for {} seconds after {failures} failed logins", refused_for.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_others_read_is_this_one() {
+        for (address, line) in [
+            ("192.0.2.7", "address 192.0.2.7 refused for 600 seconds after 100 failed logins"),
+            ("2001:db8::7", "address 2001:db8::7 refused for 600 seconds after 100 failed logins"),
+        ] {
+            assert_eq!(refusal_line(address.parse().unwrap(), Duration::from_secs(600), 100), line);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What failed logins cost whoever comes back in another connection. The clock is the desk's.
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::settings::FailedLogins;
+
+const RULES: FailedLogins = FailedLogins {
+    period: Duration::from_secs(600),
+    undelayed: 3,
+    refused_after: Some(10),
+    refused_for: Duration::from_secs(600),
+    counts_loopback: false,
+};
+
+const FROM: &str = "192.0.2.7";
+const TURNED_AWAY: &str = "-ERR [SYS/TEMP] too many failed logins from your address, try again later\r\n";
+
+/// A server whose rules are these.
+fn stage(rules: FailedLogins) -> Stage {
+    let stage = Stage::new(Vec::new(), script("", usize::MAX));
+    let mut settings = Settings::clone(&stage.desk.shared.settings.load());
+    settings.limits.failed_logins = rules;
+    stage.desk.shared.settings.store(Arc::new(settings));
+    stage
+}
+
+impl Stage {
+    /// Another client comes in the place of the one before.
+    fn comes(&mut self, from: &str, says: &str) {
+        let script = Script { ends: false, ..script(says, usize::MAX) };
+        self.heard = Arc::clone(&script.heard);
+        let peer = SocketAddr::from((from.parse::<IpAddr>().unwrap(), 1));
+        let key = Slots::new().insert(());
+        self.connection = Connection::new(key, peer, Transport::Scripted(script), &self.desk);
+    }
+
+    /// Another client fails; how long its answer is held back.
+    fn fails(&mut self, from: &str, user: &str) -> Duration {
+        self.comes(from, &format!("USER {user}\r\nPASS wrong\r\n"));
+        assert_eq!(self.play(), Turn::Waiting);
+        let Task::Delayed { until, .. } = self.connection.task else { panic!("{}", self.heard()) };
+        assert_eq!(self.connection.deadline(&mut self.desk), Some(until));
+        until - self.desk.now
+    }
+
+    /// Another client logs in, or not.
+    fn logs_in(&mut self, from: &str) -> bool {
+        self.comes(from, LOGIN);
+        self.play();
+        self.connection.session.is_authenticated()
+    }
+
+    fn is_refused(&self, from: &str) -> bool {
+        self.desk.shared.is_refused(from.parse().unwrap(), self.desk.now)
+    }
+}
+
+#[test]
+fn who_connects_again_to_guess_waits_longer_each_time() {
+    let mut stage = stage(RULES);
+    let base = Limits::default().failed_login_delay;
+    for (count, factor) in [1, 1, 1, 2, 4, 8].into_iter().enumerate() {
+        assert_eq!(stage.fails(FROM, &format!("user{count}")), base * factor, "{count}");
+    }
+    assert_eq!(stage.fails("192.0.2.8", "other"), base);
+    // A right login from there, and all is forgotten.
+    assert!(stage.logs_in(FROM));
+    assert_eq!(stage.fails(FROM, "user7"), base);
+    // As it is after a while.
+    for count in 10..14 {
+        stage.fails(FROM, &format!("user{count}"));
+    }
+    stage.desk.now += RULES.period;
+    assert_eq!(stage.fails(FROM, "user14"), base);
+}
+
+#[test]
+fn guesses_for_one_account_from_many_addresses_wait_longer_and_its_owner_does_not() {
+    let mut stage = stage(RULES);
+    let base = Limits::default().failed_login_delay;
+    for (count, factor) in [1, 1, 1, 2, 4, 8, 16, 16, 16, 16, 16, 16].into_iter().enumerate() {
+        assert_eq!(stage.fails(&format!("192.0.2.{count}"), "user"), base * factor, "{count}");
+    }
+    assert!(stage.logs_in("198.51.100.1"));
+}
+
+#[test]
+fn an_address_with_too_many_failures_is_turned_away_without_a_look_at_its_password() {
+    let mut stage = stage(RULES);
+    for count in 0..10 {
+        assert!(!stage.is_refused(FROM));
+        stage.fails(FROM, &format!("user{count}"));
+    }
+    assert!(stage.is_refused(FROM) && !stage.is_refused("192.0.2.8"));
+    for says in [LOGIN, "USER user\r\nPASS wrong\r\n", "AUTH PLAIN AHVzZXIAcGFzcw==\r\n", "AUTH LOGIN\r\n"] {
+        // One that was connected before.
+        stage.comes(FROM, says);
+        let before = stage.desk.counters.logins_wrong.value();
+        stage.play();
+        assert!(stage.heard().ends_with(TURNED_AWAY), "{}", stage.heard());
+        assert!(stage.heard.lock().unwrap().is_finished);
+        assert_eq!(stage.desk.counters.logins_wrong.value(), before);
+    }
+    assert!(stage.logs_in("192.0.2.8"));
+    stage.desk.now += RULES.refused_for;
+    assert!(stage.logs_in(FROM));
+}
+
+#[test]
+fn auth_is_counted_as_pass_is() {
+    let mut stage = stage(FailedLogins { refused_after: Some(2), ..RULES });
+    for _ in 0..2 {
+        assert!(!stage.is_refused(FROM));
+        stage.comes(FROM, "AUTH PLAIN AHVzZXIAd3Jvbmc=\r\n");
+        stage.play();
+        assert!(matches!(stage.connection.task, Task::Delayed { .. }), "{}", stage.heard());
+    }
+    assert!(stage.is_refused(FROM));
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_answer_has_failed_too() {
+    let mut stage = stage(FailedLogins { refused_after: Some(1), ..RULES });
+    stage.comes(FROM, "USER user\r\nPASS wrong\r\n");
+    while !matches!(stage.connection.task, Task::Job) {
+        stage.connection.input.is_readable = true;
+        stage.connection.is_writable = true;
+        stage.connection.turn(&mut stage.desk);
+    }
+    assert_eq!(stage.connection.kick(), Turn::Gone);
+    // The answer comes when another has taken the place.
+    stage.comes("192.0.2.8", "");
+    stage.finish_job();
+    assert!(stage.is_refused(FROM));
+}
+
+#[test]
+fn loopback_addresses_are_never_turned_away_by_default() {
+    let mut stage = stage(RULES);
+    let base = Limits::default().failed_login_delay;
+    for from in ["127.0.0.1", "::1"] {
+        for _ in 0..20 {
+            assert_eq!(stage.fails(from, "user"), base);
+        }
+        assert!(!stage.is_refused(from));
+    }
+}

@@ -1,0 +1,155 @@
+//! Who is let in: by the tables alone, and by a server that serves.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+use super::*;
+use crate::accounts::Accounts;
+use crate::maildir::LocalStore;
+use crate::settings::{FailedLogins, Limits, Sizes};
+use crate::transform::Holding;
+
+fn settings(limits: Limits) -> Settings {
+    Settings {
+        store: Arc::new(LocalStore::new("/nonexistent".into(), None)),
+        accounts: Arc::new(Accounts::default()),
+        mailbox: "/nonexistent".into(),
+        chain: None,
+        user_chains: Arc::default(),
+        rules: Arc::default(),
+        holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
+        sizes: Sizes::Stored,
+        apop: false,
+        limits,
+    }
+}
+
+#[test]
+fn connections_leave_descriptors_for_all_else() {
+    for (limit, own, connections) in
+        [(usize::MAX, 30, usize::MAX - 128), (1024, 30, 896), (100, 30, 50), (40, 30, 6), (20, 30, 1)]
+    {
+        assert_eq!(connections_for(limit, own), connections, "{limit}");
+    }
+    assert!(open_descriptors() >= 3);
+}
+
+/// What the workers share where there are none.
+fn shared(limits: Limits) -> Arc<Shared> {
+    let pool = Pool::start("test", 1).unwrap();
+    let pools = Pools { passwords: pool.clone(), maildrops: pool.clone(), transforms: pool };
+    Arc::new(Shared::new(settings(limits), Totals::default(), pools, Vec::new(), 100))
+}
+
+#[test]
+fn an_address_has_so_many_connections_and_loopback_has_no_bound() {
+    let shared = shared(Limits { connections_per_address: 2, ..Limits::default() });
+    let admit = |address: &str| {
+        Admission::new(Shared::take_seat(&shared).unwrap(), address.parse().unwrap(), Instant::now())
+    };
+    let mut admitted = Vec::new();
+    for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+        for _ in 0..5 {
+            admitted.push(admit(address).expect(address));
+        }
+    }
+    for address in ["192.0.2.7", "2001:db8::1"] {
+        let first = admit(address).expect(address);
+        admitted.push(admit(address).expect(address));
+        assert_eq!(admit(address).err(), Some(TurnedAway::TooMany));
+        drop(first);
+        assert!(admit(address).is_ok());
+    }
+    assert_eq!(shared.connections.load(Ordering::SeqCst), admitted.len());
+}
+
+#[test]
+fn an_address_with_too_many_failed_logins_is_not_let_in_for_a_while() {
+    let shared = shared(Limits::default());
+    let rules = Limits::default().failed_logins;
+    let (now, address) = (Instant::now(), IpAddr::from([192, 0, 2, 7]));
+    let admit = |address, now| Admission::new(Shared::take_seat(&shared).unwrap(), address, now).err();
+    for _ in 0..rules.refused_after.unwrap() {
+        assert_eq!(admit(address, now), None);
+        shared.guesses.lock().unwrap().fail(address, b"user", now, &rules);
+    }
+    assert_eq!(admit(address, now), Some(TurnedAway::FailedLogins));
+    assert_eq!(admit([192, 0, 2, 8].into(), now), None);
+    assert_eq!(admit(address, now + rules.refused_for), None);
+    assert_eq!(shared.connections.load(Ordering::SeqCst), 0);
+}
+
+/// A client with an address of its own among those of loopback.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn new(from: [u8; 4], server: SocketAddr) -> Self {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddr::from((Ipv4Addr::from(from), 0))).unwrap();
+        connect(&socket, &server).unwrap();
+        Self(BufReader::new(TcpStream::from(socket)))
+    }
+
+    fn hears(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn says(&mut self, line: &str) -> String {
+        write!(self.0.get_mut(), "{line}\r\n").unwrap();
+        self.hears()
+    }
+
+    fn hears_the_end(mut self) {
+        assert_eq!(self.0.read(&mut [0]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn who_fails_too_often_hears_no_greeting_and_others_do() {
+    let mut server = Server::new(1, 1).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let failed_logins = FailedLogins { refused_after: Some(4), counts_loopback: true, ..Default::default() };
+    let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, ..Limits::default() };
+    let running = server.start(settings(limits), Totals::default()).unwrap();
+    let mut other = Client::new([127, 0, 0, 4], address);
+    assert!(other.hears().starts_with("+OK"));
+
+    let mut guesser = Client::new([127, 0, 0, 3], address);
+    guesser.hears();
+    for _ in 0..3 {
+        assert!(guesser.says("USER user").starts_with("+OK"));
+        assert!(guesser.says("PASS wrong").starts_with("-ERR [AUTH]"));
+    }
+    guesser.hears_the_end();
+    let mut guesser = Client::new([127, 0, 0, 3], address);
+    assert!(guesser.hears().starts_with("+OK"));
+    let mut waiting = Client::new([127, 0, 0, 3], address);
+    assert!(waiting.hears().starts_with("+OK"));
+    guesser.says("USER user");
+    assert!(guesser.says("PASS wrong").starts_with("-ERR [AUTH]"));
+
+    let turned_away = "-ERR [SYS/TEMP] too many failed logins from your address, try again later\r\n";
+    let mut refused = Client::new([127, 0, 0, 3], address);
+    assert_eq!(refused.hears(), turned_away);
+    refused.hears_the_end();
+    // One that had come before.
+    waiting.says("USER user");
+    assert_eq!(waiting.says("PASS wrong"), turned_away);
+    waiting.hears_the_end();
+
+    assert!(Client::new([127, 0, 0, 5], address).hears().starts_with("+OK"));
+    other.says("USER user");
+    assert!(other.says("PASS wrong").starts_with("-ERR [AUTH]"));
+
+    let (handle, guessing) = (running.handle(), IpAddr::from([127, 0, 0, 3]));
+    let refused = handle.refused_addresses();
+    assert_eq!(refused.iter().map(|&(address, _)| address).collect::<Vec<_>>(), [guessing]);
+    assert!(handle.admit_address(guessing) && !handle.admit_address(guessing));
+    assert_eq!(handle.refused_addresses(), []);
+    assert!(Client::new([127, 0, 0, 3], address).hears().starts_with("+OK"));
+    running.drain(Duration::ZERO);
+}

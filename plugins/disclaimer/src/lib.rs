@@ -1,0 +1,135 @@
+//! A text below the text of each message.
+//!
+//! | option | means |
+//! | --- | --- |
+//! | `text` | what is put below plain text; it has to be there |
+//! | `html` | what is put below HTML, as HTML; `text` as a paragraph where it is not there |
+//!
+//! The first plain text and the first HTML of a message get it, whatever their charsets and encodings are; attachments and
+//! forwarded messages do not. What is signed or encrypted stays, and so does text of more than 8 MiB, and text that ends
+//! with the disclaimer already. In text that is broken in its charset, letters that the charset lacks become `?`.
+
+use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform};
+
+/// The filter.
+#[derive(Clone, Debug)]
+pub struct Disclaimer {
+    text: String,
+    html: String,
+    has_text: bool,
+    has_html: bool,
+}
+
+impl PartFilter for Disclaimer {
+    fn configure(options: &mut Options) -> Result<Self, String> {
+        let text = options.required("text")?.replace("\r\n", "\n").trim_end().to_owned();
+        if text.is_empty() {
+            return Err("the option \"text\" is empty".to_owned());
+        }
+        let html = options.text("html")?.unwrap_or_else(|| paragraph(&text)).replace("\r\n", "\n");
+        Ok(Self { text, html, has_text: false, has_html: false })
+    }
+
+    fn part(&mut self, part: &Part) -> Choice {
+        if part.is_signed() || part.is_attachment() {
+            return Choice::Copy;
+        }
+        let has_it = match part.media_type() {
+            "text/plain" => &mut self.has_text,
+            "text/html" => &mut self.has_html,
+            multipart if multipart.starts_with("multipart/") => return Choice::Walk,
+            _ => return Choice::Copy,
+        };
+        if std::mem::replace(has_it, true) { Choice::Copy } else { Choice::Text }
+    }
+
+    fn text(&mut self, part: &Part, text: &str) -> Edit {
+        // Changing it would break the signature.
+        if text.starts_with("-----BEGIN PGP") || text.contains("\n-----BEGIN PGP") {
+            return Edit::Keep;
+        }
+        if part.media_type() != "text/html" {
+            let is_there = text.trim_end().ends_with(&self.text);
+            let between = if text.is_empty() || text.ends_with('\n') { "\n" } else { "\n\n" };
+            return if is_there {
+                Edit::Keep
+            } else {
+                Edit::Replace(format!("{text}{between}{}\n", self.text))
+            };
+        }
+        // ASCII alone changes, so that places in both are the same.
+        let place = text.to_ascii_lowercase().rfind("</body").unwrap_or(text.len());
+        let (before, after) = text.split_at(place);
+        if before.trim_end().ends_with(self.html.trim_end()) {
+            return Edit::Keep;
+        }
+        let between = if before.ends_with('\n') { "" } else { "\n" };
+        Edit::Replace(format!("{before}{between}{}\n{after}", self.html.trim_end()))
+    }
+
+    fn copies_what_is_too_large(&self) -> bool {
+        true
+    }
+}
+
+/// A text as HTML.
+fn paragraph(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    format!("<p>{}</p>", escaped.replace('\n', "<br>\n"))
+}
+
+export_transform!(ByPart<Disclaimer>, name: "disclaimer", description: "Puts a text below the text of each message");
+
+#[cfg(test)]
+mod tests {
+    use pop3d_plugin_tests::{a_second_pass_changes_nothing, cuts_do_not_matter, refuses, sent};
+
+    use super::*;
+
+    type It = ByPart<Disclaimer>;
+
+    fn below(message: &str) -> String {
+        String::from_utf8(sent::<It>(&[("text", "a < b\nsee \u{fc}")], message.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn both_alternatives_get_it_in_their_encodings() {
+        let multipart = "Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n";
+        let plain = "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nHi\r\n";
+        let html = "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n<BODY>Hi</BODY>\r\n";
+        let message = format!("{multipart}{plain}--x\r\n{html}--x--\r\n");
+        let plain = format!("{plain}\r\na < b\r\nsee =FC\r\n\r\n");
+        let html = html.replace("Hi<", "Hi\r\n<p>a &lt; b<br>\r\nsee \u{fc}</p>\r\n<");
+        assert_eq!(below(&message), format!("{multipart}{plain}--x\r\n{html}--x--\r\n"));
+    }
+
+    #[test]
+    fn what_is_signed_or_attached_stays() {
+        let signed = "Content-Type: multipart/signed; boundary=s\n\n--s\n\ntext\n--s\nContent-Type: application/pgp-signature\n\nx\n--s--\n";
+        assert_eq!(below(signed), signed);
+        let inline = "Subject: x\n\n-----BEGIN PGP SIGNED MESSAGE-----\ntext\n";
+        assert_eq!(below(inline), inline);
+        let forwarded = "Content-Type: multipart/mixed; boundary=s\n\n--s\nContent-Type: message/rfc822\n\n\ntext\n--s--\n";
+        assert_eq!(below(forwarded), forwarded);
+        let attached = "Content-Type: text/plain\nContent-Disposition: attachment\n\ntext\n";
+        assert_eq!(below(attached), attached);
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        refuses::<It>(&[], "\"text\" is missing");
+        refuses::<It>(&[("text", " \n")], "\"text\" is empty");
+        refuses::<It>(
+            &[("text", "x"), ("color", "red")],
+            "there is no option \"color\"; it takes \"text\", \"html\"",
+        );
+    }
+
+    #[test]
+    fn every_message_goes_through() {
+        cuts_do_not_matter::<It>(&[("text", "Gr\u{fc}\u{df}e \u{2014} the firm")]);
+        cuts_do_not_matter::<It>(&[("text", "plain")]);
+        // In text that is not of the charset it names, only ASCII is sure to be found again.
+        a_second_pass_changes_nothing::<It>(&[("text", "plain")]);
+    }
+}

@@ -1,0 +1,123 @@
+//! What matches patterns in the text of messages is blacked out.
+//!
+//! | option | means |
+//! | --- | --- |
+//! | `patterns` | regular expressions, as the crate `regex` has them: one, or a list; it has to be there |
+//! | `with` | what takes their place; `[redacted]` |
+//! | `signed` | `true`: in what is signed as well, whose signatures are broken by it |
+//!
+//! All text counts, attached or not, and that of forwarded messages; lines end with `\n`. A text of more than 8 MiB, or
+//! parts within more than 32 others, make the message fail, because nobody has looked into them. Text in a charset or an
+//! encoding that nobody knows, what is encrypted and the header stay.
+
+use std::sync::Arc;
+
+use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform};
+use regex::{NoExpand, Regex, RegexBuilder};
+
+/// Memory of one compiled pattern, in octets.
+const PATTERN_MAX: usize = 1 << 20;
+
+/// The filter.
+#[derive(Clone, Debug)]
+pub struct Redact {
+    patterns: Arc<Vec<Regex>>,
+    with: String,
+    signed: bool,
+}
+
+impl PartFilter for Redact {
+    fn configure(options: &mut Options) -> Result<Self, String> {
+        let patterns = pattern_list(options)?;
+        if patterns.is_empty() {
+            return Err("the option \"patterns\" is missing".to_owned());
+        }
+        let compiled = patterns.iter().map(|pattern| {
+            let compiled = RegexBuilder::new(pattern).size_limit(PATTERN_MAX).build();
+            let compiled =
+                compiled.map_err(|error| format!("the pattern {pattern:?} cannot be used: {error}"))?;
+            // It would match everywhere, and every pass would make the text longer.
+            if compiled.is_match("") {
+                return Err(format!("the pattern {pattern:?} matches no text at all"));
+            }
+            Ok(compiled)
+        });
+        let patterns = compiled.collect::<Result<Vec<_>, String>>()?;
+        let with = options.text("with")?.unwrap_or_else(|| "[redacted]".to_owned());
+        Ok(Self { patterns: Arc::new(patterns), with, signed: options.flag("signed")?.unwrap_or(false) })
+    }
+
+    fn part(&mut self, part: &Part) -> Choice {
+        let is_closed = part.is_signed() && !(self.signed && part.media_type() == "multipart/signed");
+        if is_closed {
+            Choice::Copy
+        } else if part.is_text() {
+            Choice::Text
+        } else {
+            Choice::Walk
+        }
+    }
+
+    fn text(&mut self, _part: &Part, text: &str) -> Edit {
+        let mut text = text.to_owned();
+        for pattern in self.patterns.iter() {
+            text = pattern.replace_all(&text, NoExpand(&self.with)).into_owned();
+        }
+        Edit::Replace(text)
+    }
+}
+
+/// A pattern may begin with a bracket, so that only what is a list of strings is one.
+fn pattern_list(options: &mut Options) -> Result<Vec<String>, String> {
+    if options.clone().list("patterns").is_ok() {
+        return options.list("patterns");
+    }
+    Ok(options.text("patterns")?.into_iter().collect())
+}
+
+export_transform!(ByPart<Redact>, name: "redact", description: "Blacks out what matches patterns");
+
+#[cfg(test)]
+mod tests {
+    use pop3d_plugin_tests::{
+        a_second_pass_changes_nothing, cuts_do_not_matter, nothing_changes, refuses, sent,
+    };
+
+    use super::*;
+
+    type It = ByPart<Redact>;
+
+    #[test]
+    fn a_number_is_blacked_out_in_every_encoding() {
+        let options = [("patterns", "[\"\\\\b\\\\d{4}-\\\\d{4}\\\\b\",\"(?i)gr\u{fc}n\"]"), ("with", "$1")];
+        let redacted = |message: &[u8]| String::from_utf8(sent::<It>(&options, message)).unwrap();
+        assert_eq!(redacted(b"Subject: 1234-5678\n\nis 1234-5678.\n"), "Subject: 1234-5678\n\nis $1.\n");
+        let quoted =
+            "Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n";
+        assert_eq!(redacted(format!("{quoted}GR=DCN 12=\n34-5678").as_bytes()), format!("{quoted}$1 $1"));
+        let coded = "Content-Type: text/plain\nContent-Disposition: attachment\nContent-Transfer-Encoding: base64\n\n";
+        assert_eq!(redacted(format!("{coded}MTIzNC01Njc4\n").as_bytes()), format!("{coded}JDE=\n"));
+        let signed = "Content-Type: multipart/signed; boundary=b\n\n--b\n\n1234\n--b--\n";
+        let as_well = [("patterns", "[0-9]+"), ("signed", "true"), ("with", "x")];
+        assert_eq!(sent::<It>(&as_well[..1], signed.as_bytes()), signed.as_bytes());
+        assert_eq!(sent::<It>(&as_well, signed.as_bytes()), signed.replace("1234", "x").as_bytes());
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        refuses::<It>(&[], "\"patterns\" is missing");
+        refuses::<It>(&[("patterns", "(")], "cannot be used");
+        refuses::<It>(&[("patterns", "a*")], "matches no text at all");
+        refuses::<It>(&[("patterns", "a{1000}{1000}")], "cannot be used");
+        refuses::<It>(&[("patterns", "a"), ("signed", "maybe")], "true or false");
+        refuses::<It>(&[("patterns", "a"), ("regex", "b")], "there is no option \"regex\"");
+    }
+
+    #[test]
+    fn every_message_goes_through() {
+        let options = [("patterns", "(?i)the|e"), ("with", "\u{2588}")];
+        cuts_do_not_matter::<It>(&options);
+        a_second_pass_changes_nothing::<It>(&options);
+        nothing_changes::<It>(&[("patterns", "no such text, nowhere")]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Filters of the parts of a message in MIME: the message is walked as it comes, and what nobody changes is copied octet
+//! for octet.
+//!
+//! Held are: the header of a part, at most `HEADER_MAX` octets; the body of a part whose text or size was asked for, at
+//! most `BODY_MAX`; and the beginning of a line, at most `LINE_HELD`.
+
+mod body;
+mod part;
+mod walk;
+
+use crate::{Error, Filter, Flow, Message, Options, Output};
+
+pub use part::{NewPart, Part};
+use walk::Walk;
+
+/// Most octets of a part's body that are held, as they stand in the message: 8 MiB.
+pub const BODY_MAX: usize = 8 << 20;
+
+/// Most parts that are within each other, and are looked into.
+pub const DEPTH_MAX: usize = 32;
+
+/// A filter that sees the parts of a message. Export it as `ByPart<It>`.
+pub trait PartFilter: Clone + Send + Sync + 'static {
+    /// Reads the options: see `Filter::configure`.
+    ///
+    /// # Errors
+    /// Why the filter does not take them.
+    fn configure(options: &mut Options) -> Result<Self, String>;
+
+    /// Begins a message.
+    fn start(&mut self, message: &Message<'_>) {
+        let _ = message;
+    }
+
+    /// Says what becomes of a part, once its header was read. What is within others comes after them.
+    fn part(&mut self, part: &Part) -> Choice {
+        Choice::usual(part)
+    }
+
+    /// Takes the text of a part for which `Choice::Text` was answered: decoded, with LF as line ends.
+    fn text(&mut self, part: &Part, text: &str) -> Edit {
+        let _ = (part, text);
+        Edit::Keep
+    }
+
+    /// Whether a part that is too large to be held, or too deep to be looked into, is copied. Else the message fails.
+    fn copies_what_is_too_large(&self) -> bool {
+        false
+    }
+}
+
+/// What becomes of a part.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// It is copied, with all that is in it.
+    Copy,
+    /// Its parts are asked for. Where it has none, it is copied.
+    Walk,
+    /// Its text is asked for. Where it has none that can be decoded, it is copied.
+    Text,
+    /// It goes.
+    Drop,
+    /// Another takes its place.
+    Replace(NewPart),
+    /// Another takes its place where its body has more octets than this, decoded. At most `BODY_MAX` count.
+    ReplaceAbove(u64, NewPart),
+}
+
+impl Choice {
+    /// Looks into what holds parts but is not signed or encrypted, takes text that is no attachment, and copies the rest.
+    #[must_use]
+    pub fn usual(part: &Part) -> Self {
+        if part.is_signed() {
+            Self::Copy
+        } else if part.holds_parts() {
+            Self::Walk
+        } else if part.is_text() && !part.is_attachment() {
+            Self::Text
+        } else {
+            Self::Copy
+        }
+    }
+}
+
+/// What becomes of a text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Edit {
+    /// It stays, octet for octet.
+    Keep,
+    /// It becomes this: in its charset and encoding where that is possible, else in UTF-8.
+    Replace(String),
+    /// It becomes this, in UTF-8 and without an encoding.
+    Utf8(String),
+}
+
+/// The filter that a `PartFilter` is.
+#[derive(Clone, Debug)]
+pub struct ByPart<P> {
+    filter: P,
+    walk: Walk,
+}
+
+impl<P: PartFilter> Filter for ByPart<P> {
+    fn configure(options: &mut Options) -> Result<Self, String> {
+        Ok(Self { filter: P::configure(options)?, walk: Walk::default() })
+    }
+
+    fn start(&mut self, message: &Message<'_>, _out: &mut Output<'_>) -> Result<Flow, Error> {
+        self.filter.start(message);
+        Ok(Flow::More)
+    }
+
+    fn push(&mut self, chunk: &[u8], out: &mut Output<'_>) -> Result<Flow, Error> {
+        let flow = self.walk.push(chunk, &mut self.filter)?;
+        out.write(&self.walk.take_output())?;
+        Ok(flow)
+    }
+
+    fn finish(&mut self, out: &mut Output<'_>) -> Result<(), Error> {
+        self.walk.finish(&mut self.filter)?;
+        out.write(&self.walk.take_output())
+    }
+}
+
+#[cfg(test)]
+mod tests;

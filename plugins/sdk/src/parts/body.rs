@@ -1,0 +1,260 @@
+//! The body of a part as text, and back.
+
+use std::borrow::Cow;
+
+use data_encoding::{BASE64, BASE64_MIME_PERMISSIVE};
+use encoding_rs::{Encoding, UTF_8, X_USER_DEFINED};
+use quoted_printable::ParseMode;
+
+use super::Edit;
+use super::part::Part;
+
+/// Longest line of 8-bit text without its end (RFC 5322, section 2.1.1).
+const LINE_OCTETS: usize = 998;
+
+/// Longest line of an encoded body (RFC 2045, sections 6.7 and 6.8).
+const ENCODED_LINE: usize = 76;
+
+/// How octets stand in a body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Transfer {
+    Identity,
+    QuotedPrintable,
+    Base64,
+}
+
+/// A text, and what is needed to put it back.
+pub(super) struct Text {
+    transfer: Transfer,
+    encoding: &'static Encoding,
+    /// No charset is named, or ASCII.
+    is_undeclared: bool,
+    /// Octets that are none of this charset are in it, as the letters that `x-user-defined` has for them.
+    has_strays: bool,
+    /// Every LF had a CR before it in what was decoded.
+    has_crlf: bool,
+    pub(super) text: String,
+}
+
+impl Text {
+    /// Decodes a body. None: it cannot be.
+    pub(super) fn decode(part: &Part, body: &[u8]) -> Option<Self> {
+        let transfer = match part.encoding.as_str() {
+            "" | "7bit" | "8bit" | "binary" => Transfer::Identity,
+            "quoted-printable" => Transfer::QuotedPrintable,
+            "base64" => Transfer::Base64,
+            _ => return None,
+        };
+        let label = part.charset.as_deref().unwrap_or("us-ascii").trim();
+        let is_undeclared = label.eq_ignore_ascii_case("us-ascii");
+        // What is not declared is UTF-8 at most; other octets are strays, and stay.
+        let encoding =
+            if is_undeclared { UTF_8 } else { Encoding::for_label_no_replacement(label.as_bytes())? };
+        let octets = match transfer {
+            Transfer::Identity => Cow::Borrowed(body),
+            Transfer::QuotedPrintable => Cow::Owned(quoted_printable::decode(body, ParseMode::Robust).ok()?),
+            Transfer::Base64 => Cow::Owned(base64(body)?),
+        };
+        let (text, has_strays) = match encoding.decode_without_bom_handling_and_without_replacement(&octets) {
+            Some(text) => (text.into_owned(), false),
+            None if encoding == UTF_8 => (with_strays(&octets), true),
+            None => (X_USER_DEFINED.decode_without_bom_handling(&octets).0.into_owned(), true),
+        };
+        let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        let has_crlf = feeds > 0 && text.matches("\r\n").count() == feeds;
+        let text = if has_crlf { text.replace("\r\n", "\n") } else { text };
+        Some(Self { transfer, encoding, is_undeclared, has_strays, has_crlf, text })
+    }
+
+    /// The header, with its empty line, and the body of a part whose text was changed. None: it stays.
+    pub(super) fn edited(&self, part: &Part, edit: Edit, line_end: &[u8]) -> Option<Vec<u8>> {
+        let (text, to_utf8) = match edit {
+            Edit::Keep => return None,
+            Edit::Replace(text) if text == self.text => return None,
+            Edit::Replace(text) => (text, false),
+            // Strays have no place in UTF-8.
+            Edit::Utf8(_) if self.has_strays => return None,
+            Edit::Utf8(text) if text == self.text && self.is_utf8() => return None,
+            Edit::Utf8(text) => (text, true),
+        };
+        let (octets, charset) = if to_utf8 { (text.into_bytes(), Some("utf-8")) } else { self.encode(text) };
+        let stays = self.transfer;
+        let transfer = if to_utf8 { Transfer::Identity } else { stays };
+        let is_ascii = octets.is_ascii();
+        let is_declared = part.header("content-transfer-encoding").is_some();
+        let fits = octets.split(|&octet| octet == b'\n').all(|line| line.len() <= LINE_OCTETS)
+            && !octets.contains(&0)
+            && !memchr::memchr_iter(b'\r', &octets).any(|at| octets.get(at + 1) != Some(&b'\n'));
+        // It is UTF-8, and cannot stand there without its encoding.
+        if to_utf8 && !fits && self.encoding == UTF_8 && self.transfer != Transfer::Identity {
+            return None;
+        }
+        let (name, body) = match transfer {
+            Transfer::Identity if fits && is_ascii && (!to_utf8 || stays == Transfer::Identity) => {
+                (None, with_line_ends(&octets, line_end))
+            }
+            Transfer::Identity
+                if fits && (to_utf8 || part.encoding == "8bit" || part.encoding == "binary") =>
+            {
+                (Some(if is_ascii { "7bit" } else { "8bit" }), with_line_ends(&octets, line_end))
+            }
+            Transfer::Identity if !is_declared && fits && self.is_raw_8bit(part) => {
+                (None, with_line_ends(&octets, line_end))
+            }
+            Transfer::Identity | Transfer::QuotedPrintable => {
+                (Some("quoted-printable"), quoted_printable_lines(&octets, line_end))
+            }
+            Transfer::Base64 if self.has_crlf => {
+                (Some("base64"), base64_lines(&with_line_ends(&octets, b"\r\n"), line_end))
+            }
+            Transfer::Base64 => (Some("base64"), base64_lines(&octets, line_end)),
+        };
+        let name = name.filter(|name| *name != part.encoding);
+        let charset = charset.filter(|_| !(is_ascii && part.charset.is_none() && !to_utf8));
+        let mut content = Vec::new();
+        if let Some(charset) = charset {
+            content.push(("Content-Type", part.content_type_with(charset)));
+        }
+        if let Some(name) = name {
+            content.push(("Content-Transfer-Encoding", name.as_bytes().to_vec()));
+        }
+        if part.depth() == 0 && !content.is_empty() && part.header("mime-version").is_none() {
+            content.push(("MIME-Version", b"1.0".to_vec()));
+        }
+        let header =
+            if content.is_empty() { part.header.clone() } else { part.header_with(&content, |_| true) };
+        Some([header.as_slice(), line_end, &body].concat())
+    }
+
+    /// Whether it stands there as declared UTF-8, or as ASCII, without an encoding.
+    fn is_utf8(&self) -> bool {
+        let is_ascii = self.text.is_ascii() && self.encoding.is_ascii_compatible();
+        self.transfer == Transfer::Identity && (is_ascii || self.encoding == UTF_8 && !self.is_undeclared)
+    }
+
+    /// Whether octets of 8 bits stood there without a word of it.
+    fn is_raw_8bit(&self, part: &Part) -> bool {
+        part.encoding.is_empty() && !self.text.is_ascii()
+    }
+
+    /// The octets of a text, and its charset where that is another one.
+    fn encode(&self, text: String) -> (Vec<u8>, Option<&'static str>) {
+        if self.has_strays {
+            return (self.encode_strays(&text), None);
+        }
+        if self.is_undeclared && !text.is_ascii() {
+            return (text.into_bytes(), Some("utf-8"));
+        }
+        if self.encoding == UTF_8 || text.is_ascii() && self.encoding.is_ascii_compatible() {
+            return (text.into_bytes(), None);
+        }
+        let (octets, used, has_unmappable) = self.encoding.encode(&text);
+        if used == self.encoding && !has_unmappable {
+            return (octets.into_owned(), None);
+        }
+        drop(octets);
+        (text.into_bytes(), Some("utf-8"))
+    }
+
+    /// The octets of a text in which strays are.
+    fn encode_strays(&self, text: &str) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(text.len());
+        for letter in text.chars() {
+            match u32::from(letter) {
+                code @ 0xF780..=0xF7FF => octets.extend(u8::try_from(code - 0xF700)),
+                _ => {
+                    let letter = letter.to_string();
+                    let (encoded, _, has_unmappable) = self.encoding.encode(&letter);
+                    octets.extend_from_slice(if has_unmappable { b"?" } else { &encoded });
+                }
+            }
+        }
+        octets
+    }
+}
+
+/// UTF-8 with octets in it that are none.
+fn with_strays(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len());
+    for chunk in octets.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().filter_map(|&octet| char::from_u32(0xF700 + u32::from(octet))));
+    }
+    text
+}
+
+/// Octets of base64, without what is none of it. None: it is broken.
+fn base64(body: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
+    BASE64_MIME_PERMISSIVE.decode(&digits).ok()
+}
+
+/// How many octets a body has, decoded, as near as can be told without decoding it.
+pub(super) fn decoded_octets(encoding: &str, body: &[u8]) -> u64 {
+    if encoding != "base64" {
+        return body.len() as u64;
+    }
+    let is_digit = |octet: &&u8| octet.is_ascii_alphanumeric() || b"+/".contains(octet);
+    body.iter().filter(is_digit).count() as u64 * 3 / 4
+}
+
+/// Octets with these line ends: LF and CRLF are ends, CR alone is none.
+pub(super) fn with_line_ends(octets: &[u8], line_end: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(octets.len());
+    for line in octets.split_inclusive(|&octet| octet == b'\n') {
+        let content = crate::header::trim_line_end(line);
+        if line.ends_with(b"\n") {
+            lines.extend_from_slice(content);
+            lines.extend_from_slice(line_end);
+        } else {
+            lines.extend_from_slice(line);
+        }
+    }
+    lines
+}
+
+/// Base64 in lines.
+pub(super) fn base64_lines(octets: &[u8], line_end: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for line in octets.chunks(ENCODED_LINE / 4 * 3) {
+        lines.extend_from_slice(BASE64.encode(line).as_bytes());
+        lines.extend_from_slice(line_end);
+    }
+    lines
+}
+
+/// Quoted-printable: a LF ends a line, and a CR before it belongs to that end.
+fn quoted_printable_lines(octets: &[u8], line_end: &[u8]) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut lines = Vec::with_capacity(octets.len() * 2);
+    for line in octets.split_inclusive(|&octet| octet == b'\n') {
+        let has_end = line.ends_with(b"\n");
+        let content = if has_end { crate::header::trim_line_end(line) } else { line };
+        let mut column = 0;
+        for (at, &octet) in content.iter().enumerate() {
+            let is_last = at + 1 == content.len();
+            let is_plain = match octet {
+                b' ' | b'\t' => !is_last,
+                // Some programs take a leading "From " for another message, and "." for an end.
+                b'.' | b'F' => column > 0,
+                _ => octet.is_ascii_graphic() && octet != b'=',
+            };
+            let size = if is_plain { 1 } else { 3 };
+            if column + size > ENCODED_LINE - 1 {
+                lines.extend_from_slice(b"=");
+                lines.extend_from_slice(line_end);
+                column = 0;
+            }
+            if is_plain {
+                lines.push(octet);
+            } else {
+                lines.extend([b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+            }
+            column += size;
+        }
+        if has_end {
+            lines.extend_from_slice(line_end);
+        }
+    }
+    lines
+}

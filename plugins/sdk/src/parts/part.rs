@@ -1,0 +1,200 @@
+//! A part of a message: what its header says of it, and what may take its place.
+
+use mailparse::{DispositionType, parse_content_disposition, parse_content_type};
+
+use crate::header::{Value, encode_text, line_end, pieces, write_field};
+
+/// A part of a message, or the message itself, by its header.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// As it stands, without the empty line.
+    pub(super) header: Vec<u8>,
+    pub(super) media_type: String,
+    pub(super) charset: Option<String>,
+    pub(super) encoding: String,
+    pub(super) boundary: Option<String>,
+    file_name: Option<String>,
+    is_attachment: bool,
+    depth: usize,
+}
+
+impl Part {
+    /// Reads a header. `default_type` is for one that names none.
+    pub(super) fn new(header: Vec<u8>, depth: usize, default_type: &str) -> Self {
+        let value = |name: &str| field(&header, name).map(|value| value.unfolded());
+        let content_type = value("content-type");
+        let parsed = parse_content_type(content_type.as_deref().unwrap_or(default_type));
+        let disposition = value("content-disposition").map(|value| parse_content_disposition(&value));
+        let name = disposition.as_ref().and_then(|parsed| parsed.params.get("filename"));
+        let name = name.or_else(|| parsed.params.get("name")).map(|name| Value(name.as_bytes()).text());
+        let is_attachment =
+            disposition.is_some_and(|parsed| parsed.disposition == DispositionType::Attachment);
+        let encoding = value("content-transfer-encoding").unwrap_or_default().to_ascii_lowercase();
+        let media_type = parsed.mimetype.to_ascii_lowercase();
+        Self {
+            media_type: if media_type.contains('/') { media_type } else { default_type.to_owned() },
+            charset: parsed.params.get("charset").cloned(),
+            encoding,
+            boundary: parsed.params.get("boundary").filter(|boundary| !boundary.is_empty()).cloned(),
+            file_name: name,
+            is_attachment,
+            depth,
+            header,
+        }
+    }
+
+    /// The media type in lower case, such as `text/plain`.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// The name of its file, decoded.
+    #[must_use]
+    pub fn file_name(&self) -> Option<&str> {
+        self.file_name.as_deref()
+    }
+
+    /// How many parts it is within: 0 is the message itself.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The first field of this name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<Value<'_>> {
+        field(&self.header, name)
+    }
+
+    /// Whether it is text of any kind.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.media_type.starts_with("text/")
+    }
+
+    /// Whether it says that it is an attachment.
+    #[must_use]
+    pub fn is_attachment(&self) -> bool {
+        self.is_attachment
+    }
+
+    /// Whether it is signed or encrypted as a whole, so that a change within would break it.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        ["multipart/signed", "multipart/encrypted"].contains(&self.media_type.as_str())
+    }
+
+    /// Whether there are parts in it: one of `multipart` with a boundary, or a message.
+    #[must_use]
+    pub fn holds_parts(&self) -> bool {
+        self.boundary().is_some() || self.holds_message()
+    }
+
+    /// Whether its body is a message, as it is.
+    pub(super) fn holds_message(&self) -> bool {
+        let is_message = ["message/rfc822", "message/global"].contains(&self.media_type.as_str());
+        is_message && ["", "7bit", "8bit", "binary"].contains(&self.encoding.as_str())
+    }
+
+    /// What its parts are divided by.
+    pub(super) fn boundary(&self) -> Option<&str> {
+        self.boundary.as_deref().filter(|_| self.media_type.starts_with("multipart/"))
+    }
+
+    /// The header with fields about the content in place of its own.
+    pub(super) fn header_with(&self, content: &[(&str, Vec<u8>)], keep: fn(&str) -> bool) -> Vec<u8> {
+        let line_end = line_end(&self.header);
+        let mut header = Vec::new();
+        for piece in pieces(&self.header) {
+            let name =
+                piece.field.map(|(name, _)| String::from_utf8_lossy(&self.header[name]).to_ascii_lowercase());
+            let is_replaced = name.is_some_and(|name| {
+                !keep(&name) || content.iter().any(|(replaced, _)| replaced.eq_ignore_ascii_case(&name))
+            });
+            if !is_replaced {
+                header.extend_from_slice(&self.header[piece.whole]);
+                if !header.ends_with(b"\n") {
+                    header.extend_from_slice(line_end);
+                }
+            }
+        }
+        for (name, value) in content {
+            write_field(&mut header, name.as_bytes(), value, line_end);
+        }
+        header
+    }
+
+    /// The field `Content-Type` with another charset.
+    pub(super) fn content_type_with(&self, charset: &str) -> Vec<u8> {
+        let value = self.header("content-type").map(Value::unfolded);
+        let mut content_type = self.media_type.clone();
+        for parameter in value.iter().flat_map(|value| parameters(value).skip(1)) {
+            let name = parameter.split(['=', '*']).next().unwrap_or_default().trim();
+            if !name.eq_ignore_ascii_case("charset") && !name.is_empty() {
+                content_type.push_str("; ");
+                content_type.push_str(parameter.trim());
+            }
+        }
+        content_type.push_str("; charset=");
+        content_type.push_str(charset);
+        content_type.into_bytes()
+    }
+}
+
+/// What stands between semicolons outside of quotes.
+fn parameters(value: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    value.split(move |letter| {
+        let escapes = is_quoted && letter == '\\' && !is_escaped;
+        if letter == '"' && !is_escaped {
+            is_quoted = !is_quoted;
+        }
+        is_escaped = escapes;
+        letter == ';' && !is_quoted
+    })
+}
+
+fn field<'part>(header: &'part [u8], name: &str) -> Option<Value<'part>> {
+    pieces(header).into_iter().find_map(|piece| {
+        let (found, value) = piece.field?;
+        header[found].eq_ignore_ascii_case(name.as_bytes()).then(|| Value(&header[value]))
+    })
+}
+
+/// A part that takes the place of another: a text in UTF-8.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewPart {
+    subtype: &'static str,
+    text: String,
+}
+
+impl NewPart {
+    /// Plain text. Line ends are LF.
+    #[must_use]
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { subtype: "plain", text: text.into() }
+    }
+
+    /// HTML. Line ends are LF.
+    #[must_use]
+    pub fn html(text: impl Into<String>) -> Self {
+        Self { subtype: "html", text: text.into() }
+    }
+
+    /// Header, empty line and body, in place of a part. The message itself keeps what is not about its content.
+    pub(super) fn octets(&self, part: &Part, line_end: &[u8]) -> Vec<u8> {
+        let is_plain = self.text.bytes().all(|octet| octet == b'\n' || (b' '..=b'~').contains(&octet));
+        let is_short = self.text.lines().all(|line| line.len() < 990);
+        let content_type = format!("text/{}; charset=utf-8", self.subtype).into_bytes();
+        let (encoding, body) = if is_plain && is_short {
+            ("7bit", super::body::with_line_ends(self.text.as_bytes(), line_end))
+        } else {
+            ("base64", super::body::base64_lines(self.text.replace('\n', "\r\n").as_bytes(), line_end))
+        };
+        let content = [("Content-Type", content_type), ("Content-Transfer-Encoding", encode_text(encoding))];
+        let keep: fn(&str) -> bool =
+            if part.depth() == 0 { |name| !name.starts_with("content-") } else { |_| false };
+        [part.header_with(&content, keep).as_slice(), line_end, &body].concat()
+    }
+}

@@ -1,0 +1,196 @@
+//! Messages in MIME of every shape.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{run, run_cut};
+
+/// Does to parts what their media types say, and to texts what an option says.
+#[derive(Clone)]
+struct Told {
+    from: String,
+    to: String,
+    to_utf8: bool,
+}
+
+impl PartFilter for Told {
+    fn configure(options: &mut Options) -> Result<Self, String> {
+        let (from, to) =
+            (options.text("from")?.unwrap_or("\u{1}".into()), options.text("to")?.unwrap_or_default());
+        Ok(Self { from, to, to_utf8: options.flag("utf8")?.unwrap_or(false) })
+    }
+
+    fn part(&mut self, part: &Part) -> Choice {
+        match part.media_type() {
+            "x/drop" => Choice::Drop,
+            "x/replace" => Choice::Replace(NewPart::plain("gone\n")),
+            "x/large" => Choice::ReplaceAbove(10, NewPart::plain("gr\u{f6}\u{df}er\n")),
+            _ => Choice::usual(part),
+        }
+    }
+
+    fn text(&mut self, _part: &Part, text: &str) -> Edit {
+        let text = text.replace(&self.from, &self.to);
+        if self.to_utf8 { Edit::Utf8(text) } else { Edit::Replace(text) }
+    }
+}
+
+fn told(options: &[(&str, &str)], message: &[u8]) -> String {
+    String::from_utf8_lossy(&run::<ByPart<Told>>(options, message).unwrap()).into_owned()
+}
+
+const SWAP: &[(&str, &str)] = &[("from", "cat"), ("to", "d\u{f6}g")];
+const MIXED: &str = "Subject: x\r\nContent-Type: multipart/mixed; boundary=\"b c\"\r\n\r\npre\r\n";
+
+#[test]
+fn parts_are_dropped_and_replaced_between_others() {
+    let message = format!(
+        "{MIXED}--b c\r\nContent-Type: x/drop\r\n\r\na\r\n--b c\r\nContent-Type: x/keep\r\n\r\n\r\nb\r\n--b c\r\n\
+         Content-Type: x/replace\r\nX: y\r\n\r\nc\r\n--b c--\r\npost"
+    );
+    let sent = format!(
+        "{MIXED}--b c\r\nContent-Type: x/keep\r\n\r\n\r\nb\r\n--b c\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 7bit\r\n\r\ngone\r\n\r\n--b c--\r\npost"
+    );
+    assert_eq!(told(&[], message.as_bytes()), sent);
+    let all = format!("{MIXED}--b c\r\nContent-Type: x/drop\r\n\r\na\r\n--b c--\r\n");
+    let sent = format!("{MIXED}--b c\r\nContent-Type: text/plain\r\n\r\n\r\n--b c--\r\n");
+    assert_eq!(told(&[], all.as_bytes()), sent);
+    let root = told(&[], b"Subject: x\nContent-Type: x/drop\nMIME-Version: 1.0\n\nbody");
+    let kept = "Subject: x\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n";
+    assert_eq!(root, format!("{kept}Content-Transfer-Encoding: 7bit\n\n"));
+}
+
+#[test]
+fn a_part_is_replaced_above_a_size() {
+    let large = |encoding: &str, body: &str| {
+        let header = format!("Content-Type: x/large\nContent-Transfer-Encoding: {encoding}\n");
+        let message = format!("{header}\n{body}");
+        let sent = told(&[], message.as_bytes());
+        (sent == message, sent)
+    };
+    assert!(large("7bit", "0123456789").0);
+    assert!(large("base64", "MDEyMzQ1Njc4\nOQ==").0);
+    assert!(!large("7bit", "0123456789a").0);
+    let (_, sent) = large("base64", "MDEyMzQ1Njc4\nOWE=");
+    assert!(sent.ends_with("Content-Transfer-Encoding: base64\n\nZ3LDtsOfZXINCg==\n"), "{sent}");
+}
+
+#[test]
+fn a_text_that_changes_keeps_its_charset_and_encoding_where_it_can() {
+    let text = |fields: &str, body: &[u8]| told(SWAP, &[fields.as_bytes(), b"\n", body].concat());
+    let plain = "Content-Type: text/plain; charset=";
+    // What does not change stays to the octet, be it written as nobody would.
+    let odd = format!("{plain}utf-8\nContent-Transfer-Encoding: quoted-printable\n");
+    assert_eq!(text(&odd, b"=41=\nb\n"), format!("{odd}\n=41=\nb\n"));
+    assert_eq!(text(&odd, b"=41=\n cat\n"), format!("{odd}\nA d=C3=B6g\n"));
+    let latin = format!("{plain}iso-8859-1; x=\"a;b\"\nContent-Transfer-Encoding: quoted-printable\n");
+    assert_eq!(text(&latin, b"cat=FC"), format!("{latin}\nd=F6g=FC"));
+    let russian = "Content-Type: text/plain; charset=koi8-r; x=\"a;b\"\nContent-Transfer-Encoding: base64\n";
+    let sent = text(russian, b"Y2F0CsE=\n");
+    let utf8 = "Content-Transfer-Encoding: base64\nContent-Type: text/plain; x=\"a;b\"; charset=utf-8\nMIME-Version: 1.0\n";
+    assert_eq!(sent, format!("{utf8}\nZMO2ZwrQsA==\n"));
+    let ascii = text("Subject: x\n", b"a cat\n");
+    let fields = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\nMIME-Version: 1.0\n";
+    assert_eq!(ascii, format!("Subject: x\n{fields}\na d=C3=B6g\n"));
+}
+
+#[test]
+fn octets_that_are_not_of_the_charset_stay_when_the_text_around_them_changes() {
+    let header = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
+    let sent = run::<ByPart<Told>>(SWAP, &[header.as_slice(), b"\xff cat \xc3\n"].concat()).unwrap();
+    assert_eq!(sent, [header.as_slice(), b"\xff d\xc3\xb6g \xc3\n"].concat());
+    let header = b"Content-Type: text/plain; charset=shift_jis\nContent-Transfer-Encoding: 8bit\n\n";
+    let swap = [("from", "cat"), ("to", "dog")];
+    let sent = run::<ByPart<Told>>(&swap, &[header.as_slice(), b"\x82\xa0\xff cat\n"].concat()).unwrap();
+    assert_eq!(sent, [header.as_slice(), b"\x82\xa0\xff dog\n"].concat());
+}
+
+#[test]
+fn what_is_signed_encoded_in_an_unknown_way_or_an_attachment_is_copied() {
+    for fields in [
+        "Content-Type: multipart/signed; boundary=b\n\n--b\n",
+        "Content-Transfer-Encoding: x-uuencode\n",
+        "Content-Type: text/plain; charset=x-unknown\n",
+        "Content-Disposition: attachment; filename=x.txt\n",
+        "Content-Transfer-Encoding: base64\n\nY2F\n\ncat===\n",
+    ] {
+        let message = format!("{fields}\ncat\n--b--\n");
+        assert_eq!(told(SWAP, message.as_bytes()), message);
+    }
+}
+
+#[test]
+fn messages_within_messages_are_looked_into() {
+    let inner = "Content-Type: message/rfc822\n\nSubject: cat\nContent-Type: multipart/mixed; boundary=bc\n\n--bc\n\ncat";
+    let message =
+        format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{inner}\n--bc--\n\n--b\n\ncat\n--b--\n");
+    let sent = told(&[("from", "cat"), ("to", "dog")], message.as_bytes());
+    assert_eq!(sent, message.replace("\n\ncat", "\n\ndog"));
+    let deep = |depth: usize| "Content-Type: message/rfc822\n\n".repeat(depth) + "\ncat\n";
+    assert!(told(&[("from", "cat"), ("to", "dog")], deep(DEPTH_MAX).as_bytes()).ends_with("dog\n"));
+    assert!(run::<ByPart<Told>>(&[], deep(DEPTH_MAX + 1).as_bytes()).is_err());
+}
+
+#[test]
+fn a_text_that_is_too_large_is_a_failure() {
+    let message = [b"\n".to_vec(), vec![b'x'; BODY_MAX + LINE]].concat();
+    let said = format!("a part with text has more than {BODY_MAX} octets");
+    assert_eq!(run::<ByPart<Told>>(&[], &message), Err(Error::permanent(said)));
+    let message = [b"Content-Type: image/png\n\n".to_vec(), vec![b'x'; BODY_MAX + LINE]].concat();
+    assert_eq!(run::<ByPart<Told>>(&[], &message).unwrap(), message);
+}
+
+const LINE: usize = 100_000;
+
+#[test]
+fn a_text_becomes_utf8_without_an_encoding() {
+    let message = b"Content-Type: text/plain; charset=\"iso-8859-1\"\nContent-Transfer-Encoding: quoted-printable\n\n=FC\n";
+    let fields =
+        "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\nMIME-Version: 1.0\n";
+    assert_eq!(told(&[("utf8", "true")], message), format!("{fields}\n\u{fc}\n"));
+}
+
+/// Pieces that messages in MIME are made of.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just(b"\n".to_vec()),
+        Just(b"\r\n".to_vec()),
+        Just(b"\n--b\n".to_vec()),
+        Just(b"\n--b--\n".to_vec()),
+        Just(b"--c\r\n".to_vec()),
+        Just(b"--c--".to_vec()),
+        Just(b"--".to_vec()),
+        Just(b"cat".to_vec()),
+        Just(b"Content-Type: multipart/mixed; boundary=b\n\n".to_vec()),
+        Just(b"\xff\x00".to_vec()),
+        Just(b"Content-Type: multipart/digest; boundary=c\r\n\r\n".to_vec()),
+        Just(b"=FC=\n".to_vec()),
+        Just(b"Content-Type: message/rfc822\n\n".to_vec()),
+        Just(b"Content-Type: x/drop\n\n".to_vec()),
+        Just(b"Content-Type: x/replace\n\n".to_vec()),
+        Just(b"Content-Type: x/large\n\n".to_vec()),
+        Just(b"Content-Transfer-Encoding: base64\n".to_vec()),
+        Just(b"Y2F0".to_vec()),
+        Just(b"Content-Transfer-Encoding: quoted-printable\n".to_vec()),
+    ];
+    prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn a_message_comes_out_the_same_however_it_is_cut(
+        message in message(), cuts in prop::collection::vec(1usize..9, 1..5),
+    ) {
+        let whole = run::<ByPart<Told>>(SWAP, &message);
+        prop_assert_eq!(run_cut::<ByPart<Told>>(SWAP, &message, &cuts), whole);
+    }
+
+    #[test]
+    fn a_message_in_which_nothing_is_to_be_changed_stays(
+        message in message(), cuts in prop::collection::vec(1usize..9, 1..5),
+    ) {
+        let message = String::from_utf8_lossy(&message).replace("x/", "y/").into_bytes();
+        prop_assert_eq!(run_cut::<ByPart<Told>>(&[], &message, &cuts).unwrap(), message);
+    }
+}

@@ -1,0 +1,388 @@
+//! The walk over a message: line by line, with the boundaries that are open, and what is held of a part.
+
+use super::body::{Text, decoded_octets};
+use super::{BODY_MAX, Choice, DEPTH_MAX, NewPart, Part, PartFilter};
+use crate::header::{HEADER_MAX, line_end, trim_line_end};
+use crate::{Error, Flow};
+
+/// Most octets of the beginning of a line that are held: a delimiter has at most 70 and some blanks.
+const LINE_HELD: usize = 64 << 10;
+
+/// Where a walk is in a message.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    /// What is being looked into, the outermost first: at most `DEPTH_MAX`.
+    open: Vec<Level>,
+    state: State,
+    /// The beginning of a line.
+    line: Vec<u8>,
+    /// Pieces of the line that `line` continues were handled.
+    is_mid_line: bool,
+    /// The delimiter before a part of which nothing is written.
+    delimiter: Vec<u8>,
+    output: Vec<u8>,
+    /// That of the first line. Empty before it.
+    line_end: &'static [u8],
+}
+
+/// Something with parts that is looked into.
+#[derive(Clone, Debug)]
+struct Level {
+    /// What divides its parts, with the two hyphens; empty: it holds one message.
+    boundary: Vec<u8>,
+    /// The type of parts that name none.
+    default_type: &'static str,
+    /// At least one part is there in the output.
+    has_parts: bool,
+    /// At least one is not.
+    has_lost: bool,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// The header of a part, so far.
+    Header(Vec<u8>),
+    /// Lines are written up to the next delimiter: a body, or what is before or after parts.
+    Copy,
+    /// Lines are left out up to the next delimiter.
+    Skip,
+    /// The body of a part is held up to the next delimiter.
+    Hold(Box<Held>),
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    part: Part,
+    /// The empty line after the header.
+    blank: Vec<u8>,
+    body: Vec<u8>,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Text,
+    /// The octets so far, decoded; how many are too many; and what is there then.
+    Measure {
+        octets: u64,
+        limit: u64,
+        new: NewPart,
+    },
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self {
+            open: Vec::new(),
+            state: State::Header(Vec::new()),
+            line: Vec::new(),
+            is_mid_line: false,
+            delimiter: Vec::new(),
+            output: Vec::new(),
+            line_end: b"",
+        }
+    }
+}
+
+impl Walk {
+    /// What is to be written.
+    pub(super) fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    pub(super) fn push<P: PartFilter>(&mut self, chunk: &[u8], filter: &mut P) -> Result<Flow, Error> {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            if self.passes() {
+                self.output.extend_from_slice(rest);
+                return Ok(Flow::Pass);
+            }
+            let Some(at) = memchr::memchr(b'\n', rest) else {
+                self.line.extend_from_slice(rest);
+                self.bound_line(filter)?;
+                break;
+            };
+            let (line, after) = rest.split_at(at + 1);
+            rest = after;
+            if self.line_end.is_empty() {
+                let whole = [self.line.as_slice(), line].concat();
+                self.line_end = line_end(&whole);
+            }
+            if self.line.is_empty() {
+                self.handle(line, filter)?;
+            } else {
+                let mut whole = std::mem::take(&mut self.line);
+                whole.extend_from_slice(line);
+                self.handle(&whole, filter)?;
+            }
+        }
+        Ok(if self.passes() { Flow::Pass } else { Flow::More })
+    }
+
+    pub(super) fn finish<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
+        if !self.line.is_empty() {
+            let line = std::mem::take(&mut self.line);
+            self.handle(&line, filter)?;
+        }
+        self.end_part(false, filter);
+        Ok(())
+    }
+
+    /// Whether nothing is left to be looked for.
+    fn passes(&self) -> bool {
+        matches!(self.state, State::Copy)
+            && self.line.is_empty()
+            && self.open.iter().all(|level| level.boundary.is_empty())
+    }
+
+    /// Keeps the beginning of a line within its bound.
+    fn bound_line<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
+        match &self.state {
+            State::Header(held) if held.len() + self.line.len() > HEADER_MAX => Err(header_too_long()),
+            State::Header(_) => Ok(()),
+            State::Copy | State::Skip | State::Hold(_) if self.line.len() >= LINE_HELD => {
+                let line = std::mem::take(&mut self.line);
+                self.handle(&line, filter)
+            }
+            State::Copy | State::Skip | State::Hold(_) => Ok(()),
+        }
+    }
+
+    /// Takes a line with its end, or a piece of one.
+    fn handle<P: PartFilter>(&mut self, line: &[u8], filter: &mut P) -> Result<(), Error> {
+        let is_beginning = !std::mem::replace(&mut self.is_mid_line, !line.ends_with(b"\n"));
+        if is_beginning && may_be_delimiter(line) {
+            if let Some((level, is_close)) = self.delimited(line) {
+                self.end_part(true, filter);
+                self.divide(level, is_close, line);
+                return Ok(());
+            }
+        }
+        match &mut self.state {
+            State::Header(held) if trim_line_end(line).is_empty() && line.ends_with(b"\n") => {
+                let header = std::mem::take(held);
+                self.begin(header, line, filter)
+            }
+            State::Header(held) => {
+                held.extend_from_slice(line);
+                if held.len() > HEADER_MAX { Err(header_too_long()) } else { Ok(()) }
+            }
+            State::Copy => {
+                self.output.extend_from_slice(line);
+                Ok(())
+            }
+            State::Skip => Ok(()),
+            State::Hold(held) => {
+                held.body.extend_from_slice(line);
+                if let What::Measure { octets, .. } = &mut held.what {
+                    *octets += decoded_octets(&held.part.encoding, line);
+                }
+                self.bound_body(filter)
+            }
+        }
+    }
+
+    /// The level that a line is a delimiter of, and whether it is the last one. The innermost counts.
+    fn delimited(&self, line: &[u8]) -> Option<(usize, bool)> {
+        let line = line.trim_ascii_end();
+        self.open.iter().enumerate().rev().filter(|(_, level)| !level.boundary.is_empty()).find_map(
+            |(at, level)| match line.strip_prefix(level.boundary.as_slice())? {
+                b"" => Some((at, false)),
+                b"--" => Some((at, true)),
+                _ => None,
+            },
+        )
+    }
+
+    /// Goes on after a delimiter.
+    fn divide(&mut self, level: usize, is_close: bool, line: &[u8]) {
+        self.open.truncate(level + 1);
+        if !is_close {
+            self.delimiter = line.to_vec();
+            self.state = State::Header(Vec::new());
+            return;
+        }
+        if let Some(level) = self.open.pop() {
+            if level.has_lost && !level.has_parts {
+                // A multipart has at least one part (RFC 2046, section 5.1.1).
+                let empty = [b"Content-Type: text/plain".as_slice(), b"", b""];
+                self.output.extend_from_slice(&level.boundary);
+                self.output.extend_from_slice(self.line_end);
+                for piece in empty {
+                    self.output.extend_from_slice(piece);
+                    self.output.extend_from_slice(self.line_end);
+                }
+            }
+        }
+        self.output.extend_from_slice(line);
+        self.state = State::Copy;
+    }
+
+    /// Asks what becomes of a part whose header is there.
+    fn begin<P: PartFilter>(&mut self, header: Vec<u8>, blank: &[u8], filter: &mut P) -> Result<(), Error> {
+        let default_type = self.open.last().map_or("text/plain", |level| level.default_type);
+        let part = Part::new(header, self.open.len(), default_type);
+        match filter.part(&part) {
+            Choice::Walk if part.holds_parts() => {
+                self.look_into(&part, blank, filter.copies_what_is_too_large())
+            }
+            Choice::Copy | Choice::Walk => {
+                self.write_header(&part, blank);
+                self.state = State::Copy;
+                Ok(())
+            }
+            Choice::Text => {
+                self.hold(part, blank, What::Text);
+                Ok(())
+            }
+            // What is not one of several parts cannot be absent.
+            Choice::Drop if self.delimiter.is_empty() => {
+                self.replace(&part, &NewPart::plain(""));
+                Ok(())
+            }
+            Choice::Drop => {
+                self.delimiter.clear();
+                if let Some(level) = self.open.last_mut() {
+                    level.has_lost = true;
+                }
+                self.state = State::Skip;
+                Ok(())
+            }
+            Choice::Replace(new) => {
+                self.replace(&part, &new);
+                Ok(())
+            }
+            Choice::ReplaceAbove(limit, new) => {
+                let what = What::Measure { octets: 0, limit: limit.min(BODY_MAX as u64), new };
+                self.hold(part, blank, what);
+                Ok(())
+            }
+        }
+    }
+
+    fn look_into(&mut self, part: &Part, blank: &[u8], copies: bool) -> Result<(), Error> {
+        self.write_header(part, blank);
+        self.state = State::Copy;
+        if self.open.len() >= DEPTH_MAX {
+            let said = || Error::permanent(format!("more than {DEPTH_MAX} parts are within each other"));
+            return if copies { Ok(()) } else { Err(said()) };
+        }
+        let boundary = part.boundary().map(|boundary| format!("--{}", boundary.trim_end()).into_bytes());
+        if boundary.is_none() {
+            self.state = State::Header(Vec::new());
+        }
+        let is_digest = part.media_type == "multipart/digest";
+        let default_type = if is_digest { "message/rfc822" } else { "text/plain" };
+        self.open.push(Level {
+            boundary: boundary.unwrap_or_default(),
+            default_type,
+            has_parts: false,
+            has_lost: false,
+        });
+        Ok(())
+    }
+
+    fn hold(&mut self, part: Part, blank: &[u8], what: What) {
+        let held = Held { part, blank: blank.to_vec(), body: Vec::new(), what };
+        self.state = State::Hold(Box::new(held));
+    }
+
+    /// Writes the delimiter of a part that stays, or of what is in its place.
+    fn write_delimiter(&mut self) {
+        self.output.append(&mut self.delimiter);
+        if let Some(level) = self.open.last_mut() {
+            level.has_parts = true;
+        }
+    }
+
+    fn write_header(&mut self, part: &Part, blank: &[u8]) {
+        self.write_delimiter();
+        self.output.extend_from_slice(&part.header);
+        self.output.extend_from_slice(blank);
+    }
+
+    fn replace(&mut self, part: &Part, new: &NewPart) {
+        let is_one_of_several = !self.delimiter.is_empty();
+        self.write_delimiter();
+        self.output.extend_from_slice(&new.octets(part, self.line_end));
+        // The line end before a delimiter belongs to that.
+        if is_one_of_several || !self.output.ends_with(b"\n") {
+            self.output.extend_from_slice(self.line_end);
+        }
+        self.state = State::Skip;
+    }
+
+    /// Keeps the body of a part within its bound.
+    fn bound_body<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
+        let State::Hold(held) = &self.state else { return Ok(()) };
+        match &held.what {
+            What::Measure { octets, limit, .. } => {
+                // Blanks in base64 count for nothing, and are held.
+                if octets > limit || held.body.len() > 2 * BODY_MAX {
+                    self.end_measure(true);
+                }
+                Ok(())
+            }
+            What::Text if held.body.len() <= BODY_MAX => Ok(()),
+            What::Text if filter.copies_what_is_too_large() => {
+                self.end_measure(false);
+                Ok(())
+            }
+            What::Text => Err(Error::permanent(format!("a part with text has more than {BODY_MAX} octets"))),
+        }
+    }
+
+    /// Stops holding a part before its end: it is too large.
+    fn end_measure(&mut self, is_replaced: bool) {
+        let State::Hold(held) = std::mem::replace(&mut self.state, State::Copy) else { return };
+        match &held.what {
+            What::Measure { new, .. } if is_replaced => self.replace(&held.part, new),
+            What::Measure { .. } | What::Text => self.write_held(&held),
+        }
+    }
+
+    fn write_held(&mut self, held: &Held) {
+        self.write_header(&held.part, &held.blank);
+        self.output.extend_from_slice(&held.body);
+    }
+
+    /// Ends a part: at a delimiter, or at the end of the message.
+    fn end_part<P: PartFilter>(&mut self, is_delimited: bool, filter: &mut P) {
+        match std::mem::replace(&mut self.state, State::Copy) {
+            State::Copy | State::Skip => {}
+            // A part, or a message, that ends within its header has nothing in it.
+            State::Header(header) => {
+                self.write_delimiter();
+                self.output.extend_from_slice(&header);
+            }
+            State::Hold(held) => {
+                let Held { part, body, what, .. } = &*held;
+                if matches!(what, What::Measure { .. }) {
+                    return self.write_held(&held);
+                }
+                // The line end before a delimiter belongs to that.
+                let content = if is_delimited { trim_line_end(body) } else { body };
+                let text = Text::decode(part, content);
+                let edited = text.and_then(|text| {
+                    let edit = filter.text(part, &text.text);
+                    text.edited(part, edit, self.line_end)
+                });
+                let Some(octets) = edited else { return self.write_held(&held) };
+                self.write_delimiter();
+                self.output.extend_from_slice(&octets);
+                if is_delimited {
+                    self.output.extend_from_slice(self.line_end);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a line may be a delimiter.
+fn may_be_delimiter(line: &[u8]) -> bool {
+    line.starts_with(b"--")
+}
+
+fn header_too_long() -> Error {
+    Error::permanent(format!("the header of a part has more than {HEADER_MAX} octets"))
+}

@@ -1,0 +1,146 @@
+//! Attachments go, by type, name and size, and leave a note.
+//!
+//! | option | means |
+//! | --- | --- |
+//! | `types` | patterns (`*`, `?`) of media types, such as `application/x-*` |
+//! | `names` | patterns of file names, such as `*.exe` |
+//! | `max_size` | octets, decoded: only what is larger goes; at most 8388608 |
+//! | `note` | the text in its place, with `{name}` and `{type}`; `The attachment {name} ({type}) was removed.` |
+//!
+//! One of the first three has to be there. With neither `types` nor `names` every attachment counts that is larger than
+//! `max_size`. An attachment is what says so, what has a file name, and what is neither text nor holds other parts; one in
+//! a forwarded message is as good as any. What is signed or encrypted stays as a whole.
+
+use pop3d_transform::{
+    BODY_MAX, ByPart, Choice, NewPart, Options, Part, PartFilter, export_transform, matches_glob,
+};
+
+/// The filter.
+#[derive(Clone, Debug)]
+pub struct StripAttachments {
+    types: Vec<String>,
+    names: Vec<String>,
+    max_size: Option<u64>,
+    note: String,
+}
+
+impl PartFilter for StripAttachments {
+    fn configure(options: &mut Options) -> Result<Self, String> {
+        let (types, names) = (options.list("types")?, options.list("names")?);
+        let max_size = options.number("max_size")?;
+        if types.is_empty() && names.is_empty() && max_size.is_none() {
+            return Err("one of the options \"types\", \"names\" and \"max_size\" is needed".to_owned());
+        }
+        if max_size.is_some_and(|size| size > BODY_MAX as u64) {
+            return Err(format!("the option \"max_size\" is at most {BODY_MAX}"));
+        }
+        let note =
+            options.text("note")?.unwrap_or_else(|| "The attachment {name} ({type}) was removed.".to_owned());
+        Ok(Self { types, names, max_size, note })
+    }
+
+    fn part(&mut self, part: &Part) -> Choice {
+        if part.is_signed() {
+            return Choice::Copy;
+        }
+        let is_multipart = part.media_type().starts_with("multipart/");
+        let is_body = part.is_text() && !part.is_attachment() && part.file_name().is_none();
+        if is_multipart || is_body || !self.is_meant(part) {
+            return Choice::Walk;
+        }
+        match self.max_size {
+            None => Choice::Replace(self.note(part)),
+            Some(size) if !part.holds_parts() => Choice::ReplaceAbove(size, self.note(part)),
+            // A message has no size of its own: what is in it has.
+            Some(_) => Choice::Walk,
+        }
+    }
+
+    fn copies_what_is_too_large(&self) -> bool {
+        false
+    }
+}
+
+impl StripAttachments {
+    fn is_meant(&self, part: &Part) -> bool {
+        let has_type = self.types.iter().any(|pattern| matches_glob(pattern, part.media_type()));
+        let has_name = |name: &str| self.names.iter().any(|pattern| matches_glob(pattern, name));
+        let is_any = self.types.is_empty() && self.names.is_empty() && !part.holds_parts();
+        is_any || has_type || part.file_name().is_some_and(has_name)
+    }
+
+    fn note(&self, part: &Part) -> NewPart {
+        let name = part.file_name().unwrap_or("without a name");
+        NewPart::plain(self.note.replace("{type}", part.media_type()).replace("{name}", name) + "\n")
+    }
+}
+
+export_transform!(
+    ByPart<StripAttachments>,
+    name: "strip-attachments",
+    description: "Removes attachments by type, name and size",
+);
+
+#[cfg(test)]
+mod tests {
+    use pop3d_plugin_tests::{
+        a_second_pass_changes_nothing, cuts_do_not_matter, nothing_changes, refuses, sent,
+    };
+
+    use super::*;
+
+    type It = ByPart<StripAttachments>;
+
+    const HEAD: &str = "Content-Type: multipart/mixed; boundary=x\n\n--x\n\ntext\n--x\n";
+    const PROGRAM: &str = "Content-Type: application/x-dos; name=\"=?utf-8?q?=C3=BC.exe?=\"\n\nMZ1234\n";
+    const NOTE: &str = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 7bit\n\n";
+
+    fn stripped(options: &[(&str, &str)], part: &str) -> String {
+        let message = format!("{HEAD}{part}--x--\n");
+        let sent = String::from_utf8(sent::<It>(options, message.as_bytes())).unwrap();
+        sent.strip_prefix(HEAD).unwrap().strip_suffix("--x--\n").unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_attachment_goes_by_type_by_name_and_by_size() {
+        let note = ("note", "no {type}");
+        for option in
+            [("types", "application/x-*"), ("names", "[\"*.com\",\"\u{dc}.EXE\"]"), ("max_size", "5")]
+        {
+            assert_eq!(
+                stripped(&[option, note], PROGRAM),
+                format!("{NOTE}no application/x-dos\n\n"),
+                "{option:?}"
+            );
+        }
+        for option in [("types", "image/*"), ("names", "*.com"), ("max_size", "7")] {
+            assert_eq!(stripped(&[option], PROGRAM), PROGRAM, "{option:?}");
+        }
+        assert_eq!(stripped(&[("types", "*"), ("max_size", "7")], PROGRAM), PROGRAM);
+        assert!(
+            stripped(&[("types", "*")], PROGRAM)
+                .contains("Content-Transfer-Encoding: base64\n\nVGhlIGF0dGFj")
+        );
+        let forwarded = "Content-Type: message/rfc822\n\nSubject: x\n".to_owned() + PROGRAM;
+        assert!(!stripped(&[("types", "application/*")], &forwarded).contains("MZ"));
+        assert!(stripped(&[("types", "message/*"), note], &forwarded).ends_with("no message/rfc822\n\n"));
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        refuses::<It>(&[], "is needed");
+        refuses::<It>(&[("types", "[1]")], "a list of strings");
+        refuses::<It>(&[("max_size", "1MiB")], "a whole number");
+        refuses::<It>(&[("max_size", "8388609")], "at most 8388608");
+        refuses::<It>(&[("types", "x"), ("type", "x")], "there is no option \"type\"");
+    }
+
+    #[test]
+    fn every_message_goes_through() {
+        for options in [[("types", "*")], [("max_size", "1000")], [("names", "*")]] {
+            cuts_do_not_matter::<It>(&options);
+            a_second_pass_changes_nothing::<It>(&options);
+        }
+        nothing_changes::<It>(&[("types", "no/such")]);
+    }
+}

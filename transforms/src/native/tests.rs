@@ -1,0 +1,121 @@
+//! Libraries that are loaded into this process, and called as they are. Also run under valgrind (`tests/valgrind/run`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command as Program;
+
+use pop3d_core::transform::{Command, Filter, Flow, Sink};
+
+use super::plugin::Instance;
+use super::*;
+
+/// Builds the plugin of the black-box tests.
+fn build(folder: &Path, definitions: &[&str]) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let made = folder.join("filter.so");
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let status = Program::new(compiler)
+        .args(["-shared", "-fPIC", "-g", "-O1", "-I"])
+        .arg(root.join("plugins/abi/include"))
+        .args(definitions.iter().map(|definition| format!("-D{definition}")))
+        .arg("-o")
+        .arg(&made)
+        .arg(root.join("tests/plugins/filter.c"))
+        .status();
+    assert!(status.unwrap().success());
+    made
+}
+
+fn configured(file: &Path, what: &str) -> Result<Arc<Plugin>, String> {
+    let descriptor = library::load(&library::read(file)?)?;
+    Plugin::configure(descriptor, "test", &[("do".to_owned(), what.to_owned())]).map(Arc::new)
+}
+
+struct Octets(Vec<u8>);
+
+impl Sink for Octets {
+    fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
+        self.0.extend_from_slice(octets);
+        Ok(())
+    }
+}
+
+fn message() -> Message {
+    let remote = [127, 0, 0, 1].into();
+    Message { user: "user".into(), number: 1, octets: 5, uid: "uid".into(), command: Command::Retr, remote }
+}
+
+/// What an instance makes of a message that is cut so.
+fn play(mut instance: Instance, input: &[u8], cut: usize) -> Result<Vec<u8>, Error> {
+    let mut output = Octets(Vec::new());
+    let mut flow = instance.start(&message(), &mut output)?;
+    for chunk in input.chunks(cut) {
+        if flow == Flow::More {
+            flow = instance.push(chunk, &mut output)?;
+        }
+    }
+    instance.finish(&mut output)?;
+    Ok(output.0)
+}
+
+#[test]
+fn a_library_in_this_process_does_what_it_says_and_frees_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = build(folder.path(), &[]);
+    let input = b"Subject: Hello\r\n\r\n.\0\xFFno end".repeat(200);
+    for what in ["identity", "at-end", "one-by-one", "ragged", "lie"] {
+        let plugin = configured(&file, what).unwrap();
+        for cut in [1, 7, 1000, 65_536] {
+            assert!(play(Plugin::instance(&plugin), &input, cut).unwrap() == input, "{what}, {cut}");
+        }
+        // One that is given up in the middle, and one that never began.
+        let mut instance = Plugin::instance(&plugin);
+        let mut output = Octets(Vec::new());
+        instance.start(&message(), &mut output).unwrap();
+        instance.push(&input, &mut output).unwrap();
+        drop(instance);
+        drop(Plugin::instance(&plugin));
+    }
+}
+
+#[test]
+fn an_answer_from_a_library_that_is_none_is_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = build(folder.path(), &[]);
+    for (what, expected) in [("seven", "it answered 7"), ("minus-nine", "it answered -9")] {
+        let plugin = configured(&file, what).unwrap();
+        let error = play(Plugin::instance(&plugin), b"12345", 5).unwrap_err();
+        assert!(matches!(&error, Error::Crashed(why) if why == expected), "{error:?}");
+    }
+    let plugin = configured(&file, "temporary").unwrap();
+    assert!(matches!(play(Plugin::instance(&plugin), b"x", 1), Err(Error::Temporary(why)) if why == "later"));
+    assert!(configured(&file, "what it does not know").is_err_and(|why| why == "no such thing to do"));
+}
+
+#[test]
+fn a_library_that_is_no_plugin_is_refused() {
+    for (definition, expected) in [
+        ("TEST_NO_SYMBOL", "it has no symbol"),
+        ("TEST_ABI=2", "it is of version 2"),
+        ("TEST_SIZE=8", "its descriptor has 8 octets"),
+        ("TEST_NAME=\"Bad Name\"", "its name is not"),
+        ("TEST_NAME=NULL", "its name is null"),
+        ("TEST_PUSH=NULL", "its descriptor has a function that is null"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = build(folder.path(), &[definition]);
+        let why = configured(&file, "identity").err().unwrap();
+        assert!(why.starts_with(expected), "{definition}: {why}");
+    }
+}
+
+#[test]
+fn a_library_that_was_refused_is_not_taken_for_the_next() {
+    let (broken, right) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let broken = build(broken.path(), &["TEST_NO_SYMBOL"]);
+    let right = build(right.path(), &[]);
+    for _ in 0..3 {
+        assert!(configured(&broken, "identity").is_err());
+        let plugin = configured(&right, "identity").unwrap();
+        assert_eq!(play(Plugin::instance(&plugin), b"12345", 2).unwrap(), b"12345");
+    }
+}

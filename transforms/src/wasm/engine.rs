@@ -1,0 +1,149 @@
+//! What all filters in WebAssembly share: the compiler, the room for instances, their clock, the cache.
+
+use std::future::{Future, poll_fn};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use pop3d_core::pool::Pool;
+use pop3d_core::transform::{Error, Wake};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+
+use super::WasmSpec;
+use super::cache::Cache;
+use super::host::Bounded;
+use super::ticker::Ticker;
+use crate::queue::{Place, Queue, Turn};
+
+/// Instances at once, where the configuration says nothing: each costs mappings, of which a process may have 65,530.
+const INSTANCES: u32 = 1000;
+
+/// Core instances of one component: that of JavaScript has 9.
+const CORE_INSTANCES: u32 = 100;
+
+/// Address space of one memory: so much, and no access needs a check.
+const MEMORY_RESERVATION: usize = 4 << 30;
+
+/// Stack of a guest.
+const GUEST_STACK: usize = 512 << 10;
+
+/// Stack of a guest and of what it calls here.
+const FIBER_STACK: usize = 1 << 20;
+
+/// Where guests are compiled and run.
+pub struct WasmEngine {
+    pub(super) engine: Engine,
+    pub(super) cache: Option<Cache>,
+    ticker: Ticker,
+    queue: Arc<Queue>,
+    instances: u32,
+}
+
+impl WasmEngine {
+    /// An engine that keeps what it compiled in a folder, where one is named.
+    ///
+    /// # Errors
+    /// Where this machine cannot run guests; why.
+    pub fn new(cache: Option<PathBuf>) -> Result<Self, String> {
+        Self::with_instances(INSTANCES, cache)
+    }
+
+    /// One with room for so many instances at once; further messages queue.
+    ///
+    /// # Errors
+    /// Where this machine cannot run guests; why.
+    pub fn with_instances(instances: u32, cache: Option<PathBuf>) -> Result<Self, String> {
+        let engine = Engine::new(&pooling(instances)).or_else(|error| {
+            log::warn!(
+                target: "pop3d::transform",
+                "no room for {instances} instances of WASM filters is set aside, each takes its own: {error}"
+            );
+            Engine::new(&on_demand())
+        });
+        Self::of(engine.map_err(|error| format!("no WASM filter can run here: {error}"))?, instances, cache)
+    }
+
+    /// One of a compiler that is set up.
+    pub(super) fn of(engine: Engine, instances: u32, cache: Option<PathBuf>) -> Result<Self, String> {
+        let ticker = Ticker::start(engine.clone())
+            .map_err(|error| format!("the clock of WASM filters cannot run: {error}"))?;
+        let cache = cache.and_then(|folder| Cache::open(folder, &engine));
+        Ok(Self { engine, cache, ticker, queue: Arc::default(), instances })
+    }
+
+    /// Waits for a place among the instances.
+    pub(super) async fn enter(&self, pool: &Pool, patience: Duration) -> Result<Place, Error> {
+        let mut place = None;
+        poll_fn(|context| {
+            let place = place.get_or_insert_with(|| {
+                let waker = context.waker().clone();
+                let wake = Wake(Arc::new(move || waker.wake_by_ref()));
+                let limit = usize::try_from(self.instances).unwrap_or(usize::MAX);
+                self.queue.join(limit, wake, patience, pool)
+            });
+            match place.turn() {
+                Turn::Waiting => Poll::Pending,
+                Turn::Called => Poll::Ready(Ok(())),
+                Turn::TooLate => {
+                    Poll::Ready(Err(Error::Temporary(format!("no room for an instance in {patience:?}"))))
+                }
+            }
+        })
+        .await?;
+        place.ok_or_else(|| Error::Temporary("no room for an instance".to_owned()))
+    }
+
+    /// Runs guests: each poll takes at most a tick.
+    pub(super) async fn ticking<T>(&self, work: impl Future<Output = T>) -> T {
+        self.ticker.ticking(work).await
+    }
+
+    /// Where one instance lives. It gives its thread up at every tick.
+    pub(super) fn store<T: Bounded>(&self, data: T) -> Store<T> {
+        let mut store = Store::new(&self.engine, data);
+        store.limiter(|data| data.memory());
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(8))
+        .max_wasm_stack(GUEST_STACK)
+        .async_stack_size(FIBER_STACK);
+    config
+}
+
+/// Room for so many instances is set aside.
+fn pooling(instances: u32) -> Config {
+    let mut pooling = PoolingAllocationConfig::new();
+    // Most have one memory, and a shim or two beside the program; where that is not enough, messages fail for now.
+    pooling
+        .total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(4).saturating_add(CORE_INSTANCES))
+        .total_memories(instances.saturating_add(CORE_INSTANCES))
+        .total_tables(instances.saturating_mul(3).saturating_add(CORE_INSTANCES))
+        .total_stacks(instances)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(CORE_INSTANCES)
+        .max_tables_per_component(CORE_INSTANCES)
+        .max_memory_size(MEMORY_RESERVATION)
+        .linear_memory_keep_resident(0);
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling));
+    config
+}
+
+/// Each instance takes its own room, as much address space as a filter may have memory by default.
+pub(super) fn on_demand() -> Config {
+    let mut config = config();
+    let memory = WasmSpec::new("").memory;
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand).memory_reservation(memory);
+    config
+}
