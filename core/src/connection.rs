@@ -432,6 +432,8 @@ impl Connection {
         if let Ending::Lingering { .. } = self.ending {
             return;
         }
+        // Before the socket is closed: who sees the end of the connection does not find the session listed.
+        self.present = None;
         let Facts { octets, retrieved, deleted, left, .. } = self.facts;
         match &self.account {
             Account::Unknown => {

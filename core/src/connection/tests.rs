@@ -216,6 +216,8 @@ fn a_session_that_an_administrator_closes_removes_nothing_and_cuts_nothing_silen
         stage.play();
         assert_eq!(stage.desk.shared.sessions.list().len(), 1);
         assert_eq!(stage.connection.kick(), Turn::Gone);
+        // The socket is still open: who sees its end does not find the session listed.
+        assert_eq!(stage.desk.shared.sessions.count(), 0, "{says:?}");
         assert!(!stage.heard.lock().unwrap().is_reset, "{says:?}");
         assert!(stage.removed.lock().unwrap().is_empty());
     }
