@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::accounts::{Accounts, UserName};
 use crate::store::{MailStore, Source};
+use crate::tls::Tls;
 use crate::transform::rules::{HEAD_MAX, Rule};
 use crate::transform::{Chain, Command, Holding};
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub sizes: Sizes,
     /// Whether APOP is offered.
     pub apop: bool,
+    /// TLS; none: there is none.
+    pub tls: Option<Arc<Tls>>,
     /// Bounds of every connection and of all.
     pub limits: Limits,
 }

@@ -2,6 +2,7 @@
 
 mod peep;
 mod program;
+mod tls;
 mod transforms;
 mod values;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use self::peep::administrators;
+pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::values::Address;
 use self::values::{Password, Size, Time, positive};
@@ -68,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) log: LogTable,
     #[serde(default)]
     pub(crate) peep: peep::Table,
+    #[serde(default)]
+    pub(crate) tls: tls::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
     /// Which messages pass through other chains; the first that matches wins.

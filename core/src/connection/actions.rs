@@ -17,6 +17,7 @@ use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step};
 use crate::settings::Sizes;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
+use crate::tls::Channel;
 use crate::token::Key;
 use crate::transform::{Chain, Command, Error, Message, Wake};
 
@@ -26,6 +27,7 @@ impl Connection {
         match action {
             Action::Verify(credentials) => self.verify(credentials, desk),
             Action::Exchange(step) => self.exchange(step, desk),
+            Action::StartTls => self.begin_securing(),
             Action::OpenMaildrop => self.open_maildrop(desk),
             Action::Measure => self.measure(desk),
             Action::OpenMessage { number, part } => self.open_message(number, part, desk),
@@ -93,7 +95,8 @@ impl Connection {
         let (exchange, response) = match step {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                (Box::new(Exchange::new(mechanism, accounts, None)), initial)
+                let binding = self.transport.tls().and_then(Channel::binding);
+                (Box::new(Exchange::new(mechanism, accounts, binding)), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
@@ -238,6 +241,7 @@ impl Connection {
             task @ (Task::None
             | Task::Job
             | Task::Delayed { .. }
+            | Task::Securing
             | Task::Opened(_)
             | Task::Sending { .. }) => self.task = task,
         }

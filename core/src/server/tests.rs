@@ -22,6 +22,7 @@ fn settings(limits: Limits) -> Settings {
         holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
         sizes: Sizes::Stored,
         apop: false,
+        tls: None,
         limits,
     }
 }
@@ -111,7 +112,7 @@ impl Client {
 #[test]
 fn who_fails_too_often_hears_no_greeting_and_others_do() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let failed_logins = FailedLogins { refused_after: Some(4), counts_loopback: true, ..Default::default() };
     let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, ..Limits::default() };
     let running = server.start(settings(limits), Totals::default()).unwrap();

@@ -5,6 +5,7 @@ mod authorization;
 mod cutting;
 mod ending;
 mod model;
+mod security;
 mod transaction;
 
 use alloc::borrow::ToOwned;
@@ -42,8 +43,13 @@ impl Snapshot for Stored {
     }
 }
 
-const GREETING: Greeting =
-    Greeting { name: "pop3d", implementation: "pop3d-1.2.3", timestamp: None, mechanisms: Mechanisms::NONE };
+const GREETING: Greeting = Greeting {
+    name: "pop3d",
+    implementation: "pop3d-1.2.3",
+    timestamp: None,
+    mechanisms: Mechanisms::NONE,
+    security: Security::None,
+};
 
 fn refusal(code: Option<ResponseCode>, text: &str) -> Refusal {
     Refusal { code, text: text.to_owned() }
@@ -219,6 +225,7 @@ fn an_answer_to_what_was_not_asked_changes_nothing() {
             Answer::Verified(Err(refusal(None, "no"))),
             Answer::Maildrop(Ok(opened)),
             Answer::Maildrop(Err(refusal(None, "no"))),
+            Answer::Secured(Mechanisms::NONE),
             Answer::Measured(Ok(Stored::shared(&[7]))),
             Answer::Message(Ok(None)),
             Answer::Sent,
