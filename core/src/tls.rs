@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use rustls::crypto::ring;
-use rustls::server::ServerConfig;
+use rustls::server::{ResolvesServerCert, ServerConfig};
 use rustls::version::{TLS12, TLS13};
 
 use self::certificates::Certificates;
@@ -52,6 +52,7 @@ pub enum Clear {
 /// TLS, ready to be served.
 pub struct Tls {
     pub(crate) config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
     clear: Clear,
 }
 
@@ -76,6 +77,7 @@ impl Tls {
         let TlsOptions { pairs, minimum, clear } = options;
         let certificates =
             Certificates::new(pairs).ok_or_else(|| TlsError("there is no certificate".to_owned()))?;
+        let certificates = Arc::new(certificates);
         let versions: &[_] = match minimum {
             Version::Tls12 => &[&TLS13, &TLS12],
             Version::Tls13 => &[&TLS13],
@@ -83,11 +85,25 @@ impl Tls {
         let wrong = |error: rustls::Error| TlsError(error.to_string());
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(versions).map_err(wrong)?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certificates));
+        let resolver = Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Sessions are resumed by what the client keeps: nothing is kept here for those that do not come back.
         config.ticketer = ring::Ticketer::new().map_err(wrong)?;
-        Ok(Self { config: Arc::new(config), clear })
+        Ok(Self { config: Arc::new(config), certificates, clear })
+    }
+
+    /// Reads those certificates again whose files are others than before. Waits for the disk.
+    pub(crate) fn renew(&self) {
+        for pair in self.certificates.pairs() {
+            pair.renew();
+        }
+    }
+
+    /// Whole days until each certificate expires, by their numbers from 1; less than 0: it has.
+    pub(crate) fn days_left(&self) -> impl Iterator<Item = (usize, i64)> {
+        let pairs = (1..).zip(self.certificates.pairs());
+        pairs.filter_map(|(number, pair)| Some((number, pair.days_left()?)))
     }
 
     /// Whether a login from there has to wait for TLS.

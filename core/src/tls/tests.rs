@@ -104,6 +104,47 @@ fn a_certificate_that_cannot_be_used_is_named_with_what_is_wrong() {
     assert!(files.read("both", "both").is_ok(), "certificate and key may be one file");
 }
 
+#[test]
+fn a_pair_is_renewed_once_both_files_are_and_not_before() {
+    let files = Files::new();
+    let first = files.make("a", &["a.example"]);
+    let shown = |pair: &Pair| pair.key().cert[0].clone();
+    let old = shown(&first);
+    files.make("b", &["a.example"]);
+    fs::rename(files.path("b.crt"), files.path("a.crt")).unwrap();
+    first.renew();
+    assert_eq!(shown(&first), old, "the key is that of the old one");
+    fs::remove_file(files.path("a.key")).unwrap();
+    first.renew();
+    assert_eq!(shown(&first), old, "there is no key");
+    fs::rename(files.path("b.key"), files.path("a.key")).unwrap();
+    first.renew();
+    assert_ne!(shown(&first), old);
+    assert_eq!(shown(&first), shown(&files.read("a.crt", "a.key").unwrap()));
+    // What is as it was is not read again, and what was never a file is not looked for.
+    first.renew();
+    let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    Pair::new(vec![made.cert.der().clone()], key.into()).unwrap().renew();
+}
+
+#[test]
+fn the_days_of_a_certificate_are_counted() {
+    let days = |from: (i32, u8, u8), until: (i32, u8, u8)| {
+        let mut parameters = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+        parameters.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+        Pair::new(vec![certificate.der().clone()], key.into()).unwrap().days_left().unwrap()
+    };
+    let (near, far) = (days((2020, 1, 1), (2999, 1, 1)), days((2020, 1, 1), (2999, 1, 31)));
+    assert!(near > 0);
+    assert_eq!(far - near, 30);
+    assert!(days((2000, 1, 1), (2020, 1, 1)) < -2000);
+}
+
 /// A server that speaks POP3S with these certificates.
 fn serve(options: TlsOptions) -> (Running, SocketAddr) {
     let mut server = Server::new(1, 1).unwrap();
@@ -243,7 +284,7 @@ fn a_client_gets_the_certificate_of_the_name_it_asks_for_else_the_first() {
         let mut client = client(address, name, Version::Tls13, &[]);
         hears(&mut client);
         let shown = client.get_ref().conn.peer_certificates().unwrap();
-        assert_eq!(shown[0], pair.key.cert[0], "{name}");
+        assert_eq!(shown[0], pair.key().cert[0], "{name}");
     }
     running.drain(Duration::ZERO);
 }

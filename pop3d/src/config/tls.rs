@@ -26,6 +26,9 @@ pub(crate) struct Table {
     certificate: Option<Spanned<PathBuf>>,
     /// Its key, as PEM.
     key: Option<Spanned<PathBuf>>,
+    /// Further certificates, for clients that ask for their names.
+    #[serde(default)]
+    sni: Vec<PairTable>,
     min_version: Option<MinVersion>,
     /// Where clients begin with TLS.
     pub(crate) listen: Option<Spanned<Vec<Spanned<Address>>>>,
@@ -33,6 +36,14 @@ pub(crate) struct Table {
     require_tls: Option<Spanned<Required>>,
     /// Who may log in without TLS where logins have to wait for it.
     cleartext_nets: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// `[[tls.sni]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PairTable {
+    certificate: Spanned<PathBuf>,
+    key: Option<Spanned<PathBuf>>,
 }
 
 /// `min_version`.
@@ -82,12 +93,20 @@ const NO_CERTIFICATE: &str =
 
 fn pairs(cli: &Cli, file: &File) -> Result<Vec<Pair>, Exit> {
     let table = &file.config.tls;
+    let read = |certificate: &Spanned<PathBuf>, key: &Option<Spanned<PathBuf>>| {
+        // They may be one file.
+        let key = key.as_ref().unwrap_or(certificate);
+        let pair = Pair::read(certificate.as_ref(), key.as_ref());
+        pair.map_err(|error| file.error(certificate.span(), &error.to_string()))
+    };
     match (&table.certificate, &table.key) {
         (Some(certificate), key) => {
-            // They may be one file.
-            let key = key.as_ref().unwrap_or(certificate);
-            let pair = Pair::read(certificate.as_ref(), key.as_ref());
-            Ok(vec![pair.map_err(|error| file.error(certificate.span(), &error.to_string()))?])
+            let further = table.sni.iter().map(|pair| read(&pair.certificate, &pair.key));
+            std::iter::once_with(|| read(certificate, key)).chain(further).collect()
+        }
+        _ if !table.sni.is_empty() => {
+            let place = table.sni[0].certificate.span();
+            Err(file.error(place, "no certificate for who asks for no name; name it by certificate in [tls]"))
         }
         (None, Some(key)) => {
             Err(file.error(key.span(), "a key without a certificate; name it by certificate"))
