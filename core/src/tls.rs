@@ -1,6 +1,7 @@
 //! TLS as it is configured: certificates, versions, and whose logins wait for it (RFC 8446, RFC 5246; RFC 2595 and RFC
 //! 8314 for what POP3 does with it). One connection's TLS is in `tls/channel.rs`.
 
+mod authorities;
 mod certificates;
 mod channel;
 
@@ -13,6 +14,7 @@ use rustls::crypto::ring;
 use rustls::server::{ResolvesServerCert, ServerConfig};
 use rustls::version::{TLS12, TLS13};
 
+pub use self::authorities::Authorities;
 use self::certificates::Certificates;
 pub use self::certificates::{Pair, PairError};
 pub(crate) use self::channel::Channel;
@@ -28,6 +30,8 @@ pub struct TlsOptions {
     pub minimum: Version,
     /// Who may log in without TLS.
     pub clear: Clear,
+    /// Who vouches for clients; none: no client is asked for a certificate.
+    pub authorities: Option<Authorities>,
 }
 
 /// A version of TLS.
@@ -74,7 +78,7 @@ impl Tls {
     /// # Errors
     /// Where there is no certificate, or no randomness.
     pub fn new(options: TlsOptions) -> Result<Self, TlsError> {
-        let TlsOptions { pairs, minimum, clear } = options;
+        let TlsOptions { pairs, minimum, clear, authorities } = options;
         let certificates =
             Certificates::new(pairs).ok_or_else(|| TlsError("there is no certificate".to_owned()))?;
         let certificates = Arc::new(certificates);
@@ -83,10 +87,15 @@ impl Tls {
             Version::Tls13 => &[&TLS13],
         };
         let wrong = |error: rustls::Error| TlsError(error.to_string());
-        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_protocol_versions(versions).map_err(wrong)?;
+        let builder = match authorities {
+            Some(authorities) => builder.with_client_cert_verifier(authorities.verifier(provider)?),
+            None => builder.with_no_client_auth(),
+        };
         let resolver = Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+        let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Sessions are resumed by what the client keeps: nothing is kept here for those that do not come back.
         config.ticketer = ring::Ticketer::new().map_err(wrong)?;

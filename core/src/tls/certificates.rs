@@ -66,6 +66,12 @@ impl fmt::Display for PairError {
 
 impl std::error::Error for PairError {}
 
+impl PairError {
+    pub(super) fn new(path: &Path, what: String) -> Self {
+        Self { path: path.to_owned(), what }
+    }
+}
+
 impl Pair {
     /// Reads two files of PEM: a certificate, behind it what leads to its authority, and its key. They may be one file.
     ///
@@ -142,7 +148,7 @@ fn stamps(certificate: &Path, key: &Path) -> Stamps {
 }
 
 fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> {
-    let wrong = |path: &Path, what: String| PairError { path: path.to_owned(), what };
+    let wrong = PairError::new;
     let read = |path: &Path| read(path).map_err(|error| wrong(path, format!("cannot be read: {error}")));
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<_, _>>()
@@ -164,7 +170,7 @@ fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> 
 }
 
 /// The octets of a file; they may be a key.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut octets = Zeroizing::default();
     let count = File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut octets)?;
     if u64::try_from(count).is_ok_and(|count| count > FILE_MAX) {

@@ -1,14 +1,19 @@
 //! Certificates as files, and clients of rustls against a server that serves.
 
+mod logins;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, SignatureScheme, StreamOwned,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -46,7 +51,7 @@ impl Files {
 }
 
 fn options(pairs: Vec<Pair>) -> TlsOptions {
-    TlsOptions { pairs, minimum: Version::Tls12, clear: Clear::Everybody }
+    TlsOptions { pairs, minimum: Version::Tls12, clear: Clear::Everybody, authorities: None }
 }
 
 #[test]
@@ -147,20 +152,26 @@ fn the_days_of_a_certificate_are_counted() {
 
 /// A server that speaks POP3S with these certificates.
 fn serve(options: TlsOptions) -> (Running, SocketAddr) {
+    serve_to(options, Accounts::default(), Limits::default())
+}
+
+/// The same for these accounts.
+fn serve_to(options: TlsOptions, accounts: Accounts, limits: Limits) -> (Running, SocketAddr) {
     let mut server = Server::new(1, 1).unwrap();
     let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3s).unwrap();
+    let mail = std::env::temp_dir();
     let settings = Settings {
-        store: Arc::new(LocalStore::new("/nonexistent".into(), None)),
-        accounts: Arc::new(Accounts::default()),
-        mailbox: "/nonexistent".into(),
+        store: Arc::new(LocalStore::new(mail.clone(), None)),
+        accounts: Arc::new(accounts),
+        mailbox: mail.clone(),
         chain: None,
         user_chains: Arc::default(),
         rules: Arc::default(),
-        holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
+        holding: Holding { hold: 1000, spool_folder: mail },
         sizes: Sizes::Stored,
         apop: false,
         tls: Some(Arc::new(Tls::new(options).unwrap())),
-        limits: Limits::default(),
+        limits,
     };
     (server.start(settings, Totals::default()).unwrap(), address)
 }
@@ -208,18 +219,25 @@ type Client = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
 /// A client that speaks this version and these protocols; the handshake waits for its first word.
 fn client(address: SocketAddr, name: &str, version: Version, protocols: &[&[u8]]) -> Client {
+    let mut config = trusting(version).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    client_with(address, name, config)
+}
+
+/// The configuration of a client that takes any certificate.
+fn trusting(version: Version) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let versions: &[_] = match version {
         Version::Tls12 => &[&TLS12],
         Version::Tls13 => &[&TLS13],
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_protocol_versions(versions).unwrap();
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone));
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone))
+}
+
+fn client_with(address: SocketAddr, name: &str, config: ClientConfig) -> Client {
     let tls = ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned()).unwrap());
-    let stream = connect(address).unwrap();
-    BufReader::new(StreamOwned::new(tls.unwrap(), stream))
+    BufReader::new(StreamOwned::new(tls.unwrap(), connect(address).unwrap()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
-use pop3d_core::tls::{Clear, Pair, Tls, TlsOptions, Version};
+use pop3d_core::tls::{Authorities, Clear, Pair, Tls, TlsOptions, Version};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::Deserialize;
 use toml::Spanned;
@@ -34,6 +34,8 @@ pub(crate) struct Table {
     pub(crate) listen: Option<Spanned<Vec<Spanned<Address>>>>,
     /// What has to wait for TLS.
     require_tls: Option<Spanned<Required>>,
+    /// Who vouches for clients, as PEM.
+    client_ca: Option<Spanned<PathBuf>>,
     /// Who may log in without TLS where logins have to wait for it.
     cleartext_nets: Option<Spanned<Vec<Spanned<String>>>>,
 }
@@ -84,7 +86,11 @@ pub(crate) fn tls(cli: &Cli, file: &File) -> Result<Option<Arc<Tls>>, Exit> {
         None | Some(MinVersion::Tls12) => Version::Tls12,
         Some(MinVersion::Tls13) => Version::Tls13,
     };
-    let tls = Tls::new(TlsOptions { pairs, minimum, clear });
+    let authorities = table.client_ca.as_ref().map(|path| {
+        Authorities::read(path.as_ref()).map_err(|error| file.error(path.span(), &error.to_string()))
+    });
+    let authorities = authorities.transpose()?;
+    let tls = Tls::new(TlsOptions { pairs, minimum, clear, authorities });
     tls.map(|tls| Some(Arc::new(tls))).map_err(|error| Exit::Config(format!("[tls]: {error}")))
 }
 
