@@ -198,6 +198,7 @@ impl Connection {
             implementation: desk.shared.implementation,
             timestamp: timestamp.clone(),
             mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
+            tolerance: desk.shared.settings.load().limits.tolerance,
         };
         let input = Input { is_readable: true, ..Input::default() };
         let mut session = Session::new(greeting);

@@ -20,6 +20,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use self::handle::Handle;
 use crate::guesses::Guesses;
 use crate::measure::ExactSizes;
+use crate::nets::CountedAddress;
 use crate::notice::{Notice, Notices};
 use crate::pool::Pool;
 use crate::reactor::WorkerReactor;
@@ -108,8 +109,8 @@ pub(crate) struct Shared {
     connections: AtomicUsize,
     /// Whether a worker found no seat, and is to be told when there is one.
     is_waiting: AtomicBool,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
-    pub(crate) guesses: Mutex<Guesses>,
+    addresses: Mutex<HashMap<CountedAddress, usize>>,
+    pub(crate) guesses: Guesses,
 }
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
@@ -121,7 +122,7 @@ pub(crate) struct Seat {
 pub(crate) struct Admission {
     seat: Seat,
     /// None: an address without a bound.
-    address: Option<IpAddr>,
+    address: Option<CountedAddress>,
 }
 
 /// Why a client is turned away.
@@ -297,7 +298,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
             addresses: Mutex::new(HashMap::new()),
-            guesses: Mutex::default(),
+            guesses: Guesses::default(),
         }
     }
 
@@ -313,9 +314,8 @@ impl Shared {
 
     /// Whether too many logins from that address failed.
     pub(crate) fn is_refused(&self, address: IpAddr, now: Instant) -> bool {
-        let settings = self.settings.load();
-        let guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
-        guesses.is_refused(address, now, &settings.limits.failed_logins)
+        let counted = self.settings.load().limits.counted(address);
+        counted.is_some_and(|address| self.guesses.is_refused(address, now))
     }
 
     /// Whether no further connection may be accepted.
@@ -366,15 +366,14 @@ impl Drop for Seat {
 impl Admission {
     /// Counts a client for its address; an error where nobody from there may come in.
     pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
-        if seat.shared.is_refused(address, now) {
+        let (counted, limit) = {
+            let limits = &seat.shared.settings.load().limits;
+            (limits.counted(address), limits.connections_per_address)
+        };
+        let Some(address) = counted else { return Ok(Self { seat, address: None }) };
+        if seat.shared.guesses.is_refused(address, now) {
             return Err(TurnedAway::FailedLogins);
         }
-        if socket::is_loopback(address) {
-            // Those are this machine's own: a webmail, a proxy.
-            return Ok(Self { seat, address: None });
-        }
-        let address = socket::counted_address(address);
-        let limit = seat.shared.settings.load().limits.connections_per_address;
         let mut addresses = seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = addresses.entry(address).or_default();
         if *count >= limit {

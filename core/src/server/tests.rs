@@ -8,6 +8,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use super::*;
 use crate::accounts::Accounts;
 use crate::maildir::LocalStore;
+use crate::nets::Nets;
 use crate::settings::{FailedLogins, Limits, Sizes};
 use crate::transform::Holding;
 
@@ -44,7 +45,7 @@ fn shared(limits: Limits) -> Arc<Shared> {
 }
 
 #[test]
-fn an_address_has_so_many_connections_and_loopback_has_no_bound() {
+fn an_address_has_so_many_connections_and_excepted_ones_have_no_bound() {
     let shared = shared(Limits { connections_per_address: 2, ..Limits::default() });
     let admit = |address: &str| {
         Admission::new(Shared::take_seat(&shared).unwrap(), address.parse().unwrap(), Instant::now())
@@ -73,7 +74,7 @@ fn an_address_with_too_many_failed_logins_is_not_let_in_for_a_while() {
     let admit = |address, now| Admission::new(Shared::take_seat(&shared).unwrap(), address, now).err();
     for _ in 0..rules.refused_after.unwrap() {
         assert_eq!(admit(address, now), None);
-        shared.guesses.lock().unwrap().fail(address, b"user", now, &rules);
+        shared.guesses.fail(CountedAddress::of(address), b"user", now, &rules);
     }
     assert_eq!(admit(address, now), Some(TurnedAway::FailedLogins));
     assert_eq!(admit([192, 0, 2, 8].into(), now), None);
@@ -112,8 +113,9 @@ impl Client {
 fn who_fails_too_often_hears_no_greeting_and_others_do() {
     let mut server = Server::new(1, 1).unwrap();
     let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let failed_logins = FailedLogins { refused_after: Some(4), counts_loopback: true, ..Default::default() };
-    let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, ..Limits::default() };
+    let failed_logins = FailedLogins { refused_after: Some(4), ..Default::default() };
+    let excepted = Nets::none();
+    let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, excepted, ..Limits::default() };
     let running = server.start(settings(limits), Totals::default()).unwrap();
     let mut other = Client::new([127, 0, 0, 4], address);
     assert!(other.hears().starts_with("+OK"));
