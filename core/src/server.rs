@@ -18,6 +18,7 @@ use mio::net::TcpListener;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use self::handle::Handle;
+use crate::accounts::UserName;
 use crate::guesses::Guesses;
 use crate::measure::ExactSizes;
 use crate::nets::CountedAddress;
@@ -110,6 +111,7 @@ pub(crate) struct Shared {
     /// Whether a worker found no seat, and is to be told when there is one.
     is_waiting: AtomicBool,
     addresses: Mutex<HashMap<CountedAddress, usize>>,
+    users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
 }
 
@@ -123,6 +125,12 @@ pub(crate) struct Admission {
     seat: Seat,
     /// None: an address without a bound.
     address: Option<CountedAddress>,
+}
+
+/// One of the sessions that a user has at once. Dropping it gives it back.
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    user: UserName,
 }
 
 /// Why a client is turned away.
@@ -298,6 +306,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
             addresses: Mutex::new(HashMap::new()),
+            users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),
         }
     }
@@ -393,6 +402,31 @@ impl Drop for Admission {
             *count -= 1;
             if *count == 0 {
                 addresses.remove(&address);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// A session of a user, where one more may be.
+    pub(crate) fn take(shared: &Arc<Shared>, user: &UserName, most: Option<usize>) -> Option<Self> {
+        let mut users = shared.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = users.entry(user.clone()).or_default();
+        if most.is_some_and(|most| *count >= most) {
+            return None;
+        }
+        *count += 1;
+        Some(Self { shared: Arc::clone(shared), user: user.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut users = self.shared.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = users.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.user);
             }
         }
     }

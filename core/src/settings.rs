@@ -113,6 +113,10 @@ pub struct Limits {
     pub connections: usize,
     /// Connections served at once from one address.
     pub connections_per_address: usize,
+    /// Sessions of one user at once; none: as many as the store allows.
+    pub sessions_per_user: Option<usize>,
+    /// How long who has not logged in may be silent at the limit of connections while others wait.
+    pub give_way_after: Duration,
     /// From where neither connections nor failed logins are counted by address.
     pub excepted: Nets,
     /// Silence before login.
@@ -156,6 +160,8 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             connections_per_address: 100,
+            sessions_per_user: None,
+            give_way_after: Duration::from_secs(5),
             excepted: Nets::loopback(),
             login_silence: Some(Duration::from_secs(60)),
             silence: Some(Duration::from_secs(600)),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
 
 /// Clients that may wait to be accepted; the kernel takes less where it is set so.
@@ -49,6 +50,12 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<std::os::fd::Owned
     }
     bind(&socket, &address)?;
     Ok(socket)
+}
+
+/// Whether a client waits to be accepted. Does not wait itself; where the kernel does not say, nobody does.
+pub(crate) fn has_client(listener: &TcpListener) -> bool {
+    let mut asked = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }
 
 /// Has the closing of the socket reset the connection: what is unsent is thrown away, and the client sees an error.

@@ -155,3 +155,58 @@ fn who_fails_too_often_hears_no_greeting_and_others_do() {
     assert!(Client::new([127, 0, 0, 3], address).hears().starts_with("+OK"));
     running.drain(Duration::ZERO);
 }
+
+#[test]
+fn the_first_who_is_silent_gives_way() {
+    let mut server = Server::new(1, 1).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let limits = Limits { connections: 2, give_way_after: Duration::ZERO, ..Limits::default() };
+    let running = server.start(settings(limits), Totals::default()).unwrap();
+    let from = [127, 0, 0, 1];
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::new(from, address);
+        assert!(client.hears().starts_with("+OK"));
+        clients.push(client);
+    }
+    for _ in 0..10 {
+        let mut client = Client::new(from, address);
+        assert!(client.hears().starts_with("+OK"));
+        clients.push(client);
+        let mut first = clients.remove(0);
+        assert_eq!(first.hears(), "-ERR [SYS/TEMP] server is full and you were silent, try again later\r\n");
+        first.hears_the_end();
+        assert_eq!(running.handle().sessions().count(), 2);
+    }
+    // Who waits for an answer is not silent.
+    let limits = Limits {
+        connections: 2,
+        give_way_after: Duration::ZERO,
+        failed_login_delay: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    running.handle().replace_settings(settings(limits));
+    let mut busy = clients.remove(0);
+    write!(busy.0.get_mut(), "USER user\r\nPASS wrong\r\n").unwrap();
+    assert!(busy.hears().starts_with("+OK"));
+    let mut next = Client::new(from, address);
+    assert!(next.hears().starts_with("+OK"));
+    assert!(clients.remove(0).hears().starts_with("-ERR [SYS/TEMP]"));
+    running.drain(Duration::ZERO);
+}
+
+#[test]
+fn a_user_has_so_many_sessions() {
+    let shared = shared(Limits::default());
+    let user = |name: &[u8]| UserName::parse(name).unwrap();
+    let take = |name, most| Place::take(&shared, &user(name), most);
+    let first = take(b"ann", Some(2)).unwrap();
+    let second = take(b"ann", Some(2));
+    assert!(second.is_some() && take(b"ann", Some(2)).is_none());
+    assert!(take(b"ann", None).is_some() && take(b"bob", Some(2)).is_some());
+    drop(first);
+    let third = take(b"ann", Some(2));
+    assert!(third.is_some() && take(b"ann", Some(2)).is_none());
+    drop((second, third));
+    assert!(shared.users.lock().unwrap().is_empty());
+}

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pop3d_core::nets::Nets;
 use pop3d_core::settings::{FailedLogins, Limits};
 use pop3d_protocol::pop3::Tolerance;
 use serde::Deserialize;
@@ -27,7 +26,9 @@ pub(crate) struct Table {
     connections: Option<usize>,
     #[serde(default, deserialize_with = "positive")]
     connections_per_address: Option<usize>,
-    excepted_nets: Option<Vec<NetText>>,
+    sessions_per_user: Option<usize>,
+    give_way_after: Option<Time>,
+    excepted_nets: Option<Vec<Spanned<NetText>>>,
     slow_reader_rate: Option<Spanned<Size>>,
     slow_reader_period: Option<Spanned<Time>>,
     #[serde(default, deserialize_with = "positive")]
@@ -73,8 +74,10 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
     limits.login_silence = login.into_iter().chain(limits.silence).min();
     limits.connections = table.connections.unwrap_or(limits.connections);
     limits.connections_per_address = table.connections_per_address.unwrap_or(limits.connections_per_address);
+    limits.sessions_per_user = table.sessions_per_user.filter(|&count| count > 0);
+    limits.give_way_after = table.give_way_after.map_or(limits.give_way_after, |time| time.0);
     if let Some(nets) = &table.excepted_nets {
-        limits.excepted = nets.iter().map(|net| net.0).collect::<Nets>();
+        limits.excepted = nets.iter().map(|net| net.as_ref().0).collect();
     }
     if let Some(rate) = &table.slow_reader_rate {
         limits.slow_reader_rate = rate.as_ref().0;
@@ -139,7 +142,8 @@ mod tests {
         assert_eq!(limits_of(""), Ok(Limits::default()));
         let limits = limits_of(
             "timeout = 0\nlogin_timeout = \"5s\"\n\
-             [limits]\nconnections = 7\nconnections_per_address = 6\nexcepted_nets = [\"192.0.2.0/24\"]\n\
+             [limits]\nconnections = 7\nconnections_per_address = 6\nsessions_per_user = 5\n\
+             give_way_after = 0\nexcepted_nets = [\"192.0.2.0/24\"]\n\
              slow_reader_rate = \"2KiB\"\nslow_reader_period = \"1m\"\nmistakes_before_login = 5\nmistakes = 4\n\
              failed_login_delay = 0\n\
              [limits.failed_logins]\nper_connection = 3\nperiod = \"1h\"\nundelayed = 0\nrefuse_after = 0\n\
@@ -148,6 +152,8 @@ mod tests {
         let expected = Limits {
             connections: 7,
             connections_per_address: 6,
+            sessions_per_user: Some(5),
+            give_way_after: Duration::ZERO,
             excepted: ["192.0.2.0/24".parse().unwrap()].into_iter().collect(),
             login_silence: Some(Duration::from_secs(5)),
             silence: None,

@@ -158,8 +158,22 @@ impl<'de> Deserialize<'de> for Address {
 
 impl<'de> Deserialize<'de> for NetText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(NetText).map_err(D::Error::custom)
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = NetText;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a net such as \"192.0.2.0/24\", or an address")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<NetText, E> {
+                text.parse().map(NetText).map_err(E::custom)
+            }
+        }
+
+        // Within the reader, so that an error knows its place.
+        deserializer.deserialize_str(Reader)
     }
 }
 
