@@ -1,5 +1,6 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
+mod limits;
 mod peep;
 mod program;
 mod transforms;
@@ -17,10 +18,11 @@ use pop3d_transforms::registry::Permissions;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::values::Address;
-use self::values::{Password, Size, Time, positive};
+use self::values::{Password, Time};
 use crate::exit::Exit;
 
 /// Longest configuration file that is read, in octets.
@@ -63,7 +65,7 @@ pub(crate) struct Config {
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
     #[serde(default)]
-    pub(crate) limits: LimitsTable,
+    pub(crate) limits: limits::Table,
     #[serde(default)]
     pub(crate) log: LogTable,
     #[serde(default)]
@@ -81,18 +83,6 @@ pub(crate) struct Config {
     pub(crate) transform_defaults: transforms::Defaults,
     #[serde(default)]
     pub(crate) transform_pool: transforms::PoolTable,
-}
-
-/// `[limits]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LimitsTable {
-    #[serde(default, deserialize_with = "positive")]
-    pub(crate) connections: Option<usize>,
-    #[serde(default, deserialize_with = "positive")]
-    pub(crate) connections_per_address: Option<usize>,
-    pub(crate) slow_reader_rate: Option<Spanned<Size>>,
-    pub(crate) failed_login_delay: Option<Spanned<Time>>,
 }
 
 /// `[log]`.
