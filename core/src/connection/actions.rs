@@ -74,12 +74,12 @@ impl Connection {
         }
         self.task = Task::Job;
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-        let timestamp = self.timestamp.clone();
+        let (timestamp, from) = (self.timestamp.clone(), self.peer.ip());
         let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
         desk.shared.pools.passwords.run(move || {
-            let verified = accounts.verify(&credentials, timestamp.as_deref());
+            let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
             job.done(judge.judge(user, verified));
         });
@@ -93,7 +93,7 @@ impl Connection {
         let (exchange, response) = match step {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                (Box::new(Exchange::new(mechanism, accounts, None)), initial)
+                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), None)), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),

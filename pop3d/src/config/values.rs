@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pop3d_core::accounts::Secret;
+use pop3d_core::accounts::{self, Secret};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// A duration: seconds as a number, or "30s", "10m", "1h 30m".
@@ -27,7 +27,7 @@ pub(crate) struct Password(pub(crate) Secret);
 impl Password {
     /// Whether it is a password, not the hash of one.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.0.octets().starts_with(b"{ARGON2ID}")
+        accounts::tells_password(self.0.octets())
     }
 }
 
