@@ -134,6 +134,13 @@ impl Accounts {
         Ok(())
     }
 
+    /// Switches an account; nothing happens where there is none.
+    pub fn switch(&mut self, user: &UserName, switches: Switches) {
+        if let Some(account) = self.accounts.get_mut(user) {
+            account.switches = switches;
+        }
+    }
+
     /// Adds the accounts of an accounts file.
     ///
     /// # Errors
@@ -303,6 +310,16 @@ impl Accounts {
             Some((user, account)) if is_right && account.switches.permit(from) => Ok(user.clone()),
             Some(_) | None => Err(WrongCredentials),
         }
+    }
+
+    /// Whether these are the user's credentials, and the account is one that may be used from somewhere.
+    #[must_use]
+    pub fn is_password(&self, credentials: &Credentials) -> bool {
+        let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
+        let Some(user) = UserName::parse(user) else { return false };
+        let mut accounts = self.clone();
+        accounts.switch(&user, Switches { nets: None, ..self.switches(&user) });
+        accounts.verify(credentials, None, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)).is_ok()
     }
 
     fn account(&self, user: &[u8]) -> Option<(&UserName, &Account)> {

@@ -36,7 +36,7 @@ const FAILED_LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
 const TRANSFORM_WORKERS_MAX: usize = 1024;
 
 /// Longest accounts file that is read, in octets: half a million accounts.
-const ACCOUNTS_MAX: u64 = 64 << 20;
+pub(crate) const ACCOUNTS_MAX: u64 = 64 << 20;
 
 /// All of it.
 pub(crate) struct Plan {
@@ -310,16 +310,10 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
             warnings.push(config::exposed(path));
         }
     }
-    for (name, secret) in &config.users {
-        let user =
+    for (name, user) in &config.users {
+        let of =
             UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
-        let octets = secret.as_ref().0.octets();
-        if octets.starts_with(b"{") {
-            let added = accounts.add_stored(user, octets);
-            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
-        } else {
-            accounts.add(user, octets);
-        }
+        config::User::add_to(user, &mut accounts, &of, file)?;
     }
     Ok(accounts)
 }

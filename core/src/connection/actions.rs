@@ -293,6 +293,7 @@ impl Connection {
         }
         let settings = desk.shared.settings.load();
         let has_chain = settings.may_transform(&user);
+        self.session.set_keeps_all(settings.accounts.switches(&user).may_not_delete);
         self.account = Account::Open(user, maildrop);
         let measure_first = settings.sizes == Sizes::Exact && has_chain;
         self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));

@@ -25,6 +25,10 @@ pub(crate) struct Address(pub(crate) SocketAddr);
 pub(crate) struct Password(pub(crate) Secret);
 
 impl Password {
+    pub(super) fn new(text: &str) -> Self {
+        Self(Secret::new(text.as_bytes()))
+    }
+
     /// Whether it is a password, not the hash of one.
     pub(crate) fn is_plain(&self) -> bool {
         accounts::tells_password(self.0.octets())
@@ -158,7 +162,7 @@ impl<'de> Deserialize<'de> for Password {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Password, E> {
-                Ok(Password(Secret::new(text.as_bytes())))
+                Ok(Password::new(text))
             }
 
             fn visit_i64<E: Error>(self, _: i64) -> Result<Password, E> {
