@@ -2,6 +2,8 @@
 //! `user:{SCHEME}secret:uid:gid:gecos:home:shell:extra fields`, of which all but the first two may be left out. Empty lines
 //! and those that begin with "#" are left out.
 
+pub mod edit;
+
 use std::fmt;
 
 use super::hashed::{SchemeError, is_plain, split_scheme};
