@@ -29,7 +29,7 @@ const SOCKET: &str = "peep.sock";
 const TRANSFORM_WORKERS_MAX: usize = 1024;
 
 /// Longest accounts file that is read, in octets: half a million accounts.
-const ACCOUNTS_MAX: u64 = 64 << 20;
+pub(crate) const ACCOUNTS_MAX: u64 = 64 << 20;
 
 /// All of it.
 pub(crate) struct Plan {
@@ -272,16 +272,10 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
             warnings.push(config::exposed(path));
         }
     }
-    for (name, secret) in &config.users {
-        let user =
+    for (name, user) in &config.users {
+        let of =
             UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
-        let octets = secret.as_ref().0.octets();
-        if octets.starts_with(b"{") {
-            let added = accounts.add_stored(user, octets);
-            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
-        } else {
-            accounts.add(user, octets);
-        }
+        config::User::add_to(user, &mut accounts, &of, file)?;
     }
     Ok(accounts)
 }

@@ -76,12 +76,12 @@ impl Connection {
         }
         self.task = Task::Job;
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-        let timestamp = self.timestamp.clone();
+        let (timestamp, from) = (self.timestamp.clone(), self.peer.ip());
         let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
         desk.shared.pools.passwords.run(move || {
-            let verified = accounts.verify(&credentials, timestamp.as_deref());
+            let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
             job.done(judge.judge(user, verified));
         });
@@ -95,7 +95,7 @@ impl Connection {
         let (exchange, response) = match step {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                (Box::new(Exchange::new(mechanism, accounts, None)), initial)
+                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), None)), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
@@ -306,6 +306,7 @@ impl Connection {
         }
         let settings = desk.shared.settings.load();
         let has_chain = settings.may_transform(&user);
+        self.session.set_keeps_all(settings.accounts.switches(&user).may_not_delete);
         self.account = Account::Open(user, maildrop);
         let measure_first = settings.sizes == Sizes::Exact && has_chain;
         self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));

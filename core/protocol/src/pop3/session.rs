@@ -55,6 +55,8 @@ struct Conversation {
     offers_apop: bool,
     mechanisms: Mechanisms,
     tolerance: Tolerance,
+    /// Whether DELE is refused.
+    keeps_all: bool,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -95,6 +97,7 @@ impl Session {
             offers_apop,
             mechanisms,
             tolerance,
+            keeps_all: false,
             trace: None,
             counts: Counts::default(),
         };
@@ -135,6 +138,11 @@ impl Session {
             State::Transaction(transaction) | State::Leaving(transaction, _) => &transaction.deletions,
             State::Update(deletions) => deletions,
         }
+    }
+
+    /// Whether DELE is refused from here on. Not at first.
+    pub fn set_keeps_all(&mut self, keeps_all: bool) {
+        self.conversation.keeps_all = keeps_all;
     }
 
     /// Whether `poll_trace` is to have the commands that come from here on. Not at first.
@@ -366,6 +374,11 @@ impl Conversation {
             Command::Uidl(number) => transaction.show_unique_ids(number, &mut self.replies),
             Command::Retr(number) => self.open_message(number, Part::Whole),
             Command::Top { number, lines } => self.open_message(number, Part::Top { lines }),
+            // RFC 3206, section 5: nothing that the client does later would help.
+            Command::Dele(_) if self.keeps_all => {
+                let code = Some(ResponseCode::SysPerm);
+                self.replies.error(code, format_args!("messages of this account cannot be deleted"));
+            }
             Command::Dele(number) => transaction.delete(number, &mut self.replies),
             Command::Rset => transaction.reset(&mut self.replies),
             Command::Noop => self.replies.ok(format_args!("")),
