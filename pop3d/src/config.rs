@@ -250,7 +250,7 @@ mod tests {
         check("{ password = \"x\", allow_nets = [\"192.0.2.0/24\", \"::1\"], delete = false }").unwrap();
         for (wrong, named) in [
             ("{ disabled = true }", "password"),
-            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "\"192.0.2.0/33\" is none"),
+            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "this is no net"),
             ("{ password = \"x\", nodelete = true }", "nodelete"),
             ("{ password = 4711 }", "between quotes"),
             ("true", "a password between quotes, or a table"),

@@ -7,7 +7,7 @@ pub mod edit;
 use std::fmt;
 
 use super::hashed::{SchemeError, is_plain, split_scheme};
-use super::switches::{NETS_RULE, Net, Switches};
+use super::switches::{NETS_RULE, Switches, parse_nets};
 use super::{NAME_RULE, UserName};
 
 /// Longest line in octets.
@@ -117,7 +117,7 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
             b"nologin" | b"disabled" => switches.is_disabled |= is_on,
             b"nodelete" => switches.may_not_delete |= is_on,
             b"allow_nets" => {
-                let nets = std::str::from_utf8(value).ok().and_then(Net::parse_list);
+                let nets = std::str::from_utf8(value).ok().and_then(parse_nets);
                 switches.nets = Some(nets.ok_or(LineError::Nets)?);
             }
             b"allow_real_nets" => return Err(LineError::RealNets),
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(parsed.secret, Secret::Stored(b"{SHA512-CRYPT}$6$x$y"));
         assert_eq!(parsed.switches, Switches::default());
         let parsed = line("u:{PLAIN}x::::::allow_nets=::1,10.0.0.0/8 nologin=n nodelete proxy=y");
-        assert_eq!(parsed.switches.nets, Net::parse_list("::1,10.0.0.0/8"));
+        assert_eq!(parsed.switches.nets, parse_nets("::1,10.0.0.0/8"));
         assert!(!parsed.switches.is_disabled && parsed.switches.may_not_delete);
         assert!(line("u:{PLAIN}x:::::/bin/sh:nologin").switches.is_disabled);
         assert_eq!(line("u:::::::nopassword allow_nets=127.0.0.0/8").secret, Secret::Anything);
