@@ -3,6 +3,7 @@
 mod limits;
 mod peep;
 mod program;
+mod tls;
 mod transforms;
 mod users;
 mod values;
@@ -21,6 +22,7 @@ use toml::Spanned;
 
 pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
+pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
@@ -72,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) log: LogTable,
     #[serde(default)]
     pub(crate) peep: peep::Table,
+    #[serde(default)]
+    pub(crate) tls: tls::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
     /// Which messages pass through other chains; the first that matches wins.
