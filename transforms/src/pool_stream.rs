@@ -9,6 +9,7 @@
 //! The task is a future. What it waits for is input or room, and it gives its thread up at every slice, so that none
 //! holds up the others. A synchronous filter is wrapped in one (`filter.rs`).
 
+mod clock;
 mod filter;
 mod pipe;
 #[cfg(test)]
@@ -26,7 +27,9 @@ use std::time::{Duration, Instant};
 
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Error, Message, Read, Stream, Wake};
+use rustix::time::{ClockId, clock_gettime};
 
+use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
 pub(crate) use self::pipe::Pipe;
 use crate::record::Record;
@@ -36,6 +39,8 @@ use crate::record::Record;
 pub(crate) struct Limits {
     /// Processor time.
     pub(crate) cpu: Duration,
+    /// Longest time without progress while it computes; none: somebody else looks at that.
+    pub(crate) timeout: Option<Duration>,
     /// Octets of output; 100 times the input and 1 MiB is a bound as well.
     pub(crate) max_output: u64,
 }
@@ -64,7 +69,9 @@ struct Shared {
 struct Progress {
     /// None: it has ended.
     task: Option<Task>,
+    /// Processor time of the threads that have polled it.
     spent: Duration,
+    clock: Clock,
 }
 
 impl PoolStream {
@@ -92,7 +99,7 @@ impl PoolStream {
             limits,
             user: message.user.clone(),
             begun: Instant::now(),
-            task: Mutex::new(Progress { task: Some(task), spent: Duration::ZERO }),
+            task: Mutex::new(Progress { task: Some(task), spent: Duration::ZERO, clock: Clock::default() }),
             is_queued: AtomicBool::new(false),
         });
         shared.record.begin();
@@ -152,21 +159,32 @@ impl Shared {
         let Some(task) = &mut progress.task else { return };
         if self.pipe.is_cancelled() {
             progress.task = None;
-            let spent = progress.spent;
+            let spent = progress.spent + self.pipe.charged();
             drop(progress);
             self.record.add_cpu(spent);
             self.end(None);
             return;
         }
         let waker = Waker::from(Arc::clone(&self));
-        let begun = Instant::now();
+        let (begun, spent) = (Instant::now(), thread_time());
         let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut Context::from_waker(&waker))));
-        progress.spent += begun.elapsed();
-        let spent = progress.spent;
+        progress.spent += thread_time().saturating_sub(spent);
+        let spent = progress.spent + self.pipe.charged();
         let outcome = match polled {
             Ok(Poll::Ready(outcome)) => outcome,
             Ok(Poll::Pending) if spent > self.limits.cpu => Err(Error::TimedOut(self.limits.cpu)),
-            Ok(Poll::Pending) => return,
+            Ok(Poll::Pending) => match self.limits.timeout {
+                Some(timeout) => {
+                    // What has given its thread up waits in the pool already. Else it waits for somebody.
+                    let waits = !self.is_queued.load(Ordering::Acquire);
+                    let stuck = progress.clock.stuck(begun, Instant::now(), self.pipe.steps(), waits);
+                    if stuck < timeout {
+                        return;
+                    }
+                    Err(Error::TimedOut(timeout))
+                }
+                None => return,
+            },
             Err(_) => Err(Error::Crashed("it panicked".to_owned())),
         };
         progress.task = None;
@@ -195,6 +213,13 @@ impl Shared {
             self.pipe.end(outcome);
         }
     }
+}
+
+/// The processor time of this thread.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 impl Awake for Shared {
