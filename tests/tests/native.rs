@@ -131,12 +131,16 @@ fn a_plugin_that_hangs_or_floods_is_stopped_and_the_next_message_served() {
     let plugins = Plugins::default();
     let file = plugins.build("filter.so", &[]);
     let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
-    let server = serving(&mail, &file, "process", "timeout = \"1s\"\nhosts = 1\noptions = { do = \"hang\" }");
-    let mut admin = Admin::of(&server);
-    assert!(retrieved(&server).unwrap_err().starts_with("-ERR [SYS/TEMP]"));
-    assert_ne!(admin.says("tfe? filter").line(), "+");
-    admin.says("tfo= filter do:rot13").hears("+");
-    assert_eq!(retrieved(&server).unwrap(), as_sent(&rot13(b"Subject: x\n\nx\n")));
+    for isolation in ISOLATIONS {
+        let keys = "timeout = \"1s\"\nhosts = 1\noptions = { do = \"hang\" }";
+        let server = serving(&mail, &file, isolation, keys);
+        let mut admin = Admin::of(&server);
+        assert!(retrieved(&server).unwrap_err().starts_with("-ERR [SYS/TEMP]"));
+        assert_ne!(admin.says("tfe? filter").line(), "+");
+        assert_eq!(admin.value("tfs? filter", "timed_out"), 1, "{isolation}");
+        admin.says("tfo= filter do:rot13").hears("+");
+        assert_eq!(retrieved(&server).unwrap(), as_sent(&rot13(b"Subject: x\n\nx\n")));
+    }
     for isolation in ISOLATIONS {
         let keys = "max_output = \"1MiB\"\noptions = { do = \"bomb\" }";
         let server = serving(&mail, &file, isolation, keys);

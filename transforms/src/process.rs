@@ -32,8 +32,8 @@ pub(crate) use self::complaints::{Complaints, escape};
 use self::errand::Errand;
 pub(crate) use self::start::check;
 use self::stream::ProcessStream;
-pub use self::usage::processor_time;
 pub(crate) use self::usage::charge_beyond;
+pub use self::usage::processor_time;
 use crate::record::Record;
 use crate::spec::ProcessSpec;
 

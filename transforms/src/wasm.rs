@@ -209,7 +209,7 @@ impl Transform for Wasm {
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;
         let WasmSpec { cpu, timeout, max_output, .. } = self.spec;
-        let limits = Limits { cpu, timeout: Some(timeout), max_output };
+        let limits = Limits { cpu, timeout: Some(timeout), may_hang: false, max_output };
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let own = Arc::clone(&message);
         let stream =

@@ -12,6 +12,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libloading::os::unix::Library;
 use pop3d_abi::{ABI, Descriptor, SYMBOL};
@@ -25,6 +26,9 @@ const FILE_MAX: u64 = 256 << 20;
 
 /// `dlopen`: find every symbol now, show them to nobody, and never unload.
 const FLAGS: i32 = nix::libc::RTLD_NOW | nix::libc::RTLD_LOCAL | nix::libc::RTLD_NODELETE;
+
+/// Libraries that were loaded into this process.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// What an ELF file begins with, of 64 bits and the byte order of this machine.
 const ELF: [u8; 6] = [0x7F, b'E', b'L', b'F', 2, if cfg!(target_endian = "little") { 1 } else { 2 }];
@@ -102,6 +106,8 @@ pub(crate) fn load(octets: &[u8]) -> Result<Descriptor, String> {
     // What was loaded stays, whatever it is, and so must the file that it was loaded from: the linker knows it by its
     // path, and would give it again for another file with the number of a descriptor that was closed.
     let library = ManuallyDrop::new(library);
+    let count = KEPT.fetch_add(1, Ordering::Relaxed) + 1;
+    log::debug!(target: "pop3d::transform", "{count} libraries are in memory, of which none is ever unloaded");
     let _ = memory.into_raw_fd();
     // SAFETY: the interface says that this symbol, where there is one, is a descriptor; at least its first field,
     // which is the same in every version, may be read, and nothing more is before that was looked at.
