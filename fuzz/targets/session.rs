@@ -48,6 +48,7 @@ fn play(octets: &[u8], cuts: &[u8]) -> Vec<u8> {
         } else {
             Security::Offered
         },
+        ..Greeting::default()
     });
     let (mut heard, mut rest, mut opened) = (Vec::new(), octets, 0);
     let mut cuts = cuts.iter().copied().cycle();

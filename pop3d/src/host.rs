@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use log::{LevelFilter, warn};
 use pop3d_core::administration::{Configured, Host};
 use pop3d_core::transform::{self, Holding};
+use pop3d_transforms::folder::FolderWatch;
 use pop3d_transforms::process::Resources;
 use pop3d_transforms::registry::{Definitions, Registry};
 
@@ -21,6 +22,8 @@ pub(crate) struct Program {
     state: Option<PathBuf>,
     level: Mutex<Level>,
     registries: Mutex<Registries>,
+    /// The folder of transforms, as it is watched.
+    folder: Arc<FolderWatch>,
 }
 
 /// What the configuration said of the level, and says.
@@ -47,8 +50,15 @@ impl Program {
         let fixed = plan.fixed.clone();
         let (registry, configured) =
             configured(plan, state.as_deref(), |definitions| Registry::new(definitions, resources));
+        let folder = Arc::<FolderWatch>::default();
+        folder.follow(registry.watched_folder().map(Path::to_owned));
         let registries = Mutex::new(Registries { taken: registry, offered: None });
-        (Self { cli, fixed, state, level, registries }, configured)
+        (Self { cli, fixed, state, level, registries, folder }, configured)
+    }
+
+    /// What follows the folder of transforms, to be started once there is somebody to tell.
+    pub(crate) fn folder(&self) -> Arc<FolderWatch> {
+        Arc::clone(&self.folder)
     }
 }
 
@@ -100,6 +110,7 @@ impl Host for Program {
         let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(registry) = registries.offered.take() {
             registries.taken = registry;
+            self.folder.follow(registries.taken.watched_folder().map(Path::to_owned));
         }
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was set at run time stays until the configuration says another.

@@ -2,6 +2,7 @@
 //! registry that has them by name.
 
 mod environment;
+pub mod folder;
 pub mod name;
 pub mod native;
 mod pool_stream;

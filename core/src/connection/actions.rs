@@ -15,6 +15,7 @@ use crate::accounts::{Exchange, Stepped, UserName};
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step};
+use crate::server::Place;
 use crate::settings::Sizes;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
 use crate::tls::Channel;
@@ -64,6 +65,7 @@ impl Connection {
                     }
                     account @ (Account::Unknown | Account::Verified(_)) => account,
                 };
+                self.place = None;
                 self.task = Task::None;
                 self.ending = Ending::AfterOutput;
             }
@@ -76,12 +78,12 @@ impl Connection {
         }
         self.task = Task::Job;
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-        let timestamp = self.timestamp.clone();
+        let (timestamp, from) = (self.timestamp.clone(), self.peer.ip());
         let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
         desk.shared.pools.passwords.run(move || {
-            let verified = accounts.verify(&credentials, timestamp.as_deref());
+            let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
             job.done(judge.judge(user, verified));
         });
@@ -97,7 +99,8 @@ impl Connection {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
                 let binding = self.transport.tls().and_then(Channel::binding);
                 let certified = self.transport.tls().map(Channel::users).unwrap_or_default();
-                let exchange = Exchange::new(mechanism, accounts, binding).with_certified(certified);
+                let exchange =
+                    Exchange::new(mechanism, accounts, self.peer.ip(), binding).with_certified(certified);
                 (Box::new(exchange), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
@@ -125,6 +128,16 @@ impl Connection {
             self.session.handle_answer(Answer::Maildrop(Err(temporary("no maildrop"))));
             return;
         };
+        let most = desk.shared.settings.load().limits.sessions_per_user;
+        self.place = Place::take(&desk.shared, user, most);
+        if self.place.is_none() {
+            desk.counters.logins_in_use.add(1);
+            info!(target: "pop3d::login", "user {user} from {}: too many sessions", self.peer);
+            self.account = Account::Unknown;
+            let text = "you have too many sessions already".to_owned();
+            let refusal = Refusal { code: Some(ResponseCode::InUse), text };
+            return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+        }
         self.task = Task::Job;
         let (user, store) = (user.clone(), Arc::clone(&desk.shared.settings.load().store));
         let job = Job::new(self.key, desk);
@@ -270,6 +283,7 @@ impl Connection {
             Outcome::Opened(Err(error)) => {
                 let refusal = self.maildrop_refused(&error, desk);
                 self.account = Account::Unknown;
+                self.place = None;
                 self.session.handle_answer(Answer::Maildrop(Err(refusal)));
             }
             Outcome::Committed(Committed { removed, remaining }) => {
@@ -299,6 +313,7 @@ impl Connection {
         }
         let settings = desk.shared.settings.load();
         let has_chain = settings.may_transform(&user);
+        self.session.set_keeps_all(settings.accounts.switches(&user).may_not_delete);
         self.account = Account::Open(user, maildrop);
         let measure_first = settings.sizes == Sizes::Exact && has_chain;
         self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));

@@ -48,6 +48,7 @@ const GREETING: Greeting = Greeting {
     implementation: "pop3d-1.2.3",
     timestamp: None,
     mechanisms: Mechanisms::NONE,
+    tolerance: Tolerance::DEFAULT,
     security: Security::None,
 };
 
