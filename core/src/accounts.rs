@@ -141,6 +141,12 @@ impl Accounts {
         }
     }
 
+    /// Whether the one secret of an account is a hash weaker than those that are made here.
+    #[must_use]
+    pub fn is_weak(&self, user: &UserName) -> bool {
+        self.accounts.get(user).is_some_and(Account::is_weak)
+    }
+
     /// Adds the accounts of an accounts file.
     ///
     /// # Errors

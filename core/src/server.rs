@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +18,7 @@ use mio::net::TcpListener;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use self::handle::Handle;
+use crate::accounts::UserName;
 use crate::guesses::Guesses;
 use crate::measure::ExactSizes;
 use crate::notice::{Notice, Notices};
@@ -110,7 +111,12 @@ pub(crate) struct Shared {
     is_waiting: AtomicBool,
     addresses: Mutex<HashMap<IpAddr, usize>>,
     pub(crate) guesses: Mutex<Guesses>,
+    /// Who makes weak hashes anew.
+    renewer: OnceLock<Renewer>,
 }
+
+/// Makes the hash of an account anew, of the password that it is of.
+pub(crate) type Renewer = Box<dyn Fn(&UserName, &[u8]) + Send + Sync>;
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
 pub(crate) struct Seat {
@@ -298,6 +304,14 @@ impl Shared {
             is_waiting: AtomicBool::new(false),
             addresses: Mutex::new(HashMap::new()),
             guesses: Mutex::default(),
+            renewer: OnceLock::new(),
+        }
+    }
+
+    /// Has a weak hash made anew, where somebody does that. Takes long: called in the pool.
+    pub(crate) fn renew(&self, user: &UserName, password: &[u8]) {
+        if let Some(renewer) = self.renewer.get() {
+            renewer(user, password);
         }
     }
 

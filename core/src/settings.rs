@@ -35,6 +35,8 @@ pub struct Settings {
     pub sizes: Sizes,
     /// Whether APOP is offered.
     pub apop: bool,
+    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    pub rehash: bool,
     /// Bounds of every connection and of all.
     pub limits: Limits,
 }

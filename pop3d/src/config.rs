@@ -59,6 +59,9 @@ pub(crate) struct Config {
     /// Whether APOP is offered.
     #[serde(default)]
     pub(crate) apop: bool,
+    /// Whether weak hashes of the state folder are made anew at login.
+    #[serde(default)]
+    pub(crate) rehash: bool,
     /// Accounts by name.
     #[serde(default)]
     pub(crate) users: BTreeMap<Spanned<String>, Spanned<User>>,

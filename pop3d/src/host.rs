@@ -73,6 +73,7 @@ fn configured(
         holding: Holding { hold: plan.transforms.hold, spool_folder },
         sizes: plan.transforms.sizes,
         apop: plan.apop,
+        rehash: plan.rehash,
         limits: plan.limits,
     };
     (registry, configured)

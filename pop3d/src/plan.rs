@@ -51,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) transforms: Transforms,
     pub(crate) limits: Limits,
     pub(crate) apop: bool,
+    pub(crate) rehash: bool,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
@@ -130,6 +131,7 @@ impl Plan {
             transforms,
             limits,
             apop: config.apop,
+            rehash: config.rehash,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),

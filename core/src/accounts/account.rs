@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use super::hashed::Cost;
+use super::hashed::{Cost, Hashed};
 use super::scheme::{Code, Stored};
 use super::scram::{self, ITERATIONS, Keys};
 use super::secret::Secret;
@@ -37,6 +37,11 @@ impl Account {
         // Those that are remembered come first: they cost nothing.
         self.secrets.iter().any(|stored| stored.recognize(code, now))
             || self.secrets.iter().any(|stored| stored.verify(password, code, now, hashes))
+    }
+
+    /// Whether its one secret is a hash weaker than those that are made here.
+    pub(super) fn is_weak(&self) -> bool {
+        matches!(&self.secrets[..], [stored] if stored.hash().is_some_and(Hashed::is_weak))
     }
 
     /// What a failed login costs.

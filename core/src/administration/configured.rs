@@ -46,6 +46,8 @@ pub struct Configured {
     pub sizes: Sizes,
     /// Whether APOP is offered.
     pub apop: bool,
+    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    pub rehash: bool,
     /// Bounds of connections.
     pub limits: Limits,
 }
@@ -281,6 +283,7 @@ impl Configured {
             holding: self.holding.clone(),
             sizes: self.sizes,
             apop: self.apop,
+            rehash: self.rehash,
             limits: kept.limits(self),
         })
     }

@@ -81,7 +81,10 @@ impl Connection {
         desk.shared.pools.passwords.run(move || {
             let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
-            job.done(judge.judge(user, verified));
+            job.done(judge.judge(user, verified.clone()));
+            if let (Ok(user), Credentials::Password { password, .. }) = (&verified, &credentials) {
+                judge.renew(&accounts, user, password);
+            }
         });
     }
 
@@ -106,12 +109,15 @@ impl Connection {
         self.task = Task::Job;
         let (job, judge, mut exchange) = (Job::new(self.key, desk), self.judge(desk), exchange);
         self.last_sign = desk.now;
-        desk.shared.pools.passwords.run(move || {
-            job.done(match exchange.step(response.as_deref()) {
-                Ok(Stepped::Challenge(challenge)) => Outcome::Challenged(exchange, challenge),
-                Ok(Stepped::Verified(user)) => judge.judge(exchange.user(), Ok(user)),
-                Err(wrong) => judge.judge(exchange.user(), Err(wrong)),
-            });
+        desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {
+            Ok(Stepped::Challenge(challenge)) => job.done(Outcome::Challenged(exchange, challenge)),
+            Ok(Stepped::Verified(user)) => {
+                job.done(judge.judge(exchange.user(), Ok(user.clone())));
+                if let Some(password) = exchange.password() {
+                    judge.renew(exchange.accounts(), &user, password);
+                }
+            }
+            Err(wrong) => job.done(judge.judge(exchange.user(), Err(wrong))),
         });
     }
 

@@ -11,7 +11,7 @@ use pop3d_protocol::pop3::{Answer, Refusal};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Connection, Desk, Task, temporary};
-use crate::accounts::{UserName, WrongCredentials};
+use crate::accounts::{Accounts, UserName, WrongCredentials};
 use crate::guesses::{DELAY_DOUBLINGS_MAX, FAILED_LOGINS, Penalty};
 use crate::notice::Outcome;
 use crate::server::Shared;
@@ -48,6 +48,15 @@ impl Judge {
                 Err(penalty)
             }
         })
+    }
+}
+
+impl Judge {
+    /// Has a weak hash made anew of the password that was found right; after the answer, for it takes as long as a login.
+    pub(super) fn renew(&self, accounts: &Accounts, user: &UserName, password: &[u8]) {
+        if self.shared.settings.load().rehash && accounts.is_weak(user) {
+            self.shared.renew(user, password);
+        }
     }
 }
 

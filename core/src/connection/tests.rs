@@ -108,6 +108,7 @@ impl Stage {
             holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
             sizes: Sizes::Stored,
             apop: false,
+            rehash: false,
             limits: Limits::default(),
         };
         let shared =

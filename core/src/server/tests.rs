@@ -22,6 +22,7 @@ fn settings(limits: Limits) -> Settings {
         holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
         sizes: Sizes::Stored,
         apop: false,
+        rehash: false,
         limits,
     }
 }
