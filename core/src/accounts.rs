@@ -4,6 +4,7 @@
 
 mod account;
 mod exchange;
+mod external;
 pub mod file;
 mod hashed;
 mod scheme;
@@ -28,6 +29,7 @@ use subtle::ConstantTimeEq;
 
 use self::account::{Account, Look, Price};
 pub use self::exchange::{Exchange, Stepped};
+pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
 pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
 use self::scheme::{MemoryKey, Stored};
@@ -89,6 +91,8 @@ pub struct Accounts {
     looks: [Shares<Look>; 2],
     /// How many hashes logins have cost, in these accounts and in those they were made from.
     hashes: Arc<AtomicU64>,
+    /// Who knows the passwords of users that have no account here.
+    external: Option<Arc<External>>,
 }
 
 /// The credentials are not those of an account.
@@ -115,6 +119,7 @@ impl Accounts {
             prices: Shares::default(),
             looks: Default::default(),
             hashes: Arc::default(),
+            external: None,
         }
     }
 
@@ -139,6 +144,19 @@ impl Accounts {
         if let Some(account) = self.accounts.get_mut(user) {
             account.switches = switches;
         }
+    }
+
+    /// Asks somebody else about users that have no account here.
+    pub fn set_external(&mut self, external: External) {
+        self.external = Some(Arc::new(external));
+    }
+
+    /// Whom to ask about a user; none: the user has an account here, which alone decides, or nobody else knows any.
+    #[must_use]
+    pub fn asking(&self, user: &[u8]) -> Option<Asking> {
+        let external = self.external.as_ref()?;
+        let user = UserName::parse(user).filter(|user| !self.contains(user))?;
+        Some(Asking::new(external, user))
     }
 
     /// Whether the one secret of an account is a hash weaker than those that are made here.
@@ -275,7 +293,7 @@ impl Accounts {
     /// Whether nobody could log in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+        self.accounts.is_empty() && self.external.is_none()
     }
 
     /// Who could log in, in no order.

@@ -42,6 +42,9 @@ const DESCRIPTORS_SPARE: usize = 4;
 /// Descriptors that each worker and the admin thread open later: a reserve, an event queue and its bell.
 const DESCRIPTORS_PER_THREAD: usize = 2;
 
+/// Logins at once that wait for another program: what they cost is its time, not that of a core.
+pub const EXTERNALS: usize = 8;
+
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
 
@@ -62,6 +65,8 @@ pub struct Server {
 pub struct Pools {
     /// Hashing passwords.
     pub passwords: Pool,
+    /// Asking other programs about passwords.
+    pub externals: Pool,
     /// Listing maildrops, counting octets, removing messages.
     pub maildrops: Pool,
     /// Starting and ending programs, and their time.
@@ -166,6 +171,7 @@ impl Server {
         let reactor = Arc::new(WorkerReactor::new(polls.iter().map(Poll::registry))?);
         let pools = Pools {
             passwords: Pool::start("passwords", cores)?,
+            externals: Pool::start("externals", EXTERNALS)?,
             // These wait for disks more than they compute.
             maildrops: Pool::start("maildrops", 2 * cores + 2)?,
             transforms: Pool::start("transforms", if transforming == 0 { cores + 1 } else { transforming })?,

@@ -19,10 +19,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use self::peep::administrators;
+pub(crate) use self::program::missing_program;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
-use self::values::{Size, Time, positive};
+use self::values::{Size, Time, Words, positive};
 use crate::exit::Exit;
 
 /// Longest configuration file that is read, in octets.
@@ -65,6 +66,10 @@ pub(crate) struct Config {
     /// Accounts by name.
     #[serde(default)]
     pub(crate) users: BTreeMap<Spanned<String>, Spanned<User>>,
+    /// A program that knows the passwords of users without an account.
+    pub(crate) checkpassword: Option<Spanned<Words>>,
+    /// How long that may take.
+    pub(crate) checkpassword_timeout: Option<Spanned<Time>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
     #[serde(default)]

@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use super::account::{Account, SALT};
 use super::scheme;
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
-use super::{Accounts, Secret, UserName, WrongCredentials};
+use super::{Accounts, Asking, Secret, UserName, WrongCredentials};
 
 /// Octets of the random part of CRAM-MD5's challenge.
 const CHALLENGE: usize = 18;
@@ -57,6 +57,8 @@ pub enum Stepped {
     Challenge(Vec<u8>),
     /// Whose credentials they were.
     Verified(UserName),
+    /// Somebody else is to be asked about [`Exchange::password`].
+    Ask(Asking),
 }
 
 impl Accounts {
@@ -211,6 +213,10 @@ impl Exchange {
 
     fn verify_password(&mut self, user: &[u8], password: &[u8]) -> Result<Stepped, WrongCredentials> {
         let credentials = Credentials::Password { user: user.into(), password: password.into() };
+        if let Some(asking) = self.accounts.asking(user) {
+            self.password = Some(Secret::new(password));
+            return Ok(Stepped::Ask(asking));
+        }
         let verified = self.accounts.verify(&credentials, None, self.from)?;
         self.password = Some(Secret::new(password));
         Ok(Stepped::Verified(verified))
