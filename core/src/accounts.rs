@@ -35,7 +35,7 @@ pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_passwor
 use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
 use self::shares::Shares;
-pub use self::switches::{NETS_RULE, Net, Switches};
+pub use self::switches::Switches;
 
 /// A user name that may be part of a path: UTF-8, 1 to 128 octets, no "/", no control character, no leading ".".
 /// Cheap to clone.

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
+mod limits;
 mod peep;
 mod program;
 mod transforms;
@@ -18,12 +19,13 @@ use pop3d_transforms::registry::Permissions;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
 pub(crate) use self::program::missing_program;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
-use self::values::{Size, Time, Words, positive};
+use self::values::{Time, Words};
 use crate::exit::Exit;
 
 /// Longest configuration file that is read, in octets.
@@ -73,7 +75,7 @@ pub(crate) struct Config {
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
     #[serde(default)]
-    pub(crate) limits: LimitsTable,
+    pub(crate) limits: limits::Table,
     #[serde(default)]
     pub(crate) log: LogTable,
     #[serde(default)]
@@ -91,18 +93,6 @@ pub(crate) struct Config {
     pub(crate) transform_defaults: transforms::Defaults,
     #[serde(default)]
     pub(crate) transform_pool: transforms::PoolTable,
-}
-
-/// `[limits]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LimitsTable {
-    #[serde(default, deserialize_with = "positive")]
-    pub(crate) connections: Option<usize>,
-    #[serde(default, deserialize_with = "positive")]
-    pub(crate) connections_per_address: Option<usize>,
-    pub(crate) slow_reader_rate: Option<Spanned<Size>>,
-    pub(crate) failed_login_delay: Option<Spanned<Time>>,
 }
 
 /// `[log]`.
@@ -268,7 +258,7 @@ mod tests {
         check("{ password = \"x\", allow_nets = [\"192.0.2.0/24\", \"::1\"], delete = false }").unwrap();
         for (wrong, named) in [
             ("{ disabled = true }", "password"),
-            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "\"192.0.2.0/33\" is none"),
+            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "no net"),
             ("{ password = \"x\", nodelete = true }", "nodelete"),
             ("{ password = 4711 }", "between quotes"),
             ("true", "a password between quotes, or a table"),

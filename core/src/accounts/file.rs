@@ -7,8 +7,9 @@ pub mod edit;
 use std::fmt;
 
 use super::hashed::{SchemeError, is_plain, split_scheme};
-use super::switches::{NETS_RULE, Net, Switches};
+use super::switches::{Switches, parse_nets};
 use super::{NAME_RULE, UserName};
+use crate::nets::NetError;
 
 /// Longest line in octets.
 pub const LINE_MAX: usize = 4096;
@@ -70,7 +71,7 @@ impl fmt::Display for LineError {
                 "a password with \":\" in it is written in base64 behind {PLAIN.b64}; other fields behind a \
                  password are uid:gid:gecos:home:shell:extra, the first two numbers or empty",
             ),
-            Self::Nets => write!(formatter, "allow_nets: {NETS_RULE}"),
+            Self::Nets => write!(formatter, "allow_nets: {}", NetError::Form),
             Self::RealNets => formatter.write_str("allow_real_nets is not understood; write allow_nets"),
             Self::Password => formatter.write_str("nopassword stands with an empty password only"),
         }
@@ -117,7 +118,7 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
             b"nologin" | b"disabled" => switches.is_disabled |= is_on,
             b"nodelete" => switches.may_not_delete |= is_on,
             b"allow_nets" => {
-                let nets = std::str::from_utf8(value).ok().and_then(Net::parse_list);
+                let nets = std::str::from_utf8(value).ok().and_then(parse_nets);
                 switches.nets = Some(nets.ok_or(LineError::Nets)?);
             }
             b"allow_real_nets" => return Err(LineError::RealNets),
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(parsed.secret, Secret::Stored(b"{SHA512-CRYPT}$6$x$y"));
         assert_eq!(parsed.switches, Switches::default());
         let parsed = line("u:{PLAIN}x::::::allow_nets=::1,10.0.0.0/8 nologin=n nodelete proxy=y");
-        assert_eq!(parsed.switches.nets, Net::parse_list("::1,10.0.0.0/8"));
+        assert_eq!(parsed.switches.nets, parse_nets("::1,10.0.0.0/8"));
         assert!(!parsed.switches.is_disabled && parsed.switches.may_not_delete);
         assert!(line("u:{PLAIN}x:::::/bin/sh:nologin").switches.is_disabled);
         assert_eq!(line("u:::::::nopassword allow_nets=127.0.0.0/8").secret, Secret::Anything);

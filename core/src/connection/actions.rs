@@ -15,6 +15,7 @@ use crate::accounts::{Exchange, Secret, Stepped, UserName};
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step};
+use crate::server::Place;
 use crate::settings::Sizes;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
 use crate::token::Key;
@@ -62,6 +63,7 @@ impl Connection {
                     }
                     account @ (Account::Unknown | Account::Verified(_)) => account,
                 };
+                self.place = None;
                 self.task = Task::None;
                 self.ending = Ending::AfterOutput;
             }
@@ -137,6 +139,16 @@ impl Connection {
             self.session.handle_answer(Answer::Maildrop(Err(temporary("no maildrop"))));
             return;
         };
+        let most = desk.shared.settings.load().limits.sessions_per_user;
+        self.place = Place::take(&desk.shared, user, most);
+        if self.place.is_none() {
+            desk.counters.logins_in_use.add(1);
+            info!(target: "pop3d::login", "user {user} from {}: too many sessions", self.peer);
+            self.account = Account::Unknown;
+            let text = "you have too many sessions already".to_owned();
+            let refusal = Refusal { code: Some(ResponseCode::InUse), text };
+            return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+        }
         self.task = Task::Job;
         let (user, store) = (user.clone(), Arc::clone(&desk.shared.settings.load().store));
         let job = Job::new(self.key, desk);
@@ -286,6 +298,7 @@ impl Connection {
             Outcome::Opened(Err(error)) => {
                 let refusal = self.maildrop_refused(&error, desk);
                 self.account = Account::Unknown;
+                self.place = None;
                 self.session.handle_answer(Answer::Maildrop(Err(refusal)));
             }
             Outcome::Committed(Committed { removed, remaining }) => {

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use pop3d_core::accounts::{Accounts, NETS_RULE, Net, Switches, UserName};
+use pop3d_core::accounts::{Accounts, Switches, UserName};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use super::File;
-use super::values::Password;
+use super::values::{NetText, Password};
 use crate::exit::Exit;
 
 /// An account of the configuration.
@@ -55,25 +55,13 @@ struct Table {
     password: Password,
     #[serde(default)]
     disabled: bool,
-    allow_nets: Option<Vec<Network>>,
+    allow_nets: Option<Vec<NetText>>,
     #[serde(default = "yes")]
     delete: bool,
 }
 
 fn yes() -> bool {
     true
-}
-
-/// A network, or one address.
-struct Network(Net);
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Net::parse(&text)
-            .map(Self)
-            .ok_or_else(|| D::Error::custom(format!("\"{text}\" is none; {NETS_RULE}")))
-    }
 }
 
 impl<'de> Deserialize<'de> for User {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pop3d_core::accounts::{self, Secret};
+use pop3d_core::nets::Net;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
@@ -38,6 +39,10 @@ impl Words {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Address(pub(crate) SocketAddr);
 
+/// A net of addresses, or one address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NetText(pub(crate) Net);
+
 /// A password, or `{SCHEME}secret`. Neither `Debug` nor an error shows it.
 #[derive(Debug)]
 pub(crate) struct Password(pub(crate) Secret);
@@ -67,6 +72,12 @@ impl Zero for Time {
 impl Zero for Size {
     fn is_zero(&self) -> bool {
         self.0 == 0
+    }
+}
+
+impl Zero for u16 {
+    fn is_zero(&self) -> bool {
+        *self == 0
     }
 }
 
@@ -163,6 +174,27 @@ impl<'de> Deserialize<'de> for Address {
             }
         }
 
+        deserializer.deserialize_str(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for NetText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = NetText;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a net such as \"192.0.2.0/24\", or an address")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<NetText, E> {
+                text.parse().map(NetText).map_err(E::custom)
+            }
+        }
+
+        // Within the reader, so that an error knows its place.
         deserializer.deserialize_str(Reader)
     }
 }

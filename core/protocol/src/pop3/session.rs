@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
-use super::authorization::{Authorization, Login, Patience};
+use super::authorization::{Authorization, Login, Patience, Tolerance};
 use super::capability;
 use super::command::{Command, Malformed};
 use super::count::{self, Counts};
@@ -29,6 +29,8 @@ pub struct Greeting {
     pub timestamp: Option<Box<str>>,
     /// What AUTH offers; none: no AUTH.
     pub mechanisms: Mechanisms,
+    /// How often the client may be wrong.
+    pub tolerance: Tolerance,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -52,6 +54,7 @@ struct Conversation {
     /// Whether the greeting had a timestamp.
     offers_apop: bool,
     mechanisms: Mechanisms,
+    tolerance: Tolerance,
     /// Whether DELE is refused.
     keeps_all: bool,
     /// The commands since they were last taken; none while nobody wants them.
@@ -77,7 +80,7 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms } = greeting;
+        let Greeting { name, implementation, timestamp, mechanisms, tolerance } = greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
         match timestamp {
@@ -93,6 +96,7 @@ impl Session {
             implementation,
             offers_apop,
             mechanisms,
+            tolerance,
             keeps_all: false,
             trace: None,
             counts: Counts::default(),
@@ -428,8 +432,10 @@ impl Conversation {
     /// A line that is no command, or none for this state.
     fn mistake(&mut self, text: &str) {
         let patience = match &mut self.state {
-            State::Authorization(authorization) => authorization.mistake(),
-            State::Transaction(transaction) => transaction.mistake(),
+            State::Authorization(authorization) => {
+                authorization.mistake(self.tolerance.mistakes_before_login)
+            }
+            State::Transaction(transaction) => transaction.mistake(self.tolerance.mistakes),
             State::Update(_) | State::Leaving(..) | State::Closed => return,
         };
         match patience {
@@ -460,7 +466,7 @@ impl Conversation {
                 self.action = Some(Action::OpenMaildrop);
             }
             Err(refusal) => {
-                let patience = authorization.fail_login();
+                let patience = authorization.fail_login(self.tolerance.failed_logins);
                 self.refuse_login(&refusal, patience);
             }
         }
