@@ -7,6 +7,7 @@ mod exchange;
 mod external;
 pub mod file;
 mod hashed;
+mod prepared;
 mod scheme;
 mod scram;
 mod secret;
@@ -32,6 +33,7 @@ pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
 pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
+pub(crate) use self::prepared::prepared;
 use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
 use self::shares::Shares;
@@ -155,8 +157,10 @@ impl Accounts {
     #[must_use]
     pub fn asking(&self, user: &[u8]) -> Option<Asking> {
         let external = self.external.as_ref()?;
-        let user = UserName::parse(user).filter(|user| !self.contains(user))?;
-        Some(Asking::new(external, user))
+        if self.account(user).is_some() {
+            return None;
+        }
+        Some(Asking::new(external, UserName::parse(user)?))
     }
 
     /// Whether the one secret of an account is a hash weaker than those that are made here.
@@ -327,7 +331,12 @@ impl Accounts {
         let account = self.account(user);
         let kept = account.map(|(_, account)| account);
         let is_right = match credentials {
-            Credentials::Password { user, password } => self.verify_password(kept, user, password, from, now),
+            Credentials::Password { user, password } => {
+                // A hash of another server may be of either form.
+                let prepared = prepared(password);
+                self.verify_password(kept, user, password, from, now)
+                    || *prepared != **password && self.verify_password(kept, user, &prepared, from, now)
+            }
             Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
         };
         match account {
@@ -347,7 +356,8 @@ impl Accounts {
     }
 
     fn account(&self, user: &[u8]) -> Option<(&UserName, &Account)> {
-        UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user))
+        let named = |user: &[u8]| UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
+        named(user).or_else(|| named(&prepared(user)))
     }
 
     fn verify_password(

@@ -11,7 +11,7 @@ use pop3d_protocol::pop3::{Answer, Refusal};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Connection, Desk, Task, temporary};
-use crate::accounts::{Accounts, Asking, UserName, WrongCredentials};
+use crate::accounts::{Accounts, Asking, UserName, WrongCredentials, prepared};
 use crate::guesses::{DELAY_DOUBLINGS_MAX, FAILED_LOGINS, Penalty};
 use crate::notice::Outcome;
 use crate::server::Shared;
@@ -39,7 +39,9 @@ impl Judge {
                 Ok(user)
             }
             Err(WrongCredentials) => {
-                let fail = |address| shared.guesses.fail(address, claimed, *now, rules);
+                // All forms of a name are of one account.
+                let name = prepared(claimed);
+                let fail = |address| shared.guesses.fail(address, &name, *now, rules);
                 let penalty = counted.map(fail).unwrap_or_default();
                 let user = claimed.escape_ascii();
                 info!(target: "pop3d::login", "user {user} from {peer} not logged in: wrong credentials");
