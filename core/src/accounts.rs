@@ -169,6 +169,23 @@ impl Accounts {
         self.accounts.get(user).is_some_and(Account::is_weak)
     }
 
+    /// Adds a further secret to an account, as it stands in the configuration; nothing happens where there is no account.
+    ///
+    /// # Errors
+    /// Where the scheme is not known, or the secret is not of that scheme.
+    pub fn add_app(&mut self, user: &UserName, secret: &[u8]) -> Result<(), SchemeError> {
+        let stored = if secret.starts_with(b"{") {
+            Stored::parse(secret, self.key, self.keeps_plain)?
+        } else {
+            Stored::keyed(self.key, secret, false)
+        };
+        if let Some(mut account) = self.accounts.get(user).cloned() {
+            account.add(stored);
+            self.insert(user.clone(), account);
+        }
+        Ok(())
+    }
+
     /// Adds the accounts of an accounts file.
     ///
     /// # Errors
@@ -194,20 +211,30 @@ impl Accounts {
         let stored = match line.secret {
             file::Secret::Anything => Stored::Anything,
             file::Secret::Locked => Stored::Nothing,
-            // A hash that says by itself what it is.
-            file::Secret::Stored(text) if text.starts_with(b"$") => {
-                Stored::hashed(Hashed::of_named(b"CRYPT", text)?)
-            }
-            file::Secret::Stored(text) => Stored::parse(text, self.key, self.keeps_plain)?,
+            file::Secret::Stored(text) => self.stored(text)?,
         };
-        self.insert(line.user, Account::new(stored, line.switches));
+        let mut account = Account::new(stored, line.switches);
+        for (_, secret) in line.apps {
+            account.add(self.stored(secret)?);
+        }
+        self.insert(line.user, account);
         Ok(())
     }
 
-    /// Adds an account of which only the hash is known, or replaces its secrets. What is switched for it stays so.
+    /// Reads a secret of an accounts file.
+    fn stored(&self, text: &[u8]) -> Result<Stored, SchemeError> {
+        if text.starts_with(b"$") {
+            // A hash that says by itself what it is.
+            return Hashed::of_named(b"CRYPT", text).map(Stored::hashed);
+        }
+        Stored::parse(text, self.key, self.keeps_plain)
+    }
+
+    /// Adds an account of which only the hash is known, or replaces its password. What is switched for it, and what
+    /// programs have, stays.
     pub fn add_hashed(&mut self, user: UserName, hashed: &Hashed) {
-        let switches = self.switches(&user);
-        self.insert(user, Account::new(Stored::hashed(hashed.clone()), switches));
+        let account = self.with_password(&user, Stored::hashed(hashed.clone()));
+        self.insert(user, account);
     }
 
     /// Removes an account; whether there was one.
@@ -225,8 +252,8 @@ impl Accounts {
         true
     }
 
-    /// A copy with that account added, or its secrets replaced. The password, which the hash must be of, counts as
-    /// verified, and is kept for APOP where that is offered. What is switched for the account stays so.
+    /// A copy with that account added, or its password replaced. The password, which the hash must be of, counts as
+    /// verified, and is kept for APOP where that is offered. What is switched for the account, and what programs have, stays.
     #[must_use]
     pub fn with(&self, user: UserName, hashed: &Hashed, password: &[u8]) -> Self {
         self.with_at(user, hashed, password, Instant::now())
@@ -235,9 +262,17 @@ impl Accounts {
     fn with_at(&self, user: UserName, hashed: &Hashed, password: &[u8], now: Instant) -> Self {
         let mut changed = self.clone();
         let stored = Stored::told(hashed.clone(), self.key, password, self.keeps_plain, now);
-        let switches = self.switches(&user);
-        changed.insert(user, Account::new(stored, switches));
+        let account = self.with_password(&user, stored);
+        changed.insert(user, account);
         changed
+    }
+
+    /// An account with another password.
+    fn with_password(&self, user: &UserName, stored: Stored) -> Account {
+        match self.accounts.get(user) {
+            Some(account) => account.clone().with(stored),
+            None => Account::new(stored, Switches::default()),
+        }
     }
 
     /// A copy without that account. What is verified of the others stays so.

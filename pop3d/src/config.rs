@@ -256,6 +256,7 @@ mod tests {
             File::parse(Path::new("pop3d.toml"), text.as_bytes()).map(drop).map_err(|error| error.to_string())
         };
         check("{ password = \"x\", allow_nets = [\"192.0.2.0/24\", \"::1\"], delete = false }").unwrap();
+        check("{ password = \"x\", app_passwords = { phone = \"y\" } }").unwrap();
         for (wrong, named) in [
             ("{ disabled = true }", "password"),
             ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "no net"),

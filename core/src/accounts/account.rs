@@ -22,7 +22,7 @@ pub(super) type Look = (usize, u32);
 /// What an account keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
-    /// Any of them lets in.
+    /// The password, then those that were given to programs. Any of them lets in.
     secrets: Vec<Arc<Stored>>,
     pub(super) switches: Switches,
 }
@@ -32,6 +32,20 @@ impl Account {
         Self { secrets: vec![Arc::new(stored)], switches }
     }
 
+    /// Adds a secret that a program has.
+    pub(super) fn add(&mut self, stored: Stored) {
+        self.secrets.push(Arc::new(stored));
+    }
+
+    /// The same with another password; what programs have, and what is switched, stays.
+    pub(super) fn with(mut self, stored: Stored) -> Self {
+        match self.secrets.first_mut() {
+            Some(first) => *first = Arc::new(stored),
+            None => self.add(stored),
+        }
+        self
+    }
+
     /// Whether one of its secrets is of the password, which `code` is the code of. `hashes` counts what it costs.
     pub(super) fn verify(&self, password: &[u8], code: &Code, now: Instant, hashes: &AtomicU64) -> bool {
         // Those that are remembered come first: they cost nothing.
@@ -39,9 +53,9 @@ impl Account {
             || self.secrets.iter().any(|stored| stored.verify(password, code, now, hashes))
     }
 
-    /// Whether its one secret is a hash weaker than those that are made here.
+    /// Whether its password is kept by a hash weaker than those that are made here.
     pub(super) fn is_weak(&self) -> bool {
-        matches!(&self.secrets[..], [stored] if stored.hash().is_some_and(Hashed::is_weak))
+        self.secrets.first().and_then(|stored| stored.hash()).is_some_and(Hashed::is_weak)
     }
 
     /// What a failed login costs.
