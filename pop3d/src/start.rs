@@ -141,6 +141,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         .start(beginning.settings(), beginning.totals().clone())
         .map_err(|error| system("start a worker", error))?;
     let administration = Arc::new(Administration::new(beginning, running.handle(), Box::new(program)));
+    administration.renew_hashes();
     for address in addresses {
         info!(target: "pop3d", "listening on {address}");
     }

@@ -119,6 +119,7 @@ fn serve(options: TlsOptions) -> (Running, SocketAddr) {
         sizes: Sizes::Stored,
         apop: false,
         tls: Some(Arc::new(Tls::new(options).unwrap())),
+        rehash: false,
         limits: Limits::default(),
     };
     (server.start(settings, Totals::default()).unwrap(), address)
