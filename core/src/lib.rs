@@ -7,6 +7,7 @@ mod buffer;
 mod connection;
 mod deadline;
 mod guesses;
+mod logins;
 pub mod maildir;
 mod measure;
 pub mod nets;

@@ -20,6 +20,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use self::handle::Handle;
 use crate::accounts::UserName;
 use crate::guesses::Guesses;
+use crate::logins::Logins;
 use crate::measure::ExactSizes;
 use crate::nets::CountedAddress;
 use crate::notice::{Notice, Notices};
@@ -113,6 +114,7 @@ pub(crate) struct Shared {
     addresses: Mutex<HashMap<CountedAddress, usize>>,
     users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
+    pub(crate) logins: Logins,
 }
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
@@ -308,6 +310,7 @@ impl Shared {
             addresses: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),
+            logins: Logins::default(),
         }
     }
 

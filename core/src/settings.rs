@@ -12,6 +12,7 @@ use std::time::Duration;
 use pop3d_protocol::pop3::Tolerance;
 
 use crate::accounts::{Accounts, UserName};
+pub use crate::logins::LoginDelays;
 use crate::nets::{CountedAddress, Nets};
 use crate::store::{MailStore, Source};
 use crate::transform::rules::{HEAD_MAX, Rule};
@@ -131,6 +132,8 @@ pub struct Limits {
     pub tolerance: Tolerance,
     /// How long the answer to a first failed login is held back; each further one doubles it.
     pub failed_login_delay: Duration,
+    /// Least time between two logins of a user.
+    pub login_delays: LoginDelays,
     /// What failed logins cost the address that they come from, and the account that they are for.
     pub failed_logins: FailedLogins,
 }
@@ -169,6 +172,7 @@ impl Default for Limits {
             slow_reader_period: Duration::from_secs(300),
             tolerance: Tolerance::DEFAULT,
             failed_login_delay: Duration::from_millis(500),
+            login_delays: LoginDelays::default(),
             failed_logins: FailedLogins::default(),
         }
     }

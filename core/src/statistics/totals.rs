@@ -12,6 +12,7 @@ const REFUSED: &str = "pop3d_connections_refused_total";
 const LOGINS: &str = "pop3d_logins_total{result=\"ok\"}";
 const LOGINS_WRONG: &str = "pop3d_logins_total{result=\"wrong_credentials\"}";
 const LOGINS_IN_USE: &str = "pop3d_logins_total{result=\"in_use\"}";
+const LOGINS_TOO_SOON: &str = "pop3d_logins_total{result=\"too_soon\"}";
 const LOGINS_UNAVAILABLE: &str = "pop3d_logins_total{result=\"unavailable\"}";
 const OCTETS_RECEIVED: &str = "pop3d_received_octets_total";
 const OCTETS_SENT: &str = "pop3d_sent_octets_total";
@@ -34,6 +35,7 @@ impl Totals {
             (LOGINS, &counters.logins),
             (LOGINS_WRONG, &counters.logins_wrong),
             (LOGINS_IN_USE, &counters.logins_in_use),
+            (LOGINS_TOO_SOON, &counters.logins_too_soon),
             (LOGINS_UNAVAILABLE, &counters.logins_unavailable),
             (OCTETS_RECEIVED, &counters.octets_received),
             (OCTETS_SENT, &counters.octets_sent),

@@ -6,9 +6,23 @@ use crate::reply::Replies;
 /// Longest name shown as IMPLEMENTATION.
 const IMPLEMENTATION_MAX: usize = 64;
 
+/// The least time between two logins (RFC 2449, section 6.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LoginDelay {
+    /// The time.
+    pub seconds: u32,
+    /// Whether users have others, of which this is the longest.
+    pub differs: bool,
+}
+
 /// Says the capability list. It is the same in AUTHORIZATION and TRANSACTION but for the name of the
-/// implementation, which tells its version only to those who are logged in.
-pub(super) fn say(replies: &mut Replies, mechanisms: Mechanisms, implementation: &str) {
+/// implementation, which tells its version only to those who are logged in, and for the LOGIN-DELAY that is the user's own.
+pub(super) fn say(
+    replies: &mut Replies,
+    mechanisms: Mechanisms,
+    login_delay: Option<LoginDelay>,
+    implementation: &str,
+) {
     replies.ok(format_args!("capability list follows"));
     // TOP, UIDL, USER, PIPELINING, RESP-CODES, EXPIRE, IMPLEMENTATION: RFC 2449, sections 6.1 to 6.9;
     // AUTH-RESP-CODE: RFC 3206, section 6.
@@ -22,6 +36,10 @@ pub(super) fn say(replies: &mut Replies, mechanisms: Mechanisms, implementation:
             replies.raw(format_args!(" {}", mechanism.as_str()));
         }
         replies.raw(format_args!("\r\n"));
+    }
+    if let Some(LoginDelay { seconds, differs }) = login_delay {
+        let user = if differs { " USER" } else { "" };
+        replies.raw(format_args!("LOGIN-DELAY {seconds}{user}\r\n"));
     }
     if !implementation.is_empty() {
         replies.raw(format_args!("IMPLEMENTATION {implementation:.IMPLEMENTATION_MAX$}\r\n"));
@@ -39,7 +57,8 @@ mod tests {
     fn the_longest_list_fits_where_one_reply_fits() {
         let mut replies = Replies::default();
         let name = core::str::from_utf8(&[b'x'; 200]).unwrap();
-        say(&mut replies, Mechanism::ALL.into_iter().collect(), name);
+        let login_delay = Some(LoginDelay { seconds: u32::MAX, differs: true });
+        say(&mut replies, Mechanism::ALL.into_iter().collect(), login_delay, name);
         assert!(replies.take(&mut [0; 1024]) <= REPLY_MAX);
     }
 }

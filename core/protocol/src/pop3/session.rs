@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
 use super::authorization::{Authorization, Login, Patience, Tolerance};
-use super::capability;
+use super::capability::{self, LoginDelay};
 use super::command::{Command, Malformed};
 use super::count::{self, Counts};
 use super::sasl::{self, Mechanism, Mechanisms, RESPONSE_MAX, Step};
@@ -31,6 +31,8 @@ pub struct Greeting {
     pub mechanisms: Mechanisms,
     /// How often the client may be wrong.
     pub tolerance: Tolerance,
+    /// What CAPA tells as LOGIN-DELAY before login.
+    pub login_delay: Option<LoginDelay>,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -55,6 +57,7 @@ struct Conversation {
     offers_apop: bool,
     mechanisms: Mechanisms,
     tolerance: Tolerance,
+    login_delay: Option<LoginDelay>,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -78,7 +81,7 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms, tolerance } = greeting;
+        let Greeting { name, implementation, timestamp, mechanisms, tolerance, login_delay } = greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
         match timestamp {
@@ -95,6 +98,7 @@ impl Session {
             offers_apop,
             mechanisms,
             tolerance,
+            login_delay,
             trace: None,
             counts: Counts::default(),
         };
@@ -115,6 +119,11 @@ impl Session {
             State::Authorization(_) | State::Closed => false,
             State::Transaction(_) | State::Update(_) | State::Leaving(..) => true,
         }
+    }
+
+    /// What CAPA tells as LOGIN-DELAY from here on: that of the user, once it is known who it is.
+    pub fn set_login_delay(&mut self, login_delay: Option<LoginDelay>) {
+        self.conversation.login_delay = login_delay;
     }
 
     /// Whether a multi-line response is on its way.
@@ -340,7 +349,9 @@ impl Conversation {
             Command::Apop { .. } => self.mistake(Malformed::Unknown.as_str()),
             Command::Auth { .. } if self.mechanisms.is_empty() => self.mistake(Malformed::Unknown.as_str()),
             Command::Auth { mechanism, initial } => self.authenticate(mechanism, initial),
-            Command::Capa => capability::say(&mut self.replies, self.mechanisms, self.name),
+            Command::Capa => {
+                capability::say(&mut self.replies, self.mechanisms, self.login_delay, self.name);
+            }
             Command::Quit => {
                 self.replies.ok(format_args!("goodbye"));
                 self.close();
@@ -359,7 +370,10 @@ impl Conversation {
     fn transaction(&mut self, command: Command<'_>) {
         let State::Transaction(transaction) = &mut self.state else { return };
         match command {
-            Command::Capa => capability::say(&mut self.replies, self.mechanisms, self.implementation),
+            Command::Capa => {
+                let login_delay = self.login_delay;
+                capability::say(&mut self.replies, self.mechanisms, login_delay, self.implementation);
+            }
             Command::Stat => self.show_sizes(Sizes::Stat),
             Command::List(None) => self.show_sizes(Sizes::List),
             Command::List(Some(number)) => self.show_sizes(Sizes::ListOne(number)),
