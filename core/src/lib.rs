@@ -14,6 +14,7 @@ pub mod nets;
 mod notice;
 pub mod offline;
 pub mod pool;
+pub mod proxied;
 mod reactor;
 mod retr;
 pub mod server;

@@ -54,9 +54,16 @@ pub struct Server {
     reactor: Arc<WorkerReactor>,
     pools: Pools,
     /// For each address one listener a worker.
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listening>>,
     /// The limit of the process.
     descriptors: usize,
+}
+
+/// A listener of one worker.
+pub(crate) struct Listening {
+    pub(crate) socket: TcpListener,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(crate) is_proxied: bool,
 }
 
 /// The pools of a server, one for each kind of waiting, so that one kind never holds up another.
@@ -195,10 +202,18 @@ impl Server {
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
     pub fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        self.listen_all(address).map_err(|cause| ListenError { address, cause })
+        self.listen_all(address, false).map_err(|cause| ListenError { address, cause })
     }
 
-    fn listen_all(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+    /// Listens for balancers: each connection begins with a header of the PROXY protocol.
+    ///
+    /// # Errors
+    /// As those of `listen`.
+    pub fn listen_for_balancers(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, true).map_err(|cause| ListenError { address, cause })
+    }
+
+    fn listen_all(&mut self, address: SocketAddr, is_proxied: bool) -> io::Result<SocketAddr> {
         if address.port() != 0 {
             socket::check_free(address)?;
         }
@@ -208,7 +223,8 @@ impl Server {
         while listeners.len() < self.polls.len() {
             listeners.push(socket::listener(true_address)?);
         }
-        self.listeners.push(listeners);
+        let listening = |socket| Listening { socket, is_proxied };
+        self.listeners.push(listeners.into_iter().map(listening).collect());
         Ok(true_address)
     }
 

@@ -120,6 +120,8 @@ pub struct Limits {
     pub give_way_after: Duration,
     /// From where neither connections nor failed logins are counted by address.
     pub excepted: Nets,
+    /// Who may say, by the PROXY protocol, for whom it speaks.
+    pub proxies: Nets,
     /// Silence before login.
     pub login_silence: Option<Duration>,
     /// Silence after login; RFC 1939, section 3 wants 10 minutes or more.
@@ -166,6 +168,7 @@ impl Default for Limits {
             sessions_per_user: None,
             give_way_after: Duration::from_secs(5),
             excepted: Nets::loopback(),
+            proxies: Nets::none(),
             login_silence: Some(Duration::from_secs(60)),
             silence: Some(Duration::from_secs(600)),
             slow_reader_rate: 1024,

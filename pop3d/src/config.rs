@@ -3,6 +3,7 @@
 mod limits;
 mod peep;
 mod program;
+mod proxy;
 mod transforms;
 mod values;
 
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) users: BTreeMap<Spanned<String>, Spanned<Password>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) proxy: proxy::Table,
     #[serde(default)]
     pub(crate) limits: limits::Table,
     #[serde(default)]

@@ -55,6 +55,8 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fixed {
     pub(crate) listen: Listen,
+    /// Where balancers connect.
+    pub(crate) proxy_listen: Vec<SocketAddr>,
     pub(crate) peep_listen: PeepListen,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
@@ -154,6 +156,7 @@ impl Fixed {
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             listen: Listen::new(cli, file)?,
+            proxy_listen: addresses(file, &config.proxy.listen)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
@@ -171,6 +174,7 @@ impl Fixed {
     pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         let keys = [
             ("listen", self.listen != other.listen),
+            ("[proxy] listen", self.proxy_listen != other.proxy_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),

@@ -98,6 +98,11 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let mut server =
         Server::new(fixed.workers, fixed.transform_workers).map_err(|error| system("start", error))?;
     let addresses = listen(&mut server, &fixed.listen)?;
+    let mut balancers = Vec::new();
+    for &address in &fixed.proxy_listen {
+        let listening = server.listen_for_balancers(address);
+        balancers.push(listening.map_err(|error| unavailable(&error, &error.cause, "listen in [proxy]"))?);
+    }
     let mut doors = listen_for_administrators(&fixed.peep_listen)?;
     let log =
         Log::start(plan.log_level, log_file).map(Arc::new).map_err(|error| system("start to log", error))?;
@@ -138,6 +143,9 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let administration = Arc::new(Administration::new(beginning, running.handle(), Box::new(program)));
     for address in addresses {
         info!(target: "pop3d", "listening on {address}");
+    }
+    for address in balancers {
+        info!(target: "pop3d", "PROXY protocol: listening on {address}");
     }
     for (_, place) in &doors {
         info!(target: "pop3d", "PEEP: listening on {place}");

@@ -104,6 +104,7 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
         }
     }
     limits.login_delays = login_delays(file)?;
+    limits.proxies = config.proxy.nets(file)?;
     limits.tolerance = tolerance(table);
     limits.failed_logins = failed_logins(&table.failed_logins);
     Ok(limits)
@@ -160,6 +161,7 @@ mod tests {
         assert_eq!(limits_of(""), Ok(Limits::default()));
         let limits = limits_of(
             "timeout = 0\nlogin_timeout = \"5s\"\n\
+             [proxy]\nnets = [\"198.51.100.1\"]\n\
              [limits]\nconnections = 7\nconnections_per_address = 6\nsessions_per_user = 5\n\
              give_way_after = 0\nexcepted_nets = [\"192.0.2.0/24\"]\n\
              slow_reader_rate = \"2KiB\"\nslow_reader_period = \"1m\"\nmistakes_before_login = 5\nmistakes = 4\n\
@@ -173,6 +175,7 @@ mod tests {
             sessions_per_user: Some(5),
             give_way_after: Duration::ZERO,
             excepted: ["192.0.2.0/24".parse().unwrap()].into_iter().collect(),
+            proxies: ["198.51.100.1".parse().unwrap()].into_iter().collect(),
             login_silence: Some(Duration::from_secs(5)),
             silence: None,
             slow_reader_rate: 2048,
@@ -202,6 +205,9 @@ mod tests {
             ("[limits]\nmistakes = 0", "2:12", "more than 0"),
             ("[limits]\nexcepted_nets = [\"::1\", \"192.0.2.7/24\"]", "2:25", "write \"192.0.2.0/24\""),
             ("[limits]\nexcepted_nets = \"::1\"", "2:17", "sequence"),
+            ("[proxy]\nlisten = [\"127.0.0.1:0\"]", "2:11", "no balancer is trusted"),
+            ("[proxy]\nlisten = [\"127.0.0.1:0\"]\nnets = []", "2:11", "no balancer is trusted"),
+            ("[proxy]\nnets = [\"here\"]", "2:9", "no net"),
             ("[limits.login_delays]\nann = \"1h\"\n\"a/b\" = 0", "3:1", "no \"/\""),
             ("[limits.failed_logins]\nper_connection = 0", "2:18", "more than 0"),
             ("[limits.failed_logins]\nrefuse_for = 0", "2:14", "more than 0"),
