@@ -7,6 +7,7 @@ mod exit;
 mod host;
 mod logging;
 mod plan;
+mod privileges;
 mod signals;
 mod start;
 mod transform;
