@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +20,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use self::handle::Handle;
 use crate::accounts::UserName;
 use crate::guesses::Guesses;
+use crate::logins::Logins;
 use crate::measure::ExactSizes;
 use crate::nets::CountedAddress;
 use crate::notice::{Notice, Notices};
@@ -43,6 +44,9 @@ const DESCRIPTORS_SPARE: usize = 4;
 /// Descriptors that each worker and the admin thread open later: a reserve, an event queue and its bell.
 const DESCRIPTORS_PER_THREAD: usize = 2;
 
+/// Logins at once that wait for another program: what they cost is its time, not that of a core.
+pub const EXTERNALS: usize = 8;
+
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
 
@@ -53,11 +57,19 @@ pub struct Server {
     reactor: Arc<WorkerReactor>,
     pools: Pools,
     /// For each address one listener a worker.
-    listeners: Vec<(Protocol, Vec<TcpListener>)>,
+    listeners: Vec<Vec<Listening>>,
     /// The first port of POP3S.
     pop3s_port: Option<u16>,
     /// The limit of the process.
     descriptors: usize,
+}
+
+/// A listener of one worker.
+pub(crate) struct Listening {
+    pub(crate) socket: TcpListener,
+    pub(crate) protocol: Protocol,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(crate) is_proxied: bool,
 }
 
 /// The pools of a server, one for each kind of waiting, so that one kind never holds up another.
@@ -65,6 +77,8 @@ pub struct Server {
 pub struct Pools {
     /// Hashing passwords.
     pub passwords: Pool,
+    /// Asking other programs about passwords.
+    pub externals: Pool,
     /// Listing maildrops, counting octets, removing messages.
     pub maildrops: Pool,
     /// Starting and ending programs, and their time.
@@ -126,7 +140,13 @@ pub(crate) struct Shared {
     addresses: Mutex<HashMap<CountedAddress, usize>>,
     users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
+    pub(crate) logins: Logins,
+    /// Who makes weak hashes anew.
+    renewer: OnceLock<Renewer>,
 }
+
+/// Makes the hash of an account anew, of the password that it is of.
+pub(crate) type Renewer = Box<dyn Fn(&UserName, &[u8]) + Send + Sync>;
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
 pub(crate) struct Seat {
@@ -182,6 +202,7 @@ impl Server {
         let reactor = Arc::new(WorkerReactor::new(polls.iter().map(Poll::registry))?);
         let pools = Pools {
             passwords: Pool::start("passwords", cores)?,
+            externals: Pool::start("externals", EXTERNALS)?,
             // These wait for disks more than they compute.
             maildrops: Pool::start("maildrops", 2 * cores + 2)?,
             transforms: Pool::start("transforms", if transforming == 0 { cores + 1 } else { transforming })?,
@@ -206,10 +227,27 @@ impl Server {
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
     pub fn listen(&mut self, address: SocketAddr, protocol: Protocol) -> Result<SocketAddr, ListenError> {
-        self.listen_all(address, protocol).map_err(|cause| ListenError { address, cause })
+        self.listen_all(address, protocol, false).map_err(|cause| ListenError { address, cause })
     }
 
-    fn listen_all(&mut self, address: SocketAddr, protocol: Protocol) -> io::Result<SocketAddr> {
+    /// Listens for balancers: each connection begins with a header of the PROXY protocol.
+    ///
+    /// # Errors
+    /// As those of `listen`.
+    pub fn listen_for_balancers(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+    ) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, protocol, true).map_err(|cause| ListenError { address, cause })
+    }
+
+    fn listen_all(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+        is_proxied: bool,
+    ) -> io::Result<SocketAddr> {
         if address.port() != 0 {
             socket::check_free(address)?;
         }
@@ -219,7 +257,8 @@ impl Server {
         while listeners.len() < self.polls.len() {
             listeners.push(socket::listener(true_address)?);
         }
-        self.listeners.push((protocol, listeners));
+        let listening = |socket| Listening { socket, protocol, is_proxied };
+        self.listeners.push(listeners.into_iter().map(listening).collect());
         if protocol == Protocol::Pop3s {
             self.pop3s_port.get_or_insert(true_address.port());
         }
@@ -241,8 +280,7 @@ impl Server {
         let mut listeners = self.listeners;
         let mut workers = Vec::new();
         for (number, poll) in self.polls.into_iter().enumerate() {
-            let own = listeners.iter_mut();
-            let own = own.filter_map(|(protocol, sockets)| Some((sockets.pop()?, *protocol))).collect();
+            let own = listeners.iter_mut().filter_map(Vec::pop).collect();
             let worker = Worker::new(number, poll, Arc::clone(&self.reactor), own, Arc::clone(&shared))?;
             let sender = sender.clone();
             let thread = thread::Builder::new().name(format!("worker-{number}"));
@@ -327,6 +365,15 @@ impl Shared {
             addresses: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),
+            logins: Logins::default(),
+            renewer: OnceLock::new(),
+        }
+    }
+
+    /// Has a weak hash made anew, where somebody does that. Takes long: called in the pool.
+    pub(crate) fn renew(&self, user: &UserName, password: &[u8]) {
+        if let Some(renewer) = self.renewer.get() {
+            renewer(user, password);
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Configured {
     pub apop: bool,
     /// TLS; none: there is none.
     pub tls: Option<Arc<Tls>>,
+    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    pub rehash: bool,
     /// Bounds of connections.
     pub limits: Limits,
 }
@@ -288,6 +290,7 @@ impl Configured {
             sizes: self.sizes,
             apop: self.apop,
             tls: self.tls.clone(),
+            rehash: self.rehash,
             limits: kept.limits(self),
         })
     }

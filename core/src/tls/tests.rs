@@ -171,6 +171,7 @@ fn serve_to(options: TlsOptions, accounts: Accounts, limits: Limits) -> (Running
         sizes: Sizes::Stored,
         apop: false,
         tls: Some(Arc::new(Tls::new(options).unwrap())),
+        rehash: false,
         limits,
     };
     (server.start(settings, Totals::default()).unwrap(), address)
