@@ -230,7 +230,8 @@ impl Exchange {
         } else {
             certified.find(|user| user.as_str().as_bytes() == message)
         };
-        self.let_in(user.ok_or(WrongCredentials)?)
+        let user = user.cloned().ok_or(WrongCredentials)?;
+        self.let_in(&user)
     }
 
     fn login_user(&mut self, user: &[u8]) -> Result<Stepped, WrongCredentials> {
@@ -312,10 +313,8 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Switches;
     use super::super::scram::client;
     use super::*;
-    use crate::nets::Nets;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -377,11 +376,12 @@ mod tests {
             assert_eq!(later.step(None), challenge(""));
             assert_eq!(later.step(Some(message)), outcome);
         }
-        let mut locked = Arc::unwrap_or_clone(accounts());
-        let user = UserName::parse(b"user").unwrap();
-        locked.switch(&user, Switches { nets: Some(Nets::none()), ..Switches::default() });
-        let exchange = Exchange::new(Mechanism::External, Arc::new(locked), HERE, None);
-        assert_eq!(exchange.with_certified(vec![user]).step(Some(b"")), Err(WrongCredentials));
+        let mut switched_off = Accounts::new(false);
+        let line = b"user:{PLAIN}pencil::::::allow_nets=192.0.2.0/24\n";
+        switched_off.add_file(line).unwrap();
+        let exchange = Exchange::new(Mechanism::External, Arc::new(switched_off), HERE, None);
+        let mut exchange = exchange.with_certified(named(&["user"]));
+        assert_eq!(exchange.step(Some(b"user")), Err(WrongCredentials));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::accounts::UserName;
+use crate::nets::Nets;
 use crate::settings::FailedLogins;
 
 fn accounts() -> Accounts {
@@ -151,9 +152,11 @@ fn a_certificate_is_a_login_for_whom_it_names() {
 fn who_guesses_through_tls_is_refused_and_hears_nothing() {
     let pair = Files::new().make("a", &["a.example"]);
     let failed_logins = FailedLogins { refused_after: Some(3), ..Default::default() };
-    let excepted = crate::nets::Nets::none();
-    let (running, address) =
-        serve_to(options(vec![pair]), accounts(), Limits { failed_logins, excepted, ..limits() });
+    let (running, address) = serve_to(
+        options(vec![pair]),
+        accounts(),
+        Limits { failed_logins, excepted: Nets::none(), ..limits() },
+    );
     let connect = || client(address, "a.example", Version::Tls13, &[]);
     let mut waiting = connect();
     hears(&mut waiting);
