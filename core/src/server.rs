@@ -56,7 +56,9 @@ pub struct Server {
     reactor: Arc<WorkerReactor>,
     pools: Pools,
     /// For each address one listener a worker.
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<(Protocol, Vec<TcpListener>)>,
+    /// The first port of POP3S.
+    pop3s_port: Option<u16>,
     /// The limit of the process.
     descriptors: usize,
 }
@@ -72,6 +74,15 @@ pub struct Pools {
     pub maildrops: Pool,
     /// Starting and ending programs, and their time.
     pub transforms: Pool,
+}
+
+/// What a client speaks who comes to a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// POP3, in the clear until STLS.
+    Pop3,
+    /// POP3 in TLS from the first octet on (RFC 8314, section 3.3).
+    Pop3s,
 }
 
 /// An address that cannot be listened on.
@@ -108,6 +119,8 @@ pub(crate) struct Shared {
     pub(crate) name: &'static str,
     pub(crate) implementation: &'static str,
     host: Box<str>,
+    /// The port of POP3S that clients are told of.
+    pub(crate) pop3s_port: Option<u16>,
     /// Makes each timestamp of a greeting another.
     greetings: AtomicUsize,
     /// Connections that the descriptors are enough for.
@@ -184,7 +197,7 @@ impl Server {
             maildrops: Pool::start("maildrops", 2 * cores + 2)?,
             transforms: Pool::start("transforms", if transforming == 0 { cores + 1 } else { transforming })?,
         };
-        Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), descriptors })
+        Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), pop3s_port: None, descriptors })
     }
 
     /// Where process streams register their descriptors.
@@ -203,11 +216,11 @@ impl Server {
     ///
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
-    pub fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        self.listen_all(address).map_err(|cause| ListenError { address, cause })
+    pub fn listen(&mut self, address: SocketAddr, protocol: Protocol) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, protocol).map_err(|cause| ListenError { address, cause })
     }
 
-    fn listen_all(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+    fn listen_all(&mut self, address: SocketAddr, protocol: Protocol) -> io::Result<SocketAddr> {
         if address.port() != 0 {
             socket::check_free(address)?;
         }
@@ -217,7 +230,10 @@ impl Server {
         while listeners.len() < self.polls.len() {
             listeners.push(socket::listener(true_address)?);
         }
-        self.listeners.push(listeners);
+        self.listeners.push((protocol, listeners));
+        if protocol == Protocol::Pop3s {
+            self.pop3s_port.get_or_insert(true_address.port());
+        }
         Ok(true_address)
     }
 
@@ -229,13 +245,15 @@ impl Server {
         let threads = self.polls.len() + 1;
         let descriptors =
             connections_for(self.descriptors, open_descriptors() + DESCRIPTORS_PER_THREAD * threads);
-        let shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
+        let mut shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
+        shared.pop3s_port = self.pop3s_port;
         let shared = Arc::new(shared);
         let (sender, ended) = mpsc::channel();
         let mut listeners = self.listeners;
         let mut workers = Vec::new();
         for (number, poll) in self.polls.into_iter().enumerate() {
-            let own = listeners.iter_mut().filter_map(Vec::pop).collect();
+            let own = listeners.iter_mut();
+            let own = own.filter_map(|(protocol, sockets)| Some((sockets.pop()?, *protocol))).collect();
             let worker = Worker::new(number, poll, Arc::clone(&self.reactor), own, Arc::clone(&shared))?;
             let sender = sender.clone();
             let thread = thread::Builder::new().name(format!("worker-{number}"));
@@ -312,6 +330,7 @@ impl Shared {
             name: NAME,
             implementation: concat!("pop3d-", env!("CARGO_PKG_VERSION")),
             host: rustix::system::uname().nodename().to_string_lossy().into(),
+            pop3s_port: None,
             greetings: AtomicUsize::new(0),
             descriptors,
             connections: AtomicUsize::new(0),

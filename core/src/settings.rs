@@ -14,6 +14,7 @@ use pop3d_protocol::pop3::Tolerance;
 use crate::accounts::{Accounts, UserName};
 use crate::nets::{CountedAddress, Nets};
 use crate::store::{MailStore, Source};
+use crate::tls::Tls;
 use crate::transform::rules::{HEAD_MAX, Rule};
 use crate::transform::{Chain, Command, Holding};
 
@@ -41,6 +42,8 @@ pub struct Settings {
     pub apop: bool,
     /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
     pub rehash: bool,
+    /// TLS; none: there is none.
+    pub tls: Option<Arc<Tls>>,
     /// Bounds of every connection and of all.
     pub limits: Limits,
 }

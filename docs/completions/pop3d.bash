@@ -104,6 +104,10 @@ _pop3d() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pop3s-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --transform)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -3,6 +3,7 @@
 mod limits;
 mod peep;
 mod program;
+mod tls;
 mod transforms;
 mod users;
 mod values;
@@ -22,6 +23,7 @@ use toml::Spanned;
 pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
 pub(crate) use self::program::missing_program;
+pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
@@ -80,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) log: LogTable,
     #[serde(default)]
     pub(crate) peep: peep::Table,
+    #[serde(default)]
+    pub(crate) tls: tls::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
     /// Which messages pass through other chains; the first that matches wins.
@@ -259,7 +263,7 @@ mod tests {
         check("{ password = \"x\", app_passwords = { phone = \"y\" } }").unwrap();
         for (wrong, named) in [
             ("{ disabled = true }", "password"),
-            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "no net"),
+            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "this is no net"),
             ("{ password = \"x\", nodelete = true }", "nodelete"),
             ("{ password = 4711 }", "between quotes"),
             ("true", "a password between quotes, or a table"),

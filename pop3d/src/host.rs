@@ -86,6 +86,7 @@ fn configured(
         sizes: plan.transforms.sizes,
         apop: plan.apop,
         rehash: plan.rehash,
+        tls: plan.tls,
         limits: plan.limits,
     };
     (registry, configured)

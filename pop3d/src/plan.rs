@@ -11,6 +11,7 @@ use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
 use pop3d_core::maildir::{LocalStore, UniqueIds};
 use pop3d_core::settings::Limits;
+use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
 
 use crate::cli::Cli;
@@ -19,6 +20,9 @@ use crate::exit::Exit;
 
 /// The port that is listened on where nothing else is said.
 const PORT: u16 = 1110;
+
+/// The same for POP3 in TLS, where there is a certificate.
+const POP3S_PORT: u16 = 1995;
 
 /// The same for PEEP.
 const PEEP_PORT: u16 = 2110;
@@ -54,6 +58,7 @@ pub(crate) struct Plan {
     pub(crate) rehash: bool,
     /// The program that knows passwords, and how long it may take.
     pub(crate) checkpassword: Option<(Vec<String>, Duration)>,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
@@ -65,6 +70,8 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fixed {
     pub(crate) listen: Listen,
+    /// Where clients begin with TLS; none: there is no certificate.
+    pub(crate) pop3s_listen: Option<Listen>,
     pub(crate) peep_listen: PeepListen,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
@@ -112,7 +119,8 @@ impl Plan {
         warnings.extend(transforms.missing.iter().map(Exit::to_string));
         let log_level = log_level(cli, &file)?;
         let limits = config::limits(cli, &file)?;
-        let fixed = Fixed::new(cli, &file, administrators.is_empty())?;
+        let tls = config::tls(cli, &file)?;
+        let fixed = Fixed::new(cli, &file, tls.is_some(), administrators.is_empty())?;
         if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
             warnings.push(
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
@@ -136,6 +144,7 @@ impl Plan {
             apop: config.apop,
             rehash: config.rehash,
             checkpassword,
+            tls,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
@@ -165,12 +174,13 @@ impl Plan {
 }
 
 impl Fixed {
-    fn new(cli: &Cli, file: &File, has_no_administrator: bool) -> Result<Self, Exit> {
+    fn new(cli: &Cli, file: &File, has_tls: bool, has_no_administrator: bool) -> Result<Self, Exit> {
         let config = &file.config;
         let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             listen: Listen::new(cli, file)?,
+            pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
@@ -188,6 +198,7 @@ impl Fixed {
     pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         let keys = [
             ("listen", self.listen != other.listen),
+            ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
@@ -210,6 +221,16 @@ impl Listen {
             return Err(file.error(listen.span(), "no address to listen on; name one such as \"[::]:1110\""));
         }
         Ok(Self::Addresses(addresses(file, listen.as_ref())?))
+    }
+
+    /// Where TLS comes first.
+    fn tls(cli: &Cli, file: &File) -> Result<Self, Exit> {
+        match (cli.pop3s_port, &file.config.tls.listen) {
+            (Some(port), _) => Ok(Self::Everywhere(port)),
+            (None, None) => Ok(Self::Everywhere(POP3S_PORT)),
+            // None at all: then there is STLS alone.
+            (None, Some(listen)) => Ok(Self::Addresses(addresses(file, listen.as_ref())?)),
+        }
     }
 
     /// What is to be listened on, and what in its place on a machine without IPv6.

@@ -15,4 +15,4 @@ mod transaction;
 pub use authorization::Tolerance;
 pub use count::{COUNTED, Counts};
 pub use sasl::{CHALLENGE_MAX, Mechanism, Mechanisms, Step};
-pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Refusal, Session};
+pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Refusal, Security, Session};

@@ -16,6 +16,7 @@ use crate::state::accounts::KeptAccounts;
 use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
+use crate::tls::Tls;
 use crate::transform::registry::{self, Listed, Registry};
 use crate::transform::rules::{NamedRule, Rule};
 use crate::transform::{Chain, Holding, TransformStatistics};
@@ -48,6 +49,8 @@ pub struct Configured {
     pub apop: bool,
     /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
     pub rehash: bool,
+    /// TLS; none: there is none.
+    pub tls: Option<Arc<Tls>>,
     /// Bounds of connections.
     pub limits: Limits,
 }
@@ -284,6 +287,7 @@ impl Configured {
             sizes: self.sizes,
             apop: self.apop,
             rehash: self.rehash,
+            tls: self.tls.clone(),
             limits: kept.limits(self),
         })
     }

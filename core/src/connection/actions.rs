@@ -18,6 +18,7 @@ use crate::retr::{Cut, Opening, RetrCursor, Step};
 use crate::server::Place;
 use crate::settings::Sizes;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
+use crate::tls::Channel;
 use crate::token::Key;
 use crate::transform::{Chain, Command, Error, Message, Wake};
 
@@ -27,6 +28,7 @@ impl Connection {
         match action {
             Action::Verify(credentials) => self.verify(credentials, desk),
             Action::Exchange(step) => self.exchange(step, desk),
+            Action::StartTls => self.begin_securing(),
             Action::OpenMaildrop => self.open_maildrop(desk),
             Action::Measure => self.measure(desk),
             Action::OpenMessage { number, part } => self.open_message(number, part, desk),
@@ -105,7 +107,8 @@ impl Connection {
         let (exchange, response) = match step {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), None)), initial)
+                let binding = self.transport.tls().and_then(Channel::binding);
+                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), binding)), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
@@ -267,6 +270,7 @@ impl Connection {
             task @ (Task::None
             | Task::Job
             | Task::Delayed { .. }
+            | Task::Securing
             | Task::Opened(_)
             | Task::Sending { .. }) => self.task = task,
         }

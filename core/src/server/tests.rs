@@ -24,6 +24,7 @@ fn settings(limits: Limits) -> Settings {
         sizes: Sizes::Stored,
         apop: false,
         rehash: false,
+        tls: None,
         limits,
     }
 }
@@ -114,7 +115,7 @@ impl Client {
 #[test]
 fn who_fails_too_often_hears_no_greeting_and_others_do() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let failed_logins = FailedLogins { refused_after: Some(4), ..Default::default() };
     let excepted = Nets::none();
     let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, excepted, ..Limits::default() };
@@ -161,7 +162,7 @@ fn who_fails_too_often_hears_no_greeting_and_others_do() {
 #[test]
 fn the_first_who_is_silent_gives_way() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let limits = Limits { connections: 2, give_way_after: Duration::ZERO, ..Limits::default() };
     let running = server.start(settings(limits), Totals::default()).unwrap();
     let from = [127, 0, 0, 1];
