@@ -74,7 +74,7 @@ _pop3d() {
 
     case "${cmd}" in
         pop3d)
-            opts="-u -m -p -t -T -P -a -c -h -V --user --mailbox --pop3-port --transform --timeout --peep-port --peep-admin --config --state --log-level --check --help --version passwd transform help"
+            opts="-u -m -p -t -T -P -a -c -h -V --user --mailbox --pop3-port --pop3s-port --tls-self-signed --transform --timeout --peep-port --peep-admin --config --state --log-level --check --help --version passwd transform help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
