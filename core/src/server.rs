@@ -20,6 +20,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use self::handle::Handle;
 use crate::accounts::UserName;
 use crate::guesses::Guesses;
+use crate::logins::Logins;
 use crate::measure::ExactSizes;
 use crate::nets::CountedAddress;
 use crate::notice::{Notice, Notices};
@@ -56,11 +57,19 @@ pub struct Server {
     reactor: Arc<WorkerReactor>,
     pools: Pools,
     /// For each address one listener a worker.
-    listeners: Vec<(Protocol, Vec<TcpListener>)>,
+    listeners: Vec<Vec<Listening>>,
     /// The first port of POP3S.
     pop3s_port: Option<u16>,
     /// The limit of the process.
     descriptors: usize,
+}
+
+/// A listener of one worker.
+pub(crate) struct Listening {
+    pub(crate) socket: TcpListener,
+    pub(crate) protocol: Protocol,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(crate) is_proxied: bool,
 }
 
 /// The pools of a server, one for each kind of waiting, so that one kind never holds up another.
@@ -131,6 +140,7 @@ pub(crate) struct Shared {
     addresses: Mutex<HashMap<CountedAddress, usize>>,
     users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
+    pub(crate) logins: Logins,
     /// Who makes weak hashes anew.
     renewer: OnceLock<Renewer>,
 }
@@ -217,10 +227,27 @@ impl Server {
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
     pub fn listen(&mut self, address: SocketAddr, protocol: Protocol) -> Result<SocketAddr, ListenError> {
-        self.listen_all(address, protocol).map_err(|cause| ListenError { address, cause })
+        self.listen_all(address, protocol, false).map_err(|cause| ListenError { address, cause })
     }
 
-    fn listen_all(&mut self, address: SocketAddr, protocol: Protocol) -> io::Result<SocketAddr> {
+    /// Listens for balancers: each connection begins with a header of the PROXY protocol.
+    ///
+    /// # Errors
+    /// As those of `listen`.
+    pub fn listen_for_balancers(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+    ) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, protocol, true).map_err(|cause| ListenError { address, cause })
+    }
+
+    fn listen_all(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+        is_proxied: bool,
+    ) -> io::Result<SocketAddr> {
         if address.port() != 0 {
             socket::check_free(address)?;
         }
@@ -230,7 +257,8 @@ impl Server {
         while listeners.len() < self.polls.len() {
             listeners.push(socket::listener(true_address)?);
         }
-        self.listeners.push((protocol, listeners));
+        let listening = |socket| Listening { socket, protocol, is_proxied };
+        self.listeners.push(listeners.into_iter().map(listening).collect());
         if protocol == Protocol::Pop3s {
             self.pop3s_port.get_or_insert(true_address.port());
         }
@@ -252,8 +280,7 @@ impl Server {
         let mut listeners = self.listeners;
         let mut workers = Vec::new();
         for (number, poll) in self.polls.into_iter().enumerate() {
-            let own = listeners.iter_mut();
-            let own = own.filter_map(|(protocol, sockets)| Some((sockets.pop()?, *protocol))).collect();
+            let own = listeners.iter_mut().filter_map(Vec::pop).collect();
             let worker = Worker::new(number, poll, Arc::clone(&self.reactor), own, Arc::clone(&shared))?;
             let sender = sender.clone();
             let thread = thread::Builder::new().name(format!("worker-{number}"));
@@ -338,6 +365,7 @@ impl Shared {
             addresses: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),
+            logins: Logins::default(),
             renewer: OnceLock::new(),
         }
     }

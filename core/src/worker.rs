@@ -2,10 +2,12 @@
 //! It waits nowhere but in `poll`.
 
 mod newcomers;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +17,14 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll};
 
 use self::newcomers::{Newcomers, Way};
+use self::waiting::Waiting;
 use crate::buffer::Spare;
 use crate::connection::{Connection, Desk, SCRATCH_SIZE, Turn};
 use crate::deadline::Deadlines;
 use crate::guesses::FAILED_LOGINS;
 use crate::notice::Notice;
 use crate::reactor::WorkerReactor;
-use crate::server::{Admission, Protocol, Seat, Shared, TurnedAway};
+use crate::server::{Admission, Listening, Protocol, Seat, Shared, TurnedAway};
 use crate::socket;
 use crate::token::{Key, Place, Slots};
 use crate::transport::Transport;
@@ -49,6 +52,7 @@ pub(crate) struct Worker {
     reactor: Arc<WorkerReactor>,
     listeners: Vec<Listener>,
     connections: Slots<Client>,
+    waiting: Waiting,
     deadlines: Deadlines,
     /// Connections that want a turn, each once.
     ready: VecDeque<Key>,
@@ -76,6 +80,8 @@ const REFUSALS_LOGGED: Duration = Duration::from_secs(10);
 struct Listener {
     socket: TcpListener,
     protocol: Protocol,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    is_proxied: bool,
     may_have_more: bool,
 }
 
@@ -112,13 +118,13 @@ impl Worker {
         number: usize,
         poll: Poll,
         reactor: Arc<WorkerReactor>,
-        listeners: Vec<(TcpListener, Protocol)>,
+        listeners: Vec<Listening>,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
         let mut registered = Vec::new();
-        for (index, (mut socket, protocol)) in listeners.into_iter().enumerate() {
+        for (index, Listening { mut socket, protocol, is_proxied }) in listeners.into_iter().enumerate() {
             poll.registry().register(&mut socket, Place::Listener(index).token(), Interest::READABLE)?;
-            registered.push(Listener { socket, protocol, may_have_more: true });
+            registered.push(Listener { socket, protocol, is_proxied, may_have_more: true });
         }
         let desk = Desk {
             worker: number,
@@ -136,6 +142,7 @@ impl Worker {
             reactor,
             listeners: registered,
             connections: Slots::new(),
+            waiting: Waiting::new(),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             desk,
@@ -171,6 +178,7 @@ impl Worker {
                 self.handle_notice(notice);
             }
             self.handle_deadlines();
+            self.drop_late_balancers();
             self.give_turns();
             self.accept();
         }
@@ -192,7 +200,8 @@ impl Worker {
         if !self.desk.notices.may_wait() {
             return Some(Duration::ZERO);
         }
-        let due = self.deadlines.next_due().into_iter().chain(self.accept_again).chain(self.give_way).min();
+        let due = self.deadlines.next_due().into_iter().chain(self.accept_again).chain(self.give_way);
+        let due = due.chain(self.waiting.next_due()).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
@@ -205,6 +214,7 @@ impl Worker {
                     listener.may_have_more = true;
                 }
             }
+            Place::Header(key) => self.look_for_header(key, event.is_read_closed() || event.is_error()),
             Place::Connection(key) => {
                 if let Some(client) = self.connections.get_mut(key) {
                     client.connection.handle_event(event);
@@ -230,6 +240,7 @@ impl Worker {
             Notice::Drain => {
                 self.stage = Stage::Draining;
                 self.listeners.clear();
+                self.waiting.clear();
                 for key in self.connections.keys() {
                     self.turn(key);
                     if let Some(client) = self.connections.get_mut(key) {
@@ -331,28 +342,15 @@ impl Worker {
         let Some(seat) = self.take_seat(index) else { return Accepted::Nobody };
         let protocol = self.listeners[index].protocol;
         match self.listeners[index].socket.accept() {
-            Ok((stream, peer)) => match Admission::new(seat, peer.ip(), self.desk.now) {
-                Ok(_) if self.desk.shared.is_short_of_descriptors() => {
-                    self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
-                    self.desk.counters.refused.add(1);
-                    refuse(stream, protocol, NO_RESOURCES);
-                }
-                Ok(admission) => self.admit(stream, protocol, peer, admission),
-                Err(why) => {
-                    let (log, reply) = match why {
-                        TurnedAway::TooMany => (
-                            "too many connections from one address",
-                            "too many connections from your address",
-                        ),
-                        TurnedAway::FailedLogins => {
-                            ("too many failed logins from one address", FAILED_LOGINS)
-                        }
-                    };
-                    self.refusals.count(self.desk.now, log);
-                    self.desk.counters.refused.add(1);
-                    refuse(stream, protocol, reply);
-                }
-            },
+            Ok((stream, _)) if self.desk.shared.is_short_of_descriptors() => {
+                self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
+                self.desk.counters.refused.add(1);
+                refuse(stream, protocol, NO_RESOURCES);
+            }
+            Ok((stream, peer)) if self.listeners[index].is_proxied => {
+                self.await_header(stream, protocol, peer, seat)
+            }
+            Ok((stream, peer)) => self.admit_as(stream, protocol, peer, seat),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.listeners[index].may_have_more = false;
                 return Accepted::Nobody;
@@ -393,13 +391,25 @@ impl Worker {
         }
     }
 
-    fn admit(
-        &mut self,
-        stream: TcpStream,
-        protocol: Protocol,
-        peer: std::net::SocketAddr,
-        admission: Admission,
-    ) {
+    /// Lets a client in by its address, or tells it why not.
+    fn admit_as(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, seat: Seat) {
+        match Admission::new(seat, peer.ip(), self.desk.now) {
+            Ok(admission) => self.admit(stream, protocol, peer, admission),
+            Err(why) => {
+                let (log, reply) = match why {
+                    TurnedAway::TooMany => {
+                        ("too many connections from one address", "too many connections from your address")
+                    }
+                    TurnedAway::FailedLogins => ("too many failed logins from one address", FAILED_LOGINS),
+                };
+                self.refusals.count(self.desk.now, log);
+                self.desk.counters.refused.add(1);
+                refuse(stream, protocol, reply);
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, admission: Admission) {
         let key = self.connections.next_key();
         let token = Place::Connection(key).token();
         let transport = Transport::new(stream, self.poll.registry(), token);

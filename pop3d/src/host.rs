@@ -9,6 +9,7 @@ use pop3d_core::accounts::External;
 use pop3d_core::administration::{Configured, Host};
 use pop3d_core::transform::{self, Holding};
 use pop3d_transforms::checkpassword::Checkpassword;
+use pop3d_transforms::folder::FolderWatch;
 use pop3d_transforms::process::{Children, Resources};
 use pop3d_transforms::registry::{Definitions, Registry};
 
@@ -23,6 +24,8 @@ pub(crate) struct Program {
     state: Option<PathBuf>,
     level: Mutex<Level>,
     registries: Mutex<Registries>,
+    /// The folder of transforms, as it is watched.
+    folder: Arc<FolderWatch>,
     children: Arc<Children>,
 }
 
@@ -52,8 +55,15 @@ impl Program {
         let (registry, configured) = configured(plan, state.as_deref(), &children, |definitions| {
             Registry::new(definitions, resources)
         });
+        let folder = Arc::<FolderWatch>::default();
+        folder.follow(registry.watched_folder().map(Path::to_owned));
         let registries = Mutex::new(Registries { taken: registry, offered: None });
-        (Self { cli, fixed, state, level, registries, children }, configured)
+        (Self { cli, fixed, state, level, registries, folder, children }, configured)
+    }
+
+    /// What follows the folder of transforms, to be started once there is somebody to tell.
+    pub(crate) fn folder(&self) -> Arc<FolderWatch> {
+        Arc::clone(&self.folder)
     }
 }
 
@@ -85,8 +95,8 @@ fn configured(
         holding: Holding { hold: plan.transforms.hold, spool_folder },
         sizes: plan.transforms.sizes,
         apop: plan.apop,
-        rehash: plan.rehash,
         tls: plan.tls,
+        rehash: plan.rehash,
         limits: plan.limits,
     };
     (registry, configured)
@@ -114,6 +124,7 @@ impl Host for Program {
         let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(registry) = registries.offered.take() {
             registries.taken = registry;
+            self.folder.follow(registries.taken.watched_folder().map(Path::to_owned));
         }
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was set at run time stays until the configuration says another.

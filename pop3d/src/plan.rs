@@ -17,6 +17,7 @@ use pop3d_transforms::registry::Permissions;
 use crate::cli::Cli;
 use crate::config::{self, Address, File, Transforms};
 use crate::exit::Exit;
+use crate::privileges::{Confinement, Identity};
 
 /// The port that is listened on where nothing else is said.
 const PORT: u16 = 1110;
@@ -55,10 +56,10 @@ pub(crate) struct Plan {
     pub(crate) transforms: Transforms,
     pub(crate) limits: Limits,
     pub(crate) apop: bool,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) rehash: bool,
     /// The program that knows passwords, and how long it may take.
     pub(crate) checkpassword: Option<(Vec<String>, Duration)>,
-    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
@@ -69,9 +70,14 @@ pub(crate) struct Plan {
 /// What only a start can take.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fixed {
+    /// Whom the process becomes.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) confinement: Confinement,
     pub(crate) listen: Listen,
     /// Where clients begin with TLS; none: there is no certificate.
     pub(crate) pop3s_listen: Option<Listen>,
+    /// Where balancers connect.
+    pub(crate) proxy_listen: Vec<SocketAddr>,
     pub(crate) peep_listen: PeepListen,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
@@ -142,9 +148,9 @@ impl Plan {
             transforms,
             limits,
             apop: config.apop,
+            tls,
             rehash: config.rehash,
             checkpassword,
-            tls,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
@@ -179,8 +185,11 @@ impl Fixed {
         let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
+            identity: file.identity()?,
+            confinement: file.confinement(),
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
+            proxy_listen: addresses(file, &config.proxy.listen)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
@@ -197,8 +206,11 @@ impl Fixed {
     /// The first key that another one has another value for.
     pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         let keys = [
+            ("user or group", self.identity != other.identity),
+            ("[confine]", self.confinement != other.confinement),
             ("listen", self.listen != other.listen),
             ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
+            ("[proxy] listen", self.proxy_listen != other.proxy_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
@@ -287,7 +299,7 @@ fn transform_workers(file: &File) -> Result<usize, Exit> {
     }
 }
 
-fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
+pub(crate) fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
     LocalStore::new(mailbox.to_owned(), None).check().map_err(|error| {
         Exit::NoInput(format!(
             "cannot read the mail folder {}: {error}; make it, or name another by --mailbox",

@@ -3,6 +3,7 @@
 
 pub mod checkpassword;
 mod environment;
+pub mod folder;
 pub mod name;
 pub mod native;
 mod pool_stream;

@@ -7,8 +7,9 @@ pub mod edit;
 use std::fmt;
 
 use super::hashed::{SchemeError, is_plain, split_scheme};
-use super::switches::{NETS_RULE, Switches, parse_nets};
+use super::switches::{Switches, parse_nets};
 use super::{NAME_RULE, UserName};
+use crate::nets::NetError;
 
 /// Longest line in octets.
 pub const LINE_MAX: usize = 4096;
@@ -92,7 +93,7 @@ impl fmt::Display for LineError {
                 "a password with \":\" in it is written in base64 behind {PLAIN.b64}; other fields behind a \
                  password are uid:gid:gecos:home:shell:extra, the first two numbers or empty",
             ),
-            Self::Nets => write!(formatter, "allow_nets: {NETS_RULE}"),
+            Self::Nets => write!(formatter, "allow_nets: {}", NetError::Form),
             Self::RealNets => formatter.write_str("allow_real_nets is not understood; write allow_nets"),
             Self::AppName => formatter.write_str(APP_NAME_RULE),
             Self::Apps => write!(formatter, "at most {APPS_MAX} app passwords, each with a name of its own"),

@@ -142,20 +142,35 @@ impl Connection {
             self.session.handle_answer(Answer::Maildrop(Err(temporary("no maildrop"))));
             return;
         };
-        let most = desk.shared.settings.load().limits.sessions_per_user;
-        self.place = Place::take(&desk.shared, user, most);
-        if self.place.is_none() {
-            desk.counters.logins_in_use.add(1);
-            info!(target: "pop3d::login", "user {user} from {}: too many sessions", self.peer);
-            self.account = Account::Unknown;
-            let text = "you have too many sessions already".to_owned();
-            let refusal = Refusal { code: Some(ResponseCode::InUse), text };
-            return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+        match self.admit_user(user, desk) {
+            Ok(place) => self.place = Some(place),
+            Err(refusal) => {
+                self.account = Account::Unknown;
+                return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+            }
         }
         self.task = Task::Job;
         let (user, store) = (user.clone(), Arc::clone(&desk.shared.settings.load().store));
         let job = Job::new(self.key, desk);
         desk.shared.pools.maildrops.run(move || job.done(Outcome::Opened(store.open(&user))));
+    }
+
+    /// Whether a user whose credentials are right may have a session.
+    fn admit_user(&self, user: &UserName, desk: &Desk) -> Result<Place, Refusal> {
+        let shared = &desk.shared;
+        let settings = shared.settings.load();
+        if let Some(seconds) = shared.logins.wait(user, desk.now, &settings.limits.login_delays) {
+            desk.counters.logins_too_soon.add(1);
+            info!(target: "pop3d::login", "user {user} from {}: too soon after the last login", self.peer);
+            let text = format!("too soon after your last login, wait for {seconds} seconds");
+            return Err(Refusal { code: Some(ResponseCode::LoginDelay), text });
+        }
+        Place::take(shared, user, settings.limits.sessions_per_user).ok_or_else(|| {
+            desk.counters.logins_in_use.add(1);
+            info!(target: "pop3d::login", "user {user} from {}: too many sessions", self.peer);
+            let text = "you have too many sessions already".to_owned();
+            Refusal { code: Some(ResponseCode::InUse), text }
+        })
     }
 
     fn open_message(&mut self, number: MessageNumber, part: Part, desk: &Desk) {
@@ -331,6 +346,9 @@ impl Connection {
             present.logged_in(&user);
         }
         let settings = desk.shared.settings.load();
+        let delays = &settings.limits.login_delays;
+        desk.shared.logins.note(&user, desk.now, delays);
+        self.session.set_login_delay(delays.told_to(&user));
         let has_chain = settings.may_transform(&user);
         self.session.set_keeps_all(settings.accounts.switches(&user).may_not_delete);
         self.account = Account::Open(user, maildrop);

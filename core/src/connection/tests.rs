@@ -113,8 +113,8 @@ impl Stage {
             holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
             sizes: Sizes::Stored,
             apop: false,
-            rehash: false,
             tls: None,
+            rehash: false,
             limits: Limits::default(),
         };
         let shared =

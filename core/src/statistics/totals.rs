@@ -12,6 +12,7 @@ const REFUSED: &str = "pop3d_connections_refused_total";
 const LOGINS: &str = "pop3d_logins_total{result=\"ok\"}";
 const LOGINS_WRONG: &str = "pop3d_logins_total{result=\"wrong_credentials\"}";
 const LOGINS_IN_USE: &str = "pop3d_logins_total{result=\"in_use\"}";
+const LOGINS_TOO_SOON: &str = "pop3d_logins_total{result=\"too_soon\"}";
 const LOGINS_UNAVAILABLE: &str = "pop3d_logins_total{result=\"unavailable\"}";
 const HANDSHAKES: &str = "pop3d_tls_handshakes_total{result=\"ok\"}";
 const HANDSHAKES_FAILED: &str = "pop3d_tls_handshakes_total{result=\"failed\"}";
@@ -36,6 +37,7 @@ impl Totals {
             (LOGINS, &counters.logins),
             (LOGINS_WRONG, &counters.logins_wrong),
             (LOGINS_IN_USE, &counters.logins_in_use),
+            (LOGINS_TOO_SOON, &counters.logins_too_soon),
             (LOGINS_UNAVAILABLE, &counters.logins_unavailable),
             (HANDSHAKES, &counters.handshakes),
             (HANDSHAKES_FAILED, &counters.handshakes_failed),

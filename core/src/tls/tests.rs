@@ -118,8 +118,8 @@ fn serve(options: TlsOptions) -> (Running, SocketAddr) {
         holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
         sizes: Sizes::Stored,
         apop: false,
-        rehash: false,
         tls: Some(Arc::new(Tls::new(options).unwrap())),
+        rehash: false,
         limits: Limits::default(),
     };
     (server.start(settings, Totals::default()).unwrap(), address)

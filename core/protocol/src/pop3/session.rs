@@ -7,6 +7,7 @@ use core::fmt;
 
 pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
 use super::authorization::{Authorization, Login, Patience, Tolerance};
+use super::capability::LoginDelay;
 use super::command::{Command, Malformed};
 use super::count::{self, Counts};
 use super::sasl::{self, Mechanism, Mechanisms, RESPONSE_MAX, Step};
@@ -37,6 +38,8 @@ pub struct Greeting {
     pub tolerance: Tolerance,
     /// Whether there is TLS.
     pub security: Security,
+    /// What CAPA tells as LOGIN-DELAY before login.
+    pub login_delay: Option<LoginDelay>,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -64,6 +67,7 @@ struct Conversation {
     /// Whether DELE is refused.
     keeps_all: bool,
     security: Security,
+    login_delay: Option<LoginDelay>,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -87,7 +91,8 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms, tolerance, security } = greeting;
+        let Greeting { name, implementation, timestamp, mechanisms, tolerance, security, login_delay } =
+            greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
         match timestamp {
@@ -106,6 +111,7 @@ impl Session {
             tolerance,
             keeps_all: false,
             security,
+            login_delay,
             trace: None,
             counts: Counts::default(),
         };
@@ -126,6 +132,11 @@ impl Session {
             State::Authorization(_) | State::Closed => false,
             State::Transaction(_) | State::Update(_) | State::Leaving(..) => true,
         }
+    }
+
+    /// What CAPA tells as LOGIN-DELAY from here on: that of the user, once it is known who it is.
+    pub fn set_login_delay(&mut self, login_delay: Option<LoginDelay>) {
+        self.conversation.login_delay = login_delay;
     }
 
     /// Whether a multi-line response is on its way.

@@ -77,8 +77,9 @@ impl Conversation {
             Security::Required { .. } => (is_authorization, !is_authorization),
             Security::None | Security::Tls => (false, true),
         };
-        let mechanisms = self.mechanisms;
-        capability::say(&mut self.replies, Capabilities { stls, login, mechanisms, implementation });
+        let Self { mechanisms, login_delay, .. } = *self;
+        let capabilities = Capabilities { stls, login, mechanisms, login_delay, implementation };
+        capability::say(&mut self.replies, capabilities);
     }
 
     /// STLS (RFC 2595, section 4).
