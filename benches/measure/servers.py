@@ -6,7 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-from . import dovecot, pop3d, processes
+from . import bare, dovecot, pop3d, processes
 
 # How long a server may take until it greets, in seconds.
 STARTUP = 20.0
@@ -29,8 +29,12 @@ class Server:
         self._log_path = self.folder / "output.log"
         self._log = open(self._log_path, "wb")
         setting = Setting(self.folder, copy, self.port, users, PASSWORD)
+        self._setting = setting
+        self.is_bare = name.startswith("bare")
         if name.startswith("dovecot"):
             self._command = dovecot.prepare(setting, tuned=name == "dovecot-tuned")
+        elif self.is_bare:
+            self._command = bare.prepare(setting, name.partition("-")[2])
         else:
             self._command = pop3d.prepare(setting)
         self.process = None
@@ -56,6 +60,15 @@ class Server:
             if time.monotonic() > limit:
                 raise RuntimeError(f"{self.name} does not greet:\n{self.last_words()}")
             time.sleep(0.05)
+
+    def forget(self, user):
+        """Removes what the server keeps of a maildrop beside the mail, as if it met it for the first time."""
+        if self.name.startswith("dovecot"):
+            kept = (self._setting.mail / user).glob("dovecot*")
+        else:
+            kept = self.folder.glob(f"state/indexes/*/{user}")
+        for path in list(kept):
+            path.unlink()
 
     def last_words(self):
         """The end of all that it logged."""
@@ -86,7 +99,8 @@ def versions(names):
     """What is compared, by name."""
     found = {}
     for name in names:
-        found[name] = dovecot.version() if name.startswith("dovecot") else pop3d.version()
+        if not name.startswith("bare"):
+            found[name] = dovecot.version() if name.startswith("dovecot") else pop3d.version()
     return found
 
 
