@@ -199,7 +199,8 @@ impl Connection {
             timestamp: timestamp.clone(),
             mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
         };
-        let input = Input { is_readable: true, ..Input::default() };
+        // An event tells of what the client has said before it was accepted, too.
+        let input = Input::default();
         let mut session = Session::new(greeting);
         session.set_tracing(log::log_enabled!(target: "pop3d::session", log::Level::Debug));
         // A client that came by IPv4 is shown so, whatever socket took it.
