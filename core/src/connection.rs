@@ -279,6 +279,11 @@ impl Connection {
         self.log_end("reset");
     }
 
+    /// The connection has gone: gives back what it holds of the worker's.
+    pub(crate) fn abandon_output(&mut self, desk: &mut Desk) {
+        self.outbound.abandon(&mut desk.spare);
+    }
+
     /// An administrator wants it closed: at once, and without UPDATE.
     pub(crate) fn kick(&mut self) -> Turn {
         self.reason = "closed by an administrator";
