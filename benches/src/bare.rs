@@ -215,7 +215,8 @@ impl Rest {
                 Ok((count, *written == octets.len()))
             }
             Self::File(file, offset, length) => {
-                let most = usize::try_from(*length - *offset).map_or(block.len(), |left| left.min(block.len()));
+                let most =
+                    usize::try_from(*length - *offset).map_or(block.len(), |left| left.min(block.len()));
                 let count = match by {
                     By::Write => {
                         let count = file.read_at(&mut block[..most], *offset)?;

@@ -119,7 +119,8 @@ fn plan(arguments: &Arguments) -> Result<(Common, Load), String> {
         Kind::Listing { once } => Scenario::Listing { once },
         Kind::Noop { rest } => Scenario::Noop { rest: Duration::from_millis(rest.min(600_000)) },
     };
-    let ends_by_itself = matches!(scenario, Scenario::Retr { count: Some(_) } | Scenario::Listing { once: true });
+    let ends_by_itself =
+        matches!(scenario, Scenario::Retr { count: Some(_) } | Scenario::Listing { once: true });
     if ends_by_itself == arguments.seconds.is_some() {
         return Err("give --seconds, or a count of messages or sessions, not both".to_owned());
     }

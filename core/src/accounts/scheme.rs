@@ -181,6 +181,14 @@ impl Stored {
         }
     }
 
+    /// Whether it is the code of the password, as far as can be told without a hash.
+    pub(super) fn knows(&self, code: &Code, now: Instant) -> bool {
+        match self {
+            Self::Keyed { code: expected, .. } => expected.is(code),
+            Self::Argon2id { verified, .. } => verified.is(code, now),
+        }
+    }
+
     /// The secret itself, where it is kept.
     pub(super) fn plain(&self) -> Option<&Secret> {
         match self {
