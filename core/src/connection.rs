@@ -23,7 +23,7 @@ use crate::buffer::{Outbound, Spare};
 use crate::measure::Measuring;
 use crate::notice::Notices;
 use crate::retr::{Fill, Opening, RetrCursor};
-use crate::server::Shared;
+use crate::server::{Place, Shared};
 use crate::sessions::{Present, Sessions};
 use crate::statistics::Counters;
 use crate::store::Maildrop;
@@ -65,6 +65,8 @@ pub(crate) struct Connection {
     /// Stands before the socket, so that it is dropped before: who sees the end of the connection finds the maildrop
     /// unlocked.
     account: Account,
+    /// What is counted for the user once the credentials were right.
+    place: Option<Place>,
     transport: Transport,
     session: Session,
     /// For APOP, what the greeting said.
@@ -198,6 +200,7 @@ impl Connection {
             implementation: desk.shared.implementation,
             timestamp: timestamp.clone(),
             mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
+            tolerance: desk.shared.settings.load().limits.tolerance,
         };
         // An event tells of what the client has said before it was accepted, too.
         let input = Input::default();
@@ -209,6 +212,7 @@ impl Connection {
             key,
             peer,
             account: Account::Unknown,
+            place: None,
             transport,
             session,
             timestamp,
@@ -295,6 +299,25 @@ impl Connection {
             // Something is under way that must not be taken for whole.
             self.reset();
         }
+        Turn::Gone
+    }
+
+    /// Whether nobody has logged in, or is about to.
+    pub(crate) fn is_before_login(&self) -> bool {
+        matches!(self.account, Account::Unknown) && self.ending == Ending::No
+    }
+
+    /// Since when the client, who has not logged in, has said nothing, and waits for nothing; none: it is at work.
+    pub(crate) fn silent_before_login(&self) -> Option<Instant> {
+        (self.is_before_login() && self.is_idle() && self.outbound.is_empty()).then_some(self.last_sign)
+    }
+
+    /// Another client waits for its seat: it is told so, and closed at once.
+    pub(crate) fn give_way(&mut self, desk: &mut Desk) -> Turn {
+        self.reason = "silent before login, while others wait";
+        self.session.refuse_and_close(&temporary("server is full and you were silent, try again later"));
+        // It has nothing unread that would make the kernel reset the connection, and the reply fits into the socket.
+        self.turn(desk);
         Turn::Gone
     }
 

@@ -4,15 +4,17 @@
 //! account is never refused: its owner would be shut out by a stranger. Nothing here waits or knows the time; the
 //! connection holds its answer back by a deadline.
 
+mod shards;
 mod table;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use self::table::{Counted, Table, Terms};
+use self::shards::Shards;
+use self::table::{Counted, Terms};
+use crate::nets::CountedAddress;
 use crate::settings::FailedLogins;
-use crate::socket::{counted_address, is_loopback};
 
 /// Addresses, and accounts, whose failures are remembered: where there are as many, 16 MiB of memory in all.
 const REMEMBERED: usize = 32 * 1024;
@@ -23,11 +25,11 @@ pub(crate) const DELAY_DOUBLINGS_MAX: u32 = 4;
 /// What a client hears whose address is refused.
 pub(crate) const FAILED_LOGINS: &str = "too many failed logins from your address, try again later";
 
-/// The failed logins of a while.
+/// The failed logins of a while, for all threads.
 pub(crate) struct Guesses {
-    addresses: Table<IpAddr>,
+    addresses: Shards<CountedAddress>,
     /// By a code of the name that nobody outside can make: names may be long, and need not be those of accounts.
-    accounts: Table<u64>,
+    accounts: Shards<u64>,
     codes: RandomState,
 }
 
@@ -43,8 +45,8 @@ pub(crate) struct Penalty {
 impl Default for Guesses {
     fn default() -> Self {
         Self {
-            addresses: Table::new(REMEMBERED),
-            accounts: Table::new(REMEMBERED),
+            addresses: Shards::new(REMEMBERED),
+            accounts: Shards::new(REMEMBERED),
             codes: RandomState::new(),
         }
     }
@@ -53,17 +55,16 @@ impl Default for Guesses {
 impl Guesses {
     /// Counts a failed login for its address and, where one was named, its account.
     pub(crate) fn fail(
-        &mut self,
-        address: IpAddr,
+        &self,
+        address: CountedAddress,
         account: &[u8],
         now: Instant,
         rules: &FailedLogins,
     ) -> Penalty {
-        let Some(address) = counted(address, rules) else { return Penalty::default() };
         let &FailedLogins { period, refused_after, refused_for, .. } = rules;
         let terms = Terms { period, refused_after, refused_for };
         let mut penalty = Penalty::default();
-        match self.addresses.fail(address, now, &terms) {
+        match self.addresses.of(&address).fail(address, now, &terms) {
             Counted::Failures(count) => penalty.doublings = doublings(count, rules),
             Counted::Refused(count) => {
                 penalty = Penalty { doublings: DELAY_DOUBLINGS_MAX, refused_after: Some(count) };
@@ -73,7 +74,7 @@ impl Guesses {
         if !account.is_empty() {
             let code = self.codes.hash_one(account);
             let terms = Terms { refused_after: None, ..terms };
-            if let Counted::Failures(count) = self.accounts.fail(code, now, &terms) {
+            if let Counted::Failures(count) = self.accounts.of(&code).fail(code, now, &terms) {
                 penalty.doublings = penalty.doublings.max(doublings(count, rules));
             }
         }
@@ -82,30 +83,25 @@ impl Guesses {
 
     /// A right login: whoever is at that address belongs here. What failed for the account is not forgotten, or its
     /// owner's polling would be a guesser's fresh start; it delays wrong answers only.
-    pub(crate) fn forgive(&mut self, address: IpAddr) {
-        self.addresses.forgive(&counted_address(address));
+    pub(crate) fn forgive(&self, address: CountedAddress) {
+        self.addresses.of(&address).forgive(&address);
     }
 
     /// The addresses that are refused (IPv6: the first of the /64), and until when.
     pub(crate) fn refused(&self, now: Instant) -> Vec<(IpAddr, Instant)> {
-        self.addresses.refused(now).collect()
+        let refused = |(address, until): (CountedAddress, Instant)| (address.first(), until);
+        self.addresses.all().flat_map(|table| table.refused(now).map(refused).collect::<Vec<_>>()).collect()
     }
 
     /// Ends the refusal of an address; whether there was one.
-    pub(crate) fn admit(&mut self, address: IpAddr, now: Instant) -> bool {
-        self.addresses.admit(&counted_address(address), now)
+    pub(crate) fn admit(&self, address: CountedAddress, now: Instant) -> bool {
+        self.addresses.of(&address).admit(&address, now)
     }
 
     /// Whether nobody at that address may log in.
-    pub(crate) fn is_refused(&self, address: IpAddr, now: Instant, rules: &FailedLogins) -> bool {
-        counted(address, rules).is_some_and(|address| self.addresses.is_refused(&address, now))
+    pub(crate) fn is_refused(&self, address: CountedAddress, now: Instant) -> bool {
+        self.addresses.of(&address).is_refused(&address, now)
     }
-}
-
-/// What failures from an address count for; none: they do not count.
-fn counted(address: IpAddr, rules: &FailedLogins) -> Option<IpAddr> {
-    // Loopback addresses are this machine's own: a webmail, a proxy, behind which everybody has the same address.
-    (rules.counts_loopback || !is_loopback(address)).then(|| counted_address(address))
 }
 
 /// How often the delay of an answer is doubled after so many failures.
@@ -124,14 +120,13 @@ mod tests {
         undelayed: 10,
         refused_after: Some(100),
         refused_for: Duration::from_secs(600),
-        counts_loopback: false,
     };
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> CountedAddress {
+        CountedAddress::of(text.parse().unwrap())
     }
 
-    fn doublings_of(guesses: &mut Guesses, from: &str, account: &str, now: Instant) -> u32 {
+    fn doublings_of(guesses: &Guesses, from: &str, account: &str, now: Instant) -> u32 {
         guesses.fail(address(from), account.as_bytes(), now, &RULES).doublings
     }
 
@@ -142,19 +137,18 @@ mod tests {
 
     #[test]
     fn a_handful_of_failures_costs_an_address_nothing_and_each_further_one_more() {
-        let (mut guesses, now) = (Guesses::default(), Instant::now());
-        let costs: Vec<_> = (0..16)
-            .map(|count| doublings_of(&mut guesses, "192.0.2.7", &format!("user{count}"), now))
-            .collect();
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        let costs: Vec<_> =
+            (0..16).map(|count| doublings_of(&guesses, "192.0.2.7", &format!("user{count}"), now)).collect();
         assert_eq!(costs, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 4, 4]);
-        assert_eq!(doublings_of(&mut guesses, "192.0.2.8", "somebody", now), 0);
+        assert_eq!(doublings_of(&guesses, "192.0.2.8", "somebody", now), 0);
         guesses.forgive(address("192.0.2.7"));
-        assert_eq!(doublings_of(&mut guesses, "192.0.2.7", "somebody", now), 0);
+        assert_eq!(doublings_of(&guesses, "192.0.2.7", "somebody", now), 0);
     }
 
     #[test]
     fn an_account_is_remembered_wherever_its_failures_come_from_and_never_refused() {
-        let (mut guesses, now) = (Guesses::default(), Instant::now());
+        let (guesses, now) = (Guesses::default(), Instant::now());
         let mut last = 0;
         for host in 0..200 {
             let from = format!("192.0.2.{host}");
@@ -171,36 +165,20 @@ mod tests {
 
     #[test]
     fn an_address_is_refused_once_for_all_that_one_client_has_of_it() {
-        let (mut guesses, now) = (Guesses::default(), Instant::now());
+        let (guesses, now) = (Guesses::default(), Instant::now());
         let mut refusals = Vec::new();
         for host in 1..=120 {
             // Each another address of one /64.
             let from = address(&format!("2001:db8::{host:x}"));
-            assert_eq!(guesses.is_refused(from, now, &RULES), host > 100);
+            assert_eq!(guesses.is_refused(from, now), host > 100);
             refusals.extend(guesses.fail(from, b"user", now, &RULES).refused_after);
         }
         assert_eq!(refusals, [100]);
-        assert_eq!(guesses.refused(now), [(address("2001:db8::"), now + RULES.refused_for)]);
-        assert!(!guesses.is_refused(address("2001:db8:0:1::1"), now, &RULES));
-        assert!(!guesses.is_refused(address("2001:db8::1"), now + RULES.refused_for, &RULES));
+        assert_eq!(guesses.refused(now), [("2001:db8::".parse().unwrap(), now + RULES.refused_for)]);
+        assert!(!guesses.is_refused(address("2001:db8:0:1::1"), now));
+        assert!(!guesses.is_refused(address("2001:db8::1"), now + RULES.refused_for));
         assert!(guesses.admit(address("2001:db8::ffff"), now));
-        assert!(!guesses.is_refused(address("2001:db8::1"), now, &RULES));
+        assert!(!guesses.is_refused(address("2001:db8::1"), now));
         assert_eq!(guesses.refused(now), []);
-    }
-
-    #[test]
-    fn loopback_addresses_cost_nothing_unless_they_are_counted() {
-        let (mut guesses, now) = (Guesses::default(), Instant::now());
-        let counting = FailedLogins { counts_loopback: true, refused_after: Some(2), ..RULES };
-        for from in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"].map(address) {
-            for _ in 0..200 {
-                assert_eq!(guesses.fail(from, b"user", now, &RULES), Penalty::default());
-            }
-            assert!(!guesses.is_refused(from, now, &RULES));
-        }
-        guesses.fail(address("127.0.0.1"), b"user", now, &counting);
-        guesses.fail(address("127.0.0.1"), b"user", now, &counting);
-        assert!(guesses.is_refused(address("::ffff:127.0.0.1"), now, &counting));
-        assert!(!guesses.is_refused(address("127.0.0.2"), now, &counting));
     }
 }

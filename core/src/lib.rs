@@ -9,6 +9,7 @@ mod deadline;
 mod guesses;
 pub mod maildir;
 mod measure;
+pub mod nets;
 mod notice;
 pub mod offline;
 pub mod pool;

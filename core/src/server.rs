@@ -18,8 +18,10 @@ use mio::net::TcpListener;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use self::handle::Handle;
+use crate::accounts::UserName;
 use crate::guesses::Guesses;
 use crate::measure::ExactSizes;
+use crate::nets::CountedAddress;
 use crate::notice::{Notice, Notices};
 use crate::pool::Pool;
 use crate::reactor::WorkerReactor;
@@ -108,8 +110,9 @@ pub(crate) struct Shared {
     connections: AtomicUsize,
     /// Whether a worker found no seat, and is to be told when there is one.
     is_waiting: AtomicBool,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
-    pub(crate) guesses: Mutex<Guesses>,
+    addresses: Mutex<HashMap<CountedAddress, usize>>,
+    users: Mutex<HashMap<UserName, usize>>,
+    pub(crate) guesses: Guesses,
 }
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
@@ -121,7 +124,13 @@ pub(crate) struct Seat {
 pub(crate) struct Admission {
     seat: Seat,
     /// None: an address without a bound.
-    address: Option<IpAddr>,
+    address: Option<CountedAddress>,
+}
+
+/// One of the sessions that a user has at once. Dropping it gives it back.
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    user: UserName,
 }
 
 /// Why a client is turned away.
@@ -297,7 +306,8 @@ impl Shared {
             connections: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
             addresses: Mutex::new(HashMap::new()),
-            guesses: Mutex::default(),
+            users: Mutex::new(HashMap::new()),
+            guesses: Guesses::default(),
         }
     }
 
@@ -313,9 +323,8 @@ impl Shared {
 
     /// Whether too many logins from that address failed.
     pub(crate) fn is_refused(&self, address: IpAddr, now: Instant) -> bool {
-        let settings = self.settings.load();
-        let guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
-        guesses.is_refused(address, now, &settings.limits.failed_logins)
+        let counted = self.settings.load().limits.counted(address);
+        counted.is_some_and(|address| self.guesses.is_refused(address, now))
     }
 
     /// Whether no further connection may be accepted.
@@ -366,15 +375,14 @@ impl Drop for Seat {
 impl Admission {
     /// Counts a client for its address; an error where nobody from there may come in.
     pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
-        if seat.shared.is_refused(address, now) {
+        let (counted, limit) = {
+            let limits = &seat.shared.settings.load().limits;
+            (limits.counted(address), limits.connections_per_address)
+        };
+        let Some(address) = counted else { return Ok(Self { seat, address: None }) };
+        if seat.shared.guesses.is_refused(address, now) {
             return Err(TurnedAway::FailedLogins);
         }
-        if socket::is_loopback(address) {
-            // Those are this machine's own: a webmail, a proxy.
-            return Ok(Self { seat, address: None });
-        }
-        let address = socket::counted_address(address);
-        let limit = seat.shared.settings.load().limits.connections_per_address;
         let mut addresses = seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = addresses.entry(address).or_default();
         if *count >= limit {
@@ -394,6 +402,31 @@ impl Drop for Admission {
             *count -= 1;
             if *count == 0 {
                 addresses.remove(&address);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// A session of a user, where one more may be.
+    pub(crate) fn take(shared: &Arc<Shared>, user: &UserName, most: Option<usize>) -> Option<Self> {
+        let mut users = shared.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = users.entry(user.clone()).or_default();
+        if most.is_some_and(|most| *count >= most) {
+            return None;
+        }
+        *count += 1;
+        Some(Self { shared: Arc::clone(shared), user: user.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut users = self.shared.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = users.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.user);
             }
         }
     }

@@ -3,12 +3,16 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pop3d_protocol::pop3::Tolerance;
+
 use crate::accounts::{Accounts, UserName};
+use crate::nets::{CountedAddress, Nets};
 use crate::store::{MailStore, Source};
 use crate::transform::rules::{HEAD_MAX, Rule};
 use crate::transform::{Chain, Command, Holding};
@@ -107,14 +111,24 @@ pub enum Sizes {
 pub struct Limits {
     /// Connections served at once; further ones wait in the backlog.
     pub connections: usize,
-    /// Connections served at once from one address, loopback addresses excepted.
+    /// Connections served at once from one address.
     pub connections_per_address: usize,
+    /// Sessions of one user at once; none: as many as the store allows.
+    pub sessions_per_user: Option<usize>,
+    /// How long who has not logged in may be silent at the limit of connections while others wait.
+    pub give_way_after: Duration,
+    /// From where neither connections nor failed logins are counted by address.
+    pub excepted: Nets,
     /// Silence before login.
     pub login_silence: Option<Duration>,
     /// Silence after login; RFC 1939, section 3 wants 10 minutes or more.
     pub silence: Option<Duration>,
-    /// Least octets a second that a client must take in a transfer, over `SLOW_READER_PERIOD`.
+    /// Least octets a second that a client must take in a transfer, over `slow_reader_period`.
     pub slow_reader_rate: u64,
+    /// The time over which a slow reader is measured; a second or more.
+    pub slow_reader_period: Duration,
+    /// How often a client may be wrong in one connection.
+    pub tolerance: Tolerance,
     /// How long the answer to a first failed login is held back; each further one doubles it.
     pub failed_login_delay: Duration,
     /// What failed logins cost the address that they come from, and the account that they are for.
@@ -132,21 +146,28 @@ pub struct FailedLogins {
     pub refused_after: Option<u32>,
     /// How long it is refused.
     pub refused_for: Duration,
-    /// Whether failures from loopback addresses count.
-    pub counts_loopback: bool,
 }
 
-/// The time over which a slow reader is measured.
-pub const SLOW_READER_PERIOD: Duration = Duration::from_secs(300);
+impl Limits {
+    /// What a client's connections and failed logins are counted for; none: they are not.
+    pub(crate) fn counted(&self, address: IpAddr) -> Option<CountedAddress> {
+        (!self.excepted.contains(address)).then(|| CountedAddress::of(address))
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
             connections_per_address: 100,
+            sessions_per_user: None,
+            give_way_after: Duration::from_secs(5),
+            excepted: Nets::loopback(),
             login_silence: Some(Duration::from_secs(60)),
             silence: Some(Duration::from_secs(600)),
             slow_reader_rate: 1024,
+            slow_reader_period: Duration::from_secs(300),
+            tolerance: Tolerance::DEFAULT,
             failed_login_delay: Duration::from_millis(500),
             failed_logins: FailedLogins::default(),
         }
@@ -160,7 +181,6 @@ impl Default for FailedLogins {
             undelayed: 10,
             refused_after: Some(100),
             refused_for: Duration::from_secs(600),
-            counts_loopback: false,
         }
     }
 }

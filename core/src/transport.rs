@@ -53,6 +53,17 @@ impl Transport {
         }
     }
 
+    /// Has the kernel acknowledge now what was read. It waits up to 40 ms for an answer to send along, and a client that
+    /// writes a command in pieces (Nagle's algorithm, RFC 896) holds the next piece back for as long.
+    pub(crate) fn acknowledge(&self) {
+        match self {
+            // What fails here costs time only.
+            Self::Plain(stream) => drop(rustix::net::sockopt::set_tcp_quickack(stream, true)),
+            #[cfg(test)]
+            Self::Scripted(_) => {}
+        }
+    }
+
     /// Ends our half after what was written; the client can still read it.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         match self {

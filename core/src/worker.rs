@@ -1,6 +1,8 @@
 //! A worker: one thread with one poll loop. It turns events and notices into turns, accepts, and keeps deadlines.
 //! It waits nowhere but in `poll`.
 
+mod newcomers;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,13 +14,15 @@ use log::{error, warn};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll};
 
+use self::newcomers::{Newcomers, Way};
 use crate::buffer::Spare;
 use crate::connection::{Connection, Desk, SCRATCH_SIZE, Turn};
 use crate::deadline::Deadlines;
 use crate::guesses::FAILED_LOGINS;
 use crate::notice::Notice;
 use crate::reactor::WorkerReactor;
-use crate::server::{Admission, Shared, TurnedAway};
+use crate::server::{Admission, Seat, Shared, TurnedAway};
+use crate::socket;
 use crate::token::{Key, Place, Slots};
 use crate::transport::Transport;
 
@@ -48,6 +52,9 @@ pub(crate) struct Worker {
     /// A descriptor to give up when there is no other, so that a client can be told.
     reserve: Option<File>,
     accept_again: Option<Instant>,
+    newcomers: Newcomers,
+    /// When somebody may give way to who waits for a seat.
+    give_way: Option<Instant>,
     refusals: Refusals,
     stage: Stage,
 }
@@ -128,6 +135,8 @@ impl Worker {
             desk,
             reserve: reserve(),
             accept_again: None,
+            newcomers: Newcomers::default(),
+            give_way: None,
             refusals: Refusals::default(),
             stage: Stage::Serving,
         })
@@ -176,7 +185,7 @@ impl Worker {
         if !self.desk.notices.may_wait() {
             return Some(Duration::ZERO);
         }
-        let due = self.deadlines.next_due().into_iter().chain(self.accept_again).min();
+        let due = self.deadlines.next_due().into_iter().chain(self.accept_again).chain(self.give_way).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
@@ -300,6 +309,7 @@ impl Worker {
             return;
         }
         self.accept_again = None;
+        self.give_way = None;
         for index in 0..self.listeners.len() {
             for _ in 0..ACCEPT_SHARE {
                 match self.accept_one(index) {
@@ -315,7 +325,7 @@ impl Worker {
             return Accepted::Nobody;
         }
         // The seat is taken before the client is accepted: where there is none, clients wait in the backlog.
-        let Some(seat) = Shared::take_seat(&self.desk.shared) else { return Accepted::Nobody };
+        let Some(seat) = self.take_seat(index) else { return Accepted::Nobody };
         match self.listeners[index].socket.accept() {
             Ok((stream, peer)) => match Admission::new(seat, peer.ip(), self.desk.now) {
                 Ok(_) if self.desk.shared.is_short_of_descriptors() => {
@@ -353,6 +363,32 @@ impl Worker {
         Accepted::One
     }
 
+    /// A seat for who comes to a listener; where there is none and somebody waits, that of who is silent before login.
+    fn take_seat(&mut self, index: usize) -> Option<Seat> {
+        let seat = Shared::take_seat(&self.desk.shared);
+        if seat.is_some() {
+            return seat;
+        }
+        if !socket::has_client(&self.listeners[index].socket) {
+            // An event tells of the next one.
+            self.listeners[index].may_have_more = false;
+            return None;
+        }
+        let silence = self.desk.shared.settings.load().limits.give_way_after;
+        match self.newcomers.first_silent(&self.connections, self.desk.now, silence) {
+            Way::Of(key) => {
+                self.refusals.count(self.desk.now, "silent before login, while others wait to be served");
+                self.with_client(key, Connection::give_way);
+                Shared::take_seat(&self.desk.shared)
+            }
+            Way::At(due) => {
+                self.give_way = self.give_way.into_iter().chain([due]).min();
+                None
+            }
+            Way::Nobody => None,
+        }
+    }
+
     fn admit(&mut self, stream: TcpStream, peer: std::net::SocketAddr, admission: Admission) {
         let key = self.connections.next_key();
         let transport = match Transport::new(stream, self.poll.registry(), Place::Connection(key).token()) {
@@ -365,6 +401,7 @@ impl Worker {
         self.desk.counters.connections.add(1);
         let connection = Connection::new(key, peer, transport, &self.desk);
         self.connections.insert(Client { connection, is_ready: false, _admission: admission });
+        self.newcomers.enter(key, &self.connections);
         self.turn(key);
     }
 

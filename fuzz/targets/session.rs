@@ -43,6 +43,7 @@ fn play(octets: &[u8], cuts: &[u8]) -> Vec<u8> {
         implementation: "pop3d-0",
         timestamp: Some("<1.2@host>".into()),
         mechanisms: Mechanism::ALL.into_iter().collect(),
+        ..Greeting::default()
     });
     let (mut heard, mut rest, mut opened) = (Vec::new(), octets, 0);
     let mut cuts = cuts.iter().copied().cycle();

@@ -66,6 +66,8 @@ pub enum Kind {
     Option,
     /// The id of a session.
     Session,
+    /// An address that is refused.
+    Address,
     /// A command line: all that is left of the line, sent percent-encoded.
     Program,
     /// A level of the log.

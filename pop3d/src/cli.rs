@@ -1,5 +1,6 @@
 //! The command line. What it says wins over the configuration file.
 
+mod passwd;
 mod transform;
 
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,7 @@ use clap::{Arg, Command, Parser};
 use pop3d_core::accounts::{NAME_RULE, Secret, UserName};
 use pop3d_protocol::peep::Request;
 
+pub(crate) use self::passwd::Passwd;
 pub(crate) use self::transform::{Bench, Chain, Check, List, Task, TransformTask};
 use crate::exit::Exit;
 

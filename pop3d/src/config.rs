@@ -1,8 +1,10 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
+mod limits;
 mod peep;
 mod program;
 mod transforms;
+mod users;
 mod values;
 
 use std::collections::BTreeMap;
@@ -17,10 +19,12 @@ use pop3d_transforms::registry::Permissions;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
 pub(crate) use self::transforms::{Chain, Transforms};
+pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
-use self::values::{Password, Size, Time, positive};
+use self::values::Time;
 use crate::exit::Exit;
 
 /// Longest configuration file that is read, in octets.
@@ -57,13 +61,13 @@ pub(crate) struct Config {
     /// Whether APOP is offered.
     #[serde(default)]
     pub(crate) apop: bool,
-    /// Accounts by name: a password, or `{SCHEME}secret`.
+    /// Accounts by name.
     #[serde(default)]
-    pub(crate) users: BTreeMap<Spanned<String>, Spanned<Password>>,
+    pub(crate) users: BTreeMap<Spanned<String>, Spanned<User>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
     #[serde(default)]
-    pub(crate) limits: LimitsTable,
+    pub(crate) limits: limits::Table,
     #[serde(default)]
     pub(crate) log: LogTable,
     #[serde(default)]
@@ -81,18 +85,6 @@ pub(crate) struct Config {
     pub(crate) transform_defaults: transforms::Defaults,
     #[serde(default)]
     pub(crate) transform_pool: transforms::PoolTable,
-}
-
-/// `[limits]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LimitsTable {
-    #[serde(default, deserialize_with = "positive")]
-    pub(crate) connections: Option<usize>,
-    #[serde(default, deserialize_with = "positive")]
-    pub(crate) connections_per_address: Option<usize>,
-    pub(crate) slow_reader_rate: Option<Spanned<Size>>,
-    pub(crate) failed_login_delay: Option<Spanned<Time>>,
 }
 
 /// `[log]`.
@@ -247,6 +239,28 @@ mod tests {
     fn what_is_no_text_is_named_with_its_place() {
         let said = wrong_octets(b"mailbox = \"x\"\n# \xC3\xBC \xFF");
         assert!(said.starts_with("pop3d.toml:2:5: an octet that is not of UTF-8"), "{said}");
+    }
+
+    #[test]
+    fn an_account_may_be_a_table() {
+        let check = |value: &str| {
+            let text = format!("[users]\nann = {value}");
+            File::parse(Path::new("pop3d.toml"), text.as_bytes()).map(drop).map_err(|error| error.to_string())
+        };
+        check("{ password = \"x\", allow_nets = [\"192.0.2.0/24\", \"::1\"], delete = false }").unwrap();
+        for (wrong, named) in [
+            ("{ disabled = true }", "password"),
+            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "this is no net"),
+            ("{ password = \"x\", nodelete = true }", "nodelete"),
+            ("{ password = 4711 }", "between quotes"),
+            ("true", "a password between quotes, or a table"),
+        ] {
+            let said = check(wrong).unwrap_err();
+            assert!(
+                said.starts_with("pop3d.toml:2:") && said.contains(named) && !said.contains("4711"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::env;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
@@ -26,17 +25,11 @@ const PEEP_PORT: u16 = 2110;
 /// The name of PEEP's socket in the state folder.
 const SOCKET: &str = "peep.sock";
 
-/// Most octets a second that may be asked of every client. Over `SLOW_READER_PERIOD` they are no number too large.
-const SLOW_READER_RATE_MAX: u64 = 1 << 30;
-
-/// Longest delay of the answer to a first failed login, which later ones multiply. A connection is held as long.
-const FAILED_LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
-
 /// Most threads for transforms.
 const TRANSFORM_WORKERS_MAX: usize = 1024;
 
 /// Longest accounts file that is read, in octets: half a million accounts.
-const ACCOUNTS_MAX: u64 = 64 << 20;
+pub(crate) const ACCOUNTS_MAX: u64 = 64 << 20;
 
 /// All of it.
 pub(crate) struct Plan {
@@ -108,7 +101,7 @@ impl Plan {
         let transforms = Transforms::new(&file, &cli.transforms, permissions)?;
         warnings.extend(transforms.missing.iter().map(Exit::to_string));
         let log_level = log_level(cli, &file)?;
-        let limits = limits(cli, &file)?;
+        let limits = config::limits(cli, &file)?;
         let fixed = Fixed::new(cli, &file, administrators.is_empty())?;
         if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
             warnings.push(
@@ -265,37 +258,6 @@ fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
     })
 }
 
-fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
-    let config = &file.config;
-    let mut limits = Limits::default();
-    let bound = |time: Duration| (!time.is_zero()).then_some(time);
-    if let Some(timeout) = config.timeout {
-        limits.silence = bound(timeout.0);
-    }
-    if let Some(seconds) = cli.timeout {
-        limits.silence = bound(Duration::from_secs(seconds));
-    }
-    // A client that has not logged in is not given longer than one that has.
-    let login = config.login_timeout.map_or(limits.login_silence, |timeout| bound(timeout.0));
-    limits.login_silence = login.into_iter().chain(limits.silence).min();
-    let table = &config.limits;
-    limits.connections = table.connections.unwrap_or(limits.connections);
-    limits.connections_per_address = table.connections_per_address.unwrap_or(limits.connections_per_address);
-    if let Some(rate) = &table.slow_reader_rate {
-        limits.slow_reader_rate = rate.as_ref().0;
-        if limits.slow_reader_rate > SLOW_READER_RATE_MAX {
-            return Err(file.error(rate.span(), "no client takes that much in a second; at most 1GiB"));
-        }
-    }
-    if let Some(delay) = &table.failed_login_delay {
-        limits.failed_login_delay = delay.as_ref().0;
-        if limits.failed_login_delay > FAILED_LOGIN_DELAY_MAX {
-            return Err(file.error(delay.span(), "a client gives up before that; at most 1m"));
-        }
-    }
-    Ok(limits)
-}
-
 fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     let config = &file.config;
     let mut accounts = Accounts::new(config.apop);
@@ -310,16 +272,10 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
             warnings.push(config::exposed(path));
         }
     }
-    for (name, secret) in &config.users {
-        let user =
+    for (name, user) in &config.users {
+        let of =
             UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
-        let octets = secret.as_ref().0.octets();
-        if octets.starts_with(b"{") {
-            let added = accounts.add_stored(user, octets);
-            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
-        } else {
-            accounts.add(user, octets);
-        }
+        config::User::add_to(user, &mut accounts, &of, file)?;
     }
     Ok(accounts)
 }

@@ -184,7 +184,7 @@ fn three_thousand_connections_are_all_served() {
 #[test]
 fn past_the_limit_clients_wait_for_their_turn() {
     let mail = Mail::default();
-    let config = "[limits]\nconnections = 5\n";
+    let config = "[limits]\nconnections = 5\ngive_way_after = \"1h\"\n";
     let server = Server::with(&mail, &Options { config, ..Options::default() });
     let served: Vec<_> = (0..5).map(|_| Client::connect(server.address())).collect();
     let mut waiting: Vec<_> = (0..5).map(|_| Client::silent(server.address())).collect();

@@ -182,7 +182,8 @@ fn octets_are_counted_as_they_were_sent() {
 #[test]
 fn of_ten_clients_five_are_served_and_five_wait() {
     let mail = Mail::maildir("user", &["x\n"]);
-    let server = Server::start(&mail, &[]);
+    let config = "[limits]\ngive_way_after = \"1h\"\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
     let mut admin = Admin::of(&server);
     admin.says("c= 5").hears("+");
     let mut served: Vec<_> = (0..5).map(|_| Client::connect(server.address())).collect();

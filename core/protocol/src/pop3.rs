@@ -12,6 +12,7 @@ mod sasl;
 mod trace;
 mod transaction;
 
+pub use authorization::Tolerance;
 pub use count::{COUNTED, Counts};
 pub use sasl::{CHALLENGE_MAX, Mechanism, Mechanisms, Step};
 pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Refusal, Session};

@@ -1,5 +1,7 @@
 //! Changes: one at a time, each on disk before it takes effect. Called in the pool.
 
+use std::net::IpAddr;
+
 use log::info;
 use pop3d_protocol::peep::{Argument, Command, Failure, Reply};
 
@@ -37,6 +39,7 @@ impl Administration {
             Command::ReloadTransform { name } => self.reload_transform(&name),
             Command::SetOption { name, option } => self.set_option(&name, &option),
             Command::SetProgram { command } => self.set_program(&command),
+            Command::AdmitAddress { address } => self.admit_address(&address),
             Command::Reload => self.reload(),
             question => return self.query(&question).unwrap_or(Err(Failure::UnknownCommand)),
         };
@@ -67,6 +70,16 @@ impl Administration {
         let mut kept = state.kept.clone();
         kept.settings.timeout = Some(Changed { value: seconds, configured });
         self.put(&mut state, kept)
+    }
+
+    /// It is not kept over a restart: neither is what it ends.
+    fn admit_address(&self, address: &Argument) -> Result<(), Failure> {
+        let address: IpAddr = address.text().and_then(|text| text.parse().ok()).ok_or(Failure::BadSyntax)?;
+        if !self.server.admit_address(address) {
+            return Err(Failure::NotRefused);
+        }
+        info!(target: "pop3d::peep", "logins from {address} are taken again");
+        Ok(())
     }
 
     fn set_mailbox(&self, path: &Argument) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! Questions: answered at once, from what is in memory.
 
+use std::time::Duration;
+
 use pop3d_protocol::peep::{Argument, Command, Failure, Reply};
 
 use super::Administration;
@@ -39,6 +41,7 @@ impl Administration {
                 if is_there { Ok(Reply::Done) } else { Err(Failure::NoSuchSession) }
             }
             Command::KickUser { user } => self.kick_user(user),
+            Command::RefusedAddresses => Ok(Reply::Lines(self.refused_addresses())),
             Command::Statistics => Ok(Reply::Lines(self.statistics())),
             Command::LogLevel => Ok(Reply::Text(self.host.log_level())),
             Command::SetLogLevel { level } => {
@@ -59,6 +62,7 @@ impl Administration {
             | Command::ReloadTransform { .. }
             | Command::SetOption { .. }
             | Command::SetProgram { .. }
+            | Command::AdmitAddress { .. }
             | Command::Reload => return None,
         })
     }
@@ -71,6 +75,15 @@ impl Administration {
             return Err(Failure::NoSuchUser);
         }
         Ok(integer(kicked))
+    }
+
+    /// Who may not log in for now, and for how many seconds still: sorted by address, so that nobody has to search.
+    fn refused_addresses(&self) -> Vec<String> {
+        let mut refused = self.server.refused_addresses();
+        refused.sort_unstable();
+        // Part of a second is still a second, and 0 would be none.
+        let seconds = |left: &Duration| left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        refused.iter().map(|(address, left)| format!("{address} {}", seconds(left))).collect()
     }
 
     /// Every statistic by its OpenMetrics name.

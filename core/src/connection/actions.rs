@@ -15,6 +15,7 @@ use crate::accounts::{Exchange, Stepped, UserName};
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step};
+use crate::server::Place;
 use crate::settings::Sizes;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
 use crate::token::Key;
@@ -62,6 +63,7 @@ impl Connection {
                     }
                     account @ (Account::Unknown | Account::Verified(_)) => account,
                 };
+                self.place = None;
                 self.task = Task::None;
                 self.ending = Ending::AfterOutput;
             }
@@ -73,7 +75,8 @@ impl Connection {
             return;
         }
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-        if let Some(user) = accounts.verify_at_once(&credentials, self.timestamp.as_deref()) {
+        let from = self.peer.ip();
+        if let Some(user) = accounts.verify_at_once(&credentials, self.timestamp.as_deref(), from) {
             let outcome = self.judge(desk).judge(user.as_str().as_bytes(), Ok(user.clone()));
             return self.take_outcome(outcome, desk);
         }
@@ -83,7 +86,7 @@ impl Connection {
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
         desk.shared.pools.passwords.run(move || {
-            let verified = accounts.verify(&credentials, timestamp.as_deref());
+            let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
             job.done(judge.judge(user, verified));
         });
@@ -97,7 +100,7 @@ impl Connection {
         let (exchange, response) = match step {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                (Box::new(Exchange::new(mechanism, accounts, None)), initial)
+                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), None)), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
@@ -124,6 +127,16 @@ impl Connection {
             self.session.handle_answer(Answer::Maildrop(Err(temporary("no maildrop"))));
             return;
         };
+        let most = desk.shared.settings.load().limits.sessions_per_user;
+        self.place = Place::take(&desk.shared, user, most);
+        if self.place.is_none() {
+            desk.counters.logins_in_use.add(1);
+            info!(target: "pop3d::login", "user {user} from {}: too many sessions", self.peer);
+            self.account = Account::Unknown;
+            let text = "you have too many sessions already".to_owned();
+            let refusal = Refusal { code: Some(ResponseCode::InUse), text };
+            return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+        }
         let (user, store) = (user.clone(), Arc::clone(&desk.shared.settings.load().store));
         if let Some(opened) = store.open_at_once(&user) {
             return self.take_outcome(Outcome::Opened(opened), desk);
@@ -275,6 +288,7 @@ impl Connection {
             Outcome::Opened(Err(error)) => {
                 let refusal = self.maildrop_refused(&error, desk);
                 self.account = Account::Unknown;
+                self.place = None;
                 self.session.handle_answer(Answer::Maildrop(Err(refusal)));
             }
             Outcome::Committed(Committed { removed, remaining }) => {
@@ -304,6 +318,7 @@ impl Connection {
         }
         let settings = desk.shared.settings.load();
         let has_chain = settings.may_transform(&user);
+        self.session.set_keeps_all(settings.accounts.switches(&user).may_not_delete);
         self.account = Account::Open(user, maildrop);
         let measure_first = settings.sizes == Sizes::Exact && has_chain;
         self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));

@@ -7,7 +7,7 @@ use log::debug;
 use pop3d_protocol::engine::Engine;
 
 use super::{Connection, Desk, Ending, Task, Turn};
-use crate::settings::{Limits, SLOW_READER_PERIOD};
+use crate::settings::Limits;
 
 /// How long a client may take to end its half after the last reply.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
@@ -68,7 +68,7 @@ impl Connection {
             Wait::Gone => Some(self.last_sign + HALF_CLOSED),
             Wait::Reader => {
                 let silent = self.silence(limits).map(|silence| self.last_sign + silence);
-                let slow = self.slow.map(|slow| slow.since + SLOW_READER_PERIOD);
+                let slow = self.slow.map(|slow| slow.since + limits.slow_reader_period);
                 silent.into_iter().chain(slow).min()
             }
         }
@@ -112,9 +112,9 @@ impl Connection {
 
     fn check_reader(&mut self, limits: &Limits, now: Instant) -> Turn {
         if let Some(slow) = &mut self.slow
-            && slow.since + SLOW_READER_PERIOD <= now
+            && slow.since + limits.slow_reader_period <= now
         {
-            if slow.taken < limits.slow_reader_rate * SLOW_READER_PERIOD.as_secs() {
+            if slow.taken < limits.slow_reader_rate * limits.slow_reader_period.as_secs() {
                 return self.cut("taken too slowly");
             }
             *slow = SlowReader { since: now, taken: 0 };

@@ -53,6 +53,9 @@ impl Connection {
                     self.last_sign = desk.now;
                 }
                 desk.counters.octets_received.add(count as u64);
+                if octets.last() != Some(&b'\n') {
+                    self.transport.acknowledge();
+                }
                 let taken = self.session.handle_input(octets);
                 input.leftover.extend_from_slice(&octets[taken..]);
             }

@@ -2,7 +2,7 @@
 //! waits for its answer or not.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -30,15 +30,17 @@ impl Judge {
         let Self { shared, peer, now } = self;
         let settings = shared.settings.load();
         let rules = &settings.limits.failed_logins;
-        let mut guesses = shared.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = settings.limits.counted(peer.ip());
         Outcome::Verified(match verified {
             Ok(user) => {
-                guesses.forgive(peer.ip());
+                if let Some(address) = counted {
+                    shared.guesses.forgive(address);
+                }
                 Ok(user)
             }
             Err(WrongCredentials) => {
-                let penalty = guesses.fail(peer.ip(), claimed, *now, rules);
-                drop(guesses);
+                let fail = |address| shared.guesses.fail(address, claimed, *now, rules);
+                let penalty = counted.map(fail).unwrap_or_default();
                 let user = claimed.escape_ascii();
                 info!(target: "pop3d::login", "user {user} from {peer} not logged in: wrong credentials");
                 if let Some(failures) = penalty.refused_after {

@@ -18,7 +18,7 @@ use crate::accounts::Accounts;
 use crate::notice::Notice;
 use crate::pool::Pool;
 use crate::server::Pools;
-use crate::settings::{Limits, SLOW_READER_PERIOD, Settings, Sizes};
+use crate::settings::{Limits, Settings, Sizes};
 use crate::statistics::{Counter, Totals};
 use crate::store::{Committed, MailStore, MessageError, OpenError, Source};
 use crate::token::Slots;
@@ -285,7 +285,7 @@ fn a_client_that_takes_nothing_is_reset_after_its_time_and_costs_no_turns_meanwh
 #[test]
 fn a_client_that_takes_less_than_the_least_rate_is_reset_and_one_that_takes_more_is_not() {
     let limits = Limits::default();
-    let period = SLOW_READER_PERIOD.as_secs();
+    let period = Limits::default().slow_reader_period.as_secs();
     assert_eq!((limits.slow_reader_rate, period), (1024, 300));
     // The first is sent from the file, the second by way of the cursor.
     for message in ["x\r\n", "x\n"].map(|line| line.repeat(400_000)) {

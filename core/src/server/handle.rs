@@ -1,12 +1,13 @@
 //! A running server, for other threads: its settings, sessions and sums.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::Guard;
 
 use super::Shared;
+use crate::nets::CountedAddress;
 use crate::notice::Notice;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
@@ -56,12 +57,12 @@ impl Handle {
     #[must_use]
     pub fn refused_addresses(&self) -> Vec<(IpAddr, Duration)> {
         let now = Instant::now();
-        let refused = self.0.guesses.lock().unwrap_or_else(PoisonError::into_inner).refused(now);
+        let refused = self.0.guesses.refused(now);
         refused.into_iter().map(|(address, until)| (address, until.saturating_duration_since(now))).collect()
     }
 
     /// Lets an address in again that is refused for failed logins; whether it was.
     pub fn admit_address(&self, address: IpAddr) -> bool {
-        self.0.guesses.lock().unwrap_or_else(PoisonError::into_inner).admit(address, Instant::now())
+        self.0.guesses.admit(CountedAddress::of(address), Instant::now())
     }
 }

@@ -8,6 +8,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use super::*;
 use crate::accounts::Accounts;
 use crate::maildir::LocalStore;
+use crate::nets::Nets;
 use crate::settings::{FailedLogins, Limits, Sizes};
 use crate::transform::Holding;
 
@@ -44,7 +45,7 @@ fn shared(limits: Limits) -> Arc<Shared> {
 }
 
 #[test]
-fn an_address_has_so_many_connections_and_loopback_has_no_bound() {
+fn an_address_has_so_many_connections_and_excepted_ones_have_no_bound() {
     let shared = shared(Limits { connections_per_address: 2, ..Limits::default() });
     let admit = |address: &str| {
         Admission::new(Shared::take_seat(&shared).unwrap(), address.parse().unwrap(), Instant::now())
@@ -73,7 +74,7 @@ fn an_address_with_too_many_failed_logins_is_not_let_in_for_a_while() {
     let admit = |address, now| Admission::new(Shared::take_seat(&shared).unwrap(), address, now).err();
     for _ in 0..rules.refused_after.unwrap() {
         assert_eq!(admit(address, now), None);
-        shared.guesses.lock().unwrap().fail(address, b"user", now, &rules);
+        shared.guesses.fail(CountedAddress::of(address), b"user", now, &rules);
     }
     assert_eq!(admit(address, now), Some(TurnedAway::FailedLogins));
     assert_eq!(admit([192, 0, 2, 8].into(), now), None);
@@ -112,8 +113,9 @@ impl Client {
 fn who_fails_too_often_hears_no_greeting_and_others_do() {
     let mut server = Server::new(1, 1).unwrap();
     let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let failed_logins = FailedLogins { refused_after: Some(4), counts_loopback: true, ..Default::default() };
-    let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, ..Limits::default() };
+    let failed_logins = FailedLogins { refused_after: Some(4), ..Default::default() };
+    let excepted = Nets::none();
+    let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, excepted, ..Limits::default() };
     let running = server.start(settings(limits), Totals::default()).unwrap();
     let mut other = Client::new([127, 0, 0, 4], address);
     assert!(other.hears().starts_with("+OK"));
@@ -152,4 +154,59 @@ fn who_fails_too_often_hears_no_greeting_and_others_do() {
     assert_eq!(handle.refused_addresses(), []);
     assert!(Client::new([127, 0, 0, 3], address).hears().starts_with("+OK"));
     running.drain(Duration::ZERO);
+}
+
+#[test]
+fn the_first_who_is_silent_gives_way() {
+    let mut server = Server::new(1, 1).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let limits = Limits { connections: 2, give_way_after: Duration::ZERO, ..Limits::default() };
+    let running = server.start(settings(limits), Totals::default()).unwrap();
+    let from = [127, 0, 0, 1];
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::new(from, address);
+        assert!(client.hears().starts_with("+OK"));
+        clients.push(client);
+    }
+    for _ in 0..10 {
+        let mut client = Client::new(from, address);
+        assert!(client.hears().starts_with("+OK"));
+        clients.push(client);
+        let mut first = clients.remove(0);
+        assert_eq!(first.hears(), "-ERR [SYS/TEMP] server is full and you were silent, try again later\r\n");
+        first.hears_the_end();
+        assert_eq!(running.handle().sessions().count(), 2);
+    }
+    // Who waits for an answer is not silent.
+    let limits = Limits {
+        connections: 2,
+        give_way_after: Duration::ZERO,
+        failed_login_delay: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    running.handle().replace_settings(settings(limits));
+    let mut busy = clients.remove(0);
+    write!(busy.0.get_mut(), "USER user\r\nPASS wrong\r\n").unwrap();
+    assert!(busy.hears().starts_with("+OK"));
+    let mut next = Client::new(from, address);
+    assert!(next.hears().starts_with("+OK"));
+    assert!(clients.remove(0).hears().starts_with("-ERR [SYS/TEMP]"));
+    running.drain(Duration::ZERO);
+}
+
+#[test]
+fn a_user_has_so_many_sessions() {
+    let shared = shared(Limits::default());
+    let user = |name: &[u8]| UserName::parse(name).unwrap();
+    let take = |name, most| Place::take(&shared, &user(name), most);
+    let first = take(b"ann", Some(2)).unwrap();
+    let second = take(b"ann", Some(2));
+    assert!(second.is_some() && take(b"ann", Some(2)).is_none());
+    assert!(take(b"ann", None).is_some() && take(b"bob", Some(2)).is_some());
+    drop(first);
+    let third = take(b"ann", Some(2));
+    assert!(third.is_some() && take(b"ann", Some(2)).is_none());
+    drop((second, third));
+    assert!(shared.users.lock().unwrap().is_empty());
 }

@@ -15,6 +15,8 @@ pub(crate) trait Known {
     fn transforms(&self) -> Vec<String>;
     /// The ids of the sessions.
     fn sessions(&self) -> Vec<String>;
+    /// The addresses that are refused.
+    fn bans(&self) -> Vec<String>;
 }
 
 /// Where the word at the end of `typed` begins, and what it may become.
@@ -62,6 +64,7 @@ fn candidates(kind: Kind, word: &str, known: &impl Known) -> Vec<String> {
         Kind::Transform => known.transforms(),
         Kind::TransformOrAll => known.transforms().into_iter().chain(["*".to_owned()]).collect(),
         Kind::Session => known.sessions(),
+        Kind::Address => known.bans(),
         Kind::Level => LEVELS.iter().map(|level| (*level).to_owned()).collect(),
         Kind::Chain => match word.rfind(',') {
             Some(comma) => {
@@ -100,6 +103,9 @@ mod tests {
         fn sessions(&self) -> Vec<String> {
             vec!["7".into(), "12".into()]
         }
+        fn bans(&self) -> Vec<String> {
+            vec!["192.0.2.7".into(), "2001:db8::".into()]
+        }
     }
 
     #[test]
@@ -121,6 +127,7 @@ mod tests {
             ("kick u", &["user"]),
             ("kick ", &["12", "7", "user"]),
             ("kick user a", &["alice"]),
+            ("unban 2", &["2001:db8::"]),
             ("set log level w", &["warn"]),
             ("help set max ", &["connections"]),
             ("nonsense ", &[]),

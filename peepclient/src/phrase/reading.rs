@@ -1,6 +1,7 @@
 //! From a line to a request. What cannot be a request is a sentence that says what to do.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use pop3d_protocol::peep::{ARGUMENT_MAX, Request, RequestError};
 use zeroize::Zeroizing;
@@ -53,6 +54,9 @@ pub(crate) enum PhraseError {
     NoNumber {
         parameter: &'static str,
     },
+    NoAddress {
+        parameter: &'static str,
+    },
     NoOption,
     ProgramTooLong,
     /// Two ";" with nothing between them, or one at an end.
@@ -78,6 +82,12 @@ impl fmt::Display for PhraseError {
                 "more words than \"{usage}\" takes; an argument with a space in it cannot be sent"
             ),
             Self::NoNumber { parameter } => write!(formatter, "<{parameter}> is a number, digits only"),
+            Self::NoAddress { parameter } => {
+                write!(
+                    formatter,
+                    "<{parameter}> is an IP address without a port, such as 192.0.2.7 or 2001:db8::"
+                )
+            }
             Self::NoOption => formatter.write_str("an option is written as key:value"),
             Self::ProgramTooLong => write!(
                 formatter,
@@ -242,6 +252,7 @@ fn check(kind: Kind, parameter: &'static str, argument: &str) -> Result<(), Phra
         Kind::Number | Kind::Session if !argument.bytes().all(|octet| octet.is_ascii_digit()) => {
             Err(PhraseError::NoNumber { parameter })
         }
+        Kind::Address if argument.parse::<IpAddr>().is_err() => Err(PhraseError::NoAddress { parameter }),
         Kind::Option if argument.find(':').is_none_or(|colon| colon == 0) => Err(PhraseError::NoOption),
         _ => Ok(()),
     }

@@ -40,11 +40,12 @@ const SESSIONS: Shows = Shows::Table(&[
     number("seconds"),
     number("octets"),
 ]);
+const BANS: Shows = Shows::Table(&[text("address"), number("seconds")]);
 const TRANSFORMS: Shows = Shows::Table(&[text("name"), text("kind"), text("state"), number("generation")]);
 const STATISTICS: Shows = Shows::Pairs(&[text("name"), number("value")]);
 
 /// Every phrase there is, in the order of the help.
-pub static PHRASES: [Phrase; 39] = [
+pub static PHRASES: [Phrase; 41] = [
     row("add user", &[required("user", Kind::NewName), PASSWORD], "u+", Shows::Plain, "adds a user"),
     row(
         "delete user",
@@ -160,6 +161,20 @@ pub static PHRASES: [Phrase; 39] = [
         "closes a session, without removing messages",
     ),
     row("kick user", &[USER], "ku", Shows::Plain, "closes all sessions of a user, and tells how many"),
+    row(
+        "bans",
+        &[],
+        "ban?",
+        BANS,
+        "lists the addresses that are refused for failed logins, and for how long still",
+    ),
+    row(
+        "unban",
+        &[required("address", Kind::Address)],
+        "ban-",
+        Shows::Plain,
+        "lets an address in again that is refused for failed logins",
+    ),
     row("statistics", &[], "st?", STATISTICS, "lists every statistic, by its OpenMetrics name"),
     row("log level", &[], "lg?", Shows::Plain, "tells what is logged"),
     row(

@@ -78,6 +78,10 @@ impl Known for Names {
     fn sessions(&self) -> Vec<String> {
         self.of("s?")
     }
+
+    fn bans(&self) -> Vec<String> {
+        self.of("ban?")
+    }
 }
 
 impl Completer for Assistant {

@@ -97,6 +97,11 @@ impl Model {
             }
             Command::KickUser { user } if !self.users.contains_key(&text(user)) => Err(Failure::NoSuchUser),
             Command::KickUser { .. } => Ok(Reply::Integer(2)),
+            Command::RefusedAddresses => {
+                Ok(Reply::Lines(vec!["192.0.2.7 412".into(), "2001:db8:: 598".into()]))
+            }
+            Command::AdmitAddress { address } if text(address) == "192.0.2.7" => Ok(Reply::Done),
+            Command::AdmitAddress { .. } => Err(Failure::NotRefused),
             Command::LogLevel => Ok(Reply::Text(self.log_level.clone())),
             Command::SetLogLevel { level } => Self::set(&mut self.log_level, text(level)),
             Command::Reload => Err(Failure::NotTaken),

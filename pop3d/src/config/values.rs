@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pop3d_core::accounts::Secret;
+use pop3d_core::accounts::{self, Secret};
+use pop3d_core::nets::Net;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// A duration: seconds as a number, or "30s", "10m", "1h 30m".
@@ -20,14 +21,22 @@ pub(crate) struct Size(pub(crate) u64);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Address(pub(crate) SocketAddr);
 
+/// A net of addresses, or one address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NetText(pub(crate) Net);
+
 /// A password, or `{SCHEME}secret`. Neither `Debug` nor an error shows it.
 #[derive(Debug)]
 pub(crate) struct Password(pub(crate) Secret);
 
 impl Password {
+    pub(super) fn new(text: &str) -> Self {
+        Self(Secret::new(text.as_bytes()))
+    }
+
     /// Whether it is a password, not the hash of one.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.0.octets().starts_with(b"{ARGON2ID}")
+        accounts::tells_password(self.0.octets())
     }
 }
 
@@ -45,6 +54,12 @@ impl Zero for Time {
 impl Zero for Size {
     fn is_zero(&self) -> bool {
         self.0 == 0
+    }
+}
+
+impl Zero for u16 {
+    fn is_zero(&self) -> bool {
+        *self == 0
     }
 }
 
@@ -145,6 +160,27 @@ impl<'de> Deserialize<'de> for Address {
     }
 }
 
+impl<'de> Deserialize<'de> for NetText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = NetText;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a net such as \"192.0.2.0/24\", or an address")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<NetText, E> {
+                text.parse().map(NetText).map_err(E::custom)
+            }
+        }
+
+        // Within the reader, so that an error knows its place.
+        deserializer.deserialize_str(Reader)
+    }
+}
+
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
@@ -158,7 +194,7 @@ impl<'de> Deserialize<'de> for Password {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Password, E> {
-                Ok(Password(Secret::new(text.as_bytes())))
+                Ok(Password::new(text))
             }
 
             fn visit_i64<E: Error>(self, _: i64) -> Result<Password, E> {

@@ -166,6 +166,13 @@ pub enum Command {
         /// The user.
         user: Argument,
     },
+    /// `ban?`
+    RefusedAddresses,
+    /// `ban-`
+    AdmitAddress {
+        /// An IP address.
+        address: Argument,
+    },
     /// `st?`
     Statistics,
     /// `lg?`
@@ -229,7 +236,7 @@ const fn added(commencement: &'static str, arguments: (usize, usize), shape: Sha
 }
 
 /// Every command there is.
-pub const COMMANDS: [Form; 39] = [
+pub const COMMANDS: [Form; 41] = [
     published("a", 2, Shape::Nothing),
     published("q", 0, Shape::Nothing),
     published("cap?", 0, Shape::Lines),
@@ -263,6 +270,8 @@ pub const COMMANDS: [Form; 39] = [
     added("s?", (0, 0), Shape::Lines),
     added("k", (1, 1), Shape::Nothing),
     added("ku", (1, 1), Shape::Integer),
+    added("ban?", (0, 0), Shape::Lines),
+    added("ban-", (1, 1), Shape::Nothing),
     added("st?", (0, 0), Shape::Lines),
     added("lg?", (0, 0), Shape::Text),
     added("lg=", (1, 1), Shape::Nothing),
@@ -360,6 +369,8 @@ fn command(commencement: &str, arguments: &mut Arguments) -> Option<Line> {
         "s?" => Command::Sessions,
         "k" => Command::Kick { session: arguments.number()? },
         "ku" => Command::KickUser { user: arguments.next()? },
+        "ban?" => Command::RefusedAddresses,
+        "ban-" => Command::AdmitAddress { address: arguments.next()? },
         "st?" => Command::Statistics,
         "lg?" => Command::LogLevel,
         "lg=" => Command::SetLogLevel { level: arguments.next()? },

@@ -47,6 +47,8 @@ pub enum Failure {
     NotTaken,
     /// It cannot be kept over a restart, and was not done; the log says why.
     NotSaved,
+    /// No login from that address is refused.
+    NotRefused,
     /// There is no such transform.
     NoSuchTransform,
     /// The transform cannot be loaded.
@@ -64,7 +66,7 @@ pub enum Failure {
 }
 
 /// Each failure that has a name, and its code.
-const CODES: [(Failure, u32); 18] = [
+const CODES: [(Failure, u32); 19] = [
     (Failure::UnknownCommand, 0),
     (Failure::BadSyntax, 1),
     (Failure::WrongCredentials, 2),
@@ -77,6 +79,7 @@ const CODES: [(Failure, u32); 18] = [
     (Failure::UnknownLevel, 10),
     (Failure::NotTaken, 11),
     (Failure::NotSaved, 12),
+    (Failure::NotRefused, 13),
     (Failure::NoSuchTransform, 20),
     (Failure::NotLoadable, 21),
     (Failure::NameInUse, 22),
@@ -119,6 +122,7 @@ impl fmt::Display for Failure {
                 "the configuration was not taken, and nothing changed; the server's log says why"
             }
             Self::NotSaved => "it cannot be kept over a restart and was not done; the server's log says why",
+            Self::NotRefused => "that address is not refused",
             Self::NoSuchTransform => "there is no such transform",
             Self::NotLoadable => "the transform cannot be loaded; the server's log says why",
             Self::NameInUse => "there is a transform of that name already",

@@ -4,22 +4,40 @@ use alloc::boxed::Box;
 
 use super::action::Credentials;
 
-/// Failed logins in one connection: who guesses has to connect again.
-const FAILED_LOGINS_MAX: u32 = 3;
 /// Maildrops refused in one connection: right credentials, but no one waits here for ever.
-const REFUSED_MAILDROPS_MAX: u32 = 10;
+const REFUSED_MAILDROPS_MAX: u16 = 10;
 /// Challenges of one exchange; no mechanism needs as many.
-const CHALLENGES_MAX: u32 = 8;
-/// Mistakes before login.
-const MISTAKES_MAX: u32 = 20;
+const CHALLENGES_MAX: u16 = 8;
+
+/// How often a client may be wrong until its connection is closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Tolerance {
+    /// Failed logins, of which the last closes: who guesses has to connect again.
+    pub failed_logins: u16,
+    /// Lines before login that are no command, or none for AUTHORIZATION; the last closes.
+    pub mistakes_before_login: u16,
+    /// The same after login.
+    pub mistakes: u16,
+}
+
+impl Tolerance {
+    /// What holds where nothing else is said.
+    pub const DEFAULT: Self = Self { failed_logins: 3, mistakes_before_login: 20, mistakes: 100 };
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
 
 /// The AUTHORIZATION state.
 #[derive(Debug, Default)]
 pub(super) struct Authorization {
     pub(super) login: Login,
-    failed_logins: u32,
-    refused_maildrops: u32,
-    mistakes: u32,
+    failed_logins: u16,
+    refused_maildrops: u16,
+    mistakes: u16,
 }
 
 /// How far a login has come.
@@ -33,9 +51,9 @@ pub(super) enum Login {
     /// `Action::Verify` is unanswered.
     Verifying,
     /// `Action::Exchange` is unanswered.
-    Exchanging { challenges: u32 },
+    Exchanging { challenges: u16 },
     /// The client is to answer a challenge: so many there were.
-    Challenged { challenges: u32 },
+    Challenged { challenges: u16 },
     /// `Action::OpenMaildrop` is unanswered.
     Opening,
 }
@@ -51,8 +69,8 @@ pub(super) enum Patience {
 
 impl Patience {
     /// Counts one more, of at most so many.
-    pub(super) fn count(counter: &mut u32, most: u32) -> Self {
-        *counter += 1;
+    pub(super) fn count(counter: &mut u16, most: u16) -> Self {
+        *counter = counter.saturating_add(1);
         if *counter < most { Self::Left } else { Self::Lost }
     }
 }
@@ -86,7 +104,7 @@ impl Authorization {
     }
 
     /// A challenge is to be answered; `Lost`: there were too many.
-    pub(super) fn challenge(&mut self, before: u32) -> Patience {
+    pub(super) fn challenge(&mut self, before: u16) -> Patience {
         let mut challenges = before;
         let patience = Patience::count(&mut challenges, CHALLENGES_MAX);
         self.login = Login::Challenged { challenges };
@@ -94,9 +112,9 @@ impl Authorization {
     }
 
     /// The credentials are wrong, or cannot be verified: back to the beginning.
-    pub(super) fn fail_login(&mut self) -> Patience {
+    pub(super) fn fail_login(&mut self, most: u16) -> Patience {
         self.login = Login::Nobody;
-        Patience::count(&mut self.failed_logins, FAILED_LOGINS_MAX)
+        Patience::count(&mut self.failed_logins, most)
     }
 
     /// The maildrop cannot be opened: back to the beginning.
@@ -106,8 +124,8 @@ impl Authorization {
     }
 
     /// A line was no command, or no command for AUTHORIZATION.
-    pub(super) fn mistake(&mut self) -> Patience {
-        Patience::count(&mut self.mistakes, MISTAKES_MAX)
+    pub(super) fn mistake(&mut self, most: u16) -> Patience {
+        Patience::count(&mut self.mistakes, most)
     }
 
     /// Whether an action is unanswered.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
-use super::authorization::{Authorization, Login, Patience};
+use super::authorization::{Authorization, Login, Patience, Tolerance};
 use super::capability;
 use super::command::{Command, Malformed};
 use super::count::{self, Counts};
@@ -29,6 +29,8 @@ pub struct Greeting {
     pub timestamp: Option<Box<str>>,
     /// What AUTH offers; none: no AUTH.
     pub mechanisms: Mechanisms,
+    /// How often the client may be wrong.
+    pub tolerance: Tolerance,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -52,6 +54,9 @@ struct Conversation {
     /// Whether the greeting had a timestamp.
     offers_apop: bool,
     mechanisms: Mechanisms,
+    tolerance: Tolerance,
+    /// Whether DELE is refused.
+    keeps_all: bool,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -75,7 +80,7 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms } = greeting;
+        let Greeting { name, implementation, timestamp, mechanisms, tolerance } = greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
         match timestamp {
@@ -91,6 +96,8 @@ impl Session {
             implementation,
             offers_apop,
             mechanisms,
+            tolerance,
+            keeps_all: false,
             trace: None,
             counts: Counts::default(),
         };
@@ -131,6 +138,11 @@ impl Session {
             State::Transaction(transaction) | State::Leaving(transaction, _) => &transaction.deletions,
             State::Update(deletions) => deletions,
         }
+    }
+
+    /// Whether DELE is refused from here on. Not at first.
+    pub fn set_keeps_all(&mut self, keeps_all: bool) {
+        self.conversation.keeps_all = keeps_all;
     }
 
     /// Whether `poll_trace` is to have the commands that come from here on. Not at first.
@@ -362,6 +374,11 @@ impl Conversation {
             Command::Uidl(number) => transaction.show_unique_ids(number, &mut self.replies),
             Command::Retr(number) => self.open_message(number, Part::Whole),
             Command::Top { number, lines } => self.open_message(number, Part::Top { lines }),
+            // RFC 3206, section 5: nothing that the client does later would help.
+            Command::Dele(_) if self.keeps_all => {
+                let code = Some(ResponseCode::SysPerm);
+                self.replies.error(code, format_args!("messages of this account cannot be deleted"));
+            }
             Command::Dele(number) => transaction.delete(number, &mut self.replies),
             Command::Rset => transaction.reset(&mut self.replies),
             Command::Noop => self.replies.ok(format_args!("")),
@@ -415,8 +432,10 @@ impl Conversation {
     /// A line that is no command, or none for this state.
     fn mistake(&mut self, text: &str) {
         let patience = match &mut self.state {
-            State::Authorization(authorization) => authorization.mistake(),
-            State::Transaction(transaction) => transaction.mistake(),
+            State::Authorization(authorization) => {
+                authorization.mistake(self.tolerance.mistakes_before_login)
+            }
+            State::Transaction(transaction) => transaction.mistake(self.tolerance.mistakes),
             State::Update(_) | State::Leaving(..) | State::Closed => return,
         };
         match patience {
@@ -447,7 +466,7 @@ impl Conversation {
                 self.action = Some(Action::OpenMaildrop);
             }
             Err(refusal) => {
-                let patience = authorization.fail_login();
+                let patience = authorization.fail_login(self.tolerance.failed_logins);
                 self.refuse_login(&refusal, patience);
             }
         }

@@ -11,16 +11,13 @@ use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::Replies;
 
-/// Mistakes after login.
-const MISTAKES_MAX: u32 = 100;
-
 /// The TRANSACTION state.
 pub(super) struct Transaction {
     pub(super) deletions: Deletions,
     pub(super) activity: Activity,
     snapshot: Arc<dyn Snapshot + Send + Sync>,
     totals: Totals,
-    mistakes: u32,
+    mistakes: u16,
 }
 
 /// What a session in TRANSACTION is doing.
@@ -183,8 +180,8 @@ impl Transaction {
     }
 
     /// A line was no command, or no command for TRANSACTION.
-    pub(super) fn mistake(&mut self) -> Patience {
-        Patience::count(&mut self.mistakes, MISTAKES_MAX)
+    pub(super) fn mistake(&mut self, most: u16) -> Patience {
+        Patience::count(&mut self.mistakes, most)
     }
 
     /// Whether an action is unanswered.

@@ -10,7 +10,6 @@ const RULES: FailedLogins = FailedLogins {
     undelayed: 3,
     refused_after: Some(10),
     refused_for: Duration::from_secs(600),
-    counts_loopback: false,
 };
 
 const FROM: &str = "192.0.2.7";

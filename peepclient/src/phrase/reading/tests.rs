@@ -59,6 +59,8 @@ fn every_phrase_becomes_its_command() {
         ("sessions", "s?"),
         ("kick 7", "k 7"),
         ("kick user bob", "ku bob"),
+        ("bans", "ban?"),
+        ("unban 2001:db8::7", "ban- 2001:db8::7"),
         ("statistics", "st?"),
         ("log level", "lg?"),
         ("set log level debug", "lg= debug"),
@@ -82,6 +84,10 @@ fn what_cannot_be_sent_is_refused_with_what_to_do() {
         ("set timeout ten", "<seconds> is a number, digits only"),
         ("set timeout -5", "<seconds> is a number, digits only"),
         ("kick bob", "<id> is a number, digits only"),
+        (
+            "unban 192.0.2.7:1110",
+            "<address> is an IP address without a port, such as 192.0.2.7 or 2001:db8::",
+        ),
         ("users now", "more words than \"users\" takes; an argument with a space in it cannot be sent"),
         (
             "set maildir /my mail",

@@ -42,8 +42,13 @@ impl Snapshot for Stored {
     }
 }
 
-const GREETING: Greeting =
-    Greeting { name: "pop3d", implementation: "pop3d-1.2.3", timestamp: None, mechanisms: Mechanisms::NONE };
+const GREETING: Greeting = Greeting {
+    name: "pop3d",
+    implementation: "pop3d-1.2.3",
+    timestamp: None,
+    mechanisms: Mechanisms::NONE,
+    tolerance: Tolerance::DEFAULT,
+};
 
 fn refusal(code: Option<ResponseCode>, text: &str) -> Refusal {
     Refusal { code, text: text.to_owned() }
