@@ -38,6 +38,8 @@ class Server:
         else:
             self._command = pop3d.prepare(setting)
         self.process = None
+        # Memory that it takes while nobody has logged in yet.
+        self.memory_at_start = 0
 
     def start(self):
         self.process = processes.start(self._command, self._log)
@@ -54,6 +56,7 @@ class Server:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
                     if connection.recv(3) == b"+OK":
+                        self.memory_at_start = processes.memory_kib(self.process.pid)
                         return
             except OSError:
                 pass
