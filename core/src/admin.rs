@@ -127,7 +127,7 @@ impl Loop {
                     Place::Connection(key) => {
                         self.with(key, |administrator, _| administrator.handle_event(event));
                     }
-                    Place::Bell | Place::Source(..) => {}
+                    Place::Bell | Place::Header(_) | Place::Source(..) => {}
                 }
             }
             self.take_results();

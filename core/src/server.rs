@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +20,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use self::handle::Handle;
 use crate::accounts::UserName;
 use crate::guesses::Guesses;
+use crate::logins::Logins;
 use crate::measure::ExactSizes;
 use crate::nets::CountedAddress;
 use crate::notice::{Notice, Notices};
@@ -43,6 +44,9 @@ const DESCRIPTORS_SPARE: usize = 4;
 /// Descriptors that each worker and the admin thread open later: a reserve, an event queue and its bell.
 const DESCRIPTORS_PER_THREAD: usize = 2;
 
+/// Logins at once that wait for another program: what they cost is its time, not that of a core.
+pub const EXTERNALS: usize = 8;
+
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
 
@@ -53,9 +57,19 @@ pub struct Server {
     reactor: Arc<WorkerReactor>,
     pools: Pools,
     /// For each address one listener a worker.
-    listeners: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<Listening>>,
+    /// The first port of POP3S.
+    pop3s_port: Option<u16>,
     /// The limit of the process.
     descriptors: usize,
+}
+
+/// A listener of one worker.
+pub(crate) struct Listening {
+    pub(crate) socket: TcpListener,
+    pub(crate) protocol: Protocol,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(crate) is_proxied: bool,
 }
 
 /// The pools of a server, one for each kind of waiting, so that one kind never holds up another.
@@ -63,10 +77,21 @@ pub struct Server {
 pub struct Pools {
     /// Hashing passwords.
     pub passwords: Pool,
+    /// Asking other programs about passwords.
+    pub externals: Pool,
     /// Listing maildrops, counting octets, removing messages.
     pub maildrops: Pool,
     /// Starting and ending programs, and their time.
     pub transforms: Pool,
+}
+
+/// What a client speaks who comes to a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// POP3, in the clear until STLS.
+    Pop3,
+    /// POP3 in TLS from the first octet on (RFC 8314, section 3.3).
+    Pop3s,
 }
 
 /// An address that cannot be listened on.
@@ -103,6 +128,8 @@ pub(crate) struct Shared {
     pub(crate) name: &'static str,
     pub(crate) implementation: &'static str,
     host: Box<str>,
+    /// The port of POP3S that clients are told of.
+    pub(crate) pop3s_port: Option<u16>,
     /// Makes each timestamp of a greeting another.
     greetings: AtomicUsize,
     /// Connections that the descriptors are enough for.
@@ -113,7 +140,13 @@ pub(crate) struct Shared {
     addresses: Mutex<HashMap<CountedAddress, usize>>,
     users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
+    pub(crate) logins: Logins,
+    /// Who makes weak hashes anew.
+    renewer: OnceLock<Renewer>,
 }
+
+/// Makes the hash of an account anew, of the password that it is of.
+pub(crate) type Renewer = Box<dyn Fn(&UserName, &[u8]) + Send + Sync>;
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
 pub(crate) struct Seat {
@@ -169,11 +202,12 @@ impl Server {
         let reactor = Arc::new(WorkerReactor::new(polls.iter().map(Poll::registry))?);
         let pools = Pools {
             passwords: Pool::start("passwords", cores)?,
+            externals: Pool::start("externals", EXTERNALS)?,
             // These wait for disks more than they compute.
             maildrops: Pool::start("maildrops", 2 * cores + 2)?,
             transforms: Pool::start("transforms", if transforming == 0 { cores + 1 } else { transforming })?,
         };
-        Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), descriptors })
+        Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), pop3s_port: None, descriptors })
     }
 
     /// Where process streams register their descriptors.
@@ -192,11 +226,28 @@ impl Server {
     ///
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
-    pub fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        self.listen_all(address).map_err(|cause| ListenError { address, cause })
+    pub fn listen(&mut self, address: SocketAddr, protocol: Protocol) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, protocol, false).map_err(|cause| ListenError { address, cause })
     }
 
-    fn listen_all(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+    /// Listens for balancers: each connection begins with a header of the PROXY protocol.
+    ///
+    /// # Errors
+    /// As those of `listen`.
+    pub fn listen_for_balancers(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+    ) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, protocol, true).map_err(|cause| ListenError { address, cause })
+    }
+
+    fn listen_all(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+        is_proxied: bool,
+    ) -> io::Result<SocketAddr> {
         if address.port() != 0 {
             socket::check_free(address)?;
         }
@@ -206,7 +257,11 @@ impl Server {
         while listeners.len() < self.polls.len() {
             listeners.push(socket::listener(true_address)?);
         }
-        self.listeners.push(listeners);
+        let listening = |socket| Listening { socket, protocol, is_proxied };
+        self.listeners.push(listeners.into_iter().map(listening).collect());
+        if protocol == Protocol::Pop3s {
+            self.pop3s_port.get_or_insert(true_address.port());
+        }
         Ok(true_address)
     }
 
@@ -218,7 +273,8 @@ impl Server {
         let threads = self.polls.len() + 1;
         let descriptors =
             connections_for(self.descriptors, open_descriptors() + DESCRIPTORS_PER_THREAD * threads);
-        let shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
+        let mut shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
+        shared.pop3s_port = self.pop3s_port;
         let shared = Arc::new(shared);
         let (sender, ended) = mpsc::channel();
         let mut listeners = self.listeners;
@@ -301,6 +357,7 @@ impl Shared {
             name: NAME,
             implementation: concat!("pop3d-", env!("CARGO_PKG_VERSION")),
             host: rustix::system::uname().nodename().to_string_lossy().into(),
+            pop3s_port: None,
             greetings: AtomicUsize::new(0),
             descriptors,
             connections: AtomicUsize::new(0),
@@ -308,6 +365,15 @@ impl Shared {
             addresses: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),
+            logins: Logins::default(),
+            renewer: OnceLock::new(),
+        }
+    }
+
+    /// Has a weak hash made anew, where somebody does that. Takes long: called in the pool.
+    pub(crate) fn renew(&self, user: &UserName, password: &[u8]) {
+        if let Some(renewer) = self.renewer.get() {
+            renewer(user, password);
         }
     }
 

@@ -12,8 +12,10 @@ use std::time::Duration;
 use pop3d_protocol::pop3::Tolerance;
 
 use crate::accounts::{Accounts, UserName};
+pub use crate::logins::LoginDelays;
 use crate::nets::{CountedAddress, Nets};
 use crate::store::{MailStore, Source};
+use crate::tls::Tls;
 use crate::transform::rules::{HEAD_MAX, Rule};
 use crate::transform::{Chain, Command, Holding};
 
@@ -39,6 +41,10 @@ pub struct Settings {
     pub sizes: Sizes,
     /// Whether APOP is offered.
     pub apop: bool,
+    /// TLS; none: there is none.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    pub rehash: bool,
     /// Bounds of every connection and of all.
     pub limits: Limits,
 }
@@ -119,6 +125,8 @@ pub struct Limits {
     pub give_way_after: Duration,
     /// From where neither connections nor failed logins are counted by address.
     pub excepted: Nets,
+    /// Who may say, by the PROXY protocol, for whom it speaks.
+    pub proxies: Nets,
     /// Silence before login.
     pub login_silence: Option<Duration>,
     /// Silence after login; RFC 1939, section 3 wants 10 minutes or more.
@@ -131,6 +139,8 @@ pub struct Limits {
     pub tolerance: Tolerance,
     /// How long the answer to a first failed login is held back; each further one doubles it.
     pub failed_login_delay: Duration,
+    /// Least time between two logins of a user.
+    pub login_delays: LoginDelays,
     /// What failed logins cost the address that they come from, and the account that they are for.
     pub failed_logins: FailedLogins,
 }
@@ -163,12 +173,14 @@ impl Default for Limits {
             sessions_per_user: None,
             give_way_after: Duration::from_secs(5),
             excepted: Nets::loopback(),
+            proxies: Nets::none(),
             login_silence: Some(Duration::from_secs(60)),
             silence: Some(Duration::from_secs(600)),
             slow_reader_rate: 1024,
             slow_reader_period: Duration::from_secs(300),
             tolerance: Tolerance::DEFAULT,
             failed_login_delay: Duration::from_millis(500),
+            login_delays: LoginDelays::default(),
             failed_logins: FailedLogins::default(),
         }
     }

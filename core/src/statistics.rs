@@ -22,8 +22,14 @@ pub struct Counters {
     pub logins_wrong: Counter,
     /// Logins that failed because the maildrop was in use.
     pub logins_in_use: Counter,
+    /// Logins that failed because they came too soon after the last.
+    pub logins_too_soon: Counter,
     /// Logins that failed because the maildrop could not be opened.
     pub logins_unavailable: Counter,
+    /// TLS handshakes that came to their end.
+    pub handshakes: Counter,
+    /// Those that did not.
+    pub handshakes_failed: Counter,
     /// Octets that clients sent.
     pub octets_received: Counter,
     /// Octets sent to clients.

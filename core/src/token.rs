@@ -12,6 +12,8 @@ pub(crate) enum Place {
     Bell,
     /// A listener, by its index.
     Listener(usize),
+    /// A connection whose balancer has not said for whom it speaks.
+    Header(Key),
     /// A connection.
     Connection(Key),
     /// A descriptor of a transform, and the number of the worker that polls it.
@@ -46,6 +48,7 @@ impl Place {
         Token(match self {
             Self::Bell => 0,
             Self::Listener(index) => 1 << KIND_SHIFT | index,
+            Self::Header(key) => pack(1, key) | 1 << WORKER_SHIFT,
             Self::Connection(key) => pack(2, key),
             Self::Source(worker, key) => pack(3, key) | worker << WORKER_SHIFT,
         })
@@ -58,6 +61,7 @@ impl Place {
             Key { index: token.0 as u32, generation: (token.0 >> INDEX_BITS) as u32 & (GENERATIONS - 1) };
         match token.0 >> KIND_SHIFT {
             0 => Self::Bell,
+            1 if token.0 >> WORKER_SHIFT & (WORKERS_MAX - 1) != 0 => Self::Header(key),
             1 => Self::Listener(key.index as usize),
             2 => Self::Connection(key),
             _ => Self::Source(token.0 >> WORKER_SHIFT & (WORKERS_MAX - 1), key),
@@ -147,9 +151,13 @@ mod tests {
     #[test]
     fn a_token_comes_back_as_the_place_it_was_made_of() {
         let key = Key { index: u32::MAX, generation: GENERATIONS - 1 };
-        for place in
-            [Place::Bell, Place::Listener(3), Place::Connection(key), Place::Source(WORKERS_MAX - 1, key)]
-        {
+        for place in [
+            Place::Bell,
+            Place::Listener(3),
+            Place::Header(key),
+            Place::Connection(key),
+            Place::Source(WORKERS_MAX - 1, key),
+        ] {
             assert_eq!(Place::of(place.token()), place);
         }
     }

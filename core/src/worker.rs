@@ -2,10 +2,12 @@
 //! It waits nowhere but in `poll`.
 
 mod newcomers;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +17,14 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll};
 
 use self::newcomers::{Newcomers, Way};
+use self::waiting::Waiting;
 use crate::buffer::Spare;
 use crate::connection::{Connection, Desk, SCRATCH_SIZE, Turn};
 use crate::deadline::Deadlines;
 use crate::guesses::FAILED_LOGINS;
 use crate::notice::Notice;
 use crate::reactor::WorkerReactor;
-use crate::server::{Admission, Seat, Shared, TurnedAway};
+use crate::server::{Admission, Listening, Protocol, Seat, Shared, TurnedAway};
 use crate::socket;
 use crate::token::{Key, Place, Slots};
 use crate::transport::Transport;
@@ -31,6 +34,10 @@ const EVENTS: usize = 1024;
 
 /// Connections accepted from one listener before those that are there have their turn.
 const ACCEPT_SHARE: usize = 64;
+
+/// Steps of TLS handshakes in one round of the loop: each may cost a signature, a millisecond with a key of RSA, and those
+/// who are served wait meanwhile.
+const HANDSHAKES_PER_ROUND: u32 = 8;
 
 /// When to try again to accept where neither a descriptor nor the reserve was left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -45,6 +52,7 @@ pub(crate) struct Worker {
     reactor: Arc<WorkerReactor>,
     listeners: Vec<Listener>,
     connections: Slots<Client>,
+    waiting: Waiting,
     deadlines: Deadlines,
     /// Connections that want a turn, each once.
     ready: VecDeque<Key>,
@@ -71,6 +79,9 @@ const REFUSALS_LOGGED: Duration = Duration::from_secs(10);
 
 struct Listener {
     socket: TcpListener,
+    protocol: Protocol,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    is_proxied: bool,
     may_have_more: bool,
 }
 
@@ -107,13 +118,13 @@ impl Worker {
         number: usize,
         poll: Poll,
         reactor: Arc<WorkerReactor>,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Listening>,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
         let mut registered = Vec::new();
-        for (index, mut socket) in listeners.into_iter().enumerate() {
+        for (index, Listening { mut socket, protocol, is_proxied }) in listeners.into_iter().enumerate() {
             poll.registry().register(&mut socket, Place::Listener(index).token(), Interest::READABLE)?;
-            registered.push(Listener { socket, may_have_more: true });
+            registered.push(Listener { socket, protocol, is_proxied, may_have_more: true });
         }
         let desk = Desk {
             worker: number,
@@ -122,6 +133,7 @@ impl Worker {
             shared,
             spare: Spare::default(),
             scratch: vec![0; SCRATCH_SIZE].into(),
+            handshakes: HANDSHAKES_PER_ROUND,
             now: Instant::now(),
         };
         Ok(Self {
@@ -130,6 +142,7 @@ impl Worker {
             reactor,
             listeners: registered,
             connections: Slots::new(),
+            waiting: Waiting::new(),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
             desk,
@@ -156,6 +169,7 @@ impl Worker {
             }
             self.desk.notices.wakes_up();
             self.desk.now = Instant::now();
+            self.desk.handshakes = HANDSHAKES_PER_ROUND;
             for event in &events {
                 self.handle_event(event);
             }
@@ -164,6 +178,7 @@ impl Worker {
                 self.handle_notice(notice);
             }
             self.handle_deadlines();
+            self.drop_late_balancers();
             self.give_turns();
             self.accept();
         }
@@ -185,7 +200,8 @@ impl Worker {
         if !self.desk.notices.may_wait() {
             return Some(Duration::ZERO);
         }
-        let due = self.deadlines.next_due().into_iter().chain(self.accept_again).chain(self.give_way).min();
+        let due = self.deadlines.next_due().into_iter().chain(self.accept_again).chain(self.give_way);
+        let due = due.chain(self.waiting.next_due()).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
@@ -198,6 +214,7 @@ impl Worker {
                     listener.may_have_more = true;
                 }
             }
+            Place::Header(key) => self.look_for_header(key, event.is_read_closed() || event.is_error()),
             Place::Connection(key) => {
                 if let Some(client) = self.connections.get_mut(key) {
                     client.connection.handle_event(event);
@@ -223,6 +240,7 @@ impl Worker {
             Notice::Drain => {
                 self.stage = Stage::Draining;
                 self.listeners.clear();
+                self.waiting.clear();
                 for key in self.connections.keys() {
                     self.turn(key);
                     if let Some(client) = self.connections.get_mut(key) {
@@ -326,29 +344,17 @@ impl Worker {
         }
         // The seat is taken before the client is accepted: where there is none, clients wait in the backlog.
         let Some(seat) = self.take_seat(index) else { return Accepted::Nobody };
+        let protocol = self.listeners[index].protocol;
         match self.listeners[index].socket.accept() {
-            Ok((stream, peer)) => match Admission::new(seat, peer.ip(), self.desk.now) {
-                Ok(_) if self.desk.shared.is_short_of_descriptors() => {
-                    self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
-                    self.desk.counters.refused.add(1);
-                    refuse(stream, NO_RESOURCES);
-                }
-                Ok(admission) => self.admit(stream, peer, admission),
-                Err(why) => {
-                    let (log, reply) = match why {
-                        TurnedAway::TooMany => (
-                            "too many connections from one address",
-                            "too many connections from your address",
-                        ),
-                        TurnedAway::FailedLogins => {
-                            ("too many failed logins from one address", FAILED_LOGINS)
-                        }
-                    };
-                    self.refusals.count(self.desk.now, log);
-                    self.desk.counters.refused.add(1);
-                    refuse(stream, reply);
-                }
-            },
+            Ok((stream, _)) if self.desk.shared.is_short_of_descriptors() => {
+                self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
+                self.desk.counters.refused.add(1);
+                refuse(stream, protocol, NO_RESOURCES);
+            }
+            Ok((stream, peer)) if self.listeners[index].is_proxied => {
+                self.await_header(stream, protocol, peer, seat)
+            }
+            Ok((stream, peer)) => self.admit_as(stream, protocol, peer, seat),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.listeners[index].may_have_more = false;
                 return Accepted::Nobody;
@@ -389,9 +395,29 @@ impl Worker {
         }
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: std::net::SocketAddr, admission: Admission) {
+    /// Lets a client in by its address, or tells it why not.
+    fn admit_as(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, seat: Seat) {
+        match Admission::new(seat, peer.ip(), self.desk.now) {
+            Ok(admission) => self.admit(stream, protocol, peer, admission),
+            Err(why) => {
+                let (log, reply) = match why {
+                    TurnedAway::TooMany => {
+                        ("too many connections from one address", "too many connections from your address")
+                    }
+                    TurnedAway::FailedLogins => ("too many failed logins from one address", FAILED_LOGINS),
+                };
+                self.refusals.count(self.desk.now, log);
+                self.desk.counters.refused.add(1);
+                refuse(stream, protocol, reply);
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, admission: Admission) {
         let key = self.connections.next_key();
-        let transport = match Transport::new(stream, self.poll.registry(), Place::Connection(key).token()) {
+        let token = Place::Connection(key).token();
+        let transport = Transport::new(stream, self.poll.registry(), token);
+        let transport = match transport.and_then(|transport| self.begin(transport, protocol)) {
             Ok(transport) => transport,
             Err(error) => {
                 warn!(target: "pop3d::worker", "{peer}: not served: {error}");
@@ -405,6 +431,16 @@ impl Worker {
         self.turn(key);
     }
 
+    /// What a connection of a protocol begins with.
+    fn begin(&self, mut transport: Transport, protocol: Protocol) -> io::Result<Transport> {
+        match (protocol, &self.desk.shared.settings.load().tls) {
+            (Protocol::Pop3, _) => {}
+            (Protocol::Pop3s, Some(tls)) => transport.start_tls(Arc::clone(&tls.config))?,
+            (Protocol::Pop3s, None) => return Err(io::Error::other("there is no certificate")),
+        }
+        Ok(transport)
+    }
+
     /// Gives the reserve up for as long as it takes to tell one client.
     fn refuse_for_descriptors(&mut self, index: usize, cause: &io::Error) -> Accepted {
         if self.reserve.take().is_none() {
@@ -412,11 +448,12 @@ impl Worker {
             self.reserve = reserve();
             return Accepted::Nobody;
         }
-        let accepted = self.listeners[index].socket.accept();
+        let Listener { socket, protocol, .. } = &self.listeners[index];
+        let (accepted, protocol) = (socket.accept(), *protocol);
         let told = accepted.map(|(stream, _)| {
             self.refusals.count(self.desk.now, &cause.to_string());
             self.desk.counters.refused.add(1);
-            refuse(stream, NO_RESOURCES);
+            refuse(stream, protocol, NO_RESOURCES);
         });
         self.reserve = reserve();
         match told {
@@ -440,7 +477,12 @@ impl Refusals {
 }
 
 /// Tells a client that it cannot be served.
-fn refuse(mut stream: impl Write, why: &str) {
+fn refuse(mut stream: impl Write, protocol: Protocol, why: &str) {
+    match protocol {
+        Protocol::Pop3 => {}
+        // A handshake for that would cost more than whoever came so often has deserved.
+        Protocol::Pop3s => return,
+    }
     // In one piece: what is formatted goes out in several, of which the client would read the first as the reply.
     let reply = format!("-ERR [SYS/TEMP] {why}\r\n");
     // It fits into the empty buffer of a fresh socket; if not, the client sees the end of the connection.
@@ -474,7 +516,8 @@ mod tests {
             }
         }
         let mut pieces = Vec::new();
-        refuse(Pieces(&mut pieces), NO_RESOURCES);
+        refuse(Pieces(&mut pieces), Protocol::Pop3s, NO_RESOURCES);
+        refuse(Pieces(&mut pieces), Protocol::Pop3, NO_RESOURCES);
         assert_eq!(pieces, [b"-ERR [SYS/TEMP] no resources left, try again later\r\n"]);
     }
 }

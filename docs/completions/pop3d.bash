@@ -74,7 +74,7 @@ _pop3d() {
 
     case "${cmd}" in
         pop3d)
-            opts="-u -m -p -t -T -P -a -c -h -V --user --mailbox --pop3-port --transform --timeout --peep-port --peep-admin --config --state --log-level --check --help --version passwd transform help"
+            opts="-u -m -p -t -T -P -a -c -h -V --user --mailbox --pop3-port --pop3s-port --tls-self-signed --transform --timeout --peep-port --peep-admin --config --state --log-level --check --help --version passwd transform help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -101,6 +101,10 @@ _pop3d() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pop3s-port)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -258,7 +262,7 @@ _pop3d() {
             return 0
             ;;
         pop3d__subcmd__passwd)
-            opts="-c -f -h --config --file --remove --verify --stdin --scheme --help"
+            opts="-c -f -h --config --file --app --remove --verify --stdin --scheme --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -277,6 +281,10 @@ _pop3d() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

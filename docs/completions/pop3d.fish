@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_pop3d_global_optspecs
-    string join \n u/user= m/mailbox= p/pop3-port= t/transform= T/timeout= P/peep-port= a/peep-admin= c/config= state= log-level= check h/help V/version
+    string join \n u/user= m/mailbox= p/pop3-port= pop3s-port= tls-self-signed t/transform= T/timeout= P/peep-port= a/peep-admin= c/config= state= log-level= check h/help V/version
 end
 
 function __fish_pop3d_needs_command
@@ -27,6 +27,7 @@ end
 complete -c pop3d -n "__fish_pop3d_needs_command" -s u -l user -d 'An account; may be given several times. The password may contain ":". It can be seen in the list of processes: for more than a trial use the configuration file' -r
 complete -c pop3d -n "__fish_pop3d_needs_command" -s m -l mailbox -d 'The mail folder: the mail of a user is in the folder of that name in it, a Maildir or plain files' -r -F
 complete -c pop3d -n "__fish_pop3d_needs_command" -s p -l pop3-port -d 'The port, on all addresses of this machine; 0 takes any that is free [default: 1110]' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -l pop3s-port -d 'The port of POP3 in TLS, on all addresses of this machine; 0 takes any that is free [default: 1995, where there is a certificate]' -r
 complete -c pop3d -n "__fish_pop3d_needs_command" -s t -l transform -d 'A program that each message passes through, from its standard input to its standard output; may be given several times, which makes a chain. \'\': none' -r
 complete -c pop3d -n "__fish_pop3d_needs_command" -s T -l timeout -d 'Seconds of silence after which a session is closed; 0: never [default: 600]' -r
 complete -c pop3d -n "__fish_pop3d_needs_command" -s P -l peep-port -d 'The port of PEEP, the admin protocol, on the loopback addresses; 0 takes any that is free [default: 2110]. It is listened on only where there is an administrator' -r
@@ -34,6 +35,7 @@ complete -c pop3d -n "__fish_pop3d_needs_command" -s a -l peep-admin -d 'An admi
 complete -c pop3d -n "__fish_pop3d_needs_command" -s c -l config -d 'The configuration file' -r -F
 complete -c pop3d -n "__fish_pop3d_needs_command" -l state -d 'The folder for what outlives the process: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP\'s socket [default: $XDG_STATE_HOME/pop3d, or /var/lib/pop3d as root]' -r -F
 complete -c pop3d -n "__fish_pop3d_needs_command" -l log-level -d 'What is logged: error, warn, info, debug or trace [default: info]' -r
+complete -c pop3d -n "__fish_pop3d_needs_command" -l tls-self-signed -d 'Makes a certificate that nobody vouches for, for a trial of TLS, where the configuration names none'
 complete -c pop3d -n "__fish_pop3d_needs_command" -l check -d 'Reads the configuration, says what is wrong with it, and starts nothing'
 complete -c pop3d -n "__fish_pop3d_needs_command" -s h -l help -d 'Print help'
 complete -c pop3d -n "__fish_pop3d_needs_command" -s V -l version -d 'Print version'
@@ -42,6 +44,7 @@ complete -c pop3d -n "__fish_pop3d_needs_command" -f -a "transform" -d 'Tries tr
 complete -c pop3d -n "__fish_pop3d_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -s c -l config -d 'The configuration file; the accounts file that it names is changed' -r -F
 complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -s f -l file -d 'The accounts file; made where there is none' -r -F
+complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -l app -d 'Sets a further password, for a program, under a name; with --remove it is taken back' -r
 complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -l scheme -d 'How the password is kept. SCRAM-SHA-256: for logins by SCRAM, also' -r -f -a "ARGON2ID\t''
 ARGON2I\t''
 BLF-CRYPT\t''

@@ -39,6 +39,15 @@ pub(crate) struct Cli {
     #[arg(short, long, value_name = "PORT")]
     pub(crate) pop3_port: Option<u16>,
 
+    /// The port of POP3 in TLS, on all addresses of this machine; 0 takes any that is free [default: 1995, where there is
+    /// a certificate].
+    #[arg(long, value_name = "PORT")]
+    pub(crate) pop3s_port: Option<u16>,
+
+    /// Makes a certificate that nobody vouches for, for a trial of TLS, where the configuration names none.
+    #[arg(long)]
+    pub(crate) tls_self_signed: bool,
+
     /// A program that each message passes through, from its standard input to its standard output; may be given
     /// several times, which makes a chain. '': none.
     #[arg(short, long = "transform", value_name = "COMMAND")]

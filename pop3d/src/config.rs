@@ -3,6 +3,8 @@
 mod limits;
 mod peep;
 mod program;
+mod proxy;
+mod tls;
 mod transforms;
 mod users;
 mod values;
@@ -21,11 +23,14 @@ use toml::Spanned;
 
 pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
+pub(crate) use self::program::missing_program;
+pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
-use self::values::Time;
+use self::values::{Time, Words};
 use crate::exit::Exit;
+use crate::privileges::{Confinement, Identity};
 
 /// Longest configuration file that is read, in octets.
 const FILE_MAX: u64 = 16 << 20;
@@ -52,6 +57,12 @@ pub(crate) struct Config {
     pub(crate) unique_ids: Option<UniqueIdsOf>,
     /// The state folder.
     pub(crate) state: Option<PathBuf>,
+    /// Whom the server becomes once it listens.
+    pub(crate) user: Option<Spanned<String>>,
+    /// The group that it has then; none: that of the user.
+    pub(crate) group: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) confine: ConfineTable,
     /// Worker threads; 0: one a core.
     pub(crate) workers: Option<usize>,
     /// Silence after login; 0: no bound.
@@ -61,17 +72,28 @@ pub(crate) struct Config {
     /// Whether APOP is offered.
     #[serde(default)]
     pub(crate) apop: bool,
+    /// Whether weak hashes of the state folder are made anew at login.
+    #[serde(default)]
+    pub(crate) rehash: bool,
     /// Accounts by name.
     #[serde(default)]
     pub(crate) users: BTreeMap<Spanned<String>, Spanned<User>>,
+    /// A program that knows the passwords of users without an account.
+    pub(crate) checkpassword: Option<Spanned<Words>>,
+    /// How long that may take.
+    pub(crate) checkpassword_timeout: Option<Spanned<Time>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) proxy: proxy::Table,
     #[serde(default)]
     pub(crate) limits: limits::Table,
     #[serde(default)]
     pub(crate) log: LogTable,
     #[serde(default)]
     pub(crate) peep: peep::Table,
+    #[serde(default)]
+    pub(crate) tls: tls::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
     /// Which messages pass through other chains; the first that matches wins.
@@ -85,6 +107,24 @@ pub(crate) struct Config {
     pub(crate) transform_defaults: transforms::Defaults,
     #[serde(default)]
     pub(crate) transform_pool: transforms::PoolTable,
+}
+
+/// `[confine]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfineTable {
+    /// Whether nothing is written but beneath the server's own folders.
+    #[serde(default)]
+    landlock: bool,
+    /// Further folders to write in.
+    #[serde(default)]
+    write: Vec<PathBuf>,
+    /// Whether the process may leave a core dump.
+    #[serde(default)]
+    core_dumps: bool,
+    /// Whether transforms may run set-user-ID programs as their owners.
+    #[serde(default)]
+    new_privileges: bool,
 }
 
 /// `[log]`.
@@ -170,6 +210,29 @@ impl File {
         Ok(file)
     }
 
+    /// Whom the server becomes; none: nobody else.
+    ///
+    /// # Errors
+    /// Where there is no such user or group, with line and column.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, Exit> {
+        let Config { user, group, .. } = &self.config;
+        let Some(user) = user else {
+            return match group {
+                Some(group) => Err(self.error(group.span(), "a group without a user; name both")),
+                None => Ok(None),
+            };
+        };
+        let identity = Identity::new(user.as_ref(), group.as_ref().map(|group| group.as_ref().as_str()));
+        identity.map(Some).map_err(|what| self.error(user.span(), &what))
+    }
+
+    /// What the server gives up.
+    pub(crate) fn confinement(&self) -> Confinement {
+        let ConfineTable { landlock, write, core_dumps, new_privileges } = &self.config.confine;
+        let (landlock, write) = (*landlock, write.clone());
+        Confinement { landlock, write, core_dumps: *core_dumps, new_privileges: *new_privileges }
+    }
+
     /// Where it has passwords in plain that everybody on this machine can read: what to do.
     pub(crate) fn exposes_passwords(&self) -> Option<String> {
         let config = &self.config;
@@ -223,6 +286,8 @@ mod tests {
             ("listen = \"[::]:1110\"", "1:10", "sequence"),
             ("mailbox = ", "1:11", ""),
             ("apop = \"yes\"", "1:8", "boolean"),
+            ("[confine]\nwrite = \"/tmp\"", "2:9", "sequence"),
+            ("[confine]\nseccomp = true", "2:1", "unknown field"),
             ("unique_ids = \"cyrus\"", "1:14", "`dovecot`"),
             ("[limits]\nconnections = 0", "2:15", "more than 0"),
             ("[limits]\nconnections_per_address = -1", "2:27", "-1"),
@@ -231,6 +296,19 @@ mod tests {
             ("timeout = 1\ntimeout = 2", "2:1", "duplicate key"),
         ] {
             let said = wrong(text);
+            assert!(said.starts_with(&format!("pop3d.toml:{place}: ")) && said.contains(named), "{said}");
+        }
+    }
+
+    #[test]
+    fn who_is_not_there_is_named_with_its_place() {
+        for (text, place, named) in [
+            ("\nuser = \"no-such-user\"", "2:8", "no user \"no-such-user\""),
+            ("user = \"root\"\ngroup = \"no-such-group\"", "1:8", "no group \"no-such-group\""),
+            ("group = \"root\"", "1:9", "without a user"),
+        ] {
+            let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();
+            let said = file.identity().unwrap_err().to_string();
             assert!(said.starts_with(&format!("pop3d.toml:{place}: ")) && said.contains(named), "{said}");
         }
     }
@@ -248,9 +326,10 @@ mod tests {
             File::parse(Path::new("pop3d.toml"), text.as_bytes()).map(drop).map_err(|error| error.to_string())
         };
         check("{ password = \"x\", allow_nets = [\"192.0.2.0/24\", \"::1\"], delete = false }").unwrap();
+        check("{ password = \"x\", app_passwords = { phone = \"y\" } }").unwrap();
         for (wrong, named) in [
             ("{ disabled = true }", "password"),
-            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "this is no net"),
+            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "no net"),
             ("{ password = \"x\", nodelete = true }", "nodelete"),
             ("{ password = 4711 }", "between quotes"),
             ("true", "a password between quotes, or a table"),

@@ -8,6 +8,7 @@ mod host;
 mod logging;
 mod passwd;
 mod plan;
+mod privileges;
 mod signals;
 mod start;
 mod transform;

@@ -5,25 +5,37 @@ use std::env;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
 use pop3d_core::maildir::{LocalStore, UniqueIds};
 use pop3d_core::settings::Limits;
+use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
 
 use crate::cli::Cli;
 use crate::config::{self, Address, File, Transforms};
 use crate::exit::Exit;
+use crate::privileges::{Confinement, Identity};
 
 /// The port that is listened on where nothing else is said.
 const PORT: u16 = 1110;
+
+/// The same for POP3 in TLS, where there is a certificate.
+const POP3S_PORT: u16 = 1995;
 
 /// The same for PEEP.
 const PEEP_PORT: u16 = 2110;
 
 /// The name of PEEP's socket in the state folder.
 const SOCKET: &str = "peep.sock";
+
+/// How long a program that knows passwords may take.
+const CHECKPASSWORD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that it may be given.
+const CHECKPASSWORD_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// Most threads for transforms.
 const TRANSFORM_WORKERS_MAX: usize = 1024;
@@ -44,6 +56,10 @@ pub(crate) struct Plan {
     pub(crate) transforms: Transforms,
     pub(crate) limits: Limits,
     pub(crate) apop: bool,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) rehash: bool,
+    /// The program that knows passwords, and how long it may take.
+    pub(crate) checkpassword: Option<(Vec<String>, Duration)>,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
@@ -54,7 +70,14 @@ pub(crate) struct Plan {
 /// What only a start can take.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fixed {
+    /// Whom the process becomes.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) confinement: Confinement,
     pub(crate) listen: Listen,
+    /// Where clients begin with TLS; none: there is no certificate.
+    pub(crate) pop3s_listen: Option<Listen>,
+    /// Where balancers connect.
+    pub(crate) proxy_listen: Vec<SocketAddr>,
     pub(crate) peep_listen: PeepListen,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
@@ -102,12 +125,14 @@ impl Plan {
         warnings.extend(transforms.missing.iter().map(Exit::to_string));
         let log_level = log_level(cli, &file)?;
         let limits = config::limits(cli, &file)?;
-        let fixed = Fixed::new(cli, &file, administrators.is_empty())?;
+        let tls = config::tls(cli, &file)?;
+        let fixed = Fixed::new(cli, &file, tls.is_some(), administrators.is_empty())?;
         if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
             warnings.push(
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
             );
         }
+        let checkpassword = checkpassword(&file, &mut warnings)?;
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -123,6 +148,9 @@ impl Plan {
             transforms,
             limits,
             apop: config.apop,
+            tls,
+            rehash: config.rehash,
+            checkpassword,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
@@ -135,7 +163,11 @@ impl Plan {
     /// # Errors
     /// Where nobody ever could: then something was forgotten.
     pub(crate) fn check_accounts(&self, has_kept: bool) -> Result<Option<&'static str>, Exit> {
-        if has_kept || !self.accounts.is_empty() || !self.command_line.is_empty() {
+        if has_kept
+            || self.checkpassword.is_some()
+            || !self.accounts.is_empty()
+            || !self.command_line.is_empty()
+        {
             return Ok(None);
         }
         if self.has_accounts_file || !self.administrators.is_empty() {
@@ -148,12 +180,16 @@ impl Plan {
 }
 
 impl Fixed {
-    fn new(cli: &Cli, file: &File, has_no_administrator: bool) -> Result<Self, Exit> {
+    fn new(cli: &Cli, file: &File, has_tls: bool, has_no_administrator: bool) -> Result<Self, Exit> {
         let config = &file.config;
         let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
+            identity: file.identity()?,
+            confinement: file.confinement(),
             listen: Listen::new(cli, file)?,
+            pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
+            proxy_listen: addresses(file, &config.proxy.listen)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
@@ -170,7 +206,11 @@ impl Fixed {
     /// The first key that another one has another value for.
     pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         let keys = [
+            ("user or group", self.identity != other.identity),
+            ("[confine]", self.confinement != other.confinement),
             ("listen", self.listen != other.listen),
+            ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
+            ("[proxy] listen", self.proxy_listen != other.proxy_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
@@ -193,6 +233,16 @@ impl Listen {
             return Err(file.error(listen.span(), "no address to listen on; name one such as \"[::]:1110\""));
         }
         Ok(Self::Addresses(addresses(file, listen.as_ref())?))
+    }
+
+    /// Where TLS comes first.
+    fn tls(cli: &Cli, file: &File) -> Result<Self, Exit> {
+        match (cli.pop3s_port, &file.config.tls.listen) {
+            (Some(port), _) => Ok(Self::Everywhere(port)),
+            (None, None) => Ok(Self::Everywhere(POP3S_PORT)),
+            // None at all: then there is STLS alone.
+            (None, Some(listen)) => Ok(Self::Addresses(addresses(file, listen.as_ref())?)),
+        }
     }
 
     /// What is to be listened on, and what in its place on a machine without IPv6.
@@ -249,7 +299,7 @@ fn transform_workers(file: &File) -> Result<usize, Exit> {
     }
 }
 
-fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
+pub(crate) fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
     LocalStore::new(mailbox.to_owned(), None).check().map_err(|error| {
         Exit::NoInput(format!(
             "cannot read the mail folder {}: {error}; make it, or name another by --mailbox",
@@ -278,6 +328,29 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
         config::User::add_to(user, &mut accounts, &of, file)?;
     }
     Ok(accounts)
+}
+
+/// The program that knows passwords, and how long it may take.
+fn checkpassword(file: &File, warnings: &mut Vec<String>) -> Result<Option<(Vec<String>, Duration)>, Exit> {
+    let config = &file.config;
+    let limit = match &config.checkpassword_timeout {
+        Some(limit) if limit.as_ref().0.is_zero() || limit.as_ref().0 > CHECKPASSWORD_TIMEOUT_MAX => {
+            return Err(file.error(limit.span(), "a client waits for it; more than 0, and at most 1m"));
+        }
+        Some(limit) => limit.as_ref().0,
+        None => CHECKPASSWORD_TIMEOUT,
+    };
+    let Some(program) = &config.checkpassword else { return Ok(None) };
+    let words = program.as_ref().words();
+    if words.first().is_none_or(String::is_empty) || words.iter().any(|word| word.contains('\0')) {
+        return Err(
+            file.error(program.span(), "no program is named; write checkpassword = \"PROGRAM /bin/true\"")
+        );
+    }
+    if let Some(what) = config::missing_program(words.first().map_or("", String::as_str)) {
+        warnings.push(format!("checkpassword: {what}"));
+    }
+    Ok(Some((words, limit)))
 }
 
 fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {

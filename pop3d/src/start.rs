@@ -12,7 +12,7 @@ use log::{info, warn};
 use pop3d_core::admin::{AdminThread, Door, DoorError};
 use pop3d_core::administration::{Administration, Beginning};
 use pop3d_core::maildir::LocalStore;
-use pop3d_core::server::{ListenError, Server};
+use pop3d_core::server::{ListenError, Protocol, Server};
 use pop3d_core::state::accounts::KeptAccounts;
 use pop3d_core::state::{Claim, StateFiles};
 use pop3d_core::transform::Kind;
@@ -28,7 +28,8 @@ use crate::config::Transforms;
 use crate::exit::Exit;
 use crate::host::Program;
 use crate::logging::{Log, LogFile};
-use crate::plan::{Listen, PeepListen, Plan};
+use crate::plan::{self, Fixed, Listen, PeepListen, Plan};
+use crate::privileges;
 use crate::signals;
 
 /// Does what the command line asks for; returns once the server has stopped.
@@ -95,16 +96,42 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     })?;
     // Listened to before anything is started, so that none is lost.
     let signals = signals::listen().map_err(|error| system("listen to signals", error))?;
+    let in_force = confine(&fixed, &plan.mailbox)?;
     let mut server =
         Server::new(fixed.workers, fixed.transform_workers).map_err(|error| system("start", error))?;
-    let addresses = listen(&mut server, &fixed.listen)?;
+    let addresses = listen(&mut server, &fixed.listen, Protocol::Pop3)?;
+    let tls_addresses = match &fixed.pop3s_listen {
+        Some(addresses) => listen(&mut server, addresses, Protocol::Pop3s)?,
+        None => Vec::new(),
+    };
+    let mut balancers = Vec::new();
+    for &address in &fixed.proxy_listen {
+        let listening = server.listen_for_balancers(address, Protocol::Pop3);
+        balancers.push(listening.map_err(|error| unavailable(&error, &error.cause, "listen in [proxy]"))?);
+    }
     let mut doors = listen_for_administrators(&fixed.peep_listen)?;
+    if let Some(identity) = &fixed.identity {
+        // Nothing that is read or written from here on is root's business.
+        let become_user = identity.assume().and_then(|()| fixed.confinement.forbid_dumps());
+        become_user.map_err(|error| system(&format!("become the user {}", identity.name()), error))?;
+        plan::check_mailbox(&plan.mailbox)?;
+    }
     let log =
         Log::start(plan.log_level, log_file).map(Arc::new).map_err(|error| system("start to log", error))?;
     for warning in &plan.warnings {
         warn!(target: "pop3d", "{warning}");
     }
 
+    for what in in_force {
+        info!(target: "pop3d", "{what}");
+    }
+    match &fixed.identity {
+        Some(identity) => info!(target: "pop3d", "serving as the user {}", identity.name()),
+        None if privileges::is_root() => {
+            warn!(target: "pop3d", "serving as root: name another user by user in the configuration");
+        }
+        None => {}
+    }
     if fixed.state.is_none() {
         warn!(
             target: "pop3d",
@@ -124,6 +151,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let children = Arc::clone(&resources.children);
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
+    let folder = program.folder();
     let (files, claim) = claim(state.as_deref());
     let is_owner = claim.is_some();
     let beginning = Beginning::new(configured, &store, files.as_ref(), claim)
@@ -136,16 +164,28 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         .start(beginning.settings(), beginning.totals().clone())
         .map_err(|error| system("start a worker", error))?;
     let administration = Arc::new(Administration::new(beginning, running.handle(), Box::new(program)));
+    administration.renew_hashes();
     for address in addresses {
         info!(target: "pop3d", "listening on {address}");
+    }
+    for address in tls_addresses {
+        info!(target: "pop3d", "POP3S: listening on {address}");
+    }
+    for address in balancers {
+        info!(target: "pop3d", "PROXY protocol: listening on {address}");
     }
     for (_, place) in &doors {
         info!(target: "pop3d", "PEEP: listening on {place}");
     }
+    let told = Arc::clone(&administration);
+    folder
+        .start(move |changed| told.take_in(changed))
+        .map_err(|error| system("watch the folder of transforms", error))?;
     let doors = doors.into_iter().map(|(door, _)| door).collect();
     let admin = AdminThread::start(doors, Arc::clone(&administration))
         .map_err(|error| system("start the admin thread", error))?;
     signals::serve(signals, running, &administration, &children, &log);
+    folder.stop();
     admin.stop();
     administration.keep_statistics();
     info!(target: "pop3d", "stopped");
@@ -153,16 +193,43 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     Ok(())
 }
 
-fn listen(server: &mut Server, listen: &Listen) -> Result<Vec<SocketAddr>, Exit> {
+/// Gives up what the server never needs, while there is one thread; what is in force, for the log.
+fn confine(fixed: &Fixed, mailbox: &Path) -> Result<Vec<String>, Exit> {
+    if let Some(state) = &fixed.state {
+        // What is wrong with it is said once there is a log.
+        let _ = privileges::make_folder(state, fixed.identity.as_ref());
+    }
+    let temporary = env::temp_dir();
+    let mut folders = vec![mailbox, &temporary];
+    folders.extend(fixed.state.as_deref());
+    folders.extend(fixed.peep_socket.as_deref().and_then(folder_of));
+    folders.extend(fixed.log_file.as_deref().and_then(folder_of));
+    fixed
+        .confinement
+        .begin(&folders)
+        .map_err(|error| Exit::System(format!("cannot be confined: {error}; see [confine]")))
+}
+
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> Option<&Path> {
+    // That of a name alone is the one that the server was started in.
+    file.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
+fn listen(server: &mut Server, listen: &Listen, protocol: Protocol) -> Result<Vec<SocketAddr>, Exit> {
     let (addresses, without_ipv6) = listen.addresses();
     let mut all = |addresses: Vec<SocketAddr>| -> Result<Vec<_>, ListenError> {
-        addresses.into_iter().map(|address| server.listen(address)).collect()
+        addresses.into_iter().map(|address| server.listen(address, protocol)).collect()
+    };
+    let option = match protocol {
+        Protocol::Pop3 => "--pop3-port",
+        Protocol::Pop3s => "--pop3s-port",
     };
     let listening = match all(addresses) {
         Err(error) if !without_ipv6.is_empty() && is_without_ipv6(&error.cause) => all(without_ipv6),
         listening => listening,
     };
-    listening.map_err(|error| unavailable(&error, &error.cause, "--pop3-port"))
+    listening.map_err(|error| unavailable(&error, &error.cause, option))
 }
 
 /// Doors by TCP, each with its address.

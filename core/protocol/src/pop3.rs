@@ -13,6 +13,7 @@ mod trace;
 mod transaction;
 
 pub use authorization::Tolerance;
+pub use capability::LoginDelay;
 pub use count::{COUNTED, Counts};
 pub use sasl::{CHALLENGE_MAX, Mechanism, Mechanisms, Step};
-pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Refusal, Session};
+pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Refusal, Security, Session};

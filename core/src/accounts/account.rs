@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use super::hashed::Cost;
+use super::hashed::{Cost, Hashed};
 use super::scheme::{Code, Stored};
 use super::scram::{self, ITERATIONS, Keys};
 use super::secret::Secret;
@@ -22,7 +22,7 @@ pub(super) type Look = (usize, u32);
 /// What an account keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
-    /// Any of them lets in.
+    /// The password, then those that were given to programs. Any of them lets in.
     secrets: Vec<Arc<Stored>>,
     pub(super) switches: Switches,
 }
@@ -30,6 +30,20 @@ pub(super) struct Account {
 impl Account {
     pub(super) fn new(stored: Stored, switches: Switches) -> Self {
         Self { secrets: vec![Arc::new(stored)], switches }
+    }
+
+    /// Adds a secret that a program has.
+    pub(super) fn add(&mut self, stored: Stored) {
+        self.secrets.push(Arc::new(stored));
+    }
+
+    /// The same with another password; what programs have, and what is switched, stays.
+    pub(super) fn with(mut self, stored: Stored) -> Self {
+        match self.secrets.first_mut() {
+            Some(first) => *first = Arc::new(stored),
+            None => self.add(stored),
+        }
+        self
     }
 
     /// Whether one of its secrets is of the password, which `code` is the code of. `hashes` counts what it costs.
@@ -42,6 +56,11 @@ impl Account {
     /// Whether it is known already that one of its secrets is of the password with that code.
     pub(super) fn recognize(&self, code: &Code, now: Instant) -> bool {
         self.secrets.iter().any(|stored| stored.recognize(code, now))
+    }
+
+    /// Whether its password is kept by a hash weaker than those that are made here.
+    pub(super) fn is_weak(&self) -> bool {
+        self.secrets.first().and_then(|stored| stored.hash()).is_some_and(Hashed::is_weak)
     }
 
     /// What a failed login costs.

@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use super::account::{Account, SALT};
 use super::scheme;
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
-use super::{Accounts, UserName, WrongCredentials};
+use super::{Accounts, Asking, Secret, UserName, WrongCredentials};
 
 /// Octets of the random part of CRAM-MD5's challenge.
 const CHALLENGE: usize = 18;
@@ -29,6 +29,8 @@ pub struct Exchange {
     state: State,
     /// Who the client claims to be, where it has said so.
     user: Vec<u8>,
+    /// What it said, by a mechanism that tells passwords.
+    password: Option<Secret>,
 }
 
 /// What is awaited.
@@ -55,6 +57,8 @@ pub enum Stepped {
     Challenge(Vec<u8>),
     /// Whose credentials they were.
     Verified(UserName),
+    /// Somebody else is to be asked about [`Exchange::password`].
+    Ask(Asking),
 }
 
 impl Accounts {
@@ -110,13 +114,25 @@ impl Exchange {
         from: IpAddr,
         channel: Option<Box<[u8]>>,
     ) -> Self {
-        Self { accounts, from, channel, state: State::Begun(mechanism), user: Vec::new() }
+        Self { accounts, from, channel, state: State::Begun(mechanism), user: Vec::new(), password: None }
     }
 
     /// Who the client claims to be, for the log; empty where it has not said so.
     #[must_use]
     pub fn user(&self) -> &[u8] {
         &self.user
+    }
+
+    /// The password that the client told; none: the mechanism tells none, or it was wrong.
+    #[must_use]
+    pub fn password(&self) -> Option<&[u8]> {
+        self.password.as_ref().map(Secret::octets)
+    }
+
+    /// Whose accounts they are.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Goes on with what the client sent; none: it has sent nothing yet.
@@ -127,7 +143,12 @@ impl Exchange {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Begun(mechanism) => self.begin(mechanism, response),
             State::LoginUser => self.login_user(response.unwrap_or_default()),
-            State::LoginPassword => self.verify_password(&self.user, response.unwrap_or_default()),
+            State::LoginPassword => {
+                let user = std::mem::take(&mut self.user);
+                let verified = self.verify_password(&user, response.unwrap_or_default());
+                self.user = user;
+                verified
+            }
             State::Digest(challenge) => self.verify_digest(&challenge, response.unwrap_or_default()),
             State::Scram(begun, user) => {
                 let said = begun.finish(response.unwrap_or_default()).ok_or(WrongCredentials)?;
@@ -190,9 +211,15 @@ impl Exchange {
         Ok(Stepped::Challenge(b"Password:".to_vec()))
     }
 
-    fn verify_password(&self, user: &[u8], password: &[u8]) -> Result<Stepped, WrongCredentials> {
+    fn verify_password(&mut self, user: &[u8], password: &[u8]) -> Result<Stepped, WrongCredentials> {
         let credentials = Credentials::Password { user: user.into(), password: password.into() };
-        self.accounts.verify(&credentials, None, self.from).map(Stepped::Verified)
+        if let Some(asking) = self.accounts.asking(user) {
+            self.password = Some(Secret::new(password));
+            return Ok(Stepped::Ask(asking));
+        }
+        let verified = self.accounts.verify(&credentials, None, self.from)?;
+        self.password = Some(Secret::new(password));
+        Ok(Stepped::Verified(verified))
     }
 
     /// The proof was right: the account is to be used, and from there.

@@ -16,6 +16,7 @@ use crate::state::accounts::KeptAccounts;
 use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
+use crate::tls::Tls;
 use crate::transform::registry::{self, Listed, Registry};
 use crate::transform::rules::{NamedRule, Rule};
 use crate::transform::{Chain, Holding, TransformStatistics};
@@ -46,6 +47,10 @@ pub struct Configured {
     pub sizes: Sizes,
     /// Whether APOP is offered.
     pub apop: bool,
+    /// TLS; none: there is none.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    pub rehash: bool,
     /// Bounds of connections.
     pub limits: Limits,
 }
@@ -218,16 +223,19 @@ impl Configured {
         self.mailbox.display().to_string()
     }
 
-    /// Loads the transforms that were loaded at run time, and that are not there by themselves.
-    pub(super) fn load_kept(&self, kept: &Kept) {
+    /// Loads the transforms that were loaded at run time, and that are not there by themselves. Whether there was one.
+    pub(super) fn load_kept(&self, kept: &Kept) -> bool {
+        let mut has_loaded = false;
         for (name, file) in &kept.settings.transforms {
             if self.registry.last_error(name).is_some() {
                 continue;
             }
-            if let Err(error) = self.registry.load(name, file) {
-                error!(target: "pop3d::peep", "transform {name}: {error}");
+            match self.registry.load(name, file) {
+                Ok(()) => has_loaded = true,
+                Err(error) => error!(target: "pop3d::peep", "transform {name}: {error}"),
             }
         }
+        has_loaded
     }
 
     /// The accounts that follow from this and from what was changed since.
@@ -281,6 +289,8 @@ impl Configured {
             holding: self.holding.clone(),
             sizes: self.sizes,
             apop: self.apop,
+            tls: self.tls.clone(),
+            rehash: self.rehash,
             limits: kept.limits(self),
         })
     }
@@ -290,7 +300,10 @@ impl Configured {
         let place = self.places.get(link).map_or("", String::as_str);
         match self.registry.last_error(link) {
             Some(why) => format!("{place}{what} names the transform {link}, which cannot be used: {why}"),
-            None => format!("{what} names the transform {link}, which there is not; {ADVICE}"),
+            None if place.is_empty() => {
+                format!("{what} names the transform {link}, which there is not; {ADVICE}")
+            }
+            None => format!("{place}{what} names the transform {link}, whose file is not there"),
         }
     }
 }

@@ -11,13 +11,14 @@ use pop3d_protocol::pop3::{Action, Answer, Credentials, Opened, Part, Refusal, S
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Account, Connection, Desk, Ending, Task, temporary};
-use crate::accounts::{Exchange, Stepped, UserName};
+use crate::accounts::{Exchange, Secret, Stepped, UserName};
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step};
 use crate::server::Place;
 use crate::settings::Sizes;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
+use crate::tls::Channel;
 use crate::token::Key;
 use crate::transform::{Chain, Command, Error, Message, Wake};
 
@@ -27,6 +28,7 @@ impl Connection {
         match action {
             Action::Verify(credentials) => self.verify(credentials, desk),
             Action::Exchange(step) => self.exchange(step, desk),
+            Action::StartTls => self.begin_securing(),
             Action::OpenMaildrop => self.open_maildrop(desk),
             Action::Measure => self.measure(desk),
             Action::OpenMessage { number, part } => self.open_message(number, part, desk),
@@ -85,10 +87,20 @@ impl Connection {
         let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
+        if let Credentials::Password { user, password } = &credentials
+            && let Some(asking) = accounts.asking(user)
+        {
+            let password = Secret::new(password);
+            desk.shared.pools.externals.run(move || job.done(judge.judge_asked(&asking, password.octets())));
+            return;
+        }
         desk.shared.pools.passwords.run(move || {
             let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
-            job.done(judge.judge(user, verified));
+            job.done(judge.judge(user, verified.clone()));
+            if let (Ok(user), Credentials::Password { password, .. }) = (&verified, &credentials) {
+                judge.renew(&accounts, user, password);
+            }
         });
     }
 
@@ -100,7 +112,8 @@ impl Connection {
         let (exchange, response) = match step {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), None)), initial)
+                let binding = self.transport.tls().and_then(Channel::binding);
+                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), binding)), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
@@ -113,12 +126,19 @@ impl Connection {
         self.task = Task::Job;
         let (job, judge, mut exchange) = (Job::new(self.key, desk), self.judge(desk), exchange);
         self.last_sign = desk.now;
-        desk.shared.pools.passwords.run(move || {
-            job.done(match exchange.step(response.as_deref()) {
-                Ok(Stepped::Challenge(challenge)) => Outcome::Challenged(exchange, challenge),
-                Ok(Stepped::Verified(user)) => judge.judge(exchange.user(), Ok(user)),
-                Err(wrong) => judge.judge(exchange.user(), Err(wrong)),
-            });
+        let externals = desk.shared.pools.externals.clone();
+        desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {
+            Ok(Stepped::Challenge(challenge)) => job.done(Outcome::Challenged(exchange, challenge)),
+            Ok(Stepped::Verified(user)) => {
+                job.done(judge.judge(exchange.user(), Ok(user.clone())));
+                if let Some(password) = exchange.password() {
+                    judge.renew(exchange.accounts(), &user, password);
+                }
+            }
+            Ok(Stepped::Ask(asking)) => externals.run(move || {
+                job.done(judge.judge_asked(&asking, exchange.password().unwrap_or_default()));
+            }),
+            Err(wrong) => job.done(judge.judge(exchange.user(), Err(wrong))),
         });
     }
 
@@ -127,15 +147,12 @@ impl Connection {
             self.session.handle_answer(Answer::Maildrop(Err(temporary("no maildrop"))));
             return;
         };
-        let most = desk.shared.settings.load().limits.sessions_per_user;
-        self.place = Place::take(&desk.shared, user, most);
-        if self.place.is_none() {
-            desk.counters.logins_in_use.add(1);
-            info!(target: "pop3d::login", "user {user} from {}: too many sessions", self.peer);
-            self.account = Account::Unknown;
-            let text = "you have too many sessions already".to_owned();
-            let refusal = Refusal { code: Some(ResponseCode::InUse), text };
-            return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+        match self.admit_user(user, desk) {
+            Ok(place) => self.place = Some(place),
+            Err(refusal) => {
+                self.account = Account::Unknown;
+                return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+            }
         }
         let (user, store) = (user.clone(), Arc::clone(&desk.shared.settings.load().store));
         if let Some(opened) = store.open_at_once(&user) {
@@ -144,6 +161,24 @@ impl Connection {
         self.task = Task::Job;
         let job = Job::new(self.key, desk);
         desk.shared.pools.maildrops.run(move || job.done(Outcome::Opened(store.open(&user))));
+    }
+
+    /// Whether a user whose credentials are right may have a session.
+    fn admit_user(&self, user: &UserName, desk: &Desk) -> Result<Place, Refusal> {
+        let shared = &desk.shared;
+        let settings = shared.settings.load();
+        if let Some(seconds) = shared.logins.wait(user, desk.now, &settings.limits.login_delays) {
+            desk.counters.logins_too_soon.add(1);
+            info!(target: "pop3d::login", "user {user} from {}: too soon after the last login", self.peer);
+            let text = format!("too soon after your last login, wait for {seconds} seconds");
+            return Err(Refusal { code: Some(ResponseCode::LoginDelay), text });
+        }
+        Place::take(shared, user, settings.limits.sessions_per_user).ok_or_else(|| {
+            desk.counters.logins_in_use.add(1);
+            info!(target: "pop3d::login", "user {user} from {}: too many sessions", self.peer);
+            let text = "you have too many sessions already".to_owned();
+            Refusal { code: Some(ResponseCode::InUse), text }
+        })
     }
 
     fn open_message(&mut self, number: MessageNumber, part: Part, desk: &Desk) {
@@ -258,6 +293,7 @@ impl Connection {
             task @ (Task::None
             | Task::Job
             | Task::Delayed { .. }
+            | Task::Securing
             | Task::Opened(_)
             | Task::Sending { .. }) => self.task = task,
         }
@@ -280,6 +316,11 @@ impl Connection {
                 self.session.handle_answer(Answer::Verified(Ok(())));
             }
             Outcome::Verified(Err(penalty)) => self.hold_back_refusal(penalty, desk),
+            Outcome::Unverified => {
+                desk.counters.logins_unavailable.add(1);
+                let refusal = temporary("passwords cannot be checked now, try again later");
+                self.session.handle_answer(Answer::Verified(Err(refusal)));
+            }
             Outcome::Challenged(exchange, challenge) => {
                 self.exchange = Some(exchange);
                 self.session.handle_answer(Answer::Challenged(challenge.into()));
@@ -317,6 +358,9 @@ impl Connection {
             present.logged_in(&user);
         }
         let settings = desk.shared.settings.load();
+        let delays = &settings.limits.login_delays;
+        desk.shared.logins.note(&user, desk.now, delays);
+        self.session.set_login_delay(delays.told_to(&user));
         let has_chain = settings.may_transform(&user);
         self.session.set_keeps_all(settings.accounts.switches(&user).may_not_delete);
         self.account = Account::Open(user, maildrop);

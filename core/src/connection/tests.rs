@@ -94,7 +94,12 @@ impl Stage {
         let poll = Poll::new().unwrap();
         let notices = Arc::new(Notices::new(poll.registry()).unwrap());
         let pool = Pool::start("test", 1).unwrap();
-        let pools = Pools { passwords: pool.clone(), maildrops: pool.clone(), transforms: pool };
+        let pools = Pools {
+            passwords: pool.clone(),
+            externals: pool.clone(),
+            maildrops: pool.clone(),
+            transforms: pool,
+        };
         let removed = Arc::default();
         let mut accounts = Accounts::default();
         accounts.add(UserName::parse(b"user").unwrap(), b"pass");
@@ -108,6 +113,8 @@ impl Stage {
             holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
             sizes: Sizes::Stored,
             apop: false,
+            tls: None,
+            rehash: false,
             limits: Limits::default(),
         };
         let shared =
@@ -119,6 +126,7 @@ impl Stage {
             shared,
             spare: Spare::default(),
             scratch: vec![0; SCRATCH_SIZE].into(),
+            handshakes: 1,
             now: Instant::now(),
         };
         let heard = Arc::clone(&script.heard);
@@ -190,7 +198,7 @@ impl Stage {
         assert_eq!((counters.messages_retrieved.value(), counters.messages_topped.value()), (2, 1));
         assert_eq!((counters.messages_removed.value(), counters.logins.value()), (1, 1));
         let commands: Vec<_> = counters.commands.iter().map(Counter::value).collect();
-        assert_eq!(commands, [1, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0]);
+        assert_eq!(commands, [1, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0, 0]);
     }
 
     fn heard(&self) -> String {

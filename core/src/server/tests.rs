@@ -23,6 +23,8 @@ fn settings(limits: Limits) -> Settings {
         holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
         sizes: Sizes::Stored,
         apop: false,
+        tls: None,
+        rehash: false,
         limits,
     }
 }
@@ -40,7 +42,8 @@ fn connections_leave_descriptors_for_all_else() {
 /// What the workers share where there are none.
 fn shared(limits: Limits) -> Arc<Shared> {
     let pool = Pool::start("test", 1).unwrap();
-    let pools = Pools { passwords: pool.clone(), maildrops: pool.clone(), transforms: pool };
+    let pools =
+        Pools { passwords: pool.clone(), externals: pool.clone(), maildrops: pool.clone(), transforms: pool };
     Arc::new(Shared::new(settings(limits), Totals::default(), pools, Vec::new(), 100))
 }
 
@@ -112,7 +115,7 @@ impl Client {
 #[test]
 fn who_fails_too_often_hears_no_greeting_and_others_do() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let failed_logins = FailedLogins { refused_after: Some(4), ..Default::default() };
     let excepted = Nets::none();
     let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, excepted, ..Limits::default() };
@@ -159,7 +162,7 @@ fn who_fails_too_often_hears_no_greeting_and_others_do() {
 #[test]
 fn the_first_who_is_silent_gives_way() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let limits = Limits { connections: 2, give_way_after: Duration::ZERO, ..Limits::default() };
     let running = server.start(settings(limits), Totals::default()).unwrap();
     let from = [127, 0, 0, 1];
@@ -209,4 +212,59 @@ fn a_user_has_so_many_sessions() {
     assert!(third.is_some() && take(b"ann", Some(2)).is_none());
     drop((second, third));
     assert!(shared.users.lock().unwrap().is_empty());
+}
+
+#[test]
+fn who_is_no_balancer_is_closed_and_a_balancer_speaks_for_its_client() {
+    let mut server = Server::new(1, 1).unwrap();
+    let address = server.listen_for_balancers(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
+    let proxies = ["127.0.0.2".parse().unwrap()].into_iter().collect();
+    let limits = Limits { proxies, connections_per_address: 2, ..Limits::default() };
+    let running = server.start(settings(limits), Totals::default()).unwrap();
+    let (balancer, other) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    let header = b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 110\r\n";
+    let sends = |from, pieces: &[&[u8]]| {
+        let mut client = Client::new(from, address);
+        for piece in pieces {
+            // It may have been closed before.
+            let _ = client.0.get_mut().write_all(piece);
+        }
+        client
+    };
+    let is_closed = |mut client: Client| {
+        let mut heard = Vec::new();
+        // A reset where the server did not read all.
+        let _ = client.0.read_to_end(&mut heard);
+        assert!(heard.is_empty(), "{}", heard.escape_ascii());
+    };
+    is_closed(sends(other, &[header]));
+    is_closed(sends(balancer, &[b"USER user\r\n"]));
+    let mut ending = sends(balancer, &[b"PROXY TCP4 "]);
+    ending.0.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
+    is_closed(ending);
+
+    // Cut anywhere, and with what the client says behind it in one piece.
+    let (first, second) = header.split_at(20);
+    let mut cut = sends(balancer, &[first, second]);
+    assert!(cut.hears().starts_with("+OK"));
+    let together = [header, &b"NOOP\r\nQUIT\r\n"[..]].concat();
+    let mut together = sends(balancer, &[&together]);
+    assert!(together.hears().starts_with("+OK"));
+    assert!(together.hears().starts_with("-ERR"));
+    assert!(together.hears().starts_with("+OK"));
+    let addresses = || {
+        let sessions = running.handle().sessions().list();
+        sessions.iter().map(|session| session.address.to_string()).collect::<Vec<_>>()
+    };
+    assert!(addresses().contains(&"192.0.2.7:50000".to_owned()), "{:?}", addresses());
+
+    // The limit is that of the client's address, and the other one is none of its.
+    let mut second = sends(balancer, &[header]);
+    let told = second.hears();
+    let third = sends(balancer, &[header]).hears();
+    assert!(told.starts_with("-ERR") || third.starts_with("-ERR"), "{told} {third}");
+    let mut local = sends(balancer, &[b"PROXY UNKNOWN\r\n"]);
+    assert!(local.hears().starts_with("+OK"));
+    assert!(addresses().iter().any(|address| address.starts_with("127.0.0.2:")));
+    running.drain(Duration::ZERO);
 }

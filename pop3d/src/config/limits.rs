@@ -1,8 +1,11 @@
 //! Limits: `[limits]`, `[limits.failed_logins]`, and the times of silence.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use pop3d_core::settings::{FailedLogins, Limits};
+use pop3d_core::accounts::{NAME_RULE, UserName};
+use pop3d_core::settings::{FailedLogins, Limits, LoginDelays};
 use pop3d_protocol::pop3::Tolerance;
 use serde::Deserialize;
 use toml::Spanned;
@@ -35,6 +38,9 @@ pub(crate) struct Table {
     mistakes_before_login: Option<u16>,
     #[serde(default, deserialize_with = "positive")]
     mistakes: Option<u16>,
+    login_delay: Option<Time>,
+    #[serde(default)]
+    login_delays: BTreeMap<Spanned<String>, Time>,
     failed_login_delay: Option<Spanned<Time>>,
     #[serde(default)]
     failed_logins: FailedLoginsTable,
@@ -97,6 +103,8 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
             return Err(file.error(delay.span(), "a client gives up before that; at most 1m"));
         }
     }
+    limits.login_delays = login_delays(file)?;
+    limits.proxies = config.proxy.nets(file)?;
     limits.tolerance = tolerance(table);
     limits.failed_logins = failed_logins(&table.failed_logins);
     Ok(limits)
@@ -109,6 +117,17 @@ fn tolerance(table: &Table) -> Tolerance {
         mistakes_before_login: table.mistakes_before_login.unwrap_or(mistakes_before_login),
         mistakes: table.mistakes.unwrap_or(mistakes),
     }
+}
+
+fn login_delays(file: &File) -> Result<LoginDelays, Exit> {
+    let table = &file.config.limits;
+    let mut of = HashMap::new();
+    for (name, delay) in &table.login_delays {
+        let user =
+            UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
+        of.insert(user, delay.0);
+    }
+    Ok(LoginDelays { all: table.login_delay.map_or(Duration::ZERO, |delay| delay.0), of: Arc::new(of) })
 }
 
 fn failed_logins(table: &FailedLoginsTable) -> FailedLogins {
@@ -142,10 +161,11 @@ mod tests {
         assert_eq!(limits_of(""), Ok(Limits::default()));
         let limits = limits_of(
             "timeout = 0\nlogin_timeout = \"5s\"\n\
+             [proxy]\nnets = [\"198.51.100.1\"]\n\
              [limits]\nconnections = 7\nconnections_per_address = 6\nsessions_per_user = 5\n\
              give_way_after = 0\nexcepted_nets = [\"192.0.2.0/24\"]\n\
              slow_reader_rate = \"2KiB\"\nslow_reader_period = \"1m\"\nmistakes_before_login = 5\nmistakes = 4\n\
-             failed_login_delay = 0\n\
+             failed_login_delay = 0\nlogin_delay = \"1m\"\nlogin_delays = { ann = \"1h\" }\n\
              [limits.failed_logins]\nper_connection = 3\nperiod = \"1h\"\nundelayed = 0\nrefuse_after = 0\n\
              refuse_for = \"1d\"\n",
         );
@@ -155,12 +175,17 @@ mod tests {
             sessions_per_user: Some(5),
             give_way_after: Duration::ZERO,
             excepted: ["192.0.2.0/24".parse().unwrap()].into_iter().collect(),
+            proxies: ["198.51.100.1".parse().unwrap()].into_iter().collect(),
             login_silence: Some(Duration::from_secs(5)),
             silence: None,
             slow_reader_rate: 2048,
             slow_reader_period: Duration::from_secs(60),
             tolerance: Tolerance { failed_logins: 3, mistakes_before_login: 5, mistakes: 4 },
             failed_login_delay: Duration::ZERO,
+            login_delays: LoginDelays {
+                all: Duration::from_secs(60),
+                of: Arc::new([(UserName::parse(b"ann").unwrap(), Duration::from_secs(3600))].into()),
+            },
             failed_logins: FailedLogins {
                 period: Duration::from_secs(3600),
                 undelayed: 0,
@@ -180,6 +205,10 @@ mod tests {
             ("[limits]\nmistakes = 0", "2:12", "more than 0"),
             ("[limits]\nexcepted_nets = [\"::1\", \"192.0.2.7/24\"]", "2:25", "write \"192.0.2.0/24\""),
             ("[limits]\nexcepted_nets = \"::1\"", "2:17", "sequence"),
+            ("[proxy]\nlisten = [\"127.0.0.1:0\"]", "2:11", "no balancer is trusted"),
+            ("[proxy]\nlisten = [\"127.0.0.1:0\"]\nnets = []", "2:11", "no balancer is trusted"),
+            ("[proxy]\nnets = [\"here\"]", "2:9", "no net"),
+            ("[limits.login_delays]\nann = \"1h\"\n\"a/b\" = 0", "3:1", "no \"/\""),
             ("[limits.failed_logins]\nper_connection = 0", "2:18", "more than 0"),
             ("[limits.failed_logins]\nrefuse_for = 0", "2:14", "more than 0"),
             ("[limits.failed_logins]\nperiod = \"0s\"", "2:10", "more than 0"),

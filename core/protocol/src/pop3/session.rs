@@ -3,10 +3,11 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::fmt;
 
 pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
 use super::authorization::{Authorization, Login, Patience, Tolerance};
-use super::capability;
+use super::capability::LoginDelay;
 use super::command::{Command, Malformed};
 use super::count::{self, Counts};
 use super::sasl::{self, Mechanism, Mechanisms, RESPONSE_MAX, Step};
@@ -17,6 +18,10 @@ use crate::line::{Line, LineReader};
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::{Replies, ResponseCode};
+
+mod stls;
+
+pub use self::stls::Security;
 
 /// How a session begins.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +36,10 @@ pub struct Greeting {
     pub mechanisms: Mechanisms,
     /// How often the client may be wrong.
     pub tolerance: Tolerance,
+    /// Whether there is TLS.
+    pub security: Security,
+    /// What CAPA tells as LOGIN-DELAY before login.
+    pub login_delay: Option<LoginDelay>,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -57,6 +66,8 @@ struct Conversation {
     tolerance: Tolerance,
     /// Whether DELE is refused.
     keeps_all: bool,
+    security: Security,
+    login_delay: Option<LoginDelay>,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -80,7 +91,8 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms, tolerance } = greeting;
+        let Greeting { name, implementation, timestamp, mechanisms, tolerance, security, login_delay } =
+            greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
         match timestamp {
@@ -98,6 +110,8 @@ impl Session {
             mechanisms,
             tolerance,
             keeps_all: false,
+            security,
+            login_delay,
             trace: None,
             counts: Counts::default(),
         };
@@ -118,6 +132,11 @@ impl Session {
             State::Authorization(_) | State::Closed => false,
             State::Transaction(_) | State::Update(_) | State::Leaving(..) => true,
         }
+    }
+
+    /// What CAPA tells as LOGIN-DELAY from here on: that of the user, once it is known who it is.
+    pub fn set_login_delay(&mut self, login_delay: Option<LoginDelay>) {
+        self.conversation.login_delay = login_delay;
     }
 
     /// Whether a multi-line response is on its way.
@@ -209,6 +228,7 @@ impl Engine for Session {
         match answer {
             Answer::Verified(result) => self.conversation.handle_verified(result),
             Answer::Challenged(challenge) => self.conversation.handle_challenged(&challenge),
+            Answer::Secured(mechanisms) => self.handle_secured(mechanisms),
             Answer::Maildrop(result) => self.conversation.handle_maildrop(result),
             Answer::Measured(result) => self.conversation.handle_measured(result),
             Answer::Message(result) => self.conversation.handle_message(result),
@@ -332,8 +352,12 @@ impl Conversation {
     }
 
     fn authorization(&mut self, command: Command<'_>) {
+        if self.refuses_in_clear(command) {
+            return;
+        }
         let State::Authorization(authorization) = &mut self.state else { return };
         match command {
+            Command::Stls => self.start_tls(),
             Command::User(name) => {
                 authorization.name(name);
                 self.replies.ok(format_args!("send PASS"));
@@ -348,7 +372,7 @@ impl Conversation {
             Command::Apop { .. } => self.mistake(Malformed::Unknown.as_str()),
             Command::Auth { .. } if self.mechanisms.is_empty() => self.mistake(Malformed::Unknown.as_str()),
             Command::Auth { mechanism, initial } => self.authenticate(mechanism, initial),
-            Command::Capa => capability::say(&mut self.replies, self.mechanisms, self.name),
+            Command::Capa => self.say_capabilities(self.name),
             Command::Quit => {
                 self.replies.ok(format_args!("goodbye"));
                 self.close();
@@ -367,7 +391,11 @@ impl Conversation {
     fn transaction(&mut self, command: Command<'_>) {
         let State::Transaction(transaction) = &mut self.state else { return };
         match command {
-            Command::Capa => capability::say(&mut self.replies, self.mechanisms, self.implementation),
+            Command::Capa => self.say_capabilities(self.implementation),
+            Command::Stls => self.mistake(match self.security {
+                Security::None => Malformed::Unknown.as_str(),
+                Security::Offered | Security::Required { .. } | Security::Tls => "not after login",
+            }),
             Command::Stat => self.show_sizes(Sizes::Stat),
             Command::List(None) => self.show_sizes(Sizes::List),
             Command::List(Some(number)) => self.show_sizes(Sizes::ListOne(number)),
@@ -431,6 +459,10 @@ impl Conversation {
 
     /// A line that is no command, or none for this state.
     fn mistake(&mut self, text: &str) {
+        self.mistake_with(None, format_args!("{text}"));
+    }
+
+    fn mistake_with(&mut self, code: Option<ResponseCode>, text: fmt::Arguments<'_>) {
         let patience = match &mut self.state {
             State::Authorization(authorization) => {
                 authorization.mistake(self.tolerance.mistakes_before_login)
@@ -439,7 +471,7 @@ impl Conversation {
             State::Update(_) | State::Leaving(..) | State::Closed => return,
         };
         match patience {
-            Patience::Left => self.replies.error(None, format_args!("{text}")),
+            Patience::Left => self.replies.error(code, text),
             Patience::Lost => {
                 self.replies.error(None, format_args!("too many errors"));
                 self.close();

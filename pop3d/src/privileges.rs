@@ -1,0 +1,191 @@
+//! What the process gives up: the rights of root, rights that programs would gain, core dumps, and writing outside of
+//! its folders. Each is given up before the first octet of a client is read.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, path_beneath_rules,
+};
+use nix::unistd::{Gid, Group, Uid, User, setgid, setgroups, setuid};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::set_no_new_privs;
+
+/// The newest rules of the kernel that are asked for; an older kernel keeps fewer.
+const RULES: ABI = ABI::V5;
+
+/// Whom the process becomes, once it has what only root can take.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Identity {
+    user: Uid,
+    group: Gid,
+    /// As the configuration has it.
+    name: String,
+}
+
+/// What else is given up.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Confinement {
+    /// Whether nothing is written but beneath some folders.
+    pub(crate) landlock: bool,
+    /// Further folders.
+    pub(crate) write: Vec<PathBuf>,
+    /// Whether the process may leave a core dump.
+    pub(crate) core_dumps: bool,
+    /// Whether programs may have the rights of their owners (set-user-ID).
+    pub(crate) new_privileges: bool,
+}
+
+impl Identity {
+    /// The identity of a user, by name or number, and of a group; without one, that of the user.
+    ///
+    /// # Errors
+    /// Where there is none of that name, or the system does not say.
+    pub(crate) fn new(user: &str, group: Option<&str>) -> Result<Self, String> {
+        let unknown = |what: &str, name: &str| format!("there is no {what} \"{name}\"");
+        let failed = |error: nix::Error| format!("users cannot be looked up: {error}");
+        let by_number = |text: &str| text.parse::<u32>().ok();
+        let found = match by_number(user) {
+            Some(number) => User::from_uid(Uid::from_raw(number)),
+            None => User::from_name(user),
+        };
+        let found = found.map_err(failed)?;
+        let group = match group {
+            Some(name) => match by_number(name) {
+                Some(number) => Gid::from_raw(number),
+                None => Group::from_name(name).map_err(failed)?.ok_or_else(|| unknown("group", name))?.gid,
+            },
+            None => found.as_ref().ok_or_else(|| unknown("user", user))?.gid,
+        };
+        // A number is one also where nobody has a name for it.
+        let number = found.map(|found| found.uid).or_else(|| by_number(user).map(Uid::from_raw));
+        Ok(Self { user: number.ok_or_else(|| unknown("user", user))?, group, name: user.to_owned() })
+    }
+
+    /// The name or number of the user.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Becomes this user, in all threads and for good: no group of before is left.
+    ///
+    /// # Errors
+    /// Where the process is not root and another, or the system refuses.
+    pub(crate) fn assume(&self) -> io::Result<()> {
+        if !Uid::effective().is_root() {
+            if (Uid::effective(), Gid::effective()) == (self.user, self.group) {
+                return Ok(());
+            }
+            return Err(io::Error::other("only root can become another user"));
+        }
+        setgroups(&[])?;
+        setgid(self.group)?;
+        setuid(self.user)?;
+        // Whoever could come back has not left.
+        if !self.user.is_root() && setuid(Uid::from_raw(0)).is_ok() {
+            return Err(io::Error::other("the rights of root are still there"));
+        }
+        Ok(())
+    }
+}
+
+/// Makes the state folder, where there is none, for who is to own it: later the process could not.
+///
+/// # Errors
+/// Those of the system.
+pub(crate) fn make_folder(state: &Path, owner: Option<&Identity>) -> io::Result<()> {
+    if state.exists() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+    match owner {
+        Some(owner) if is_root() => chown(state, Some(owner.user.as_raw()), Some(owner.group.as_raw())),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether the process has the rights of root.
+pub(crate) fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
+impl Confinement {
+    /// Gives up what the whole process is to be without. Called before there is a second thread: it holds for this one
+    /// and for those that it starts. Returns what is in force, for the log.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(crate) fn begin(&self, folders: &[&Path]) -> io::Result<Vec<String>> {
+        let mut told = Vec::new();
+        self.forbid_dumps()?;
+        if !self.core_dumps {
+            told.push("no core dumps".to_owned());
+        }
+        if !self.new_privileges {
+            set_no_new_privs(true)?;
+            told.push("no new privileges".to_owned());
+        }
+        if self.landlock {
+            let further = self.write.iter().map(PathBuf::as_path);
+            let folders: Vec<_> = folders.iter().copied().chain(further).collect();
+            told.push(confine(&folders).map_err(io::Error::other)?);
+        }
+        Ok(told)
+    }
+
+    /// Leaves no core dump, which would hold secrets; the kernel forgets it when the user changes.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(crate) fn forbid_dumps(&self) -> io::Result<()> {
+        if !self.core_dumps {
+            set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        }
+        Ok(())
+    }
+}
+
+/// Has the kernel refuse every writing but beneath these folders, and to devices that are there; what is in force.
+fn confine(folders: &[&Path]) -> Result<String, RulesetError> {
+    let writing = AccessFs::from_write(RULES);
+    let devices = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(writing)?
+        .create()?
+        .add_rules(path_beneath_rules(folders, writing))?
+        .add_rules(path_beneath_rules(["/dev"], devices & writing))?
+        .restrict_self()?;
+    let places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => format!("Landlock: writes beneath {places} only"),
+        RulesetStatus::PartiallyEnforced => {
+            format!("Landlock, as far as this kernel has it: writes beneath {places} only")
+        }
+        RulesetStatus::NotEnforced => "no Landlock, for this kernel has none".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_known_by_name_or_number() {
+        let root = Identity::new("root", None).unwrap();
+        assert_eq!((root.user, root.group, root.name()), (Uid::from_raw(0), Gid::from_raw(0), "root"));
+        let other = Identity::new("4242424", Some("4242425")).unwrap();
+        assert_eq!((other.user, other.group), (Uid::from_raw(4_242_424), Gid::from_raw(4_242_425)));
+        assert_eq!(Identity::new("0", Some("root")).unwrap().group, Gid::from_raw(0));
+        for (user, group, said) in [
+            ("no-such-user", None, "there is no user \"no-such-user\""),
+            ("root", Some("no-such-group"), "there is no group \"no-such-group\""),
+            ("4242424", None, "there is no user \"4242424\""),
+        ] {
+            assert_eq!(Identity::new(user, group), Err(said.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the server gives up before it serves. Those that only root can be without are left out, and say so, where the tests
+//! run as somebody else.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use pop3d_tests::{Client, Mail, Options, Server};
+
+/// A user that every system has, by a number that nobody needs a name for.
+const NOBODY: u32 = 65_534;
+
+/// A line of the server's status, without its name.
+fn status(server: &Server, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn gives(path: &std::path::Path) {
+    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn started_as_root_it_serves_as_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not shown: it takes root");
+        return;
+    }
+    let mail = Mail::maildir("user", &["Subject: one\n\nbody\n", "two\n"]);
+    gives(mail.path());
+    let folder = mail.path().join("user");
+    gives(&folder);
+    for part in ["new", "cur", "tmp"] {
+        if folder.join(part).exists() {
+            gives(&folder.join(part));
+            for file in fs::read_dir(folder.join(part)).unwrap() {
+                gives(&file.unwrap().path());
+            }
+        }
+    }
+    // Made by the server, for whom it becomes.
+    let above = tempfile::tempdir().unwrap();
+    fs::set_permissions(above.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = above.path().join("state");
+    let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n");
+    let server = Server::with(&mail, &Options { config: &config, state: Some(&state), ..Options::default() });
+    let same = format!("{NOBODY} {NOBODY} {NOBODY} {NOBODY}");
+    assert_eq!((status(&server, "Uid:"), status(&server, "Gid:")), (same.clone(), same));
+    assert_eq!(status(&server, "Groups:"), "");
+    assert_eq!(status(&server, "NoNewPrivs:"), "1");
+    assert_eq!(status(&server, "CapEff:"), "0000000000000000");
+    // What cannot be dumped is root's in the eyes of the others.
+    assert_eq!(fs::metadata(format!("/proc/{}/environ", server.pid())).unwrap().uid(), 0);
+    // In every thread.
+    for task in fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap() {
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(status.contains(&format!("Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}\n")), "{status}");
+        assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
+    }
+
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears("+OK");
+    assert!(client.body().unwrap().starts_with(b"Subject: one\r\n"));
+    client.says("DELE 1").hears("+OK");
+    client.says("QUIT").hears("+OK");
+    assert_eq!(mail.files("user").len(), 1);
+    assert_eq!(fs::metadata(&state).unwrap().uid(), NOBODY);
+    assert!(server.log().contains("serving as the user"), "{}", server.log());
+}
+
+#[test]
+fn without_a_user_root_is_warned_and_served_as_before() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::start(&mail, &[]);
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(server.log().contains("serving as root"), is_root, "{}", server.log());
+    Client::login(server.address(), "user").says("QUIT").hears("+OK");
+    assert_eq!(status(&server, "NoNewPrivs:"), "1");
+}
+
+#[test]
+fn what_is_written_elsewhere_is_refused() {
+    // Beneath the temporary folder everything may be written, so that the forbidden place is elsewhere.
+    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let permitted = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mail = Mail::maildir("user", &["x\n"]);
+    let config = format!(
+        "transform = [\"sh -c 'cat; touch {}/a {}/b 2>/dev/null; true'\"]\n[confine]\nlandlock = true\nwrite = [\"{}\"]\n",
+        elsewhere.path().display(),
+        permitted.path().display(),
+        permitted.path().display(),
+    );
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1").hears("+OK");
+    assert_eq!(client.body().unwrap(), b"x\r\n");
+    client.says("DELE 1").hears("+OK");
+    client.says("QUIT").hears("+OK");
+    assert!(mail.files("user").is_empty());
+    assert!(permitted.path().join("b").exists());
+    if server.log().contains("no Landlock") {
+        println!("not shown: this kernel has no Landlock");
+        return;
+    }
+    assert!(server.log().contains("Landlock"), "{}", server.log());
+    assert!(!elsewhere.path().join("a").exists());
+}
