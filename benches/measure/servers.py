@@ -19,7 +19,7 @@ class Server:
 
     def __init__(self, name, folder, mail, users):
         self.name = name
-        self.port = _free_port()
+        self.port = free_port()
         self.folder = Path(folder)
         self.folder.mkdir()
         # Servers keep notes beside the mail, and rename it: each gets a tree of its own. The messages
@@ -49,20 +49,9 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def await_greeting(self):
-        limit = time.monotonic() + STARTUP
-        while True:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended at once:\n{self.last_words()}")
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
-                    if connection.recv(3) == b"+OK":
-                        self.memory_at_start = processes.memory_kib(self.process.pid)
-                        return
-            except OSError:
-                pass
-            if time.monotonic() > limit:
-                raise RuntimeError(f"{self.name} does not greet:\n{self.last_words()}")
-            time.sleep(0.05)
+        """Waits until it serves, and notes what memory it takes while nobody has logged in yet."""
+        await_greeting(self.port, time.monotonic() + STARTUP, lambda: self.process.poll() is None, self.last_words)
+        self.memory_at_start = processes.memory_kib(self.process.pid)
 
     def forget(self, user):
         """Removes what the server keeps of a maildrop beside the mail, as if it met it for the first time."""
@@ -107,7 +96,23 @@ def versions(names):
     return found
 
 
-def _free_port():
+def await_greeting(port, limit, is_alive=lambda: True, last_words=lambda: ""):
+    """Waits until a server greets."""
+    while True:
+        if not is_alive():
+            raise RuntimeError(f"the server ended at once:\n{last_words()}")
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1.0) as connection:
+                if connection.recv(3) == b"+OK":
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > limit:
+            raise RuntimeError(f"the server does not greet:\n{last_words()}")
+        time.sleep(0.05)
+
+
+def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
