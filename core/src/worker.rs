@@ -352,7 +352,7 @@ impl Worker {
                 refuse(stream, protocol, NO_RESOURCES);
             }
             Ok((stream, peer)) if self.listeners[index].is_proxied => {
-                self.await_header(stream, protocol, peer, seat)
+                self.await_header(stream, protocol, peer, seat);
             }
             Ok((stream, peer)) => self.admit_as(stream, protocol, peer, seat),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -27,6 +27,8 @@ pub struct Exchange {
     /// What the channel can be told by (RFC 9266); none: it is not TLS 1.3.
     channel: Option<Box<[u8]>>,
     state: State,
+    /// Whom the client's certificate names.
+    certified: Vec<UserName>,
     /// Who the client claims to be, where it has said so.
     user: Vec<u8>,
     /// What it said, by a mechanism that tells passwords.
@@ -114,7 +116,21 @@ impl Exchange {
         from: IpAddr,
         channel: Option<Box<[u8]>>,
     ) -> Self {
-        Self { accounts, from, channel, state: State::Begun(mechanism), user: Vec::new(), password: None }
+        Self {
+            accounts,
+            from,
+            channel,
+            state: State::Begun(mechanism),
+            certified: Vec::new(),
+            user: Vec::new(),
+            password: None,
+        }
+    }
+
+    /// The same, with those whom the client's certificate names: for EXTERNAL.
+    #[must_use]
+    pub fn with_certified(self, certified: Vec<UserName>) -> Self {
+        Self { certified, ..self }
     }
 
     /// Who the client claims to be, for the log; empty where it has not said so.
@@ -174,7 +190,8 @@ impl Exchange {
                 | Mechanism::ScramSha1
                 | Mechanism::ScramSha256
                 | Mechanism::ScramSha1Plus
-                | Mechanism::ScramSha256Plus,
+                | Mechanism::ScramSha256Plus
+                | Mechanism::External,
                 None,
             ) => {
                 self.state = State::Begun(mechanism);
@@ -185,9 +202,8 @@ impl Exchange {
             (Mechanism::ScramSha256, Some(message)) => self.scram(Hash::Sha256, false, message),
             (Mechanism::ScramSha1Plus, Some(message)) => self.scram(Hash::Sha1, true, message),
             (Mechanism::ScramSha256Plus, Some(message)) => self.scram(Hash::Sha256, true, message),
-            (Mechanism::CramMd5 | Mechanism::External | Mechanism::OauthBearer | Mechanism::Xoauth2, _) => {
-                Err(WrongCredentials)
-            }
+            (Mechanism::External, Some(message)) => self.external(message),
+            (Mechanism::CramMd5 | Mechanism::OauthBearer | Mechanism::Xoauth2, _) => Err(WrongCredentials),
         }
     }
 
@@ -203,6 +219,19 @@ impl Exchange {
         let stepped = self.verify_password(user, password)?;
         // Nobody may be somebody else.
         if authorization.is_empty() || authorization == user { Ok(stepped) } else { Err(WrongCredentials) }
+    }
+
+    /// RFC 4422, appendix A: whom to be; nothing: the first whom the certificate names and who has an account.
+    fn external(&mut self, message: &[u8]) -> Result<Stepped, WrongCredentials> {
+        self.user = message.to_vec();
+        let mut certified = self.certified.iter().filter(|user| self.accounts.contains(user));
+        let user = if message.is_empty() {
+            certified.next()
+        } else {
+            certified.find(|user| user.as_str().as_bytes() == message)
+        };
+        let user = user.cloned().ok_or(WrongCredentials)?;
+        self.let_in(&user)
     }
 
     fn login_user(&mut self, user: &[u8]) -> Result<Stepped, WrongCredentials> {
@@ -322,6 +351,37 @@ mod tests {
             assert_eq!(later.step(Some(message)), outcome);
             assert_eq!(later.step(Some(message)), Err(WrongCredentials), "it is over");
         }
+    }
+
+    #[test]
+    fn external_is_whom_the_certificate_names_and_who_has_an_account() {
+        let named = |names: &[&str]| -> Vec<_> {
+            names.iter().map(|name| UserName::parse(name.as_bytes()).unwrap()).collect()
+        };
+        let nobody: &[&str] = &[];
+        for (names, message, outcome) in [
+            (&["user"][..], &b""[..], user("user")),
+            (&["nobody", "tim", "user"], b"", user("tim")),
+            (&["tim", "user"], b"user", user("user")),
+            (&["user"], b"tim", Err(WrongCredentials)),
+            (&["nobody"], b"", Err(WrongCredentials)),
+            (&["nobody"], b"nobody", Err(WrongCredentials)),
+            (nobody, b"", Err(WrongCredentials)),
+            (nobody, b"user", Err(WrongCredentials)),
+        ] {
+            let begin =
+                || Exchange::new(Mechanism::External, accounts(), HERE, None).with_certified(named(names));
+            assert_eq!(begin().step(Some(message)), outcome, "{}", message.escape_ascii());
+            let mut later = begin();
+            assert_eq!(later.step(None), challenge(""));
+            assert_eq!(later.step(Some(message)), outcome);
+        }
+        let mut switched_off = Accounts::new(false);
+        let line = b"user:{PLAIN}pencil::::::allow_nets=192.0.2.0/24\n";
+        switched_off.add_file(line).unwrap();
+        let exchange = Exchange::new(Mechanism::External, Arc::new(switched_off), HERE, None);
+        let mut exchange = exchange.with_certified(named(&["user"]));
+        assert_eq!(exchange.step(Some(b"user")), Err(WrongCredentials));
     }
 
     #[test]

@@ -113,7 +113,10 @@ impl Connection {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
                 let binding = self.transport.tls().and_then(Channel::binding);
-                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), binding)), initial)
+                let certified = self.transport.tls().map(Channel::users).unwrap_or_default();
+                let exchange =
+                    Exchange::new(mechanism, accounts, self.peer.ip(), binding).with_certified(certified);
+                (Box::new(exchange), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
