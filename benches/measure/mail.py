@@ -30,6 +30,9 @@ def groups(big_octets):
         "big-lf": Group(200, 4, 1, big_octets, dotted=True),
         "big-crlf": Group(210, 4, 1, big_octets, crlf=True),
         "noop": Group(300, 1, 1, 1000),
+        # For sessions that do nothing: as many as a process may hold, with some descriptors to spare.
+        "idle": Group(20000, 19000, 1, 500),
+        "large": Group(400, 1, 100_000, 1000),
         "short": Group(1000, 1000, 5, 3000, dotted=True),
     }
 

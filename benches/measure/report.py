@@ -8,25 +8,29 @@ import statistics
 # Figures of which more is better; of all others less is.
 RATES = ("MB/s", "messages/s", "sessions/s")
 
+# Figures that tell what was measured; there is no better or worse.
+FACTS = ("sessions",)
+
 
 def table(scenarios, names, results):
     """Markdown. `results`: figures of each round, by scenario and server; a server's failure is a string."""
-    baselines = [name for name in names if name.startswith("dovecot")]
+    references = [[name for name in names if name.startswith(kind)] for kind in ("dovecot", "bare")]
     lines = []
     for scenario in scenarios:
         rows = results[scenario.name]
         lines += ["", f"### {scenario.title}", ""]
-        lines += ["| | server | median | min – max | ratio to Dovecot's best |"]
-        lines += ["| --- | --- | --: | --: | --: |"]
+        lines += ["| | server | median | min – max | ratio to Dovecot's best | to the bound |"]
+        lines += ["| --- | --- | --: | --: | --: | --: |"]
         figures = []
         for name in names:
             for figure in _rounds(rows, name)[:1]:
                 figures += [key for key in figure if key not in figures]
         for figure in figures:
             medians = {name: _median(rows, name, figure) for name in names}
-            for place, name in enumerate(names):
+            present = [name for name in names if rows.get(name)]
+            for place, name in enumerate(present):
                 label = figure if place == 0 else ""
-                lines.append(_row(label, name, rows, figure, medians, baselines))
+                lines.append(_row(label, name, rows, figure, medians, references))
         for name in names:
             faults = [result for result in rows.get(name, []) if isinstance(result, str)]
             if faults:
@@ -61,17 +65,21 @@ def document(command, name, versions, rounds, seconds, load, body):
     return "\n".join(lines) + "\n" + body
 
 
-def _row(label, name, rows, figure, medians, baselines):
+def _row(label, name, rows, figure, medians, references):
     values = [result[figure] for result in _rounds(rows, name) if figure in result]
     if not values:
-        return f"| {label} | {name} | – | – | – |"
+        return f"| {label} | {name} | – | – | – | – |"
     spread = f"{_number(min(values))} – {_number(max(values))}"
-    known = [medians[baseline] for baseline in baselines if medians[baseline]]
-    ratio = "–"
-    if known:
-        best = max(known) if figure in RATES else min(known)
-        ratio = f"{medians[name] / best:.2f}"
-    return f"| {label} | {name} | {_number(medians[name])} | {spread} | {ratio} |"
+    ratios = [_ratio(medians, name, figure, reference) for reference in references]
+    return f"| {label} | {name} | {_number(medians[name])} | {spread} | {' | '.join(ratios)} |"
+
+
+def _ratio(medians, name, figure, reference):
+    """How a server's median compares to the best of some others'."""
+    known = [medians[other] for other in reference if medians[other]]
+    if not known or figure in FACTS:
+        return "–"
+    return f"{medians[name] / (max(known) if figure in RATES else min(known)):.2f}"
 
 
 def _rounds(rows, name):

@@ -21,6 +21,10 @@ class Scenario:
         self.groups = groups
         self.run = run
 
+    def is_for(self, server):
+        """Whether it tells anything of a server: the two bare loops differ in how they send what is not prepared."""
+        return server.name != "bare-sendfile" or self.name.startswith("big")
+
 
 def scenarios(groups, seconds):
     """All of them, in the order of the table."""
@@ -29,10 +33,20 @@ def scenarios(groups, seconds):
         return lambda server: _retr(server, groups[group], seconds)
 
     def big(group, clients):
-        return lambda server: _big(server, groups[group], clients)
+        # The bound is sending the same octets, which lie ready as they are sent.
+        return lambda server: _big(server, groups["big-crlf" if server.is_bare else group], clients)
 
     def short(connections):
         return lambda server: _short(server, groups["short"], connections, seconds)
+
+    def idle(server):
+        return _idle(server, groups["idle"])
+
+    def listing(server):
+        return _listing(server, groups["large"], seconds)
+
+    def first(server):
+        return _first(server, groups["large"])
 
     def noop(server):
         return _noop(server, groups["noop"], groups["big-lf"], seconds)
@@ -46,11 +60,17 @@ def scenarios(groups, seconds):
         for clients in (1, 4):
             plural = "clients" if clients > 1 else "client"
             title = f"RETR, {size} MiB, {line_end} on disk, {clients} {plural}"
-            found.append(Scenario(f"{group}-{clients}", title, [group], big(group, clients)))
+            found.append(Scenario(f"{group}-{clients}", title, [group, "big-crlf"], big(group, clients)))
     for connections in (10, 100, 500):
         title = f"short sessions, {connections} at once"
         found.append(Scenario(f"short-{connections}", title, ["short"], short(connections)))
-    found.append(Scenario("noop", "NOOP beside 4 endless RETRs", ["noop", "big-lf"], noop))
+    large = f"{groups['large'].messages:,}"
+    found += [
+        Scenario("noop", "NOOP beside 4 endless RETRs", ["noop", "big-lf"], noop),
+        Scenario("listing", f"login, LIST and UIDL in a maildrop of {large} messages", ["large"], listing),
+        Scenario("first", f"the same, met for the first time", ["large"], first),
+        Scenario("idle", "sessions that are logged in and do nothing", ["idle"], idle),
+    ]
     return found
 
 
@@ -87,6 +107,37 @@ def _short(server, group, connections, seconds):
         "p99 ms": figures["p99_us"] / 1e3,
         "memory MiB": run.memory / 1024,
     }
+
+
+def _listing(server, group, seconds):
+    timing = ["--warm-up", f"{seconds / 5:g}", "--seconds", f"{seconds:g}"]
+    return _steps(Run(server, group, 1, timing, ["listing"]).finish())
+
+
+def _first(server, group):
+    for user in group.names():
+        server.forget(user)
+    return _steps(Run(server, group, 1, [], ["listing", "--once"]).finish())
+
+
+def _steps(figures):
+    return {
+        "login and STAT ms": figures["login_us"] / 1e3,
+        "LIST ms": figures["list_us"] / 1e3,
+        "UIDL ms": figures["uidl_us"] / 1e3,
+    }
+
+
+# Sessions at once: a process of the tuned Dovecot takes so many; one that gives each a process would need gigabytes.
+IDLE = {"dovecot-default": 200, "dovecot-tuned": 2000}
+
+
+def _idle(server, group):
+    sessions = IDLE.get(server.name, group.users)
+    run = Run(server, group, sessions, ["--seconds", "2"], ["noop", "--rest", "600000"])
+    run.finish()
+    # All that it grew by since its start, buffers and what is kept for later included.
+    return {"sessions": sessions, "KiB/session": (run.memory - server.memory_at_start) / sessions}
 
 
 def _noop(server, group, big, seconds):

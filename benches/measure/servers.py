@@ -6,7 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-from . import dovecot, pop3d, processes
+from . import bare, dovecot, pop3d, processes
 
 # How long a server may take until it greets, in seconds.
 STARTUP = 20.0
@@ -19,7 +19,7 @@ class Server:
 
     def __init__(self, name, folder, mail, users):
         self.name = name
-        self.port = _free_port()
+        self.port = free_port()
         self.folder = Path(folder)
         self.folder.mkdir()
         # Servers keep notes beside the mail, and rename it: each gets a tree of its own. The messages
@@ -29,11 +29,17 @@ class Server:
         self._log_path = self.folder / "output.log"
         self._log = open(self._log_path, "wb")
         setting = Setting(self.folder, copy, self.port, users, PASSWORD)
+        self._setting = setting
+        self.is_bare = name.startswith("bare")
         if name.startswith("dovecot"):
             self._command = dovecot.prepare(setting, tuned=name == "dovecot-tuned")
+        elif self.is_bare:
+            self._command = bare.prepare(setting, name.partition("-")[2])
         else:
             self._command = pop3d.prepare(setting)
         self.process = None
+        # Memory that it takes while nobody has logged in yet.
+        self.memory_at_start = 0
 
     def start(self):
         self.process = processes.start(self._command, self._log)
@@ -43,19 +49,18 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def await_greeting(self):
-        limit = time.monotonic() + STARTUP
-        while True:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended at once:\n{self.last_words()}")
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
-                    if connection.recv(3) == b"+OK":
-                        return
-            except OSError:
-                pass
-            if time.monotonic() > limit:
-                raise RuntimeError(f"{self.name} does not greet:\n{self.last_words()}")
-            time.sleep(0.05)
+        """Waits until it serves, and notes what memory it takes while nobody has logged in yet."""
+        await_greeting(self.port, time.monotonic() + STARTUP, lambda: self.process.poll() is None, self.last_words)
+        self.memory_at_start = processes.memory_kib(self.process.pid)
+
+    def forget(self, user):
+        """Removes what the server keeps of a maildrop beside the mail, as if it met it for the first time."""
+        if self.name.startswith("dovecot"):
+            kept = (self._setting.mail / user).glob("dovecot*")
+        else:
+            kept = self.folder.glob(f"state/indexes/*/{user}")
+        for path in list(kept):
+            path.unlink()
 
     def last_words(self):
         """The end of all that it logged."""
@@ -86,11 +91,28 @@ def versions(names):
     """What is compared, by name."""
     found = {}
     for name in names:
-        found[name] = dovecot.version() if name.startswith("dovecot") else pop3d.version()
+        if not name.startswith("bare"):
+            found[name] = dovecot.version() if name.startswith("dovecot") else pop3d.version()
     return found
 
 
-def _free_port():
+def await_greeting(port, limit, is_alive=lambda: True, last_words=lambda: ""):
+    """Waits until a server greets."""
+    while True:
+        if not is_alive():
+            raise RuntimeError(f"the server ended at once:\n{last_words()}")
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1.0) as connection:
+                if connection.recv(3) == b"+OK":
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > limit:
+            raise RuntimeError(f"the server does not greet:\n{last_words()}")
+        time.sleep(0.05)
+
+
+def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

@@ -3,10 +3,12 @@
 //! ```text
 //! bin/mail ──► maildir ──► text                       mail on disk
 //! bin/refusals ──► ranks                             whether a refusal tells who there is
+//! bin/bare ──► bare ──► loopback                     the bound
 //! bin/load ──► swarm ──► session ──► answer ──► text  one loop, many connections
 //!                   └──► tally ──► latency            what is reported
 //! ```
 //!
+//! - [`bare`]: prepared replies from a bare loop, the bound of what any server can do.
 //! - [`text`]: the text of every message, made anew wherever it is needed.
 //! - [`maildir`]: maildrops full of it.
 //! - [`answer`]: the replies of a server, cut anywhere; counted, and compared with the text.
@@ -17,6 +19,7 @@
 //! - [`loopback`]: the only addresses it speaks to.
 
 pub mod answer;
+pub mod bare;
 pub mod latency;
 pub mod loopback;
 pub mod maildir;

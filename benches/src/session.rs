@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::answer::{Answer, AnswerReader, Content, Difference, Form};
 use crate::maildir::user_name;
-use crate::tally::Tally;
+use crate::tally::{Step, Tally};
 use crate::text::Block;
 
 /// What a session does.
@@ -19,11 +19,27 @@ pub enum Scenario {
     },
     /// STAT, LIST, UIDL, RETR 1, QUIT, and then the same in another connection.
     Short,
+    /// STAT, LIST, UIDL, QUIT, each timed by itself, and then the same in another connection.
+    Listing {
+        /// Whether there is no other connection.
+        once: bool,
+    },
     /// Logs in once, then says NOOP with a rest between.
     Noop {
         /// The rest.
         rest: Duration,
     },
+}
+
+impl Scenario {
+    /// Whether sessions follow one another: none waits for the others after its login.
+    #[must_use]
+    pub fn is_in_a_row(self) -> bool {
+        match self {
+            Self::Short | Self::Listing { .. } => true,
+            Self::Retr { .. } | Self::Noop { .. } => false,
+        }
+    }
 }
 
 /// What all sessions of a run have in common.
@@ -86,6 +102,8 @@ pub struct Session<'a> {
     content: Content<'a>,
     connected: Instant,
     asked: Instant,
+    /// When PASS was said.
+    logging_in: Instant,
     /// Octets of each message, as LIST told.
     sizes: Vec<u64>,
     /// Messages retrieved.
@@ -122,6 +140,7 @@ impl<'a> Session<'a> {
             content: Content::count(),
             connected: now,
             asked: now,
+            logging_in: now,
             sizes: Vec::new(),
             retrieved: 0,
             leaving: false,
@@ -161,7 +180,7 @@ impl<'a> Session<'a> {
         match self.common.scenario {
             Scenario::Retr { .. } => self.retrieve_next(now),
             Scenario::Noop { .. } => self.say(State::Noop, "NOOP".to_owned(), Form::Single, now),
-            Scenario::Short => Next::Hear,
+            Scenario::Short | Scenario::Listing { .. } => Next::Hear,
         }
     }
 
@@ -192,7 +211,11 @@ impl<'a> Session<'a> {
     }
 
     fn handle_ok(&mut self, text: &str, now: Instant, tally: &mut Tally) -> Result<Next, Fault> {
-        let is_short = self.common.scenario == Scenario::Short;
+        let is_short = self.common.scenario.is_in_a_row();
+        let lists = matches!(self.common.scenario, Scenario::Listing { .. });
+        if lists {
+            self.time_step(now, tally);
+        }
         Ok(match self.state {
             State::Greeting => self.say(State::User, format!("USER {}", self.user), Form::Single, now),
             State::User => self.say(State::Pass, format!("PASS {}", self.common.password), Form::Single, now),
@@ -214,6 +237,7 @@ impl<'a> Session<'a> {
                     self.ready(now)
                 }
             }
+            State::Uidl if lists => self.quit(now),
             State::Uidl => self.retrieve_next(now),
             State::Retr(number) => {
                 self.check_message(number, tally)?;
@@ -249,6 +273,28 @@ impl<'a> Session<'a> {
             // Nothing was asked.
             State::Ready | State::Resting => return Err(Fault::Unasked),
         })
+    }
+
+    /// Counts how long a step of a login took: PASS and STAT together, LIST, UIDL.
+    fn time_step(&mut self, now: Instant, tally: &mut Tally) {
+        let step = match self.state {
+            State::Pass => {
+                self.logging_in = self.asked;
+                return;
+            }
+            State::Stat => Step::Login,
+            State::List => Step::List,
+            State::Uidl => Step::Uidl,
+            State::Greeting
+            | State::User
+            | State::Ready
+            | State::Retr(_)
+            | State::Noop
+            | State::Resting
+            | State::Quit => return,
+        };
+        let since = if step == Step::Login { self.logging_in } else { self.asked };
+        tally.step_took(step, now - since);
     }
 
     fn ready(&mut self, now: Instant) -> Next {

@@ -172,8 +172,8 @@ impl<'a> Swarm<'a> {
     fn advance(&mut self, now: Instant, announce: &mut dyn FnMut(Moment)) {
         match self.phase {
             Phase::Gathering => {
-                let is_short = self.common.scenario == Scenario::Short;
-                if is_short || (self.unopened.is_empty() && self.ready.len() == self.open) {
+                let in_a_row = self.common.scenario.is_in_a_row();
+                if in_a_row || (self.unopened.is_empty() && self.ready.len() == self.open) {
                     self.phase = Phase::Warming { until: now + self.load.warm_up };
                     if self.load.warm_up.is_zero() {
                         // Before a word is said: a run by count measures all of them.
@@ -312,9 +312,11 @@ impl<'a> Swarm<'a> {
         self.reopen(slot);
     }
 
-    /// Short sessions follow one another in a slot; the others are over when they end.
+    /// Sessions in a row follow one another in a slot; the others are over when they end.
     fn reopen(&mut self, slot: usize) {
-        if self.common.scenario == Scenario::Short && !matches!(self.phase, Phase::Leaving { .. }) {
+        let scenario = self.common.scenario;
+        let is_last = !scenario.is_in_a_row() || scenario == Scenario::Listing { once: true };
+        if !is_last && !matches!(self.phase, Phase::Leaving { .. }) {
             self.unopened.push_back(slot);
         }
     }

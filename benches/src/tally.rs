@@ -5,6 +5,17 @@ use std::time::Duration;
 
 use crate::latency::Latencies;
 
+/// A step of a login that is timed by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// PASS and STAT.
+    Login,
+    /// LIST.
+    List,
+    /// UIDL.
+    Uidl,
+}
+
 /// What the sessions of a run did while it was measured.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -22,6 +33,8 @@ pub struct Tally {
     pub noops: u64,
     /// What took how long: a session, a message or a NOOP, as the scenario has it.
     pub latencies: Latencies,
+    /// How long the steps of logins took, by `Step`.
+    pub steps: [Latencies; 3],
     /// Connections that ended by a fault; counted from the start.
     pub faults: u64,
     /// What the first one was.
@@ -44,14 +57,22 @@ impl Tally {
         }
     }
 
+    /// Notes how long a step of a login took.
+    pub fn step_took(&mut self, step: Step, duration: Duration) {
+        if self.measuring {
+            self.steps[step as usize].add(duration);
+        }
+    }
+
     /// One line of `key=value`, after a measurement that took `wall`; the fault comes last, and may contain spaces.
     #[must_use]
     pub fn line(&self, wall: Duration) -> String {
         let micros = |duration: Duration| duration.as_micros();
+        let [login, list, uidl] = self.steps.each_ref().map(|step| micros(step.quantile(500)));
         let fault = self.first_fault.as_deref().unwrap_or("none");
         format!(
             "seconds={:.6} sessions={} messages={} octets={} noops={} compared={} \
-             p50_us={} p99_us={} max_us={} faults={} fault={fault}",
+             p50_us={} p99_us={} max_us={} login_us={login} list_us={list} uidl_us={uidl} faults={} fault={fault}",
             wall.as_secs_f64(),
             self.sessions,
             self.messages,

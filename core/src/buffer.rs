@@ -5,13 +5,23 @@ use std::io::{self, Write};
 /// Room for the output of one connection. A relation that others count on: a reply line fits several times.
 pub(crate) const OUTBOUND_CAPACITY: usize = 64 * 1024;
 
+/// Room of the larger buffers, of which a worker has a few: most messages go out in one call then.
+pub(crate) const LARGE_CAPACITY: usize = 256 * 1024;
+
+/// Larger buffers that connections of a worker hold at once. Who does not take what is sent keeps one, so there is a
+/// bound; beyond it others have smaller ones.
+const LARGE_MAX: usize = 32;
+
 /// Spare buffers that a worker keeps; further ones are given back to the system.
 const SPARE_MAX: usize = 64;
+
+/// The same of larger ones: most are given back within the turn that took them.
+const LARGE_SPARE_MAX: usize = 4;
 
 /// What is to be sent, in the order in which it was written. Holds no memory while it is empty and released.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Outbound {
-    /// Empty, or `OUTBOUND_CAPACITY` long.
+    /// Empty, or `OUTBOUND_CAPACITY` or `LARGE_CAPACITY` long.
     octets: Vec<u8>,
     /// 0 <= start <= end <= capacity
     start: usize,
@@ -20,7 +30,38 @@ pub(crate) struct Outbound {
 
 /// Buffers that no connection needs at the moment.
 #[derive(Default)]
-pub(crate) struct Spare(Vec<Vec<u8>>);
+pub(crate) struct Spare {
+    small: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+    /// Larger buffers that connections hold: at most `LARGE_MAX`.
+    lent: usize,
+}
+
+impl Spare {
+    fn take(&mut self) -> Vec<u8> {
+        if self.lent < LARGE_MAX {
+            self.lent += 1;
+            return self.large.pop().unwrap_or_else(|| vec![0; LARGE_CAPACITY]);
+        }
+        self.take_small()
+    }
+
+    fn take_small(&mut self) -> Vec<u8> {
+        self.small.pop().unwrap_or_else(|| vec![0; OUTBOUND_CAPACITY])
+    }
+
+    fn give_back(&mut self, octets: Vec<u8>) {
+        let (kept, most) = if octets.len() == LARGE_CAPACITY {
+            self.lent = self.lent.saturating_sub(1);
+            (&mut self.large, LARGE_SPARE_MAX)
+        } else {
+            (&mut self.small, SPARE_MAX)
+        };
+        if kept.len() < most {
+            kept.push(octets);
+        }
+    }
+}
 
 impl Outbound {
     /// Whether nothing waits.
@@ -33,15 +74,15 @@ impl Outbound {
         self.end - self.start
     }
 
-    /// How many octets fit.
+    /// How many octets fit; more may where there is no buffer yet.
     pub(crate) fn room_len(&self) -> usize {
-        OUTBOUND_CAPACITY - self.end
+        self.octets.len().max(OUTBOUND_CAPACITY) - self.end
     }
 
     /// Room behind what waits. Takes a buffer where there is none.
     pub(crate) fn room(&mut self, spare: &mut Spare) -> &mut [u8] {
         if self.octets.is_empty() {
-            self.octets = spare.0.pop().unwrap_or_else(|| vec![0; OUTBOUND_CAPACITY]);
+            self.octets = spare.take();
         }
         &mut self.octets[self.end..]
     }
@@ -66,13 +107,28 @@ impl Outbound {
         Ok(count)
     }
 
-    /// Gives the buffer back where nothing waits.
+    /// Gives the buffer back where nothing waits, and a larger one where what waits fits into another.
     pub(crate) fn release(&mut self, spare: &mut Spare) {
-        if self.is_empty() && !self.octets.is_empty() {
-            let octets = std::mem::take(&mut self.octets);
-            if spare.0.len() < SPARE_MAX {
-                spare.0.push(octets);
-            }
+        if self.octets.is_empty() {
+            return;
+        }
+        if self.is_empty() {
+            self.abandon(spare);
+        } else if self.octets.len() == LARGE_CAPACITY && self.len() <= OUTBOUND_CAPACITY {
+            let mut octets = spare.take_small();
+            let waiting = &self.octets[self.start..self.end];
+            octets[..waiting.len()].copy_from_slice(waiting);
+            (self.start, self.end) = (0, waiting.len());
+            spare.give_back(std::mem::replace(&mut self.octets, octets));
+        }
+    }
+
+    /// Throws away what waits, and gives the buffer back.
+    pub(crate) fn abandon(&mut self, spare: &mut Spare) {
+        (self.start, self.end) = (0, 0);
+        let octets = std::mem::take(&mut self.octets);
+        if !octets.is_empty() {
+            spare.give_back(octets);
         }
     }
 }
@@ -93,7 +149,29 @@ mod tests {
         let mut rest = Vec::new();
         assert_eq!(outbound.write_to(&mut rest).unwrap(), 3);
         outbound.release(&mut spare);
-        assert_eq!((&first, rest.as_slice(), spare.0.len()), (b"+O", b"K\r\n".as_slice(), 1));
+        assert_eq!((&first, rest.as_slice()), (b"+O", b"K\r\n".as_slice()));
+        // What waited went over to a smaller buffer; both are back.
+        assert_eq!((spare.small.len(), spare.large.len(), spare.lent), (1, 1, 0));
         assert_eq!(outbound.room_len(), OUTBOUND_CAPACITY);
+    }
+
+    #[test]
+    fn larger_buffers_are_few_however_many_take_nothing() {
+        let mut spare = Spare::default();
+        let mut stuck: Vec<Outbound> = Vec::new();
+        for _ in 0..LARGE_MAX + 10 {
+            let mut outbound = Outbound::default();
+            let room = outbound.room(&mut spare).len();
+            outbound.commit(room);
+            outbound.release(&mut spare);
+            assert_eq!(outbound.len(), room);
+            stuck.push(outbound);
+        }
+        let large = |stuck: &[Outbound]| stuck.iter().filter(|it| it.len() == LARGE_CAPACITY).count();
+        assert_eq!((large(&stuck), spare.lent), (LARGE_MAX, LARGE_MAX));
+        for outbound in &mut stuck {
+            outbound.abandon(&mut spare);
+        }
+        assert_eq!((spare.lent, spare.large.len(), spare.small.len()), (0, LARGE_SPARE_MAX, 10));
     }
 }

@@ -209,7 +209,8 @@ impl Connection {
             security: securing::security(&transport, peer.ip(), desk),
             login_delay: desk.shared.settings.load().limits.login_delays.told_to_all(),
         };
-        let input = Input { is_readable: true, ..Input::default() };
+        // An event tells of what the client has said before it was accepted, too.
+        let input = Input::default();
         let mut session = Session::new(greeting);
         session.set_tracing(log::log_enabled!(target: "pop3d::session", log::Level::Debug));
         // A client that came by IPv4 is shown so, whatever socket took it.
@@ -287,6 +288,11 @@ impl Connection {
         // Where the socket is beyond that it is beyond being believed, too.
         let _ = self.transport.reset();
         self.log_end("reset");
+    }
+
+    /// The connection has gone: gives back what it holds of the worker's.
+    pub(crate) fn abandon_output(&mut self, desk: &mut Desk) {
+        self.outbound.abandon(&mut desk.spare);
     }
 
     /// An administrator wants it closed: at once, and without UPDATE.

@@ -6,11 +6,13 @@
 //! - `folder.rs` opens folders, by descriptor, never through a symbolic link; `listing.rs` lists them.
 //! - `name.rs` is what a file name tells: the order of messages, sizes, unique-ids.
 //! - `index.rs` is what is known of a maildrop, and the snapshot of a session; `scan.rs` makes it, `state.rs` keeps it.
+//! - `cache.rs` keeps the indexes of those who were here last in memory.
 //! - `import.rs` reads what Dovecot or Courier noted of a Maildir.
 //! - `lock.rs` keeps every other session out, `update.rs` removes what was deleted.
 //!
 //! A session keeps no descriptor: it opens what it needs by way of the mail folder, which is open once.
 
+mod cache;
 mod checksum;
 mod folder;
 mod import;
@@ -36,6 +38,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pop3d_protocol::maildrop::{Deletions, Snapshot};
 use pop3d_protocol::number::{MessageNumber, Octets};
 
+use self::cache::Cache;
 use self::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
 pub use self::import::UniqueIds;
 use self::index::{Builder, Index, Record, Size};
@@ -49,6 +52,9 @@ use crate::store::{Committed, MailStore, Maildrop, MessageError, OpenError, Sour
 
 /// How long a listing made in a session answers where messages have moved to; a listing is long work for a worker.
 const MOVED_KEPT: Duration = Duration::from_secs(5);
+
+/// Messages of a flat folder, each of which is looked at, that a worker looks at.
+const LOOKED_AT_MAX: u32 = 32;
 
 /// The flags that mail programs set most often when they move a message to `cur`.
 const USUAL_FLAGS: [&[u8]; 3] = [b":2,S", b":2,", b":2,RS"];
@@ -66,6 +72,7 @@ struct Shared {
     state: Option<StateFolder>,
     locks: Arc<LockTable>,
     opened: Mutex<Option<Arc<MailFolder>>>,
+    cache: Cache,
 }
 
 impl LocalStore {
@@ -76,8 +83,8 @@ impl LocalStore {
         // A relative path that cannot be made absolute is still a path.
         let mail = std::path::absolute(&mail).unwrap_or(mail);
         let state = state.map(|state| StateFolder::new(state, &mail));
-        let (locks, opened) = (Arc::default(), Mutex::default());
-        let shared = Arc::new(Shared { mail, state, locks, opened });
+        let (locks, opened, cache) = (Arc::default(), Mutex::default(), Cache::default());
+        let shared = Arc::new(Shared { mail, state, locks, opened, cache });
         Self { shared, unique_ids: UniqueIds::default() }
     }
 
@@ -91,7 +98,8 @@ impl LocalStore {
         }
         let state = self.shared.state.as_ref().map(|state| StateFolder::new(state.path().to_owned(), &mail));
         let locks = Arc::clone(&self.shared.locks);
-        let shared = Arc::new(Shared { mail, state, locks, opened: Mutex::default() });
+        let (opened, cache) = (Mutex::default(), Cache::default());
+        let shared = Arc::new(Shared { mail, state, locks, opened, cache });
         Self { shared, unique_ids: self.unique_ids }
     }
 
@@ -118,15 +126,39 @@ impl MailStore for LocalStore {
         let state = self.shared.state.as_ref();
         let lock = Lock::acquire(&self.shared.locks, state, mail.identity(), user)?;
         let index = self.shared.index(&mail, user, self.unique_ids).map_err(OpenError::Unavailable)?;
-        Ok(Box::new(LocalMaildrop {
-            shared: Arc::clone(&self.shared),
-            mail,
-            user: user.clone(),
-            index: Arc::new(index),
-            trust: Trust::Kept,
-            moved: None,
-            _lock: lock,
-        }))
+        Ok(Box::new(self.maildrop(mail, user, index, lock)))
+    }
+
+    fn open_at_once(&self, user: &UserName) -> Option<Result<Box<dyn Maildrop>, OpenError>> {
+        let state = self.shared.state.as_ref()?;
+        if !self.shared.cache.has(user) {
+            return None;
+        }
+        let mail = self.shared.mail_folder().ok()?;
+        // Locked before the look: what another session does until then is seen.
+        let lock = match Lock::acquire(&self.shared.locks, Some(state), mail.identity(), user) {
+            Ok(lock) => lock,
+            Err(in_use @ OpenError::InUse(_)) => return Some(Err(in_use)),
+            Err(OpenError::Unavailable(_)) => return None,
+        };
+        let index = self.shared.cache.get(user, state.seal_of(user)?)?;
+        let is_long = matches!(index.layout(), Layout::Flat(_)) && index.count() > LOOKED_AT_MAX;
+        let folder = if is_long { None } else { UserFolder::open_at_once(&mail, user.as_str()) }?;
+        let is_current = scan::is_current(&index, &folder, &folder.layout().ok()?).ok()?;
+        is_current.then(|| Ok(Box::new(self.maildrop(mail, user, index, lock)) as Box<dyn Maildrop>))
+    }
+}
+
+impl LocalStore {
+    fn maildrop(
+        &self,
+        mail: Arc<MailFolder>,
+        user: &UserName,
+        index: Arc<Index>,
+        lock: Lock,
+    ) -> LocalMaildrop {
+        let (shared, user) = (Arc::clone(&self.shared), user.clone());
+        LocalMaildrop { shared, mail, user, index, trust: Trust::Kept, moved: None, _lock: lock }
     }
 }
 
@@ -145,27 +177,50 @@ impl Shared {
     }
 
     /// What the maildrop of a user holds.
-    fn index(&self, mail: &MailFolder, user: &UserName, unique_ids: UniqueIds) -> io::Result<Index> {
+    fn index(&self, mail: &MailFolder, user: &UserName, unique_ids: UniqueIds) -> io::Result<Arc<Index>> {
         let owner = self.owner(user);
         let Some(folder) = UserFolder::open(mail, user.as_str())? else {
             let nothing = Layout::Maildir { new: None, cur: None };
-            return Ok(Builder::with_room(0, 0).finish(nothing, None, &[], &owner));
+            return Ok(Arc::new(Builder::with_room(0, 0).finish(nothing, None, &[], &owner)));
         };
         let known = match &self.state {
-            Some(state) => state.read_index(user, &owner)?,
+            Some(state) => self.known_index(state, user, &owner)?,
             None => None,
         };
         let known = match known {
             Some(known) if scan::is_current(&known, &folder, &folder.layout()?)? => return Ok(known),
             known => known,
         };
-        let index = scan::scan(&folder, &owner, known.as_ref(), unique_ids, SystemTime::now)?;
+        let index = scan::scan(&folder, &owner, known.as_deref(), unique_ids, SystemTime::now)?;
+        let index = Arc::new(index);
         if let Some(state) = &self.state
             && known.is_none_or(|known| !known.is_as_good_as(&index))
         {
-            state.write_index(user, &index);
+            self.cache.forget(user);
+            if let Some(seal) = state.write_index(user, &index) {
+                self.cache.put(user, &index, seal);
+            }
         }
         Ok(index)
+    }
+
+    /// What is known of a maildrop: by heart, where the file is as it was, else by reading it.
+    fn known_index(
+        &self,
+        state: &StateFolder,
+        user: &UserName,
+        owner: &[u8],
+    ) -> io::Result<Option<Arc<Index>>> {
+        if let Some(seal) = state.seal_of(user)
+            && let Some(index) = self.cache.get(user, seal)
+        {
+            return Ok(Some(index));
+        }
+        self.cache.forget(user);
+        let Some((index, seal)) = state.read_index(user, owner)? else { return Ok(None) };
+        let index = Arc::new(index);
+        self.cache.put(user, &index, seal);
+        Ok(Some(index))
     }
 
     /// Whom an index belongs to: a user, and the mail folder's path.
@@ -240,6 +295,7 @@ impl Maildrop for LocalMaildrop {
             && committed.removed > 0
             && let Some(index) = update::index_without(&self.index, &removed)
         {
+            self.shared.cache.forget(user);
             state.write_index(user, &index);
         }
         committed
@@ -260,6 +316,7 @@ impl LocalMaildrop {
         );
         if let Some(state) = &self.shared.state {
             state.mark_doubtful(&self.user);
+            self.shared.cache.forget(&self.user);
         }
     }
 

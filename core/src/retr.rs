@@ -15,7 +15,7 @@ use pop3d_protocol::top::TopLimit;
 use self::opening::top_limit;
 pub(crate) use self::opening::{Opening, Step};
 pub(crate) use self::pump::{Cut, Pump, read_at};
-use crate::buffer::{OUTBOUND_CAPACITY, Outbound, Spare};
+use crate::buffer::{LARGE_CAPACITY, Outbound, Spare};
 use crate::store::Source;
 use crate::transform::Read;
 use crate::transport::Transport;
@@ -23,8 +23,9 @@ use crate::transport::Transport;
 /// Least room that is worth a read; less counts as none.
 const ROOM_MIN: usize = 4 * 1024;
 
-/// From this length on a message that is wire-clean goes from the file to the socket without passing through here.
-const SEND_FILE_MIN: u64 = 2 * OUTBOUND_CAPACITY as u64;
+/// From this length on a message that is wire-clean goes from the file to the socket without passing through here. A
+/// shorter one is read and written by one call each, which costs less.
+const SEND_FILE_MIN: u64 = LARGE_CAPACITY as u64;
 
 /// Octets that one chunk may grow by beyond doubling: a line end owed from the chunk before.
 const ENCODE_SLACK: usize = 8;

@@ -17,6 +17,8 @@ const BACKLOG: i32 = 4096;
 /// Where the address is in use by another program, is not of this machine, or may not be taken.
 pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(address, Sharing::Workers)?;
+    // Accepted sockets inherit it. A reply is written in one go: waiting for more would only cost time.
+    sockopt::set_tcp_nodelay(&socket, true)?;
     listen(&socket, BACKLOG)?;
     Ok(TcpListener::from_std(std::net::TcpListener::from(socket)))
 }
@@ -73,5 +75,20 @@ mod tests {
         let address = first.local_addr().unwrap();
         assert_eq!(check_free(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(listener(address).is_ok());
+    }
+
+    #[test]
+    fn what_is_accepted_sends_at_once() {
+        let listener = listener(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let limit = std::time::Instant::now() + Duration::from_secs(30);
+        let accepted = loop {
+            match listener.accept() {
+                Ok((accepted, _)) => break accepted,
+                Err(error) => assert!(error.kind() == io::ErrorKind::WouldBlock, "{error}"),
+            }
+            assert!(std::time::Instant::now() < limit, "nobody came");
+        };
+        assert!(accepted.nodelay().unwrap());
     }
 }

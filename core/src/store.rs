@@ -22,6 +22,12 @@ pub trait MailStore: Send + Sync {
     /// # Errors
     /// Where it is locked by another session, or cannot be listed.
     fn open(&self, user: &UserName) -> Result<Box<dyn Maildrop>, OpenError>;
+
+    /// The same where no more is to be done than a worker may: a few looks at a local disk. None: `open` is to be called,
+    /// in the pool.
+    fn open_at_once(&self, _user: &UserName) -> Option<Result<Box<dyn Maildrop>, OpenError>> {
+        None
+    }
 }
 
 /// A maildrop that is locked for one session. Dropping it frees the lock and changes nothing else.

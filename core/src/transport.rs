@@ -27,8 +27,6 @@ impl Transport {
     /// # Errors
     /// Where the kernel refuses.
     pub(crate) fn new(mut stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Self> {
-        // A reply is written in one go: waiting for more would only cost time.
-        stream.set_nodelay(true)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self::Socket(stream, None))
     }
@@ -114,6 +112,16 @@ impl Transport {
             }
             #[cfg(test)]
             Self::Scripted(script) => script.send_file(file, offset, count),
+        }
+    }
+
+    /// Whether a read of less than there was room for has taken all that the kernel had, so that an event announces what
+    /// comes next, and another read would only find nothing.
+    pub(crate) fn is_drained_by_less(&self) -> bool {
+        match self {
+            Self::Socket(_, tls) => tls.is_none(),
+            #[cfg(test)]
+            Self::Scripted(_) => false,
         }
     }
 

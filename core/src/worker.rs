@@ -302,7 +302,11 @@ impl Worker {
             Turn::Gone
         });
         match turn {
-            Turn::Gone => drop(self.connections.remove(key)),
+            Turn::Gone => {
+                if let Some(mut client) = self.connections.remove(key) {
+                    client.connection.abandon_output(&mut self.desk);
+                }
+            }
             Turn::Unfinished => self.enqueue(key),
             Turn::Waiting => {
                 if let Some(due) = client.connection.deadline(&mut self.desk)

@@ -1,7 +1,8 @@
 //! Logging: one line an event, to standard error or to a file that SIGHUP opens anew.
 //!
 //! Lines are written by a thread of its own: a pipe that nobody reads, or a disk that is full, keeps no worker. What it
-//! cannot keep up with is counted and said.
+//! cannot keep up with is counted and said. A line after a silence is written at once; where they come thick and fast
+//! they are gathered, so that a busy server does not wake a thread for each.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use log::LevelFilter;
 
@@ -19,6 +20,12 @@ use crate::exit::one_line;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 4096;
+
+/// Least time between two writes: lines that come meanwhile are written together.
+const GATHERED_FOR: Duration = Duration::from_millis(5);
+
+/// Octets that are written together, not counting the last line of them.
+const GATHERED_MAX: usize = 64 * 1024;
 
 /// How long the last lines may take at the end.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
@@ -68,8 +75,8 @@ impl LogFile {
         Ok(Self { path, file })
     }
 
-    fn write(&self, octets: &[u8]) -> io::Result<()> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(octets)
+    fn write(&self, octets: &[u8]) -> io::Result<usize> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(octets)
     }
 
     /// Opens the file of that name anew; where it cannot be, the one that is open stays.
@@ -152,32 +159,57 @@ impl Write for Lines {
 }
 
 impl Sink {
-    /// Writes a line.
-    ///
-    /// # Errors
-    /// Where the disk is full or nobody reads any more. It has nowhere else to go then.
-    fn write(&self, line: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stderr => io::stderr().write_all(line),
-            Self::File(file) => file.write(line),
+    /// Writes lines; returns how many of them could not be written. They have nowhere else to go then: the disk is full, or
+    /// nobody reads any more.
+    fn write(&self, lines: &[u8]) -> usize {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let written = match self {
+                Self::Stderr => io::stderr().write(rest),
+                Self::File(file) => file.write(rest),
+            };
+            match written {
+                Ok(0) => break,
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
         }
+        rest.iter().filter(|&&octet| octet == b'\n').count()
     }
 }
 
 fn write_all(entries: &Receiver<Entry>, sink: &Sink, lost: &AtomicU64) {
     // Lines that found no room or could not be written, since that was last said.
     let mut unsaid = 0;
-    for entry in entries {
-        match entry {
-            Entry::Line(line) => unsaid += u64::from(sink.write(&line).is_err()),
-            // Nobody waits any longer where it cannot be told.
-            Entry::Mark(written) => drop(written.try_send(())),
+    let mut lines = Vec::new();
+    let mut written: Option<Instant> = None;
+    while let Ok(first) = entries.recv() {
+        let mut mark = None;
+        let mut entry = Some(first);
+        if let Some(early) = written.and_then(|written| GATHERED_FOR.checked_sub(written.elapsed())) {
+            thread::sleep(early);
+        }
+        while let Some(next) = entry {
+            match next {
+                Entry::Line(line) => lines.extend_from_slice(&line),
+                Entry::Mark(sender) => mark = Some(sender),
+            }
+            let is_enough = mark.is_some() || lines.len() >= GATHERED_MAX;
+            entry = if is_enough { None } else { entries.try_recv().ok() };
+        }
+        unsaid += sink.write(&lines) as u64;
+        lines.clear();
+        written = Some(Instant::now());
+        // Nobody waits any longer where it cannot be told.
+        if let Some(mark) = mark {
+            let _ = mark.try_send(());
         }
         unsaid += lost.swap(0, Ordering::Relaxed);
         if unsaid > 0 {
             let time = humantime::format_rfc3339_millis(SystemTime::now());
             let said = format!("{time} WARN pop3d: {unsaid} lines of the log were lost\n");
-            if sink.write(said.as_bytes()).is_ok() {
+            if sink.write(said.as_bytes()) == 0 {
                 unsaid = 0;
             }
         }
@@ -204,6 +236,24 @@ mod tests {
         write_all(&entries, &Sink::File(LogFile::open(&path).unwrap()), &lost);
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.starts_with("line 1\n") && text.ends_with("2 lines of the log were lost\n"), "{text}");
+    }
+
+    #[test]
+    fn lines_that_come_together_are_all_written_in_their_order() {
+        let (queue, entries) = sync_channel(QUEUE);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let long = "x".repeat(GATHERED_MAX / 3);
+        let expected: String = (0..20).map(|number| format!("{number} {long}\n")).collect();
+        for line in expected.split_inclusive('\n') {
+            queue.send(Entry::Line(line.into())).unwrap();
+        }
+        let (sender, written) = sync_channel(1);
+        queue.send(Entry::Mark(sender)).unwrap();
+        drop(queue);
+        write_all(&entries, &Sink::File(LogFile::open(&path).unwrap()), &AtomicU64::new(0));
+        assert_eq!(written.try_recv(), Ok(()));
+        assert_eq!(std::fs::read_to_string(path).unwrap(), expected);
     }
 
     #[test]
@@ -234,8 +284,9 @@ mod tests {
         let writer = thread::spawn(move || write_all(&entries, &sink, &AtomicU64::new(0)));
         let write = |line: &[u8]| {
             queue.send(Entry::Line(line.to_vec())).unwrap();
-            // Taken only once the line has been written.
-            queue.send(Entry::Mark(sync_channel(1).0)).unwrap();
+            let (sender, written) = sync_channel(1);
+            queue.send(Entry::Mark(sender)).unwrap();
+            written.recv().unwrap();
         };
         write(b"1\n");
         write(b"2\n");

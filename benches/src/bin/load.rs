@@ -60,6 +60,12 @@ enum Kind {
     Big,
     /// Connect, login, STAT, LIST, UIDL, RETR 1, QUIT, over and over
     Short,
+    /// Connect, login, STAT, LIST, UIDL, QUIT, timed step by step, over and over
+    Listing {
+        /// One session of each connection
+        #[arg(long)]
+        once: bool,
+    },
     /// NOOP with a rest between
     Noop {
         /// Milliseconds between reply and next NOOP
@@ -110,14 +116,16 @@ fn plan(arguments: &Arguments) -> Result<(Common, Load), String> {
         Kind::Retr { count } => Scenario::Retr { count },
         Kind::Big => Scenario::Retr { count: Some(1) },
         Kind::Short => Scenario::Short,
+        Kind::Listing { once } => Scenario::Listing { once },
         Kind::Noop { rest } => Scenario::Noop { rest: Duration::from_millis(rest.min(600_000)) },
     };
-    let ends_by_itself = matches!(scenario, Scenario::Retr { count: Some(_) });
+    let ends_by_itself =
+        matches!(scenario, Scenario::Retr { count: Some(_) } | Scenario::Listing { once: true });
     if ends_by_itself == arguments.seconds.is_some() {
-        return Err("give --seconds, or a count of messages, not both".to_owned());
+        return Err("give --seconds, or a count of messages or sessions, not both".to_owned());
     }
     if ends_by_itself && !arguments.warm_up.is_zero() {
-        return Err("a count of messages has no --warm-up".to_owned());
+        return Err("a count of messages or sessions has no --warm-up".to_owned());
     }
     let usual = if matches!(arguments.scenario, Kind::Big) { 1 } else { 16 };
     let compare_every = arguments.compare_every.unwrap_or(usual);

@@ -12,10 +12,10 @@ struct Arguments {
     /// The mail folder
     folder: PathBuf,
     /// Number of the first user
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..10_000))]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..100_000))]
     first_user: u32,
     /// Users
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     users: u32,
     /// Messages of each user
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=1_000_000))]

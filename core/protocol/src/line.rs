@@ -1,8 +1,10 @@
 //! Command lines: found in what a client sent, however it was cut (RFC 1939, section 3).
 //!
-//! Memory is constant: a line that lies whole in the input is given from there, a cut one is gathered in a buffer
-//! of its greatest length, and one that is too long is skipped to its end. Called by the session only.
+//! Memory is bounded: a line that lies whole in the input is given from there, a cut one is gathered in a buffer
+//! of its greatest length, which there is only as long as it is needed, and one that is too long is skipped to its end.
+//! Called by the session only.
 
+use alloc::boxed::Box;
 use core::hint::black_box;
 
 use memchr::memchr;
@@ -21,8 +23,9 @@ pub enum Line<'a> {
 
 /// Splits octets into lines of at most `MOST` octets, their ends included; CRLF ends a line, and so does LF alone.
 pub struct LineReader<const MOST: usize = COMMAND_LINE_MAX> {
-    /// What is kept of a line that was cut: all but the LF that ends it.
-    buffer: [u8; MOST],
+    /// What is kept of a line that was cut: all but the LF that ends it. None while nothing is: most sessions idle, and most
+    /// commands come whole.
+    buffer: Option<Box<[u8; MOST]>>,
     state: State,
 }
 
@@ -40,7 +43,7 @@ impl<const MOST: usize> LineReader<MOST> {
     /// A reader at the beginning of a line.
     #[must_use]
     pub const fn new() -> Self {
-        Self { buffer: [0; MOST], state: State::Gathering(0) }
+        Self { buffer: None, state: State::Gathering(0) }
     }
 
     /// Reads up to the end of the next line; returns how many octets it took, and the line.
@@ -74,6 +77,7 @@ impl<const MOST: usize> LineReader<MOST> {
     pub fn wipe(&mut self) {
         if let State::Given(used) = self.state {
             self.zero(used);
+            self.buffer = None;
             self.state = State::Gathering(0);
         }
     }
@@ -93,7 +97,7 @@ impl<const MOST: usize> LineReader<MOST> {
             Some(end) => {
                 let used = self.keep(used, window.get(..end).unwrap_or_default());
                 self.state = State::Given(used);
-                (end + 1, Some(Line::Whole(without_cr(self.buffer.get(..used).unwrap_or_default()))))
+                (end + 1, Some(Line::Whole(without_cr(self.kept(used)))))
             }
             None if window.len() < most => {
                 self.state = State::Gathering(self.keep(used, window));
@@ -101,6 +105,7 @@ impl<const MOST: usize> LineReader<MOST> {
             }
             None => {
                 self.zero(used);
+                self.buffer = None;
                 self.state = State::Skipping;
                 (window.len(), Some(Line::TooLong))
             }
@@ -109,15 +114,28 @@ impl<const MOST: usize> LineReader<MOST> {
 
     /// Copies octets behind those in the buffer; returns how many it holds after that.
     fn keep(&mut self, used: usize, octets: &[u8]) -> usize {
-        let room = self.buffer.get_mut(used..).unwrap_or_default();
+        if octets.is_empty() {
+            return used;
+        }
+        let buffer = self.buffer.get_or_insert_with(|| Box::new([0; MOST]));
+        let room = buffer.get_mut(used..).unwrap_or_default();
         for (place, &octet) in room.iter_mut().zip(octets) {
             *place = octet;
         }
         MOST.min(used + octets.len())
     }
 
+    /// So many octets of the buffer.
+    fn kept(&self, used: usize) -> &[u8] {
+        self.buffer.as_ref().and_then(|buffer| buffer.get(..used)).unwrap_or_default()
+    }
+
     fn zero(&mut self, used: usize) {
-        self.buffer.get_mut(..used).unwrap_or_default().fill(0);
+        if let Some(buffer) = &mut self.buffer {
+            buffer.get_mut(..used).unwrap_or_default().fill(0);
+            // Without this the compiler may leave out stores into memory that is given back.
+            black_box(buffer);
+        }
     }
 }
 
@@ -132,8 +150,6 @@ impl<const MOST: usize> Drop for LineReader<MOST> {
         // The connection may have ended in the middle of a PASS.
         if let State::Gathering(used) | State::Given(used) = self.state {
             self.zero(used);
-            // Without this the compiler may leave out stores into memory that is never read again.
-            black_box(&self.buffer);
         }
     }
 }
@@ -238,10 +254,10 @@ mod tests {
         assert_eq!(reader.read(b"PASS sec"), (8, None));
         assert_eq!(reader.read(b"ret\r\n"), (5, Some(Line::Whole(b"PASS secret"))));
         reader.wipe();
-        assert_eq!(reader.buffer, [0; COMMAND_LINE_MAX]);
+        assert_eq!(reader.buffer, None);
         reader.read(b"PASS sec");
         reader.read(&[b'a'; 300]);
-        assert_eq!(reader.buffer, [0; COMMAND_LINE_MAX], "a line that is too long is wiped as well");
+        assert_eq!(reader.buffer, None, "a line that is too long is wiped as well");
     }
 
     fn octets() -> impl Strategy<Value = Vec<u8>> {

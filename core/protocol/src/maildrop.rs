@@ -11,6 +11,12 @@ pub trait Snapshot {
     fn count(&self) -> u32;
     /// The size of a message as sent. `number` is at most `count`.
     fn octets(&self, number: MessageNumber) -> Octets;
+    /// The octets of all messages.
+    fn total(&self) -> Octets {
+        let numbers = (0..self.count()).filter_map(MessageNumber::from_index);
+        Octets(numbers.fold(0, |total, number| self.octets(number).0.saturating_add(total)))
+    }
+
     /// The unique-id of a message: 1 to 70 octets of 0x21 to 0x7E (RFC 1939, section 7). `number` is at most `count`.
     fn unique_id(&self, number: MessageNumber) -> &[u8];
 }

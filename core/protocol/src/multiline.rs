@@ -10,6 +10,9 @@ use crate::number::Octets;
 /// What follows the last octet of a message that lacks its line end; one that has it gets the last three.
 const TERMINATION: &[u8; 5] = b"\r\n.\r\n";
 
+/// Least octets that are encoded without a look at the room that is left: fewer are not worth the two ways.
+const SURE_MIN: usize = 16;
+
 /// How far one step came.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Progress {
@@ -74,6 +77,13 @@ impl MultiLine {
         let capacity = room.len();
         let mut room = room;
         loop {
+            let sure = room.len().saturating_sub(1) / 2;
+            if let Some(chunk) = rest.get(..sure.min(rest.len())).filter(|chunk| chunk.len() >= SURE_MIN) {
+                let produced = place.encode_all(chunk, room);
+                room = room.get_mut(produced..).unwrap_or_default();
+                rest = rest.get(chunk.len()..).unwrap_or_default();
+                continue;
+            }
             let window = rest.get(..room.len()).unwrap_or(rest);
             let (run, stop) = place.verbatim(window);
             if let Some(&last) = run.last() {
@@ -139,6 +149,44 @@ impl Default for MultiLine {
 }
 
 impl Place {
+    /// Encodes all of the octets, for which there is room whatever they are: twice as much and one. Returns how many octets
+    /// it wrote. One search goes through all lines, and each is copied once.
+    fn encode_all(&mut self, message: &[u8], room: &mut [u8]) -> usize {
+        let mut written = 0;
+        let mut put = |octets: &[u8]| {
+            if let Some(room) = room.get_mut(written..written + octets.len()) {
+                room.copy_from_slice(octets);
+            }
+            written += octets.len();
+        };
+        if *self == Self::LineStart && message.first() == Some(&b'.') {
+            put(b".");
+        }
+        // What comes from here on is not copied yet.
+        let mut start = 0;
+        for end in memchr_iter(b'\n', message) {
+            let has_cr = match end.checked_sub(1) {
+                Some(before) => message.get(before) == Some(&b'\r'),
+                None => *self == Self::AfterCr,
+            };
+            if !has_cr {
+                put(message.get(start..end).unwrap_or_default());
+                put(b"\r");
+                start = end;
+            }
+            if message.get(end + 1) == Some(&b'.') {
+                put(message.get(start..=end).unwrap_or_default());
+                put(b".");
+                start = end + 1;
+            }
+        }
+        put(message.get(start..).unwrap_or_default());
+        if let Some(&last) = message.last() {
+            *self = Self::after(last);
+        }
+        written
+    }
+
     /// The octets from the first on that go out as they stand, and what ends them.
     fn verbatim(self, window: &[u8]) -> (&[u8], Stop) {
         match (self, window.first()) {

@@ -49,8 +49,13 @@ impl Account {
     /// Whether one of its secrets is of the password, which `code` is the code of. `hashes` counts what it costs.
     pub(super) fn verify(&self, password: &[u8], code: &Code, now: Instant, hashes: &AtomicU64) -> bool {
         // Those that are remembered come first: they cost nothing.
-        self.secrets.iter().any(|stored| stored.recognize(code, now))
+        self.recognize(code, now)
             || self.secrets.iter().any(|stored| stored.verify(password, code, now, hashes))
+    }
+
+    /// Whether it is known already that one of its secrets is of the password with that code.
+    pub(super) fn recognize(&self, code: &Code, now: Instant) -> bool {
+        self.secrets.iter().any(|stored| stored.recognize(code, now))
     }
 
     /// Whether its password is kept by a hash weaker than those that are made here.

@@ -251,3 +251,26 @@ fn no_secret_is_shown_by_debug() {
     assert!(shown.starts_with("Hashed { hashed: Hashed, verified: Verified("), "{shown}");
     assert!(shown.contains("(Code, ") && shown.ends_with("plain: Some(Secret) }"), "{shown}");
 }
+
+#[test]
+fn what_needs_no_hash_is_known_at_once_and_nothing_else_is() {
+    let mut accounts = Accounts::new(true);
+    accounts.add(name("plain"), b"secret");
+    accounts.add_stored(name("hashed"), hashed(b"secret", 64).as_bytes()).unwrap();
+    let at_once = |accounts: &Accounts, user: &str, password: &[u8]| {
+        let credentials = Credentials::Password { user: user.as_bytes().into(), password: password.into() };
+        accounts.verify_at_once(&credentials, None, HERE).map(|user| user.to_string())
+    };
+    assert_eq!(at_once(&accounts, "plain", b"secret").as_deref(), Some("plain"));
+    assert_eq!(at_once(&accounts, "hashed", b"secret"), None, "nobody knows yet");
+    assert!(login(&accounts, b"hashed", b"secret").is_ok());
+    assert_eq!(at_once(&accounts, "hashed", b"secret").as_deref(), Some("hashed"));
+    for (user, password) in
+        [("plain", &b"secre"[..]), ("hashed", b"other"), ("nobody", b"secret"), ("../x", b"")]
+    {
+        assert_eq!(at_once(&accounts, user, password), None, "{user}");
+    }
+    assert_eq!(accounts.hashes(), 1);
+    accounts.switch(&name("plain"), Switches { is_disabled: true, ..Switches::default() });
+    assert_eq!(at_once(&accounts, "plain", b"secret"), None, "it is not to be used");
+}

@@ -42,6 +42,10 @@ impl Connection {
                 input.has_ended = true;
             }
             Ok(count) => {
+                if count < READ_SIZE && self.transport.is_drained_by_less() && !input.is_ending {
+                    // It took all that there was, and the kernel tells when more comes.
+                    input.is_readable = false;
+                }
                 let octets = &desk.scratch[..count];
                 // A command resets the timer (RFC 1939, section 3). Octets of one that never ends would keep the
                 // connection, and the maildrop locked, for ever.

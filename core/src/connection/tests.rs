@@ -392,7 +392,7 @@ fn a_download_takes_no_more_than_its_share_in_a_turn() {
         let before = stage.heard.lock().unwrap().octets.len();
         let turn = stage.connection.turn(&mut stage.desk);
         let written = stage.heard.lock().unwrap().octets.len() - before;
-        assert!(written <= WRITE_SHARE + crate::buffer::OUTBOUND_CAPACITY);
+        assert!(written <= WRITE_SHARE + crate::buffer::LARGE_CAPACITY);
         match turn {
             Turn::Gone => break,
             Turn::Unfinished => unfinished += 1,

@@ -261,7 +261,6 @@ impl MailFolder {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         match openat2(&self.folder, OsStr::from_bytes(&path), MESSAGE, Mode::empty(), resolve) {
             Ok(file) => Ok(File::from(file)),
-            // An old kernel has no openat2, a sandbox may forbid it: then step by step.
             // An old kernel has no openat2, a sandbox may forbid it.
             Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL) => {
                 self.open_message_in_steps(user, place, name)
@@ -295,6 +294,16 @@ impl UserFolder {
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The same where the kernel has in memory what it takes; none in every other case.
+    pub(super) fn open_at_once(mail: &MailFolder, user: &str) -> Option<Self> {
+        if !name::is_component(user.as_bytes()) {
+            return None;
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+        let folder = openat2(&mail.folder, user, FOLDER | OFlags::NOFOLLOW, Mode::empty(), resolve).ok()?;
+        Some(Self { folder, user: user.into() })
     }
 
     /// Whose it is.

@@ -138,6 +138,8 @@ const IN_CUR: u8 = 32;
 pub struct Index {
     octets: Vec<u8>,
     count: u32,
+    /// The sizes of all messages together.
+    total: u64,
     layout: Layout,
     strings: Range<usize>,
     retired: Range<usize>,
@@ -176,9 +178,10 @@ impl Index {
         let retired = end(strings, word(&octets, 96)).map_err(|_| IndexError::Length)?;
         let owner = end(retired, word(&octets, 104)).map_err(|_| IndexError::Length)?;
         let whole = octets.len();
-        let index = Self {
+        let mut index = Self {
             octets,
             count,
+            total: 0,
             layout,
             strings: strings..retired,
             retired: retired..owner,
@@ -187,6 +190,7 @@ impl Index {
         if index.strings.end > index.retired.end || index.retired.end > whole || !index.is_consistent() {
             return Err(IndexError::Record);
         }
+        index.total = index.sum();
         Ok(index)
     }
 
@@ -220,6 +224,12 @@ impl Index {
                 && (1..=places.name_length).contains(&places.base_length)
                 && usize::from(if own == 0 { places.base_length } else { own }) <= UNIQUE_ID_MAX
         })
+    }
+
+    /// The sizes of all messages together.
+    fn sum(&self) -> u64 {
+        let records = self.octets.get(HEADER..self.strings.start).unwrap_or_default();
+        records.chunks_exact(RECORD).fold(0, |total, record| (word(record, 8) >> 8).saturating_add(total))
     }
 
     /// How many messages there are.
@@ -329,8 +339,24 @@ impl Snapshot for Index {
         Octets(word(&self.octets, at) >> 8)
     }
 
+    fn total(&self) -> Octets {
+        Octets(self.total)
+    }
+
     fn unique_id(&self, number: MessageNumber) -> &[u8] {
-        self.record(number.index()).map_or(b"?", |record| record.unique_id())
+        if number.index() >= self.count {
+            return b"?";
+        }
+        // That alone, for the same reason.
+        let places = Places::of(word(&self.octets, HEADER + number.index() as usize * RECORD));
+        let (behind, length) = match places.unique_id_length {
+            0 => (0, places.base_length),
+            own => (places.name_length, own),
+        };
+        let start =
+            usize::try_from(places.start).map(|start| self.strings.start + start + usize::from(behind));
+        let unique_id = start.ok().and_then(|start| self.octets.get(start..start + usize::from(length)));
+        unique_id.unwrap_or(b"?")
     }
 }
 
@@ -461,13 +487,16 @@ impl Builder {
         // It lives as long as a session does.
         octets.shrink_to_fit();
         let whole = octets.len();
-        Index {
+        let mut index = Index {
             octets,
             count,
+            total: 0,
             layout,
             strings: strings_start..retired_start,
             retired: retired_start..owner_start,
             owner: owner_start..whole,
-        }
+        };
+        index.total = index.sum();
+        index
     }
 }

@@ -6,18 +6,18 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::checksum::checksum;
-use super::folder::{is_exhausted, status_of};
+use super::checksum::{checksum, mix};
+use super::folder::{is_exhausted, status_in, status_of};
 use super::index::{DOUBT_AT, HEADER, Index, IndexError};
 use super::lock::LOCK_FILES;
 use crate::accounts::UserName;
@@ -26,6 +26,29 @@ use crate::accounts::UserName;
 const FOLDER_MODE: Mode = Mode::RWXU;
 /// The same for files.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// What tells an index file from every other, and from itself once it was written again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Seal(u64);
+
+impl Seal {
+    fn of(status: &Statx) -> Self {
+        let (modified, changed) = (status.stx_mtime, status.stx_ctime);
+        Self(mix(&[
+            status.stx_ino,
+            status.stx_size,
+            modified.tv_sec.cast_unsigned(),
+            modified.tv_nsec.into(),
+            changed.tv_sec.cast_unsigned(),
+            changed.tv_nsec.into(),
+        ]))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// Where indexes and locks of one mail folder are kept.
 #[derive(Debug)]
@@ -97,9 +120,9 @@ impl StateFolder {
     ///
     /// # Errors
     /// For want of descriptors or memory: an index made anew would replace one that knows more.
-    pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> io::Result<Option<Index>> {
+    pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> io::Result<Option<(Index, Seal)>> {
         Ok(match self.read(user) {
-            Ok(Ok(index)) if index.owner() == owner => Some(index),
+            Ok(Ok((index, seal))) if index.owner() == owner => Some((index, seal)),
             Ok(Ok(_)) => {
                 log::warn!(target: "pop3d::maildir", "{user}: index of another maildrop; made anew");
                 None
@@ -117,11 +140,18 @@ impl StateFolder {
         })
     }
 
-    fn read(&self, user: &UserName) -> io::Result<Result<Index, IndexError>> {
+    /// What the index file of a user looks like; none where there is none, or it cannot be said.
+    pub(super) fn seal_of(&self, user: &UserName) -> Option<Seal> {
+        let indexes = self.indexes().ok()?;
+        status_in(indexes.as_fd(), user.as_str().as_bytes()).ok().map(|status| Seal::of(&status))
+    }
+
+    fn read(&self, user: &UserName) -> io::Result<Result<(Index, Seal), IndexError>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let indexes = self.indexes()?;
         let file = File::from(openat(&*indexes, user.as_str(), flags, Mode::empty())?);
-        let length = file.metadata()?.len();
+        let status = status_of(&file)?;
+        let length = status.stx_size;
         let mut header = [0; HEADER];
         match file.read_exact_at(&mut header, 0) {
             Ok(()) => {}
@@ -136,14 +166,21 @@ impl StateFolder {
         let capacity = usize::try_from(length).map_err(io::Error::other)?;
         octets.try_reserve_exact(capacity)?;
         file.take(length).read_to_end(&mut octets)?;
-        Ok(Index::parse(octets))
+        Ok(Index::parse(octets).map(|index| (index, Seal::of(&status))))
     }
 
-    /// Keeps the index of a user.
-    pub(super) fn write_index(&self, user: &UserName, index: &Index) {
+    /// Keeps the index of a user; what its file looks like, where that worked.
+    pub(super) fn write_index(&self, user: &UserName, index: &Index) -> Option<Seal> {
         match self.write(user, index) {
-            Ok(()) => self.warned_of_indexes.store(false, Ordering::Relaxed),
-            Err(error) => self.warn_of_indexes("written", &error),
+            Ok(()) => {
+                self.warned_of_indexes.store(false, Ordering::Relaxed);
+                // Nobody else writes it: the maildrop is locked.
+                self.seal_of(user)
+            }
+            Err(error) => {
+                self.warn_of_indexes("written", &error);
+                None
+            }
         }
     }
 

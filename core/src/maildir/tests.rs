@@ -1,5 +1,6 @@
 //! The store as a session sees it: open, read, delete, come back.
 
+mod at_once;
 mod imports;
 mod kept;
 mod locks;

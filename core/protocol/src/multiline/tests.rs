@@ -168,7 +168,7 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn sizes() -> impl Strategy<Value = Vec<usize>> {
-    prop::collection::vec(prop_oneof![1_usize..6, 1_usize..100], 1..12)
+    prop::collection::vec(prop_oneof![1_usize..6, 1_usize..100, 1_usize..500], 1..12)
 }
 
 /// Sizes of rooms: some are none at all, one is not, or nothing would ever be sent.

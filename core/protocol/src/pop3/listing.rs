@@ -58,21 +58,31 @@ impl Listing {
                 self.index += 1;
                 continue;
             }
-            let mut line = Text::new();
-            match number {
-                Some(number) => self.describe(snapshot, number, &mut line),
-                None => line.push(b".\r\n"),
-            }
-            let owed = line.octets().get(self.written..).unwrap_or_default();
             let room = room.get_mut(produced..).unwrap_or_default();
-            let fits = owed.len().min(room.len());
-            for (place, &octet) in room.iter_mut().zip(owed) {
-                *place = octet;
-            }
-            produced += fits;
-            if fits < owed.len() {
-                self.written += fits;
-                return (produced, Rest::Some);
+            let say = |line: &mut Text<'_>| match number {
+                Some(number) => self.describe(snapshot, number, line),
+                None => line.push(b".\r\n"),
+            };
+            if self.written == 0
+                && let Some(room) = room.first_chunk_mut()
+            {
+                // There is room for any line.
+                let mut line = Text { octets: room, length: 0 };
+                say(&mut line);
+                produced += line.length;
+            } else {
+                let mut line = Text { octets: &mut [0; LINE_MAX], length: 0 };
+                say(&mut line);
+                let owed = line.octets().get(self.written..).unwrap_or_default();
+                let fits = owed.len().min(room.len());
+                for (place, &octet) in room.iter_mut().zip(owed) {
+                    *place = octet;
+                }
+                produced += fits;
+                if fits < owed.len() {
+                    self.written += fits;
+                    return (produced, Rest::Some);
+                }
             }
             self.written = 0;
             if number.is_none() {
@@ -82,7 +92,7 @@ impl Listing {
         }
     }
 
-    fn describe(&self, snapshot: &(dyn Snapshot + Send + Sync), number: MessageNumber, line: &mut Text) {
+    fn describe(&self, snapshot: &(dyn Snapshot + Send + Sync), number: MessageNumber, line: &mut Text<'_>) {
         line.push_decimal(u64::from(number.value()));
         line.push(b" ");
         match self.column {
@@ -100,16 +110,23 @@ pub(super) fn shown_unique_id(snapshot: &(dyn Snapshot + Send + Sync), number: M
 }
 
 /// One line of a listing.
-struct Text {
-    octets: [u8; LINE_MAX],
+struct Text<'a> {
+    octets: &'a mut [u8; LINE_MAX],
     length: usize,
 }
 
-impl Text {
-    fn new() -> Self {
-        Self { octets: [0; LINE_MAX], length: 0 }
+/// The numbers below 100, two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut value = 0_u8;
+    while value < 100 {
+        pairs[value as usize] = [b'0' + value / 10, b'0' + value % 10];
+        value += 1;
     }
+    pairs
+};
 
+impl Text<'_> {
     fn octets(&self) -> &[u8] {
         self.octets.get(..self.length).unwrap_or_default()
     }
@@ -122,18 +139,24 @@ impl Text {
     }
 
     fn push_decimal(&mut self, value: u64) {
-        let mut digits = [0; 20];
+        let mut digits = [[0; 2]; 10];
         let mut left = value;
-        let mut count = 0;
+        let mut pairs = 0;
+        // Two digits at a time: there is a division for each.
         for place in digits.iter_mut().rev() {
-            *place = b'0' + u8::try_from(left % 10).unwrap_or_default();
-            left /= 10;
-            count += 1;
+            *place = usize::try_from(left % 100)
+                .ok()
+                .and_then(|pair| PAIRS.get(pair))
+                .copied()
+                .unwrap_or_default();
+            left /= 100;
+            pairs += 1;
             if left == 0 {
                 break;
             }
         }
-        self.push(digits.get(digits.len() - count..).unwrap_or_default());
+        let digits = digits.get(digits.len() - pairs..).unwrap_or_default().as_flattened();
+        self.push(if digits.len() > 1 { digits.strip_prefix(b"0").unwrap_or(digits) } else { digits });
     }
 }
 
@@ -146,7 +169,8 @@ mod tests {
     #[test]
     fn decimals_are_written_in_full() {
         for value in [0, 7, 10, 99, 100, 4_294_967_297, u64::MAX] {
-            let mut text = Text::new();
+            let mut octets = [0; LINE_MAX];
+            let mut text = Text { octets: &mut octets, length: 0 };
             text.push_decimal(value);
             assert_eq!(text.octets(), value.to_string().as_bytes());
         }

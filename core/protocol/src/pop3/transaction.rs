@@ -205,13 +205,11 @@ impl Transaction {
         }
     }
 
-    /// Goes through all messages, once after login and once after `Action::Measure`.
+    /// Sums up, once after login and once after `Action::Measure`.
     fn sum(&mut self) {
         let count = self.snapshot.count();
-        let (mut all, mut deleted) = (0_u64, 0_u64);
-        for number in (0..count).filter_map(MessageNumber::from_index) {
-            all = all.saturating_add(self.snapshot.octets(number).0);
-        }
+        let Octets(all) = self.snapshot.total();
+        let mut deleted = 0_u64;
         for number in self.deletions.iter().filter(|number| number.value() <= count) {
             deleted = deleted.saturating_add(self.snapshot.octets(number).0);
         }
