@@ -2,35 +2,38 @@
 //!
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
-mod costs;
+mod account;
 mod exchange;
 pub mod file;
 mod hashed;
 mod scheme;
 mod scram;
 mod secret;
+mod shares;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod verified;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use argon2::Params;
 use md5::{Digest, Md5};
 use pop3d_protocol::pop3::Credentials;
 use subtle::ConstantTimeEq;
 
-use self::costs::Costs;
+use self::account::{Account, Look, Price};
 pub use self::exchange::{Exchange, Stepped};
-use self::file::LineError;
-pub use self::hashed::{Hashed, hash};
-pub use self::scheme::SchemeError;
+use self::file::{Line, LineError};
+pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
 use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
+use self::shares::Shares;
+pub use self::switches::Switches;
 
 /// A user name that may be part of a path: UTF-8, 1 to 128 octets, no "/", no control character, no leading ".".
 /// Cheap to clone.
@@ -71,17 +74,19 @@ impl fmt::Display for UserName {
 /// The accounts of a server: a value that does not change while it is in use. [`Accounts::with`] and
 /// [`Accounts::without`] make another one, which shares what both have.
 ///
-/// A login that fails takes the same time whatever was wrong: always one code under the key of this process, and one
-/// argon2 hash where any account has one. Where those differ in their costs, each name that has no hash is held
-/// against the cost of one that does, always the same for the same name.
+/// A login that fails takes the same time whatever was wrong: always one code under the key of this process, and the
+/// hashes of an account where any has some. Where accounts differ in what those cost, each name that has no hash is held
+/// against the costs of one that has, always the same for the same name.
 #[derive(Clone)]
 pub struct Accounts {
-    accounts: HashMap<UserName, Arc<Stored>>,
+    accounts: HashMap<UserName, Account>,
     key: &'static MemoryKey,
     /// Whether plain secrets are kept, which APOP needs.
     keeps_plain: bool,
-    /// What the hashes of accounts cost.
-    costs: Costs,
+    /// What failed logins cost accounts, those that have hashes.
+    prices: Shares<Price>,
+    /// What SCRAM-SHA-1 and SCRAM-SHA-256 show of accounts, those that can be logged in to by them.
+    looks: [Shares<Look>; 2],
     /// How many hashes logins have cost, in these accounts and in those they were made from.
     hashes: Arc<AtomicU64>,
 }
@@ -103,14 +108,20 @@ impl Accounts {
     /// Where the system gives no random octets: nothing could be kept safely.
     #[must_use]
     pub fn new(keeps_plain: bool) -> Self {
-        let (accounts, costs) = (HashMap::new(), Costs::default());
-        Self { accounts, key: MemoryKey::of_process(), keeps_plain, costs, hashes: Arc::default() }
+        Self {
+            accounts: HashMap::new(),
+            key: MemoryKey::of_process(),
+            keeps_plain,
+            prices: Shares::default(),
+            looks: Default::default(),
+            hashes: Arc::default(),
+        }
     }
 
     /// Adds an account whose password is known, or replaces it. It lives in memory only.
     pub fn add(&mut self, user: UserName, password: &[u8]) {
         let stored = Stored::keyed(self.key, password, self.keeps_plain);
-        self.insert(user, stored);
+        self.insert(user, Account::new(stored, Switches::default()));
     }
 
     /// Adds an account whose secret is kept by a scheme, `{SCHEME}secret`, or replaces it.
@@ -119,8 +130,15 @@ impl Accounts {
     /// Where the scheme is not known, or the secret is not of that scheme.
     pub fn add_stored(&mut self, user: UserName, stored: &[u8]) -> Result<(), SchemeError> {
         let stored = Stored::parse(stored, self.key, self.keeps_plain)?;
-        self.insert(user, stored);
+        self.insert(user, Account::new(stored, Switches::default()));
         Ok(())
+    }
+
+    /// Switches an account; nothing happens where there is none.
+    pub fn switch(&mut self, user: &UserName, switches: Switches) {
+        if let Some(account) = self.accounts.get_mut(user) {
+            account.switches = switches;
+        }
     }
 
     /// Adds the accounts of an accounts file.
@@ -130,34 +148,57 @@ impl Accounts {
     pub fn add_file(&mut self, text: &[u8]) -> Result<(), (usize, LineError)> {
         let mut seen = HashSet::new();
         for (number, line) in (1..).zip(text.split(|&octet| octet == b'\n')) {
-            let Some((user, stored)) = file::parse_line(line).map_err(|error| (number, error))? else {
-                continue;
-            };
+            let Some(line) = file::parse_line(line).map_err(|error| (number, error))? else { continue };
             // One of two lines is forgotten; it may be the one with the old password.
-            if !seen.insert(user.clone()) {
+            if !seen.insert(line.user.clone()) {
                 return Err((number, LineError::Twice));
             }
-            self.add_stored(user, stored).map_err(|error| (number, LineError::Secret(error)))?;
+            self.add_line(line).map_err(|error| (number, LineError::Secret(error)))?;
         }
         Ok(())
     }
 
-    /// Adds an account of which only the hash is known, or replaces it.
+    /// Adds the account of a line.
+    ///
+    /// # Errors
+    /// Where its secret cannot be kept.
+    pub fn add_line(&mut self, line: Line<'_>) -> Result<(), SchemeError> {
+        let stored = match line.secret {
+            file::Secret::Anything => Stored::Anything,
+            file::Secret::Locked => Stored::Nothing,
+            // A hash that says by itself what it is.
+            file::Secret::Stored(text) if text.starts_with(b"$") => {
+                Stored::hashed(Hashed::of_named(b"CRYPT", text)?)
+            }
+            file::Secret::Stored(text) => Stored::parse(text, self.key, self.keeps_plain)?,
+        };
+        self.insert(line.user, Account::new(stored, line.switches));
+        Ok(())
+    }
+
+    /// Adds an account of which only the hash is known, or replaces its secrets. What is switched for it stays so.
     pub fn add_hashed(&mut self, user: UserName, hashed: &Hashed) {
-        self.insert(user, Stored::hashed(hashed.clone()));
+        let switches = self.switches(&user);
+        self.insert(user, Account::new(Stored::hashed(hashed.clone()), switches));
     }
 
     /// Removes an account; whether there was one.
     pub fn remove(&mut self, user: &UserName) -> bool {
-        let removed = self.accounts.remove(user);
-        if let Some(hashed) = removed.as_deref().and_then(Stored::hash) {
-            self.costs.remove(hashed.params());
+        let Some(removed) = self.accounts.remove(user) else { return false };
+        let price = removed.price();
+        if !price.is_empty() {
+            self.prices.remove(&price);
         }
-        removed.is_some()
+        for (hash, looks) in scram::Hash::ALL.into_iter().zip(&mut self.looks) {
+            if let Some(look) = removed.look(hash) {
+                looks.remove(&look);
+            }
+        }
+        true
     }
 
-    /// A copy with that account added, or replaced. The password, which the hash must be of, counts as verified, and
-    /// is kept for APOP where that is offered.
+    /// A copy with that account added, or its secrets replaced. The password, which the hash must be of, counts as
+    /// verified, and is kept for APOP where that is offered. What is switched for the account stays so.
     #[must_use]
     pub fn with(&self, user: UserName, hashed: &Hashed, password: &[u8]) -> Self {
         self.with_at(user, hashed, password, Instant::now())
@@ -165,7 +206,9 @@ impl Accounts {
 
     fn with_at(&self, user: UserName, hashed: &Hashed, password: &[u8], now: Instant) -> Self {
         let mut changed = self.clone();
-        changed.insert(user, Stored::told(hashed.clone(), self.key, password, self.keeps_plain, now));
+        let stored = Stored::told(hashed.clone(), self.key, password, self.keeps_plain, now);
+        let switches = self.switches(&user);
+        changed.insert(user, Account::new(stored, switches));
         changed
     }
 
@@ -181,21 +224,34 @@ impl Accounts {
     /// those that are kept for APOP. For accounts that were read anew and replace those.
     pub fn inherit(&mut self, before: &Self) {
         self.hashes = Arc::clone(&before.hashes);
-        for (user, stored) in &mut self.accounts {
-            let Some(known) = before.accounts.get(user) else { continue };
-            let is_same = stored.hash().is_some() && stored.hash() == known.hash();
-            if is_same && (self.keeps_plain || known.plain().is_none()) {
-                *stored = Arc::clone(known);
+        let users: Vec<_> = self.accounts.keys().cloned().collect();
+        for user in users {
+            if let (Some(account), Some(known)) = (self.accounts.get(&user), before.accounts.get(&user)) {
+                let mut account = account.clone();
+                account.inherit(known, self.keeps_plain);
+                self.insert(user, account);
             }
         }
     }
 
-    fn insert(&mut self, user: UserName, stored: Stored) {
+    fn insert(&mut self, user: UserName, account: Account) {
         self.remove(&user);
-        if let Some(hashed) = stored.hash() {
-            self.costs.add(hashed.params());
+        let price = account.price();
+        if !price.is_empty() {
+            self.prices.add(price);
         }
-        self.accounts.insert(user, Arc::new(stored));
+        for (hash, looks) in scram::Hash::ALL.into_iter().zip(&mut self.looks) {
+            if let Some(look) = account.look(hash) {
+                looks.add(look);
+            }
+        }
+        self.accounts.insert(user, account);
+    }
+
+    /// What is switched for an account; nothing, where there is none.
+    #[must_use]
+    pub fn switches(&self, user: &UserName) -> Switches {
+        self.accounts.get(user).map(|account| account.switches.clone()).unwrap_or_default()
     }
 
     /// How many hashes logins have cost.
@@ -221,70 +277,99 @@ impl Accounts {
         self.accounts.keys()
     }
 
-    /// Finds out whose credentials these are. `timestamp` is what the greeting said, for APOP. May take long:
-    /// called in the pool.
+    /// Finds out whose credentials these are. `timestamp` is what the greeting said, for APOP; `from`: where they come
+    /// from, none: from no network. May take long: called in the pool.
     ///
     /// # Errors
     /// One answer after one amount of work, whatever was wrong: no such user, a wrong password, a name that cannot
-    /// be one.
+    /// be one, an account that is not to be used, or not from there.
     pub fn verify(
         &self,
         credentials: &Credentials,
         timestamp: Option<&str>,
+        from: IpAddr,
     ) -> Result<UserName, WrongCredentials> {
-        self.verify_at(credentials, timestamp, Instant::now())
+        self.verify_at(credentials, timestamp, from, Instant::now())
     }
 
     fn verify_at(
         &self,
         credentials: &Credentials,
         timestamp: Option<&str>,
+        from: IpAddr,
         now: Instant,
     ) -> Result<UserName, WrongCredentials> {
         let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
         let account = self.account(user);
-        let stored = account.map(|(_, stored)| stored);
+        let kept = account.map(|(_, account)| account);
         let is_right = match credentials {
-            Credentials::Password { user, password } => self.verify_password(stored, user, password, now),
-            Credentials::Apop { digest, .. } => verify_apop(stored, digest, timestamp),
+            Credentials::Password { user, password } => self.verify_password(kept, user, password, from, now),
+            Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
         };
         match account {
-            Some((user, _)) if is_right => Ok(user.clone()),
+            Some((user, account)) if is_right && account.switches.permit(from) => Ok(user.clone()),
             Some(_) | None => Err(WrongCredentials),
         }
     }
 
-    fn account(&self, user: &[u8]) -> Option<(&UserName, &Stored)> {
-        let account = UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
-        account.map(|(user, stored)| (user, stored.as_ref()))
+    /// Whether these are the user's credentials, and the account is one that may be used from somewhere.
+    #[must_use]
+    pub fn is_password(&self, credentials: &Credentials) -> bool {
+        let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
+        let Some(user) = UserName::parse(user) else { return false };
+        let mut accounts = self.clone();
+        accounts.switch(&user, Switches { nets: None, ..self.switches(&user) });
+        accounts.verify(credentials, None, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)).is_ok()
     }
 
-    fn verify_password(&self, stored: Option<&Stored>, user: &[u8], password: &[u8], now: Instant) -> bool {
+    fn account(&self, user: &[u8]) -> Option<(&UserName, &Account)> {
+        UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user))
+    }
+
+    fn verify_password(
+        &self,
+        account: Option<&Account>,
+        user: &[u8],
+        password: &[u8],
+        from: IpAddr,
+        now: Instant,
+    ) -> bool {
         // Made for everybody, whether there is one to compare it with or not.
         let code = self.key.code(password);
-        let is_right = stored.is_some_and(|stored| stored.verify(password, code, now, &self.hashes));
-        let is_hashed = stored.is_some_and(|stored| stored.hash().is_some());
-        if !is_right
-            && !is_hashed
-            && let Some(params) = self.cost_of_nobody(user)
-        {
-            // Else the time would tell who is hashed and who is nobody.
-            self.hashes.fetch_add(1, Ordering::Relaxed);
-            hashed::spend(password, params);
+        // Of an account that is not to be used nothing is looked at: it fails as a name does that there is not.
+        let account = account.filter(|account| account.switches.permit(from));
+        let is_right = account.is_some_and(|account| account.verify(password, &code, now, &self.hashes));
+        if is_right {
+            return true;
         }
-        is_right
+        if account.is_none_or(|account| account.price().is_empty()) {
+            // Else the time would tell who is hashed and who is nobody.
+            for cost in self.price_of_nobody(user).into_iter().flatten() {
+                self.hashes.fetch_add(1, Ordering::Relaxed);
+                cost.spend(password);
+            }
+        }
+        false
+    }
+
+    fn looks_of(&self, hash: scram::Hash) -> &Shares<Look> {
+        let [of_sha1, of_sha256] = &self.looks;
+        match hash {
+            scram::Hash::Sha1 => of_sha1,
+            scram::Hash::Sha256 => of_sha256,
+        }
     }
 
     /// What a failed login costs for a name that has no hash: always the same, and nobody can tell which beforehand.
-    fn cost_of_nobody(&self, user: &[u8]) -> Option<&Params> {
-        self.costs.pick(self.key.code(user).number())
+    fn price_of_nobody(&self, user: &[u8]) -> Option<&Price> {
+        self.prices.pick(self.key.code(user).number())
     }
 }
 
 /// The digest of APOP: MD5 of the timestamp followed by the secret (RFC 1939, section 7).
-fn verify_apop(stored: Option<&Stored>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
+fn verify_apop(account: Option<&Account>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
     let Some(timestamp) = timestamp else { return false };
-    let secret = stored.and_then(Stored::plain);
+    let secret = account.and_then(Account::plain);
     let octets = secret.unwrap_or(scheme::nobody()).octets();
     let expected: [u8; 16] = Md5::new().chain_update(timestamp).chain_update(octets).finalize().into();
     let is_right: bool = expected.ct_eq(digest).into();

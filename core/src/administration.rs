@@ -11,6 +11,7 @@ mod transforms;
 
 use std::collections::HashSet;
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -78,7 +79,7 @@ impl Administration {
     pub(crate) fn authenticate(&self, user: &Argument, password: &Argument) -> bool {
         let credentials =
             Credentials::Password { user: user.octets().into(), password: password.octets().into() };
-        self.view.load().administrators.verify(&credentials, None).is_ok()
+        self.view.load().administrators.verify(&credentials, None, IpAddr::V6(Ipv6Addr::UNSPECIFIED)).is_ok()
     }
 
     /// The numbers that commands take.

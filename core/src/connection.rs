@@ -5,6 +5,7 @@ mod actions;
 mod deadlines;
 mod flow;
 mod judging;
+mod securing;
 
 pub(crate) use self::actions::message_of;
 
@@ -54,6 +55,8 @@ pub(crate) struct Desk {
     pub(crate) spare: Spare,
     /// `SCRATCH_SIZE` octets that belong to nobody between two steps.
     pub(crate) scratch: Box<[u8]>,
+    /// Steps of handshakes that this round of the loop has left.
+    pub(crate) handshakes: u32,
     /// The time at which the turn began.
     pub(crate) now: Instant,
 }
@@ -133,6 +136,8 @@ enum Task {
         until: Instant,
         refusal: Refusal,
     },
+    /// The reply to STLS to leave, before TLS begins.
+    Securing,
     /// The first output of a transform.
     Opening(Box<Opening>),
     /// The session's "+OK".
@@ -202,6 +207,7 @@ impl Connection {
             mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
             tolerance: desk.shared.settings.load().limits.tolerance,
             login_delay: desk.shared.settings.load().limits.login_delays.told_to_all(),
+            security: securing::security(&transport, peer.ip(), desk),
         };
         let input = Input { is_readable: true, ..Input::default() };
         let mut session = Session::new(greeting);
@@ -289,6 +295,7 @@ impl Connection {
         let is_idle = matches!(self.task, Task::None | Task::Delayed { .. }) && self.outbound.is_empty();
         if is_idle && !self.session.is_listing() {
             // The socket is closed when this is dropped, and the maildrop unlocked before.
+            let _ = self.transport.close_notify();
             self.log_end(self.reason);
         } else {
             // Something is under way that must not be taken for whole.
@@ -319,6 +326,10 @@ impl Connection {
     /// The server stops: what is under way goes on, then the session ends.
     pub(crate) fn drain(&mut self) {
         self.reason = "server is stopping";
+        if self.transport.is_handshaking() {
+            // There is nobody yet who could be told.
+            self.is_lost = true;
+        }
         self.session.refuse_and_close(&Refusal {
             code: Some(ResponseCode::SysTemp),
             text: "server is stopping".into(),
@@ -329,6 +340,11 @@ impl Connection {
         let mut reads = READS_PER_TURN;
         let mut writes = WRITE_SHARE;
         loop {
+            if self.transport.is_handshaking()
+                && let Some(turn) = self.handshake(desk)
+            {
+                return Ok(turn);
+            }
             let has_moved = self.work(desk, &mut reads)?;
             let written = self.flush(&mut writes, desk)?;
             self.trace();
@@ -337,6 +353,9 @@ impl Connection {
                 return Ok(Turn::Unfinished);
             }
             if !has_moved && written == 0 {
+                if self.start_tls(desk) {
+                    continue;
+                }
                 return if self.is_unfinished { Ok(Turn::Unfinished) } else { self.end(desk, &mut reads) };
             }
         }
@@ -416,10 +435,17 @@ impl Connection {
         }
         if self.ending == Ending::No && self.input.has_ended && self.is_idle() {
             // Without QUIT there is no UPDATE (RFC 1939, section 6).
+            let _ = self.transport.close_notify();
             self.log_end("connection closed by the client");
             return Ok(Turn::Gone);
         }
         if self.ending == Ending::AfterOutput {
+            if let Err(error) = self.transport.close_notify()
+                && error.kind() == io::ErrorKind::WouldBlock
+            {
+                self.is_writable = false;
+                return Ok(Turn::Waiting);
+            }
             self.log_end(self.reason);
             if self.input.has_ended || self.transport.finish().is_err() {
                 return Ok(Turn::Gone);

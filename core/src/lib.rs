@@ -24,6 +24,7 @@ mod socket;
 pub mod state;
 pub mod statistics;
 pub mod store;
+pub mod tls;
 mod token;
 pub mod transform;
 mod transport;

@@ -55,6 +55,8 @@ pub struct Server {
     pools: Pools,
     /// For each address one listener a worker.
     listeners: Vec<Vec<Listening>>,
+    /// The first port of POP3S.
+    pop3s_port: Option<u16>,
     /// The limit of the process.
     descriptors: usize,
 }
@@ -62,6 +64,7 @@ pub struct Server {
 /// A listener of one worker.
 pub(crate) struct Listening {
     pub(crate) socket: TcpListener,
+    pub(crate) protocol: Protocol,
     /// Whether each connection begins with a header of the PROXY protocol.
     pub(crate) is_proxied: bool,
 }
@@ -75,6 +78,15 @@ pub struct Pools {
     pub maildrops: Pool,
     /// Starting and ending programs, and their time.
     pub transforms: Pool,
+}
+
+/// What a client speaks who comes to a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// POP3, in the clear until STLS.
+    Pop3,
+    /// POP3 in TLS from the first octet on (RFC 8314, section 3.3).
+    Pop3s,
 }
 
 /// An address that cannot be listened on.
@@ -111,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) name: &'static str,
     pub(crate) implementation: &'static str,
     host: Box<str>,
+    /// The port of POP3S that clients are told of.
+    pub(crate) pop3s_port: Option<u16>,
     /// Makes each timestamp of a greeting another.
     greetings: AtomicUsize,
     /// Connections that the descriptors are enough for.
@@ -182,7 +196,7 @@ impl Server {
             maildrops: Pool::start("maildrops", 2 * cores + 2)?,
             transforms: Pool::start("transforms", if transforming == 0 { cores + 1 } else { transforming })?,
         };
-        Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), descriptors })
+        Ok(Self { polls, notices, reactor, pools, listeners: Vec::new(), pop3s_port: None, descriptors })
     }
 
     /// Where process streams register their descriptors.
@@ -201,19 +215,28 @@ impl Server {
     ///
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
-    pub fn listen(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        self.listen_all(address, false).map_err(|cause| ListenError { address, cause })
+    pub fn listen(&mut self, address: SocketAddr, protocol: Protocol) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, protocol, false).map_err(|cause| ListenError { address, cause })
     }
 
-    /// Listens for balancers: each connection begins with a header of the PROXY protocol.
+    /// Listens for balancers: each connection begins with a header of the PROXY protocol, then with what the client says.
     ///
     /// # Errors
     /// As those of `listen`.
-    pub fn listen_for_balancers(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        self.listen_all(address, true).map_err(|cause| ListenError { address, cause })
+    pub fn listen_for_balancers(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+    ) -> Result<SocketAddr, ListenError> {
+        self.listen_all(address, protocol, true).map_err(|cause| ListenError { address, cause })
     }
 
-    fn listen_all(&mut self, address: SocketAddr, is_proxied: bool) -> io::Result<SocketAddr> {
+    fn listen_all(
+        &mut self,
+        address: SocketAddr,
+        protocol: Protocol,
+        is_proxied: bool,
+    ) -> io::Result<SocketAddr> {
         if address.port() != 0 {
             socket::check_free(address)?;
         }
@@ -223,8 +246,12 @@ impl Server {
         while listeners.len() < self.polls.len() {
             listeners.push(socket::listener(true_address)?);
         }
-        let listening = |socket| Listening { socket, is_proxied };
+        let listening = |socket| Listening { socket, protocol, is_proxied };
         self.listeners.push(listeners.into_iter().map(listening).collect());
+        // Clients do not know the address of a listener for balancers.
+        if protocol == Protocol::Pop3s && !is_proxied {
+            self.pop3s_port.get_or_insert(true_address.port());
+        }
         Ok(true_address)
     }
 
@@ -236,7 +263,8 @@ impl Server {
         let threads = self.polls.len() + 1;
         let descriptors =
             connections_for(self.descriptors, open_descriptors() + DESCRIPTORS_PER_THREAD * threads);
-        let shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
+        let mut shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
+        shared.pop3s_port = self.pop3s_port;
         let shared = Arc::new(shared);
         let (sender, ended) = mpsc::channel();
         let mut listeners = self.listeners;
@@ -319,6 +347,7 @@ impl Shared {
             name: NAME,
             implementation: concat!("pop3d-", env!("CARGO_PKG_VERSION")),
             host: rustix::system::uname().nodename().to_string_lossy().into(),
+            pop3s_port: None,
             greetings: AtomicUsize::new(0),
             descriptors,
             connections: AtomicUsize::new(0),

@@ -15,6 +15,7 @@ use crate::accounts::{Accounts, UserName};
 pub use crate::logins::LoginDelays;
 use crate::nets::{CountedAddress, Nets};
 use crate::store::{MailStore, Source};
+use crate::tls::Tls;
 use crate::transform::rules::{HEAD_MAX, Rule};
 use crate::transform::{Chain, Command, Holding};
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub sizes: Sizes,
     /// Whether APOP is offered.
     pub apop: bool,
+    /// TLS; none: there is none.
+    pub tls: Option<Arc<Tls>>,
     /// Bounds of every connection and of all.
     pub limits: Limits,
 }

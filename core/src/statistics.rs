@@ -26,6 +26,10 @@ pub struct Counters {
     pub logins_too_soon: Counter,
     /// Logins that failed because the maildrop could not be opened.
     pub logins_unavailable: Counter,
+    /// TLS handshakes that came to their end.
+    pub handshakes: Counter,
+    /// Those that did not.
+    pub handshakes_failed: Counter,
     /// Octets that clients sent.
     pub octets_received: Counter,
     /// Octets sent to clients.

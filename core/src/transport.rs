@@ -1,18 +1,21 @@
-//! The way to the client. Only the plain one; TLS has its place here, between the buffers and the socket.
+//! The way to the client: a socket, and the TLS that is on it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustls::server::ServerConfig;
 
 use crate::socket;
+use crate::tls::Channel;
 
 /// The way to one client.
 pub(crate) enum Transport {
-    /// A connected socket.
-    Plain(TcpStream),
+    /// A connected socket, and TLS on it.
+    Socket(TcpStream, Option<Box<Channel>>),
     /// What a test says, and hears.
     #[cfg(test)]
     Scripted(tests::Script),
@@ -27,7 +30,75 @@ impl Transport {
         // A reply is written in one go: waiting for more would only cost time.
         stream.set_nodelay(true)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self::Plain(stream))
+        Ok(Self::Socket(stream, None))
+    }
+
+    /// Begins TLS: what comes from the socket from here on is TLS, or the end of the connection.
+    ///
+    /// # Errors
+    /// Where there is TLS already, or none can be.
+    pub(crate) fn start_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
+        match self {
+            Self::Socket(_, tls @ None) => {
+                *tls = Some(Box::new(Channel::new(config).map_err(io::Error::other)?));
+                Ok(())
+            }
+            Self::Socket(_, Some(_)) => Err(io::ErrorKind::AlreadyExists.into()),
+            #[cfg(test)]
+            Self::Scripted(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The TLS that there is, or is to be once its handshake is over.
+    pub(crate) fn tls(&self) -> Option<&Channel> {
+        match self {
+            Self::Socket(_, tls) => tls.as_deref(),
+            #[cfg(test)]
+            Self::Scripted(_) => None,
+        }
+    }
+
+    /// Whether nothing may be read or written before a handshake is over.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls().is_some_and(Channel::is_handshaking)
+    }
+
+    /// Goes on with the handshake, where there is one; returns once it is over.
+    ///
+    /// # Errors
+    /// As [`Channel::handshake`].
+    pub(crate) fn handshake(&mut self) -> io::Result<()> {
+        match self {
+            Self::Socket(stream, Some(tls)) => tls.handshake(stream),
+            Self::Socket(_, None) => Ok(()),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
+        }
+    }
+
+    /// Says by TLS, where there is any, that what was written is all there is: never in the middle of a message.
+    ///
+    /// # Errors
+    /// Those of the socket; after `WouldBlock` another call goes on.
+    pub(crate) fn close_notify(&mut self) -> io::Result<()> {
+        match self {
+            Self::Socket(stream, Some(tls)) => tls.close_notify(stream),
+            Self::Socket(_, None) => Ok(()),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
+        }
+    }
+
+    /// Reads what is of no interest any more, as it comes from the socket.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn discard(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(stream, _) => stream.read(room),
+            #[cfg(test)]
+            Self::Scripted(script) => script.read(room),
+        }
     }
 
     /// Sends octets of a file as they stand, from `offset` on; returns how many. 0: the file ends there.
@@ -36,7 +107,8 @@ impl Transport {
     /// Those of the socket, `WouldBlock` included, and those of reading the file.
     pub(crate) fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
         match self {
-            Self::Plain(stream) => {
+            Self::Socket(stream, Some(tls)) => tls.send_file(stream, file, offset, count),
+            Self::Socket(stream, None) => {
                 let mut offset = offset;
                 Ok(rustix::fs::sendfile(stream, file, Some(&mut offset), count)?)
             }
@@ -45,10 +117,21 @@ impl Transport {
         }
     }
 
+    /// Has the kernel acknowledge now what was read. It waits up to 40 ms for an answer to send along, and a client that
+    /// writes a command in pieces (Nagle's algorithm, RFC 896) holds the next piece back for as long.
+    pub(crate) fn acknowledge(&self) {
+        match self {
+            // What fails here costs time only.
+            Self::Socket(stream, _) => drop(rustix::net::sockopt::set_tcp_quickack(stream, true)),
+            #[cfg(test)]
+            Self::Scripted(_) => {}
+        }
+    }
+
     /// Ends our half after what was written; the client can still read it.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(stream) => stream.shutdown(Shutdown::Write),
+            Self::Socket(stream, _) => stream.shutdown(Shutdown::Write),
             #[cfg(test)]
             Self::Scripted(script) => script.finish(),
         }
@@ -57,7 +140,7 @@ impl Transport {
     /// Has the end of this connection be a reset: the client must not take what it got for the whole.
     pub(crate) fn reset(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(stream) => socket::reset_on_close(stream),
+            Self::Socket(stream, _) => socket::reset_on_close(stream),
             #[cfg(test)]
             Self::Scripted(script) => script.reset(),
         }
@@ -67,7 +150,8 @@ impl Transport {
 impl Read for Transport {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(stream) => stream.read(room),
+            Self::Socket(stream, Some(tls)) => tls.read(stream, room),
+            Self::Socket(stream, None) => stream.read(room),
             #[cfg(test)]
             Self::Scripted(script) => script.read(room),
         }
@@ -77,14 +161,21 @@ impl Read for Transport {
 impl Write for Transport {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(stream) => stream.write(octets),
+            Self::Socket(stream, Some(tls)) => tls.write(stream, octets),
+            Self::Socket(stream, None) => stream.write(octets),
             #[cfg(test)]
             Self::Scripted(script) => script.write(octets),
         }
     }
 
+    /// Writes what TLS has of its own to say.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Self::Socket(stream, Some(tls)) => tls.flush(stream),
+            Self::Socket(_, None) => Ok(()),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
+        }
     }
 }
 

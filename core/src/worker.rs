@@ -24,7 +24,7 @@ use crate::deadline::Deadlines;
 use crate::guesses::FAILED_LOGINS;
 use crate::notice::Notice;
 use crate::reactor::WorkerReactor;
-use crate::server::{Admission, Listening, Seat, Shared, TurnedAway};
+use crate::server::{Admission, Listening, Protocol, Seat, Shared, TurnedAway};
 use crate::socket;
 use crate::token::{Key, Place, Slots};
 use crate::transport::Transport;
@@ -34,6 +34,10 @@ const EVENTS: usize = 1024;
 
 /// Connections accepted from one listener before those that are there have their turn.
 const ACCEPT_SHARE: usize = 64;
+
+/// Steps of TLS handshakes in one round of the loop: each may cost a signature, a millisecond with a key of RSA, and those
+/// who are served wait meanwhile.
+const HANDSHAKES_PER_ROUND: u32 = 8;
 
 /// When to try again to accept where neither a descriptor nor the reserve was left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -75,6 +79,7 @@ const REFUSALS_LOGGED: Duration = Duration::from_secs(10);
 
 struct Listener {
     socket: TcpListener,
+    protocol: Protocol,
     /// Whether each connection begins with a header of the PROXY protocol.
     is_proxied: bool,
     may_have_more: bool,
@@ -117,9 +122,9 @@ impl Worker {
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
         let mut registered = Vec::new();
-        for (index, Listening { mut socket, is_proxied }) in listeners.into_iter().enumerate() {
+        for (index, Listening { mut socket, protocol, is_proxied }) in listeners.into_iter().enumerate() {
             poll.registry().register(&mut socket, Place::Listener(index).token(), Interest::READABLE)?;
-            registered.push(Listener { socket, is_proxied, may_have_more: true });
+            registered.push(Listener { socket, protocol, is_proxied, may_have_more: true });
         }
         let desk = Desk {
             worker: number,
@@ -128,6 +133,7 @@ impl Worker {
             shared,
             spare: Spare::default(),
             scratch: vec![0; SCRATCH_SIZE].into(),
+            handshakes: HANDSHAKES_PER_ROUND,
             now: Instant::now(),
         };
         Ok(Self {
@@ -163,6 +169,7 @@ impl Worker {
             }
             self.desk.notices.wakes_up();
             self.desk.now = Instant::now();
+            self.desk.handshakes = HANDSHAKES_PER_ROUND;
             for event in &events {
                 self.handle_event(event);
             }
@@ -333,14 +340,17 @@ impl Worker {
         }
         // The seat is taken before the client is accepted: where there is none, clients wait in the backlog.
         let Some(seat) = self.take_seat(index) else { return Accepted::Nobody };
+        let protocol = self.listeners[index].protocol;
         match self.listeners[index].socket.accept() {
             Ok((stream, _)) if self.desk.shared.is_short_of_descriptors() => {
                 self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
                 self.desk.counters.refused.add(1);
-                refuse(stream, NO_RESOURCES);
+                refuse(stream, protocol, NO_RESOURCES);
             }
-            Ok((stream, peer)) if self.listeners[index].is_proxied => self.await_header(stream, peer, seat),
-            Ok((stream, peer)) => self.admit_as(stream, peer, seat),
+            Ok((stream, peer)) if self.listeners[index].is_proxied => {
+                self.await_header(stream, protocol, peer, seat);
+            }
+            Ok((stream, peer)) => self.admit_as(stream, protocol, peer, seat),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.listeners[index].may_have_more = false;
                 return Accepted::Nobody;
@@ -382,9 +392,9 @@ impl Worker {
     }
 
     /// Lets a client in by its address, or tells it why not.
-    fn admit_as(&mut self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    fn admit_as(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, seat: Seat) {
         match Admission::new(seat, peer.ip(), self.desk.now) {
-            Ok(admission) => self.admit(stream, peer, admission),
+            Ok(admission) => self.admit(stream, protocol, peer, admission),
             Err(why) => {
                 let (log, reply) = match why {
                     TurnedAway::TooMany => {
@@ -394,14 +404,16 @@ impl Worker {
                 };
                 self.refusals.count(self.desk.now, log);
                 self.desk.counters.refused.add(1);
-                refuse(stream, reply);
+                refuse(stream, protocol, reply);
             }
         }
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, admission: Admission) {
+    fn admit(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, admission: Admission) {
         let key = self.connections.next_key();
-        let transport = match Transport::new(stream, self.poll.registry(), Place::Connection(key).token()) {
+        let token = Place::Connection(key).token();
+        let transport = Transport::new(stream, self.poll.registry(), token);
+        let transport = match transport.and_then(|transport| self.begin(transport, protocol)) {
             Ok(transport) => transport,
             Err(error) => {
                 warn!(target: "pop3d::worker", "{peer}: not served: {error}");
@@ -415,6 +427,16 @@ impl Worker {
         self.turn(key);
     }
 
+    /// What a connection of a protocol begins with.
+    fn begin(&self, mut transport: Transport, protocol: Protocol) -> io::Result<Transport> {
+        match (protocol, &self.desk.shared.settings.load().tls) {
+            (Protocol::Pop3, _) => {}
+            (Protocol::Pop3s, Some(tls)) => transport.start_tls(Arc::clone(&tls.config))?,
+            (Protocol::Pop3s, None) => return Err(io::Error::other("there is no certificate")),
+        }
+        Ok(transport)
+    }
+
     /// Gives the reserve up for as long as it takes to tell one client.
     fn refuse_for_descriptors(&mut self, index: usize, cause: &io::Error) -> Accepted {
         if self.reserve.take().is_none() {
@@ -422,11 +444,12 @@ impl Worker {
             self.reserve = reserve();
             return Accepted::Nobody;
         }
-        let accepted = self.listeners[index].socket.accept();
+        let Listener { socket, protocol, .. } = &self.listeners[index];
+        let (accepted, protocol) = (socket.accept(), *protocol);
         let told = accepted.map(|(stream, _)| {
             self.refusals.count(self.desk.now, &cause.to_string());
             self.desk.counters.refused.add(1);
-            refuse(stream, NO_RESOURCES);
+            refuse(stream, protocol, NO_RESOURCES);
         });
         self.reserve = reserve();
         match told {
@@ -450,7 +473,12 @@ impl Refusals {
 }
 
 /// Tells a client that it cannot be served.
-fn refuse(mut stream: impl Write, why: &str) {
+fn refuse(mut stream: impl Write, protocol: Protocol, why: &str) {
+    match protocol {
+        Protocol::Pop3 => {}
+        // A handshake for that would cost more than whoever came so often has deserved.
+        Protocol::Pop3s => return,
+    }
     // In one piece: what is formatted goes out in several, of which the client would read the first as the reply.
     let reply = format!("-ERR [SYS/TEMP] {why}\r\n");
     // It fits into the empty buffer of a fresh socket; if not, the client sees the end of the connection.
@@ -484,7 +512,8 @@ mod tests {
             }
         }
         let mut pieces = Vec::new();
-        refuse(Pieces(&mut pieces), NO_RESOURCES);
+        refuse(Pieces(&mut pieces), Protocol::Pop3s, NO_RESOURCES);
+        refuse(Pieces(&mut pieces), Protocol::Pop3, NO_RESOURCES);
         assert_eq!(pieces, [b"-ERR [SYS/TEMP] no resources left, try again later\r\n"]);
     }
 }

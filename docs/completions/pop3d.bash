@@ -19,11 +19,17 @@ _pop3d() {
             pop3d,help)
                 cmd="pop3d__subcmd__help"
                 ;;
+            pop3d,passwd)
+                cmd="pop3d__subcmd__passwd"
+                ;;
             pop3d,transform)
                 cmd="pop3d__subcmd__transform"
                 ;;
             pop3d__subcmd__help,help)
                 cmd="pop3d__subcmd__help__subcmd__help"
+                ;;
+            pop3d__subcmd__help,passwd)
+                cmd="pop3d__subcmd__help__subcmd__passwd"
                 ;;
             pop3d__subcmd__help,transform)
                 cmd="pop3d__subcmd__help__subcmd__transform"
@@ -68,7 +74,7 @@ _pop3d() {
 
     case "${cmd}" in
         pop3d)
-            opts="-u -m -p -t -T -P -a -c -h -V --user --mailbox --pop3-port --transform --timeout --peep-port --peep-admin --config --state --log-level --check --help --version transform help"
+            opts="-u -m -p -t -T -P -a -c -h -V --user --mailbox --pop3-port --pop3s-port --tls-self-signed --transform --timeout --peep-port --peep-admin --config --state --log-level --check --help --version passwd transform help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -95,6 +101,10 @@ _pop3d() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pop3s-port)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -154,7 +164,7 @@ _pop3d() {
             return 0
             ;;
         pop3d__subcmd__help)
-            opts="transform help"
+            opts="passwd transform help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -168,6 +178,20 @@ _pop3d() {
             return 0
             ;;
         pop3d__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop3d__subcmd__help__subcmd__passwd)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -230,6 +254,40 @@ _pop3d() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pop3d__subcmd__passwd)
+            opts="-c -f -h --config --file --remove --verify --stdin --scheme --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scheme)
+                    COMPREPLY=($(compgen -W "ARGON2ID ARGON2I BLF-CRYPT SCRYPT SHA256-CRYPT SHA512-CRYPT SCRAM-SHA-256 SCRAM-SHA-1" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -21,6 +21,7 @@ _pop3d() {
 '--mailbox=[The mail folder\: the mail of a user is in the folder of that name in it, a Maildir or plain files]:FOLDER:_files' \
 '-p+[The port, on all addresses of this machine; 0 takes any that is free \[default\: 1110\]]:PORT:_default' \
 '--pop3-port=[The port, on all addresses of this machine; 0 takes any that is free \[default\: 1110\]]:PORT:_default' \
+'--pop3s-port=[The port of POP3 in TLS, on all addresses of this machine; 0 takes any that is free \[default\: 1995, where there is a certificate\]]:PORT:_default' \
 '*-t+[A program that each message passes through, from its standard input to its standard output; may be given several times, which makes a chain. '\'''\''\: none]:COMMAND:_default' \
 '*--transform=[A program that each message passes through, from its standard input to its standard output; may be given several times, which makes a chain. '\'''\''\: none]:COMMAND:_default' \
 '-T+[Seconds of silence after which a session is closed; 0\: never \[default\: 600\]]:SECONDS:_default' \
@@ -33,6 +34,7 @@ _pop3d() {
 '--config=[The configuration file]:FILE.toml:_files' \
 '--state=[The folder for what outlives the process\: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP'\''s socket \[default\: \$XDG_STATE_HOME/pop3d, or /var/lib/pop3d as root\]]:FOLDER:_files' \
 '--log-level=[What is logged\: error, warn, info, debug or trace \[default\: info\]]:LEVEL:_default' \
+'--tls-self-signed[Makes a certificate that nobody vouches for, for a trial of TLS, where the configuration names none]' \
 '--check[Reads the configuration, says what is wrong with it, and starts nothing]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -47,7 +49,22 @@ _pop3d() {
         (( CURRENT += 1 ))
         curcontext="${curcontext%:*:*}:pop3d-command-$line[1]:"
         case $line[1] in
-            (transform)
+            (passwd)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration file; the accounts file that it names is changed]:FILE.toml:_files' \
+'--config=[The configuration file; the accounts file that it names is changed]:FILE.toml:_files' \
+'(-c --config)-f+[The accounts file; made where there is none]:FILE:_files' \
+'(-c --config)--file=[The accounts file; made where there is none]:FILE:_files' \
+'--scheme=[How the password is kept. SCRAM-SHA-256\: for logins by SCRAM, also]:SCHEME:(ARGON2ID ARGON2I BLF-CRYPT SCRYPT SHA256-CRYPT SHA512-CRYPT SCRAM-SHA-256 SCRAM-SHA-1)' \
+'(--verify --stdin --scheme)--remove[Removes the account. The mail stays]' \
+'(--scheme)--verify[Changes nothing, and says whether the password is right\: the status is 0 where it is, and 1 where it is not]' \
+'--stdin[Reads the password from the first line of standard input, and asks nobody]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':user -- Whose account:_default' \
+&& ret=0
+;;
+(transform)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -146,7 +163,11 @@ _arguments "${_arguments_options[@]}" : \
         (( CURRENT += 1 ))
         curcontext="${curcontext%:*:*}:pop3d-help-command-$line[1]:"
         case $line[1] in
-            (transform)
+            (passwd)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(transform)
 _arguments "${_arguments_options[@]}" : \
 ":: :_pop3d__subcmd__help__subcmd__transform_commands" \
 "*::: :->transform" \
@@ -190,6 +211,7 @@ esac
 (( $+functions[_pop3d_commands] )) ||
 _pop3d_commands() {
     local commands; commands=(
+'passwd:Sets the password of an account in an accounts file, adds one, removes it, or checks its password' \
 'transform:Tries transforms without a server and without clients' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -198,6 +220,7 @@ _pop3d_commands() {
 (( $+functions[_pop3d__subcmd__help_commands] )) ||
 _pop3d__subcmd__help_commands() {
     local commands; commands=(
+'passwd:Sets the password of an account in an accounts file, adds one, removes it, or checks its password' \
 'transform:Tries transforms without a server and without clients' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -207,6 +230,11 @@ _pop3d__subcmd__help_commands() {
 _pop3d__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
     _describe -t commands 'pop3d help help commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__help__subcmd__passwd_commands] )) ||
+_pop3d__subcmd__help__subcmd__passwd_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d help passwd commands' commands "$@"
 }
 (( $+functions[_pop3d__subcmd__help__subcmd__transform_commands] )) ||
 _pop3d__subcmd__help__subcmd__transform_commands() {
@@ -231,6 +259,11 @@ _pop3d__subcmd__help__subcmd__transform__subcmd__check_commands() {
 _pop3d__subcmd__help__subcmd__transform__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'pop3d help transform list commands' commands "$@"
+}
+(( $+functions[_pop3d__subcmd__passwd_commands] )) ||
+_pop3d__subcmd__passwd_commands() {
+    local commands; commands=()
+    _describe -t commands 'pop3d passwd commands' commands "$@"
 }
 (( $+functions[_pop3d__subcmd__transform_commands] )) ||
 _pop3d__subcmd__transform_commands() {

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::maildrop::Snapshot;
 use pop3d_protocol::number::{MessageNumber, Octets};
-use pop3d_protocol::pop3::{Action, Answer, Greeting, Mechanism, Opened, Refusal, Session};
+use pop3d_protocol::pop3::{Action, Answer, Greeting, Mechanism, Opened, Refusal, Security, Session};
 
 const MESSAGES: u32 = 7;
 
@@ -43,6 +43,11 @@ fn play(octets: &[u8], cuts: &[u8]) -> Vec<u8> {
         implementation: "pop3d-0",
         timestamp: Some("<1.2@host>".into()),
         mechanisms: Mechanism::ALL.into_iter().collect(),
+        security: if octets.len().is_multiple_of(8) {
+            Security::Required { pop3s_port: None }
+        } else {
+            Security::Offered
+        },
         ..Greeting::default()
     });
     let (mut heard, mut rest, mut opened) = (Vec::new(), octets, 0);
@@ -81,6 +86,8 @@ fn answer(session: &mut Session, action: &Action, opened: &mut u32, heard: &mut 
         Action::Exchange(_) if opened.is_multiple_of(3) => Answer::Challenged(b"challenge".as_slice().into()),
         Action::Verify(_) | Action::Exchange(_) if is_refused => Answer::Verified(Err(refusal())),
         Action::Verify(_) | Action::Exchange(_) => Answer::Verified(Ok(())),
+        // What stands behind STLS would be thrown away; here it goes on as if it had come by TLS.
+        Action::StartTls => Answer::Secured(Mechanism::ALL.into_iter().collect()),
         Action::OpenMaildrop if is_refused => Answer::Maildrop(Err(refusal())),
         Action::OpenMaildrop => {
             Answer::Maildrop(Ok(Opened { snapshot: Arc::new(Messages), measure_first: *opened == 2 }))

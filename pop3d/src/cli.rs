@@ -1,5 +1,6 @@
 //! The command line. What it says wins over the configuration file.
 
+mod passwd;
 mod transform;
 
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,7 @@ use clap::{Arg, Command, Parser};
 use pop3d_core::accounts::{NAME_RULE, Secret, UserName};
 use pop3d_protocol::peep::Request;
 
+pub(crate) use self::passwd::Passwd;
 pub(crate) use self::transform::{Bench, Chain, Check, List, Task, TransformTask};
 use crate::exit::Exit;
 
@@ -36,6 +38,15 @@ pub(crate) struct Cli {
     /// The port, on all addresses of this machine; 0 takes any that is free [default: 1110].
     #[arg(short, long, value_name = "PORT")]
     pub(crate) pop3_port: Option<u16>,
+
+    /// The port of POP3 in TLS, on all addresses of this machine; 0 takes any that is free [default: 1995, where there is
+    /// a certificate].
+    #[arg(long, value_name = "PORT")]
+    pub(crate) pop3s_port: Option<u16>,
+
+    /// Makes a certificate that nobody vouches for, for a trial of TLS, where the configuration names none.
+    #[arg(long)]
+    pub(crate) tls_self_signed: bool,
 
     /// A program that each message passes through, from its standard input to its standard output; may be given
     /// several times, which makes a chain. '': none.

@@ -4,7 +4,9 @@ mod limits;
 mod peep;
 mod program;
 mod proxy;
+mod tls;
 mod transforms;
+mod users;
 mod values;
 
 use std::collections::BTreeMap;
@@ -21,9 +23,11 @@ use toml::Spanned;
 
 pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
+pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
+pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
-use self::values::{Password, Time};
+use self::values::Time;
 use crate::exit::Exit;
 use crate::privileges::{Confinement, Identity};
 
@@ -67,9 +71,9 @@ pub(crate) struct Config {
     /// Whether APOP is offered.
     #[serde(default)]
     pub(crate) apop: bool,
-    /// Accounts by name: a password, or `{SCHEME}secret`.
+    /// Accounts by name.
     #[serde(default)]
-    pub(crate) users: BTreeMap<Spanned<String>, Spanned<Password>>,
+    pub(crate) users: BTreeMap<Spanned<String>, Spanned<User>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
     #[serde(default)]
@@ -80,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) log: LogTable,
     #[serde(default)]
     pub(crate) peep: peep::Table,
+    #[serde(default)]
+    pub(crate) tls: tls::Table,
     /// What each message passes through.
     pub(crate) transform: Option<Spanned<Chain>>,
     /// Which messages pass through other chains; the first that matches wins.
@@ -303,6 +309,28 @@ mod tests {
     fn what_is_no_text_is_named_with_its_place() {
         let said = wrong_octets(b"mailbox = \"x\"\n# \xC3\xBC \xFF");
         assert!(said.starts_with("pop3d.toml:2:5: an octet that is not of UTF-8"), "{said}");
+    }
+
+    #[test]
+    fn an_account_may_be_a_table() {
+        let check = |value: &str| {
+            let text = format!("[users]\nann = {value}");
+            File::parse(Path::new("pop3d.toml"), text.as_bytes()).map(drop).map_err(|error| error.to_string())
+        };
+        check("{ password = \"x\", allow_nets = [\"192.0.2.0/24\", \"::1\"], delete = false }").unwrap();
+        for (wrong, named) in [
+            ("{ disabled = true }", "password"),
+            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "this is no net"),
+            ("{ password = \"x\", nodelete = true }", "nodelete"),
+            ("{ password = 4711 }", "between quotes"),
+            ("true", "a password between quotes, or a table"),
+        ] {
+            let said = check(wrong).unwrap_err();
+            assert!(
+                said.starts_with("pop3d.toml:2:") && said.contains(named) && !said.contains("4711"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

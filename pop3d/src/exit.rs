@@ -9,16 +9,22 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// 0: what was asked for has been done; the text is for standard output.
     Done(String),
-    /// 1: all was done, and a message of a trial failed.
+    /// 1: all was done, and a message of a trial failed, or a password is another.
     Failed(String),
     /// 64, `EX_USAGE`: the command line is wrong.
     Usage(String),
+    /// 65, `EX_DATAERR`: what was given to read is wrong.
+    Data(String),
     /// 66, `EX_NOINPUT`: a file or folder that is needed cannot be read.
     NoInput(String),
+    /// 67, `EX_NOUSER`: there is no such user.
+    NoUser(String),
     /// 69, `EX_UNAVAILABLE`: an address cannot be listened on.
     Unavailable(String),
     /// 71, `EX_OSERR`: the system does not give what every server needs.
     System(String),
+    /// 73, `EX_CANTCREAT`: a file cannot be written.
+    CannotCreate(String),
     /// 78, `EX_CONFIG`: the configuration is wrong.
     Config(String),
 }
@@ -29,9 +35,12 @@ impl Exit {
             Self::Done(_) => 0,
             Self::Failed(_) => 1,
             Self::Usage(_) => 64,
+            Self::Data(_) => 65,
             Self::NoInput(_) => 66,
+            Self::NoUser(_) => 67,
             Self::Unavailable(_) => 69,
             Self::System(_) => 71,
+            Self::CannotCreate(_) => 73,
             Self::Config(_) => 78,
         }
     }
@@ -43,9 +52,12 @@ impl fmt::Display for Exit {
             Self::Done(text)
             | Self::Failed(text)
             | Self::Usage(text)
+            | Self::Data(text)
             | Self::NoInput(text)
+            | Self::NoUser(text)
             | Self::Unavailable(text)
             | Self::System(text)
+            | Self::CannotCreate(text)
             | Self::Config(text) => formatter.write_str(text),
         }
     }

@@ -73,6 +73,7 @@ fn configured(
         holding: Holding { hold: plan.transforms.hold, spool_folder },
         sizes: plan.transforms.sizes,
         apop: plan.apop,
+        tls: plan.tls,
         limits: plan.limits,
     };
     (registry, configured)

@@ -6,6 +6,7 @@ pub mod config;
 mod exit;
 mod host;
 mod logging;
+mod passwd;
 mod plan;
 mod privileges;
 mod signals;
@@ -28,6 +29,7 @@ pub fn main() -> ExitCode {
         return pop3d_transforms::native::helper::run();
     }
     let result = cli::Cli::read().and_then(|cli| match &cli.task {
+        Some(cli::Task::Passwd(task)) => passwd::run(task),
         Some(cli::Task::Transform(task)) => transform::run(task),
         None => start::run(cli),
     });

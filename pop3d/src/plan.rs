@@ -9,7 +9,9 @@ use std::sync::Arc;
 use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
 use pop3d_core::maildir::{LocalStore, UniqueIds};
+use pop3d_core::server::Protocol;
 use pop3d_core::settings::Limits;
+use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
 
 use crate::cli::Cli;
@@ -19,6 +21,9 @@ use crate::privileges::{Confinement, Identity};
 
 /// The port that is listened on where nothing else is said.
 const PORT: u16 = 1110;
+
+/// The same for POP3 in TLS, where there is a certificate.
+const POP3S_PORT: u16 = 1995;
 
 /// The same for PEEP.
 const PEEP_PORT: u16 = 2110;
@@ -30,7 +35,7 @@ const SOCKET: &str = "peep.sock";
 const TRANSFORM_WORKERS_MAX: usize = 1024;
 
 /// Longest accounts file that is read, in octets: half a million accounts.
-const ACCOUNTS_MAX: u64 = 64 << 20;
+pub(crate) const ACCOUNTS_MAX: u64 = 64 << 20;
 
 /// All of it.
 pub(crate) struct Plan {
@@ -45,6 +50,7 @@ pub(crate) struct Plan {
     pub(crate) transforms: Transforms,
     pub(crate) limits: Limits,
     pub(crate) apop: bool,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
@@ -59,8 +65,10 @@ pub(crate) struct Fixed {
     pub(crate) identity: Option<Identity>,
     pub(crate) confinement: Confinement,
     pub(crate) listen: Listen,
-    /// Where balancers connect.
-    pub(crate) proxy_listen: Vec<SocketAddr>,
+    /// Where clients begin with TLS; none: there is no certificate.
+    pub(crate) pop3s_listen: Option<Listen>,
+    /// Where balancers connect, and what their clients speak.
+    pub(crate) proxy_listen: Vec<(SocketAddr, Protocol)>,
     pub(crate) peep_listen: PeepListen,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
@@ -108,7 +116,8 @@ impl Plan {
         warnings.extend(transforms.missing.iter().map(Exit::to_string));
         let log_level = log_level(cli, &file)?;
         let limits = config::limits(cli, &file)?;
-        let fixed = Fixed::new(cli, &file, administrators.is_empty())?;
+        let tls = config::tls(cli, &file)?;
+        let fixed = Fixed::new(cli, &file, tls.is_some(), administrators.is_empty())?;
         if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
             warnings.push(
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
@@ -129,6 +138,7 @@ impl Plan {
             transforms,
             limits,
             apop: config.apop,
+            tls,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
@@ -154,7 +164,7 @@ impl Plan {
 }
 
 impl Fixed {
-    fn new(cli: &Cli, file: &File, has_no_administrator: bool) -> Result<Self, Exit> {
+    fn new(cli: &Cli, file: &File, has_tls: bool, has_no_administrator: bool) -> Result<Self, Exit> {
         let config = &file.config;
         let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
@@ -162,7 +172,8 @@ impl Fixed {
             identity: file.identity()?,
             confinement: file.confinement(),
             listen: Listen::new(cli, file)?,
-            proxy_listen: addresses(file, &config.proxy.listen)?,
+            pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
+            proxy_listen: proxy_listen(file, has_tls)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
@@ -182,7 +193,8 @@ impl Fixed {
             ("user or group", self.identity != other.identity),
             ("[confine]", self.confinement != other.confinement),
             ("listen", self.listen != other.listen),
-            ("[proxy] listen", self.proxy_listen != other.proxy_listen),
+            ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
+            ("[proxy] listen or pop3s_listen", self.proxy_listen != other.proxy_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
@@ -205,6 +217,16 @@ impl Listen {
             return Err(file.error(listen.span(), "no address to listen on; name one such as \"[::]:1110\""));
         }
         Ok(Self::Addresses(addresses(file, listen.as_ref())?))
+    }
+
+    /// Where TLS comes first.
+    fn tls(cli: &Cli, file: &File) -> Result<Self, Exit> {
+        match (cli.pop3s_port, &file.config.tls.listen) {
+            (Some(port), _) => Ok(Self::Everywhere(port)),
+            (None, None) => Ok(Self::Everywhere(POP3S_PORT)),
+            // None at all: then there is STLS alone.
+            (None, Some(listen)) => Ok(Self::Addresses(addresses(file, listen.as_ref())?)),
+        }
     }
 
     /// What is to be listened on, and what in its place on a machine without IPv6.
@@ -250,6 +272,17 @@ fn addresses(file: &File, listen: &[toml::Spanned<Address>]) -> Result<Vec<Socke
     Ok(addresses)
 }
 
+/// Where balancers connect, and what their clients speak there.
+fn proxy_listen(file: &File, has_tls: bool) -> Result<Vec<(SocketAddr, Protocol)>, Exit> {
+    let table = &file.config.proxy;
+    if let (Some(address), false) = (table.pop3s_listen.first(), has_tls) {
+        return Err(file.error(address.span(), "POP3S needs a certificate: name one in [tls]"));
+    }
+    let plain = addresses(file, &table.listen)?.into_iter().map(|address| (address, Protocol::Pop3));
+    let tls = addresses(file, &table.pop3s_listen)?.into_iter().map(|address| (address, Protocol::Pop3s));
+    Ok(plain.chain(tls).collect())
+}
+
 fn transform_workers(file: &File) -> Result<usize, Exit> {
     match &file.config.transform_pool.workers {
         Some(workers) if *workers.as_ref() > TRANSFORM_WORKERS_MAX => {
@@ -284,16 +317,10 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
             warnings.push(config::exposed(path));
         }
     }
-    for (name, secret) in &config.users {
-        let user =
+    for (name, user) in &config.users {
+        let of =
             UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
-        let octets = secret.as_ref().0.octets();
-        if octets.starts_with(b"{") {
-            let added = accounts.add_stored(user, octets);
-            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
-        } else {
-            accounts.add(user, octets);
-        }
+        config::User::add_to(user, &mut accounts, &of, file)?;
     }
     Ok(accounts)
 }

@@ -12,7 +12,7 @@ use log::{info, warn};
 use pop3d_core::admin::{AdminThread, Door, DoorError};
 use pop3d_core::administration::{Administration, Beginning};
 use pop3d_core::maildir::LocalStore;
-use pop3d_core::server::{ListenError, Server};
+use pop3d_core::server::{ListenError, Protocol, Server};
 use pop3d_core::state::accounts::KeptAccounts;
 use pop3d_core::state::{Claim, StateFiles};
 use pop3d_core::transform::Kind;
@@ -99,10 +99,14 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let in_force = confine(&fixed, &plan.mailbox)?;
     let mut server =
         Server::new(fixed.workers, fixed.transform_workers).map_err(|error| system("start", error))?;
-    let addresses = listen(&mut server, &fixed.listen)?;
+    let addresses = listen(&mut server, &fixed.listen, Protocol::Pop3)?;
+    let tls_addresses = match &fixed.pop3s_listen {
+        Some(addresses) => listen(&mut server, addresses, Protocol::Pop3s)?,
+        None => Vec::new(),
+    };
     let mut balancers = Vec::new();
-    for &address in &fixed.proxy_listen {
-        let listening = server.listen_for_balancers(address);
+    for &(address, protocol) in &fixed.proxy_listen {
+        let listening = server.listen_for_balancers(address, protocol);
         balancers.push(listening.map_err(|error| unavailable(&error, &error.cause, "listen in [proxy]"))?);
     }
     let mut doors = listen_for_administrators(&fixed.peep_listen)?;
@@ -162,6 +166,9 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     for address in addresses {
         info!(target: "pop3d", "listening on {address}");
     }
+    for address in tls_addresses {
+        info!(target: "pop3d", "POP3S: listening on {address}");
+    }
     for address in balancers {
         info!(target: "pop3d", "PROXY protocol: listening on {address}");
     }
@@ -202,16 +209,20 @@ fn folder_of(file: &Path) -> Option<&Path> {
     file.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
-fn listen(server: &mut Server, listen: &Listen) -> Result<Vec<SocketAddr>, Exit> {
+fn listen(server: &mut Server, listen: &Listen, protocol: Protocol) -> Result<Vec<SocketAddr>, Exit> {
     let (addresses, without_ipv6) = listen.addresses();
     let mut all = |addresses: Vec<SocketAddr>| -> Result<Vec<_>, ListenError> {
-        addresses.into_iter().map(|address| server.listen(address)).collect()
+        addresses.into_iter().map(|address| server.listen(address, protocol)).collect()
+    };
+    let option = match protocol {
+        Protocol::Pop3 => "--pop3-port",
+        Protocol::Pop3s => "--pop3s-port",
     };
     let listening = match all(addresses) {
         Err(error) if !without_ipv6.is_empty() && is_without_ipv6(&error.cause) => all(without_ipv6),
         listening => listening,
     };
-    listening.map_err(|error| unavailable(&error, &error.cause, "--pop3-port"))
+    listening.map_err(|error| unavailable(&error, &error.cause, option))
 }
 
 /// Doors by TCP, each with its address.

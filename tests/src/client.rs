@@ -3,11 +3,12 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use crate::tls::Wire;
 use crate::{PATIENCE, wait_until};
 
 /// One connection.
 pub struct Client {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Wire>,
 }
 
 /// How a connection ended.
@@ -17,6 +18,8 @@ pub enum End {
     Closed,
     /// By a reset: something is missing.
     Reset,
+    /// In TLS, by a FIN without close_notify, or by an alert: something may be missing.
+    Torn,
 }
 
 impl Client {
@@ -28,7 +31,28 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { reader: BufReader::new(stream) }
+        Self { reader: BufReader::new(Wire::Plain(stream)) }
+    }
+
+    /// Connects where TLS comes first, and hears the greeting.
+    #[must_use]
+    pub fn connect_tls(address: SocketAddr) -> Self {
+        let mut client = Self::silent(address);
+        client.starts_tls();
+        client.hears("+OK");
+        client
+    }
+
+    /// Does a TLS handshake.
+    pub fn starts_tls(&mut self) -> &mut Self {
+        assert!(self.reader.buffer().is_empty(), "heard before TLS: {}", self.reader.buffer().escape_ascii());
+        self.reader.get_mut().start_tls().unwrap();
+        self
+    }
+
+    /// What it speaks through.
+    pub fn wire(&mut self) -> &mut Wire {
+        self.reader.get_mut()
     }
 
     /// Connects and hears the greeting.
@@ -91,7 +115,7 @@ impl Client {
 
     /// Ends one half of the connection, or both.
     pub fn shuts(&mut self, half: Shutdown) {
-        self.reader.get_mut().shutdown(half).unwrap();
+        self.reader.get_ref().socket().shutdown(half).unwrap();
     }
 
     /// Hears a line that begins so; returns it without its CRLF.
@@ -138,6 +162,11 @@ impl Client {
         match self.reader.read_to_end(&mut rest) {
             Ok(_) => (rest, End::Closed),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => (rest, End::Reset),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) =>
+            {
+                (rest, End::Torn)
+            }
             Err(error) => panic!("heard {} octets, then: {error}", rest.len()),
         }
     }

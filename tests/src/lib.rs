@@ -13,6 +13,7 @@ mod plugin;
 mod process;
 mod random;
 mod server;
+pub mod tls;
 
 use std::thread;
 use std::time::{Duration, Instant};

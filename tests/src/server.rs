@@ -98,6 +98,19 @@ impl Server {
         address.unwrap()
     }
 
+    /// Where it listens for POP3 in TLS.
+    #[must_use]
+    pub fn pop3s_address(&self) -> SocketAddr {
+        let mut address = self.address;
+        wait_until("the server listens for POP3S", || {
+            let log = self.log();
+            let mut places = log.lines().filter_map(|line| line.split_once("POP3S: listening on "));
+            let port = places.find_map(|(_, place)| place.rsplit(':').next()?.parse().ok());
+            port.inspect(|&port| address.set_port(port)).is_some()
+        });
+        address
+    }
+
     /// Its configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {

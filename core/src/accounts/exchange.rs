@@ -2,6 +2,7 @@
 //!
 //! A step may take long: called in the pool. Whatever is wrong, at whichever step, is one answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64ct::{Base64, Encoding};
@@ -10,12 +11,10 @@ use md5::Md5;
 use pop3d_protocol::pop3::{Credentials, Mechanism, Mechanisms};
 use subtle::ConstantTimeEq;
 
-use super::scheme::{self, Stored};
+use super::account::{Account, SALT};
+use super::scheme;
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
 use super::{Accounts, UserName, WrongCredentials};
-
-/// Octets of the salt of keys that are made at login.
-const SALT: usize = 16;
 
 /// Octets of the random part of CRAM-MD5's challenge.
 const CHALLENGE: usize = 18;
@@ -23,6 +22,8 @@ const CHALLENGE: usize = 18;
 /// An exchange under way.
 pub struct Exchange {
     accounts: Arc<Accounts>,
+    /// Where the client is.
+    from: IpAddr,
     /// What the channel can be told by (RFC 9266); none: it is not TLS 1.3.
     channel: Option<Box<[u8]>>,
     state: State,
@@ -60,19 +61,56 @@ impl Accounts {
     /// The mechanisms by which somebody could log in; `has_channel`: over a channel that an exchange can be bound to.
     #[must_use]
     pub fn mechanisms(&self, has_channel: bool) -> Mechanisms {
-        let bound = [Mechanism::ScramSha256Plus, Mechanism::ScramSha1Plus];
-        let bound = (self.keeps_plain && has_channel).then_some(bound).into_iter().flatten();
-        let plain =
-            self.keeps_plain.then_some([Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5]);
-        plain.into_iter().flatten().chain([Mechanism::Plain, Mechanism::Login]).chain(bound).collect()
+        let offered = |hash: Hash, mechanism| (!self.looks_of(hash).is_empty()).then_some(mechanism);
+        let bound = [
+            offered(Hash::Sha256, Mechanism::ScramSha256Plus),
+            offered(Hash::Sha1, Mechanism::ScramSha1Plus),
+        ];
+        let unbound = [
+            offered(Hash::Sha256, Mechanism::ScramSha256),
+            offered(Hash::Sha1, Mechanism::ScramSha1),
+            self.keeps_plain.then_some(Mechanism::CramMd5),
+            Some(Mechanism::Plain),
+            Some(Mechanism::Login),
+        ];
+        let bound = bound.into_iter().filter(|_| has_channel);
+        bound.chain(unbound).flatten().collect()
+    }
+
+    /// The keys that an exchange of SCRAM goes by; whose they are, where there is such an account. Takes the same time for
+    /// all names.
+    fn keys(&self, hash: Hash, user: &[u8]) -> (Keys, Option<&UserName>) {
+        let account = self.account(user);
+        let secret = account.and_then(|(_, account)| account.plain());
+        // Nobody's salt is always the same as well, and his keys cost as much.
+        let code = self.key.code(user);
+        let more = self.key.code(code.octets());
+        let salt = [code.octets(), more.octets()].concat();
+        let password = secret.unwrap_or(scheme::nobody()).octets();
+        let made = Keys::derive(hash, password, salt.get(..SALT).unwrap_or_default(), ITERATIONS);
+        let user = account.map(|(user, _)| user);
+        if let Some(kept) = account.and_then(|(_, account)| account.keys(hash)) {
+            return (kept.clone(), user);
+        }
+        if secret.is_some() {
+            return (made, user);
+        }
+        let (length, iterations) =
+            self.looks_of(hash).pick(code.number()).copied().unwrap_or((SALT, ITERATIONS));
+        (made.of_nobody(salt.get(..length).unwrap_or(&salt), iterations), None)
     }
 }
 
 impl Exchange {
     /// Begins an exchange by one of the mechanisms that [`Accounts::mechanisms`] names.
     #[must_use]
-    pub fn new(mechanism: Mechanism, accounts: Arc<Accounts>, channel: Option<Box<[u8]>>) -> Self {
-        Self { accounts, channel, state: State::Begun(mechanism), user: Vec::new() }
+    pub fn new(
+        mechanism: Mechanism,
+        accounts: Arc<Accounts>,
+        from: IpAddr,
+        channel: Option<Box<[u8]>>,
+    ) -> Self {
+        Self { accounts, from, channel, state: State::Begun(mechanism), user: Vec::new() }
     }
 
     /// Who the client claims to be, for the log; empty where it has not said so.
@@ -96,7 +134,7 @@ impl Exchange {
                 self.state = State::Shown(user.ok_or(WrongCredentials)?);
                 Ok(Stepped::Challenge(said.into_bytes()))
             }
-            State::Shown(user) if response.is_some_and(<[u8]>::is_empty) => Ok(Stepped::Verified(user)),
+            State::Shown(user) if response.is_some_and(<[u8]>::is_empty) => self.let_in(&user),
             State::Shown(_) | State::Over => Err(WrongCredentials),
         }
     }
@@ -154,7 +192,16 @@ impl Exchange {
 
     fn verify_password(&self, user: &[u8], password: &[u8]) -> Result<Stepped, WrongCredentials> {
         let credentials = Credentials::Password { user: user.into(), password: password.into() };
-        self.accounts.verify(&credentials, None).map(Stepped::Verified)
+        self.accounts.verify(&credentials, None, self.from).map(Stepped::Verified)
+    }
+
+    /// The proof was right: the account is to be used, and from there.
+    fn let_in(&self, user: &UserName) -> Result<Stepped, WrongCredentials> {
+        let account = self.accounts.account(user.as_str().as_bytes());
+        match account.filter(|(_, account)| account.switches.permit(self.from)) {
+            Some((user, _)) => Ok(Stepped::Verified(user.clone())),
+            None => Err(WrongCredentials),
+        }
     }
 
     /// RFC 2195: a challenge that comes only once.
@@ -172,7 +219,7 @@ impl Exchange {
         let (user, digest) = response.split_at(space);
         self.user = user.to_vec();
         let account = self.accounts.account(user);
-        let secret = account.and_then(|(_, stored)| Stored::plain(stored));
+        let secret = account.and_then(|(_, account)| Account::plain(account));
         let key = secret.unwrap_or(scheme::nobody()).octets();
         let mac =
             Hmac::<Md5>::new_from_slice(key).expect("a key may have any length").chain_update(challenge);
@@ -181,7 +228,7 @@ impl Exchange {
         let digest = digest.get(1..).unwrap_or_default().to_ascii_lowercase();
         let is_right: bool = expected.as_bytes().ct_eq(&digest).into();
         match account {
-            Some((user, _)) if is_right && secret.is_some() => Ok(Stepped::Verified(user.clone())),
+            Some((user, _)) if is_right && secret.is_some() => self.let_in(user),
             Some(_) | None => Err(WrongCredentials),
         }
     }
@@ -199,15 +246,10 @@ impl Exchange {
         if first.authorization.as_ref().is_some_and(|other| *other != first.user) {
             return Err(WrongCredentials);
         }
-        let account = self.accounts.account(&self.user);
-        let secret = account.and_then(|(_, stored)| Stored::plain(stored));
-        // Nobody's salt is always the same as well, and his keys cost as much.
-        let code = self.accounts.key.code(&self.user);
-        let salt = code.octets().get(..SALT).unwrap_or_default();
-        let password = secret.unwrap_or(scheme::nobody()).octets();
-        let keys = Keys::derive(hash, password, salt, ITERATIONS);
+        let (keys, user) = self.accounts.keys(hash, &self.user);
+        // Who may not be let in learns it at the end, as one whose proof is wrong.
+        let user = user.filter(|user| self.accounts.switches(user).permit(self.from)).cloned();
         let (begun, said) = Begun::new(&first, keys, binding).map_err(|_| WrongCredentials)?;
-        let user = account.filter(|_| secret.is_some()).map(|(user, _)| user.clone());
         self.state = State::Scram(Box::new(begun), user);
         Ok(Stepped::Challenge(said.into_bytes()))
     }
@@ -217,6 +259,8 @@ impl Exchange {
 mod tests {
     use super::super::scram::client;
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn accounts() -> Arc<Accounts> {
         let mut accounts = Accounts::new(true);
@@ -244,9 +288,9 @@ mod tests {
             (b"\0user", Err(WrongCredentials)),
             (b"", Err(WrongCredentials)),
         ] {
-            let mut exchange = Exchange::new(Mechanism::Plain, accounts(), None);
+            let mut exchange = Exchange::new(Mechanism::Plain, accounts(), HERE, None);
             assert_eq!(exchange.step(Some(message)), outcome, "{}", message.escape_ascii());
-            let mut later = Exchange::new(Mechanism::Plain, accounts(), None);
+            let mut later = Exchange::new(Mechanism::Plain, accounts(), HERE, None);
             assert_eq!(later.step(None), challenge(""));
             assert_eq!(later.step(Some(message)), outcome);
             assert_eq!(later.step(Some(message)), Err(WrongCredentials), "it is over");
@@ -255,11 +299,11 @@ mod tests {
 
     #[test]
     fn login_asks_for_both_or_for_the_password_alone() {
-        let mut exchange = Exchange::new(Mechanism::Login, accounts(), None);
+        let mut exchange = Exchange::new(Mechanism::Login, accounts(), HERE, None);
         assert_eq!(exchange.step(None), challenge("Username:"));
         assert_eq!(exchange.step(Some(b"user")), challenge("Password:"));
         assert_eq!(exchange.step(Some(b"pencil")), user("user"));
-        let mut exchange = Exchange::new(Mechanism::Login, accounts(), None);
+        let mut exchange = Exchange::new(Mechanism::Login, accounts(), HERE, None);
         assert_eq!(exchange.step(Some(b"nobody")), challenge("Password:"));
         assert_eq!(exchange.step(Some(b"pencil")), Err(WrongCredentials));
         assert_eq!(exchange.user(), b"nobody");
@@ -276,17 +320,17 @@ mod tests {
             ("tim", Err(WrongCredentials)),
             ("", Err(WrongCredentials)),
         ] {
-            let mut exchange = Exchange::new(Mechanism::CramMd5, accounts(), None);
+            let mut exchange = Exchange::new(Mechanism::CramMd5, accounts(), HERE, None);
             exchange.state = State::Digest(said.to_owned());
             assert_eq!(exchange.step(Some(response.as_bytes())), outcome, "{response}");
         }
-        let first = |()| Exchange::new(Mechanism::CramMd5, accounts(), None).step(None);
+        let first = |()| Exchange::new(Mechanism::CramMd5, accounts(), HERE, None).step(None);
         assert_ne!(first(()), first(()), "a challenge comes only once");
     }
 
     #[test]
     fn scram_knows_the_password_and_shows_it_before_it_lets_in() {
-        let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), None);
+        let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), HERE, None);
         let Ok(Stepped::Challenge(said)) = exchange.step(Some(b"n,,n=user,r=x")) else { panic!() };
         let said = String::from_utf8(said).unwrap();
         let last = client::answer(&said, "n=user,r=x", b"pencil");
@@ -298,7 +342,7 @@ mod tests {
     #[test]
     fn scram_goes_the_same_way_with_nobody_and_fails_at_its_end() {
         let said = |name: &str| {
-            let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), None);
+            let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), HERE, None);
             let first = format!("n={name},r=x");
             let Ok(Stepped::Challenge(said)) = exchange.step(Some(format!("n,,{first}").as_bytes())) else {
                 panic!()
@@ -311,8 +355,44 @@ mod tests {
         assert_eq!(said("nobody"), said("nobody"));
         assert_ne!(said("nobody"), said("user"));
         assert_eq!(said("nobody").len(), said("user").len());
-        let mut other = Exchange::new(Mechanism::ScramSha256, accounts(), None);
+        let mut other = Exchange::new(Mechanism::ScramSha256, accounts(), HERE, None);
         assert_eq!(other.step(Some(b"n,a=tim,n=user,r=x")), Err(WrongCredentials));
+    }
+
+    #[test]
+    fn scram_lets_in_by_kept_keys_without_a_secret() {
+        let mut accounts = Accounts::new(false);
+        // The keys of "pencil" by RFC 7677, section 3, as Dovecot writes them.
+        accounts
+            .add_file(
+                b"user:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,\
+                  wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n\
+                  tim:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,\
+                  wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=::::::allow_nets=192.0.2.7\n",
+            )
+            .unwrap();
+        let accounts = Arc::new(accounts);
+        let listed: Vec<_> = accounts.mechanisms(false).iter().map(Mechanism::as_str).collect();
+        assert_eq!(listed, ["SCRAM-SHA-256", "PLAIN", "LOGIN"]);
+        let login = |name: &str, password: &[u8]| {
+            let mut exchange = Exchange::new(Mechanism::ScramSha256, Arc::clone(&accounts), HERE, None);
+            let first = format!("n={name},r=x");
+            let Ok(Stepped::Challenge(said)) = exchange.step(Some(format!("n,,{first}").as_bytes())) else {
+                panic!()
+            };
+            let said = String::from_utf8(said).unwrap();
+            let last = client::answer(&said, &first, password);
+            let shown = exchange.step(Some(last.as_bytes()));
+            (said.split_once(",s=").unwrap().1.len(), shown.and_then(|_| exchange.step(Some(b""))))
+        };
+        let (length, outcome) = login("user", b"pencil");
+        assert_eq!(outcome, user("user"));
+        assert_eq!(login("user", b"penci"), (length, Err(WrongCredentials)));
+        assert_eq!(login("tim", b"pencil"), (length, Err(WrongCredentials)), "it is not from there");
+        // Nobody looks like those that there are.
+        assert_eq!(login("nobody", b"pencil"), (length, Err(WrongCredentials)));
+        let mut plain = Exchange::new(Mechanism::Plain, accounts, HERE, None);
+        assert_eq!(plain.step(Some(b"\0user\0pencil")), user("user"));
     }
 
     #[test]

@@ -1,13 +1,39 @@
-//! The accounts file: a line for each account, `user:{SCHEME}secret`; empty lines and those that begin with "#" are
-//! left out.
+//! The accounts file: a line for each account, as Dovecot's passwd-file has it:
+//! `user:{SCHEME}secret:uid:gid:gecos:home:shell:extra fields`, of which all but the first two may be left out. Empty lines
+//! and those that begin with "#" are left out.
+
+pub mod edit;
 
 use std::fmt;
 
-use super::scheme::SchemeError;
+use super::hashed::{SchemeError, is_plain, split_scheme};
+use super::switches::{NETS_RULE, Switches, parse_nets};
 use super::{NAME_RULE, UserName};
 
 /// Longest line in octets.
-pub const LINE_MAX: usize = 1024;
+pub const LINE_MAX: usize = 4096;
+
+/// What a line says.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Line<'a> {
+    /// Whose account.
+    pub user: UserName,
+    /// The secret with its scheme.
+    pub secret: Secret<'a>,
+    /// Who may use the account, and for what.
+    pub switches: Switches,
+}
+
+/// The second field of a line.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Secret<'a> {
+    /// `{SCHEME}secret`, or a hash of crypt(3) without a scheme.
+    Stored(&'a [u8]),
+    /// Any password is right.
+    Anything,
+    /// None is: what stands there begins with "*" or "!", as where an account is locked.
+    Locked,
+}
 
 /// Why a line is no account.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +48,14 @@ pub enum LineError {
     Twice,
     /// The secret cannot be kept.
     Secret(SchemeError),
+    /// The password is told in plain, and what follows it is neither a number nor nothing: it may be of the password.
+    Colon,
+    /// `allow_nets` has something that is no network.
+    Nets,
+    /// `allow_real_nets` would have to be looked at, and is not.
+    RealNets,
+    /// `nopassword`, with a password.
+    Password,
 }
 
 impl fmt::Display for LineError {
@@ -32,6 +66,13 @@ impl fmt::Display for LineError {
             Self::BadName => formatter.write_str(NAME_RULE),
             Self::Twice => formatter.write_str("this user has a line further up; keep one of them"),
             Self::Secret(error) => error.fmt(formatter),
+            Self::Colon => formatter.write_str(
+                "a password with \":\" in it is written in base64 behind {PLAIN.b64}; other fields behind a \
+                 password are uid:gid:gecos:home:shell:extra, the first two numbers or empty",
+            ),
+            Self::Nets => write!(formatter, "allow_nets: {NETS_RULE}"),
+            Self::RealNets => formatter.write_str("allow_real_nets is not understood; write allow_nets"),
+            Self::Password => formatter.write_str("nopassword stands with an empty password only"),
         }
     }
 }
@@ -42,7 +83,7 @@ impl std::error::Error for LineError {}
 ///
 /// # Errors
 /// Where it is no account. Whether the secret can be kept is not looked at.
-pub fn parse_line(line: &[u8]) -> Result<Option<(UserName, &[u8])>, LineError> {
+pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
     if line.len() > LINE_MAX {
         return Err(LineError::TooLong);
     }
@@ -50,9 +91,47 @@ pub fn parse_line(line: &[u8]) -> Result<Option<(UserName, &[u8])>, LineError> {
     if line.trim_ascii().is_empty() || line.starts_with(b"#") {
         return Ok(None);
     }
-    let colon = line.iter().position(|&octet| octet == b':').ok_or(LineError::NoSecret)?;
-    let name = UserName::parse(&line[..colon]).ok_or(LineError::BadName)?;
-    Ok(Some((name, &line[colon + 1..])))
+    // The last has whatever is left: networks have ":" in them.
+    let mut fields = line.splitn(8, |&octet| octet == b':');
+    let user = UserName::parse(fields.next().unwrap_or_default()).ok_or(LineError::BadName);
+    let stored = fields.next().ok_or(LineError::NoSecret)?;
+    let user = user?;
+    let (uid, gid) = (fields.next(), fields.next());
+    if split_scheme(stored).is_some_and(|(scheme, _)| is_plain(scheme)) {
+        let is_id = |field: Option<&[u8]>| field.is_some_and(|id| id.iter().all(u8::is_ascii_digit));
+        // What is read as another field would be missing from the password, which others could guess then.
+        if uid.is_some() && !(is_id(uid) && is_id(gid)) {
+            return Err(LineError::Colon);
+        }
+    }
+    let extra = fields.nth(3).unwrap_or_default();
+    let mut switches = Switches::default();
+    let mut is_without_password = false;
+    for field in extra.split(|&octet| octet == b' ' || octet == b'\t') {
+        let equals = field.iter().position(|&octet| octet == b'=');
+        let (name, value) = field.split_at_checked(equals.unwrap_or(field.len())).unwrap_or_default();
+        let value = value.strip_prefix(b"=").unwrap_or(value);
+        let is_on = !(value.eq_ignore_ascii_case(b"n") || value.eq_ignore_ascii_case(b"no"));
+        match name {
+            b"nopassword" => is_without_password |= is_on,
+            b"nologin" | b"disabled" => switches.is_disabled |= is_on,
+            b"nodelete" => switches.may_not_delete |= is_on,
+            b"allow_nets" => {
+                let nets = std::str::from_utf8(value).ok().and_then(parse_nets);
+                switches.nets = Some(nets.ok_or(LineError::Nets)?);
+            }
+            b"allow_real_nets" => return Err(LineError::RealNets),
+            // Other servers have others, which say nothing of who may log in.
+            _ => {}
+        }
+    }
+    let secret = match stored {
+        [] if is_without_password => Secret::Anything,
+        [_, ..] if is_without_password => return Err(LineError::Password),
+        [b'*' | b'!', ..] => Secret::Locked,
+        stored => Secret::Stored(stored),
+    };
+    Ok(Some(Line { user, secret, switches }))
 }
 
 #[cfg(test)]
@@ -61,31 +140,88 @@ mod tests {
 
     use super::*;
 
+    fn line(text: &str) -> Line<'_> {
+        parse_line(text.as_bytes()).unwrap().unwrap()
+    }
+
     #[test]
     fn a_line_is_an_account_or_nothing_or_wrong() {
-        let parsed = parse_line(b"user@example.org:{PLAIN}a:b ").unwrap().unwrap();
-        assert_eq!((parsed.0.as_str(), parsed.1), ("user@example.org", &b"{PLAIN}a:b "[..]));
+        let parsed = line("user@example.org:{PLAIN}a b ");
+        assert_eq!(parsed.user.as_str(), "user@example.org");
+        assert_eq!(parsed.secret, Secret::Stored(b"{PLAIN}a b "));
+        assert_eq!(parsed.switches, Switches::default());
         for nothing in ["", "  ", "# a comment", "\r"] {
             assert_eq!(parse_line(nothing.as_bytes()), Ok(None));
         }
-        assert_eq!(parse_line(b"user"), Err(LineError::NoSecret));
-        assert_eq!(parse_line(b"../user:{PLAIN}x"), Err(LineError::BadName));
-        assert_eq!(parse_line(b":{PLAIN}x"), Err(LineError::BadName));
-        assert_eq!(parse_line(b"\xFF:x"), Err(LineError::BadName));
-        assert_eq!(parse_line(&[b'x'; LINE_MAX + 1]), Err(LineError::TooLong));
+        for (text, error) in [
+            (&b"user"[..], LineError::NoSecret),
+            (b"../user:{PLAIN}x", LineError::BadName),
+            (b":{PLAIN}x", LineError::BadName),
+            (b"\xFF:x", LineError::BadName),
+            (&[b'x'; LINE_MAX + 1], LineError::TooLong),
+            (b"user:{PLAIN}a:b", LineError::Colon),
+            (b"user:{plain}a:1000", LineError::Colon),
+            (b"user:{CLEARTEXT}a:1000:x:::", LineError::Colon),
+            (b"user:x::::::allow_nets=x", LineError::Nets),
+            (b"user:x::::::allow_nets=", LineError::Nets),
+            (b"user:x::::::allow_real_nets=::1", LineError::RealNets),
+            (b"user:x::::::nopassword", LineError::Password),
+        ] {
+            assert_eq!(parse_line(text), Err(error), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_fields_of_dovecot_are_read_and_those_that_say_nothing_here_are_left_out() {
+        let parsed = line("tss:{SHA512-CRYPT}$6$x$y:1000:1000::/home/tss::userdb_mail=maildir:~/Maildir");
+        assert_eq!(parsed.secret, Secret::Stored(b"{SHA512-CRYPT}$6$x$y"));
+        assert_eq!(parsed.switches, Switches::default());
+        let parsed = line("u:{PLAIN}x::::::allow_nets=::1,10.0.0.0/8 nologin=n nodelete proxy=y");
+        assert_eq!(parsed.switches.nets, parse_nets("::1,10.0.0.0/8"));
+        assert!(!parsed.switches.is_disabled && parsed.switches.may_not_delete);
+        assert!(line("u:{PLAIN}x:::::/bin/sh:nologin").switches.is_disabled);
+        assert_eq!(line("u:::::::nopassword allow_nets=127.0.0.0/8").secret, Secret::Anything);
+        assert_eq!(line("u:::::::nopassword=no").secret, Secret::Stored(b""));
+        assert_eq!(line("u:*::::::").secret, Secret::Locked);
+        assert_eq!(line("u:!$6$x$y").secret, Secret::Locked);
+        assert_eq!(line("u:$6$x$y:1:1").secret, Secret::Stored(b"$6$x$y"));
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(name in "[a-z0-9@+_-][a-z0-9@.+_-]{0,20}", secret in "\\PC{0,40}") {
-            let line = format!("{name}:{secret}\r");
-            let (user, read) = parse_line(line.as_bytes()).unwrap().unwrap();
-            prop_assert_eq!((user.as_str(), read), (name.as_str(), secret.as_bytes()));
+        fn what_is_written_is_read_again(
+            name in "[a-z0-9@+_-][a-z0-9@.+_-]{0,20}",
+            secret in "[^:*!\\p{C}][^:\\p{C}]{0,40}",
+            ids in proptest::option::of((any::<u32>(), any::<u32>())),
+            disabled in any::<bool>(),
+        ) {
+            let mut text = format!("{name}:{secret}");
+            if let Some((uid, gid)) = ids {
+                text += &format!(":{uid}:{gid}:A. User:/home/{name}:/bin/sh:x=y{}", if disabled { " nologin" } else { "" });
+            }
+            text.push('\r');
+            let read = parse_line(text.as_bytes()).unwrap().unwrap();
+            prop_assert_eq!((read.user.as_str(), read.secret), (name.as_str(), Secret::Stored(secret.as_bytes())));
+            prop_assert_eq!(read.switches.is_disabled, disabled && ids.is_some());
         }
 
         #[test]
         fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..LINE_MAX + 2)) {
             let _ = parse_line(&line);
+        }
+
+        #[test]
+        fn what_may_be_of_a_password_is_no_other_field(password in "[a-c:0-9]{0,12}") {
+            let text = format!("u:{{PLAIN}}{password}");
+            let parts: Vec<_> = password.split(':').collect();
+            let is_id = |part: Option<&&str>| part.is_some_and(|it| it.bytes().all(|it| it.is_ascii_digit()));
+            let stored = format!("{{PLAIN}}{}", parts[0]);
+            let expected = if parts.len() == 1 || is_id(parts.get(1)) && is_id(parts.get(2)) {
+                Ok(Secret::Stored(stored.as_bytes()))
+            } else {
+                Err(LineError::Colon)
+            };
+            prop_assert_eq!(parse_line(text.as_bytes()).map(|line| line.unwrap().secret), expected);
         }
     }
 }

@@ -1,19 +1,28 @@
-//! Argon2id hashes: made, read, written, and what it costs to hold a password against one.
+//! Hashes of passwords: made, read, written, and held against a password.
+
+mod cost;
+mod form;
+mod kind;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 
-use argon2::{
-    Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
-};
+use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHasher, Version};
+use base64ct::{Base64, Encoding};
+use sha_crypt::CustomizedPasswordHasher as _;
 
-use super::scheme::{SchemeError, split_scheme};
+pub(super) use self::cost::Cost;
+use self::form::Form;
+pub(super) use self::form::number;
+pub use self::kind::{Scheme, SchemeError};
+use super::scram::{self, Keys};
 
-/// Most memory of one hash, in KiB: every login at once takes as much, and one that failed too.
+/// Most memory of one Argon2 hash, in KiB: every login at once takes as much, and one that failed too.
 const MEMORY_MAX: u32 = 1 << 20;
-/// Most passes of one hash.
+/// Most passes of one Argon2 hash.
 const PASSES_MAX: u32 = 64;
 
 /// Memory in KiB of a hash that is made here. These costs are what OWASP's Password Storage Cheat Sheet names first.
@@ -27,80 +36,165 @@ const SALT_LENGTH: usize = 16;
 const _: () = assert!(MEMORY <= MEMORY_MAX && PASSES <= PASSES_MAX, "what is made here must be taken");
 const _: () = assert!(SALT_LENGTH >= MIN_SALT_LEN, "the same of its salt");
 
-/// The scheme's name in an accounts file.
-const SCHEME: &str = "ARGON2ID";
-
-/// An argon2id hash of a password. Cheap to clone; `Debug` shows nothing of it.
+/// Cost of a bcrypt hash that is made here.
+const BCRYPT: u32 = 12;
+/// Rounds of a SHA-crypt hash that is made here.
+const SHA_CRYPT: u32 = 500_000;
+/// A hash of a password. Cheap to clone; `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct Hashed(Arc<Parts>);
 
 struct Parts {
-    hash: PasswordHash,
-    /// Its memory, passes and lanes, and nothing else that the hash says of itself.
-    params: Params,
+    scheme: Scheme,
+    /// As it stands behind the scheme.
+    text: Box<str>,
+    form: Form,
+    cost: Cost,
 }
 
-/// Hashes a password with a salt of its own. Takes long, and much memory: called in the pool.
+/// Hashes a password with a salt of its own, by argon2id. Takes long, and much memory: called in the pool.
 ///
 /// # Errors
 /// Where there is no memory for it, or the system gives no random octets.
 pub fn hash(password: &[u8]) -> io::Result<Hashed> {
+    hash_by(Scheme::Argon2id, password)
+}
+
+/// Hashes a password with a salt of its own, by a scheme. Takes long, and much memory.
+///
+/// # Errors
+/// Where there is no memory for it, the system gives no random octets, or the scheme cannot keep that password.
+pub fn hash_by(scheme: Scheme, password: &[u8]) -> io::Result<Hashed> {
     let mut salt = [0; SALT_LENGTH];
     getrandom::fill(&mut salt).map_err(io::Error::other)?;
+    let is_argon2 = matches!(scheme, Scheme::Argon2id | Scheme::Argon2i);
+    if !is_argon2 && cost::as_string(password).is_none() {
+        return Err(io::Error::other("this scheme takes passwords of at most 512 octets without NUL"));
+    }
+    if scheme == Scheme::Bcrypt && password.len() > BCRYPT_OCTETS {
+        return Err(io::Error::other(
+            "bcrypt knows the first 72 octets of a password only; take another scheme",
+        ));
+    }
+    let text = match scheme {
+        Scheme::Argon2id => argon2(Algorithm::Argon2id, password, &salt)?,
+        Scheme::Argon2i => argon2(Algorithm::Argon2i, password, &salt)?,
+        Scheme::Bcrypt => {
+            let parts = bcrypt::hash_with_salt(password, BCRYPT, salt);
+            let parts = parts.map_err(|error| io::Error::other(error.to_string()))?;
+            parts.format_for_version(bcrypt::Version::TwoY)
+        }
+        Scheme::Scrypt => scrypt(password, &salt)?,
+        Scheme::Sha256Crypt => sha_crypt(sha_crypt::Algorithm::Sha256Crypt, password, &salt)?,
+        Scheme::Sha512Crypt => sha_crypt(sha_crypt::Algorithm::Sha512Crypt, password, &salt)?,
+        Scheme::Pbkdf2 => {
+            return Err(io::Error::other("hashes of PBKDF2 are read, not made; take another scheme"));
+        }
+        Scheme::ScramSha256 => Keys::derive(scram::Hash::Sha256, password, &salt, scram::ITERATIONS).text(),
+        Scheme::ScramSha1 => Keys::derive(scram::Hash::Sha1, password, &salt, scram::ITERATIONS).text(),
+    };
+    Hashed::of(scheme, &text).map_err(io::Error::other)
+}
+
+/// As much of a password as bcrypt looks at.
+const BCRYPT_OCTETS: usize = 72;
+
+fn argon2(algorithm: Algorithm, password: &[u8], salt: &[u8]) -> io::Result<String> {
     let params = Params::new(MEMORY, PASSES, LANES, None).map_err(io::Error::other)?;
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-    let hash = argon2.hash_password_with_salt(password, &salt).map_err(io::Error::other)?;
-    Ok(Hashed(Arc::new(Parts { hash, params })))
+    let argon2 = Argon2::new(algorithm, Version::V0x13, params);
+    let hash = argon2.hash_password_with_salt(password, salt).map_err(io::Error::other)?;
+    Ok(hash.to_string())
+}
+
+fn scrypt(password: &[u8], salt: &[u8]) -> io::Result<String> {
+    let (params, mut hash) = (scrypt::Params::RECOMMENDED, [0; scrypt::Params::RECOMMENDED_LEN]);
+    scrypt::scrypt(password, salt, &params, &mut hash).map_err(io::Error::other)?;
+    let (salt, hash) =
+        (base64ct::Base64Unpadded::encode_string(salt), base64ct::Base64Unpadded::encode_string(&hash));
+    Ok(format!("$scrypt$ln={},r={},p={}${salt}${hash}", params.log_n(), params.r(), params.p()))
+}
+
+fn sha_crypt(algorithm: sha_crypt::Algorithm, password: &[u8], salt: &[u8]) -> io::Result<String> {
+    let params = sha_crypt::Params::new(SHA_CRYPT).map_err(io::Error::other)?;
+    // Of the salt's characters, 16 count: those of 12 octets.
+    let salt = salt.get(..12).unwrap_or(salt);
+    let hash = sha_crypt::ShaCrypt::new(algorithm, params)
+        .hash_password_customized(password, salt, None, None, params);
+    Ok(hash.map_err(io::Error::other)?.as_str().to_owned())
 }
 
 impl Hashed {
-    /// Reads `{ARGON2ID}` and a PHC string. A hash that no password could be held against is found here.
+    /// Reads `{SCHEME}` and a hash of that scheme. A hash that no password could be held against is found here.
     ///
     /// # Errors
-    /// Where it is of another scheme, no hash, or one that takes too much memory or time.
+    /// Where the scheme is not known, or what follows is no hash of it, or one that takes too much memory or time.
     pub fn parse(stored: &[u8]) -> Result<Self, SchemeError> {
         let (scheme, secret) = split_scheme(stored).ok_or(SchemeError::UnknownScheme)?;
-        if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
-            return Err(SchemeError::UnknownScheme);
+        let (scheme, secret) = decoded(scheme, secret)?;
+        Self::of_named(scheme, &secret)
+    }
+
+    /// Reads a hash behind the name of its scheme, without encoding.
+    pub(super) fn of_named(scheme: &[u8], secret: &[u8]) -> Result<Self, SchemeError> {
+        let text = std::str::from_utf8(secret.trim_ascii());
+        if scheme.eq_ignore_ascii_case(b"CRYPT") {
+            let text = text.map_err(|_| SchemeError::UnknownCrypt)?;
+            return Self::of(Scheme::of_crypt(text).ok_or(SchemeError::UnknownCrypt)?, text);
         }
-        let text = std::str::from_utf8(secret.trim_ascii()).map_err(|_| SchemeError::BadHash)?;
-        let hash = PasswordHash::new(text).map_err(|_| SchemeError::BadHash)?;
-        let is_argon2id = hash.algorithm.as_str() == Algorithm::Argon2id.as_str();
-        let is_version = hash.version.is_none_or(|version| Version::try_from(version).is_ok());
-        let is_salted = hash.salt.is_some_and(|salt| salt.len() >= MIN_SALT_LEN);
-        if !(is_argon2id && is_version && is_salted && hash.hash.is_some()) {
-            return Err(SchemeError::BadHash);
-        }
-        let params = Params::try_from(&hash).map_err(|_| SchemeError::BadHash)?;
-        if params.m_cost() > MEMORY_MAX || params.t_cost() > PASSES_MAX {
-            return Err(SchemeError::TooCostly);
-        }
-        // With the length of this hash, `spend` would make none of its own, and cost nothing.
-        let params = Params::new(params.m_cost(), params.t_cost(), params.p_cost(), None)
-            .map_err(|_| SchemeError::BadHash)?;
-        Ok(Self(Arc::new(Parts { hash, params })))
+        let scheme = Scheme::parse(scheme).ok_or(SchemeError::UnknownScheme)?;
+        Self::of(scheme, text.map_err(|_| SchemeError::BadHash(scheme))?)
+    }
+
+    fn of(scheme: Scheme, text: &str) -> Result<Self, SchemeError> {
+        let (form, cost) = Form::parse(scheme, text)?;
+        Ok(Self(Arc::new(Parts { scheme, text: text.into(), form, cost })))
     }
 
     /// The form in which an accounts file keeps it, `{ARGON2ID}$argon2id$...`; [`Hashed::parse`] reads it.
     #[must_use]
     pub fn stored(&self) -> String {
-        format!("{{{SCHEME}}}{}", self.0.hash)
+        format!("{{{}}}{}", self.0.scheme.as_str(), self.0.text)
+    }
+
+    /// By which scheme it is.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.0.scheme
+    }
+
+    /// Whether it is weaker than what [`hash`] makes.
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        match (&self.0.cost, &self.0.form) {
+            (Cost::Argon2(Algorithm::Argon2id, params), _) => {
+                params.m_cost() < MEMORY || params.t_cost() < PASSES
+            }
+            // Other logins than those by the password need the keys.
+            (_, Form::Scram(_)) => false,
+            _ => true,
+        }
     }
 
     /// Whether it is the hash of that password. Takes long.
-    pub(super) fn verify(&self, password: &[u8]) -> bool {
-        Argon2::default().verify_password(password, &self.0.hash).is_ok()
+    #[must_use]
+    pub fn verify(&self, password: &[u8]) -> bool {
+        self.0.form.verify(password)
     }
 
     /// What it costs.
-    pub(super) fn params(&self) -> &Params {
-        &self.0.params
+    pub(super) fn cost(&self) -> &Cost {
+        &self.0.cost
+    }
+
+    /// The keys of SCRAM, where these are some.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        self.0.form.keys()
     }
 }
 
 impl PartialEq for Hashed {
     fn eq(&self, other: &Self) -> bool {
-        self.0.hash == other.0.hash
+        self.0.scheme == other.0.scheme && self.0.text == other.0.text
     }
 }
 
@@ -112,45 +206,51 @@ impl fmt::Debug for Hashed {
     }
 }
 
-/// Hashes a password for nothing, so that a login without a hash to be held against costs as much. Says whether it
-/// could: without the memory for it, a true login fails as well.
-pub(super) fn spend(password: &[u8], params: &Params) -> bool {
-    let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::default(), params.clone());
-    let is_spent = argon2.hash_password_into(password, &[0; 16], &mut hash).is_ok();
-    black_box(hash);
-    is_spent
+/// Whether `{SCHEME}secret` has the password itself in it, not a hash of it.
+#[must_use]
+pub fn tells_password(stored: &[u8]) -> bool {
+    let name =
+        split_scheme(stored).map(|(scheme, _)| scheme.split(|&octet| octet == b'.').next().unwrap_or(scheme));
+    name.is_none_or(is_plain)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether it is the name of a scheme that keeps the password itself.
+pub(super) fn is_plain(scheme: &[u8]) -> bool {
+    [&b"PLAIN"[..], b"CLEARTEXT", b"CLEAR"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
+}
 
-    #[test]
-    fn a_hash_is_made_with_its_named_costs_and_a_salt_of_its_own() {
-        let (hashed, other) = (hash(b"secret").unwrap(), hash(b"secret").unwrap());
-        assert!(hashed.stored().starts_with("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert_ne!(hashed, other);
-        assert!(hashed.verify(b"secret") && other.verify(b"secret") && !hashed.verify(b"secre"));
-        let read = Hashed::parse(hashed.stored().as_bytes()).unwrap();
-        assert_eq!(read, hashed);
-        assert_eq!(read.params(), hashed.params());
-        assert_eq!(format!("{hashed:?}"), "Hashed");
-    }
+/// Splits `{SCHEME}secret`.
+pub(super) fn split_scheme(stored: &[u8]) -> Option<(&[u8], &[u8])> {
+    let stored = stored.strip_prefix(b"{")?;
+    let end = stored.iter().position(|&octet| octet == b'}')?;
+    let (scheme, rest) = stored.split_at_checked(end)?;
+    Some((scheme, rest.get(1..)?))
+}
 
-    #[test]
-    fn a_hash_of_any_length_and_form_can_be_spent() {
-        for (form, length) in [
-            ("$v=19$m=8,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5Q", "16"),
-            ("$v=16$m=64,t=3,p=4$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "32"),
-            (
-                "$m=8,t=1,p=1,keyid=Hj5+dsK0,data=sRlHhRmKUGzdOmXn01XmXygd5Kc$c29tZXNhbHQ$\
-                 iPBVuORECm5biUsjq33hn9/7BKqy9aPWKhFfK2haEsMiPBVuORECm5biUsjq33hn9/7BKqy9aPWKhFfK2haEsA",
-                "64",
-            ),
-        ] {
-            let hashed = Hashed::parse(format!("{{ARGON2ID}}$argon2id{form}").as_bytes()).unwrap();
-            assert!(spend(b"wrong", hashed.params()), "{length} octets");
-        }
-    }
+/// The name of a scheme and its secret, where `.b64`, `.base64` or `.hex` behind the name says how that is encoded.
+pub(super) fn decoded<'a>(
+    scheme: &'a [u8],
+    secret: &'a [u8],
+) -> Result<(&'a [u8], std::borrow::Cow<'a, [u8]>), SchemeError> {
+    let Some(dot) = scheme.iter().position(|&octet| octet == b'.') else {
+        return Ok((scheme, secret.into()));
+    };
+    let (name, encoding) = (scheme.get(..dot).unwrap_or_default(), scheme.get(dot..).unwrap_or_default());
+    let text = secret.trim_ascii();
+    let octets = match encoding.to_ascii_lowercase().as_slice() {
+        b".b64" | b".base64" => std::str::from_utf8(text).ok().and_then(|text| Base64::decode_vec(text).ok()),
+        b".hex" => hex(text),
+        _ => return Err(SchemeError::UnknownScheme),
+    };
+    Ok((name, octets.ok_or(SchemeError::BadEncoding)?.into()))
+}
+
+/// Octets from hexadecimal digits.
+fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.chunks(2).map(|pair| match *pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    });
+    pairs.collect()
 }

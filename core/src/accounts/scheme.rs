@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::hashed::Hashed;
+use super::hashed::{self, Hashed, SchemeError};
 use super::secret::Secret;
 use super::verified::Verified;
 
@@ -18,6 +18,7 @@ use super::verified::Verified;
 pub(super) struct MemoryKey(Secret);
 
 /// What the key makes of a password, or of a name.
+#[derive(Clone)]
 pub(super) struct Code([u8; 32]);
 
 /// What an account keeps.
@@ -30,40 +31,18 @@ pub(super) enum Stored {
         plain: Option<Secret>,
     },
     /// For one of which only the hash is kept.
-    Argon2id {
+    Hashed {
         hashed: Hashed,
         /// The password, for a while after it was found right.
         verified: Verified,
         /// Kept only where APOP needs it, and this process was told it.
         plain: Option<Secret>,
     },
+    /// Any password is right (`nopassword`).
+    Anything,
+    /// None is (`*` or `!` for a hash).
+    Nothing,
 }
-
-/// Why a secret cannot be kept.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SchemeError {
-    /// The scheme between braces is none of those that are known.
-    UnknownScheme,
-    /// What follows `{ARGON2ID}` is not the hash of that scheme.
-    BadHash,
-    /// The hash takes more memory or time than a login may.
-    TooCostly,
-}
-
-impl fmt::Display for SchemeError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::UnknownScheme => "unknown scheme; write {ARGON2ID} and a hash, or {PLAIN} and a password",
-            Self::BadHash => {
-                "no argon2id hash; it has the form $argon2id$v=19$m=19456,t=2,p=1$salt$hash, with a salt of 8 \
-                 octets or more"
-            }
-            Self::TooCostly => "that hash is too costly for a login; at most m=1048576 and t=64",
-        })
-    }
-}
-
-impl std::error::Error for SchemeError {}
 
 impl MemoryKey {
     /// The key of this process: one for all accounts, so that what was found under it holds when they are replaced.
@@ -133,7 +112,7 @@ impl Stored {
 
     /// Keeps a hash whose password is not known.
     pub(super) fn hashed(hashed: Hashed) -> Self {
-        Self::Argon2id { hashed, verified: Verified::default(), plain: None }
+        Self::Hashed { hashed, verified: Verified::default(), plain: None }
     }
 
     /// Keeps a hash whose password was just told, and so counts as verified.
@@ -145,62 +124,62 @@ impl Stored {
         now: Instant,
     ) -> Self {
         let plain = keeps_plain.then(|| Secret::new(password));
-        Self::Argon2id { hashed, verified: Verified::by(key.code(password), now), plain }
+        Self::Hashed { hashed, verified: Verified::by(key.code(password), now), plain }
     }
 
     /// Reads `{SCHEME}secret`. A hash that no password could be held against is found here, not at a login.
     pub(super) fn parse(stored: &[u8], key: &MemoryKey, keeps_plain: bool) -> Result<Self, SchemeError> {
-        let (scheme, secret) = split_scheme(stored).ok_or(SchemeError::UnknownScheme)?;
-        if scheme.eq_ignore_ascii_case(b"PLAIN") {
-            Ok(Self::keyed(key, secret, keeps_plain))
-        } else {
-            Hashed::parse(stored).map(Self::hashed)
+        let (scheme, secret) = hashed::split_scheme(stored).ok_or(SchemeError::UnknownScheme)?;
+        let (scheme, secret) = hashed::decoded(scheme, secret)?;
+        if hashed::is_plain(scheme) {
+            return Ok(Self::keyed(key, &secret, keeps_plain));
         }
+        // What crypt(3) has for an account that nobody logs in to.
+        if scheme.eq_ignore_ascii_case(b"CRYPT") && (secret.starts_with(b"*") || secret.starts_with(b"!")) {
+            return Ok(Self::Nothing);
+        }
+        Hashed::of_named(scheme, &secret).map(Self::hashed)
     }
 
-    /// Whether it is the password, which `code` is the code of. `hashes` counts what it costs.
+    /// Whether it is known already that `code` is the code of its password.
     ///
     /// A hash that was found right a short time ago is answered without finding it again. How fast that is tells
     /// nothing to who does not know the password: a wrong one never matches the code, so it costs one hash whether a
     /// code is remembered or not, and comparing codes takes the same time however much of them is alike. Who does
     /// know the password learns only that somebody used it, besides that it is right, which the reply says anyway.
-    pub(super) fn verify(&self, password: &[u8], code: Code, now: Instant, hashes: &AtomicU64) -> bool {
+    pub(super) fn recognize(&self, code: &Code, now: Instant) -> bool {
         match self {
-            Self::Keyed { code: expected, .. } => expected.is(&code),
-            Self::Argon2id { hashed, verified, .. } => {
-                if verified.is(&code, now) {
-                    return true;
-                }
-                hashes.fetch_add(1, Ordering::Relaxed);
-                let is_right = hashed.verify(password);
-                if is_right {
-                    verified.remember(code, now);
-                }
-                is_right
-            }
+            Self::Keyed { code: expected, .. } => expected.is(code),
+            Self::Hashed { verified, .. } => verified.is(code, now),
+            Self::Anything => true,
+            Self::Nothing => false,
         }
+    }
+
+    /// Whether it is the hash of the password, which `code` is the code of. `hashes` counts what it costs.
+    pub(super) fn verify(&self, password: &[u8], code: &Code, now: Instant, hashes: &AtomicU64) -> bool {
+        let Self::Hashed { hashed, verified, .. } = self else { return false };
+        hashes.fetch_add(1, Ordering::Relaxed);
+        let is_right = hashed.verify(password);
+        if is_right {
+            verified.remember(code.clone(), now);
+        }
+        is_right
     }
 
     /// The secret itself, where it is kept.
     pub(super) fn plain(&self) -> Option<&Secret> {
         match self {
-            Self::Keyed { plain, .. } | Self::Argon2id { plain, .. } => plain.as_ref(),
+            Self::Keyed { plain, .. } | Self::Hashed { plain, .. } => plain.as_ref(),
+            Self::Anything | Self::Nothing => None,
         }
     }
 
     /// The hash, where it has one.
     pub(super) fn hash(&self) -> Option<&Hashed> {
         match self {
-            Self::Keyed { .. } => None,
-            Self::Argon2id { hashed, .. } => Some(hashed),
+            Self::Keyed { .. } | Self::Anything | Self::Nothing => None,
+            Self::Hashed { hashed, .. } => Some(hashed),
         }
     }
-}
-
-/// Splits `{SCHEME}secret`.
-pub(super) fn split_scheme(stored: &[u8]) -> Option<(&[u8], &[u8])> {
-    let stored = stored.strip_prefix(b"{")?;
-    let end = stored.iter().position(|&octet| octet == b'}')?;
-    let (scheme, rest) = stored.split_at_checked(end)?;
-    Some((scheme, rest.get(1..)?))
 }

@@ -11,6 +11,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::hashed::number;
+
 /// Rounds of the keys that are made here (RFC 7677, section 4).
 pub(super) const ITERATIONS: u32 = 4096;
 
@@ -28,6 +30,9 @@ pub(super) enum Hash {
 }
 
 impl Hash {
+    /// All there are.
+    pub(super) const ALL: [Self; 2] = [Self::Sha1, Self::Sha256];
+
     fn hmac(self, key: &[u8], octets: &[u8]) -> Vec<u8> {
         const ANY: &str = "a key may have any length";
         match self {
@@ -51,6 +56,7 @@ impl Hash {
 }
 
 /// What the server keeps of a password (RFC 5802, section 3).
+#[derive(Clone)]
 pub(super) struct Keys {
     hash: Hash,
     salt: Vec<u8>,
@@ -78,6 +84,50 @@ impl Keys {
         let stored = hash.digest(&hash.hmac(&salted, b"Client Key"));
         let server = hash.hmac(&salted, b"Server Key");
         Self { hash, salt: salt.to_vec(), iterations, stored, server }
+    }
+
+    /// Reads keys as Dovecot writes them: rounds, salt, StoredKey and ServerKey, with commas between, the last three in
+    /// base64. Fewer rounds than RFC 5802 wants (section 5.1) are none.
+    pub(super) fn parse(hash: Hash, text: &str) -> Option<Self> {
+        let mut parts = text.split(',');
+        let iterations = number(parts.next()?).filter(|&iterations| iterations >= ITERATIONS)?;
+        let mut octets = || parts.next().and_then(|part| Base64::decode_vec(part).ok());
+        let (salt, stored, server) = (octets()?, octets()?, octets()?);
+        let length = hash.digest(b"").len();
+        let is_whole = parts.next().is_none() && stored.len() == length && server.len() == length;
+        is_whole.then_some(Self { hash, salt, iterations, stored, server })
+    }
+
+    /// As [`Keys::parse`] reads them.
+    pub(super) fn text(&self) -> String {
+        let [salt, stored, server] =
+            [&self.salt, &self.stored, &self.server].map(|octets| Base64::encode_string(octets));
+        format!("{},{salt},{stored},{server}", self.iterations)
+    }
+
+    /// Whether they are those of a password. Takes as long as its rounds do.
+    pub(super) fn are_of(&self, password: &[u8]) -> bool {
+        let other = Self::derive(self.hash, password, &self.salt, self.iterations);
+        (other.stored.ct_eq(&self.stored) & other.server.ct_eq(&self.server)).into()
+    }
+
+    pub(super) fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    pub(super) fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    pub(super) fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
+    /// The same with other rounds and another salt: keys that no password is known of.
+    pub(super) fn of_nobody(mut self, salt: &[u8], iterations: u32) -> Self {
+        self.salt = salt.to_vec();
+        self.iterations = iterations;
+        self
     }
 }
 

@@ -1,12 +1,16 @@
 //! Logins: right to the octet, and of one cost where they fail.
 
 mod changes;
+mod files;
 
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, PasswordHasher, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 
 use super::*;
+
+/// Where clients are.
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// Cheap for tests, dear enough to be told from a code.
 fn hashed(password: &[u8], memory: u32) -> String {
@@ -21,7 +25,7 @@ fn name(text: &str) -> UserName {
 
 fn login(accounts: &Accounts, user: &[u8], password: &[u8]) -> Result<String, WrongCredentials> {
     let credentials = Credentials::Password { user: user.into(), password: password.into() };
-    accounts.verify(&credentials, None).map(|user| user.to_string())
+    accounts.verify(&credentials, None, HERE).map(|user| user.to_string())
 }
 
 #[test]
@@ -128,13 +132,13 @@ fn a_line_that_is_wrong_is_named() {
         "$argon2id$v=19$m=1,t=0,p=1$c2FsdHNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
     ] {
         let text = format!("a:{{ARGON2ID}}{hash}");
-        assert_eq!(wrong(text.as_bytes()), (1, secret(SchemeError::BadHash)), "{hash}");
+        assert_eq!(wrong(text.as_bytes()), (1, secret(SchemeError::BadHash(Scheme::Argon2id))), "{hash}");
     }
     for costs in ["m=4194304,t=1,p=1", "m=8,t=100000,p=1"] {
         let text = format!(
             "a:{{ARGON2ID}}$argon2id$v=19${costs}$c2FsdHNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
         );
-        assert_eq!(wrong(text.as_bytes()), (1, secret(SchemeError::TooCostly)));
+        assert_eq!(wrong(text.as_bytes()), (1, secret(SchemeError::TooCostly(Scheme::Argon2id))));
     }
 }
 
@@ -143,10 +147,10 @@ fn the_account_that_was_added_last_replaces_others_of_its_name() {
     let mut accounts = Accounts::new(false);
     accounts.add_stored(name("user"), hashed(b"first", 8).as_bytes()).unwrap();
     accounts.add_stored(name("user"), hashed(b"second", 16).as_bytes()).unwrap();
-    assert_eq!(accounts.costs.hashes(), 1);
+    assert_eq!(accounts.prices.count(), 1);
     accounts.add(name("user"), b"third");
     // Nothing is hashed any more, so that nothing is spent.
-    assert_eq!(accounts.costs.hashes(), 0);
+    assert_eq!(accounts.prices.count(), 0);
     assert_eq!(login(&accounts, b"user", b"first"), Err(WrongCredentials));
     assert_eq!(login(&accounts, b"user", b"third"), Ok("user".into()));
 }
@@ -176,9 +180,10 @@ fn a_name_without_a_hash_has_always_the_cost_of_one_that_has() {
     let mut met = HashSet::new();
     for number in 0..200 {
         let user = format!("user{number}");
-        let cost = accounts.cost_of_nobody(user.as_bytes()).unwrap();
-        assert_eq!(Some(cost), accounts.cost_of_nobody(user.as_bytes()));
-        met.insert(cost.m_cost());
+        let cost = accounts.price_of_nobody(user.as_bytes()).unwrap();
+        assert_eq!(Some(cost), accounts.price_of_nobody(user.as_bytes()));
+        let [hashed::Cost::Argon2(_, params)] = &cost[..] else { panic!("{cost:?}") };
+        met.insert(params.m_cost());
     }
     assert_eq!(met, HashSet::from([8, 16, 32]));
 }
@@ -193,17 +198,17 @@ fn apop_is_that_of_the_rfc_and_only_where_the_secret_is_kept() {
     accounts.add(name("mrose"), b"tanstaaf");
     accounts.add_stored(name("hashed"), hashed(b"tanstaaf", 8).as_bytes()).unwrap();
     accounts.add_stored(name("plain"), b"{PLAIN}tanstaaf").unwrap();
-    assert_eq!(accounts.verify(&apop(b"mrose", digest), Some(timestamp)), Ok(name("mrose")));
-    assert_eq!(accounts.verify(&apop(b"plain", digest), Some(timestamp)), Ok(name("plain")));
-    assert_eq!(accounts.verify(&apop(b"mrose", digest), None), Err(WrongCredentials));
-    assert_eq!(accounts.verify(&apop(b"mrose", digest), Some("<1@x>")), Err(WrongCredentials));
+    assert_eq!(accounts.verify(&apop(b"mrose", digest), Some(timestamp), HERE), Ok(name("mrose")));
+    assert_eq!(accounts.verify(&apop(b"plain", digest), Some(timestamp), HERE), Ok(name("plain")));
+    assert_eq!(accounts.verify(&apop(b"mrose", digest), None, HERE), Err(WrongCredentials));
+    assert_eq!(accounts.verify(&apop(b"mrose", digest), Some("<1@x>"), HERE), Err(WrongCredentials));
     for user in [&b"hashed"[..], b"nobody", b"../mrose", b""] {
-        assert_eq!(accounts.verify(&apop(user, digest), Some(timestamp)), Err(WrongCredentials));
+        assert_eq!(accounts.verify(&apop(user, digest), Some(timestamp), HERE), Err(WrongCredentials));
     }
-    assert_eq!(accounts.verify(&apop(b"mrose", [0; 16]), Some(timestamp)), Err(WrongCredentials));
+    assert_eq!(accounts.verify(&apop(b"mrose", [0; 16]), Some(timestamp), HERE), Err(WrongCredentials));
     let mut without = Accounts::new(false);
     without.add(name("mrose"), b"tanstaaf");
-    assert_eq!(without.verify(&apop(b"mrose", digest), Some(timestamp)), Err(WrongCredentials));
+    assert_eq!(without.verify(&apop(b"mrose", digest), Some(timestamp), HERE), Err(WrongCredentials));
 }
 
 #[test]
@@ -213,6 +218,6 @@ fn no_secret_is_shown_by_debug() {
     assert_eq!(shown, "Keyed { code: Code, plain: Some(Secret) }");
     let hashed = Hashed::parse(hashed(b"tanstaaf", 8).as_bytes()).unwrap();
     let shown = format!("{:?}", Stored::told(hashed, key, b"tanstaaf", true, Instant::now()));
-    assert!(shown.starts_with("Argon2id { hashed: Hashed, verified: Verified("), "{shown}");
+    assert!(shown.starts_with("Hashed { hashed: Hashed, verified: Verified("), "{shown}");
     assert!(shown.contains("(Code, ") && shown.ends_with("plain: Some(Secret) }"), "{shown}");
 }

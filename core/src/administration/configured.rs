@@ -16,6 +16,7 @@ use crate::state::accounts::KeptAccounts;
 use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
+use crate::tls::Tls;
 use crate::transform::registry::{self, Listed, Registry};
 use crate::transform::rules::{NamedRule, Rule};
 use crate::transform::{Chain, Holding, TransformStatistics};
@@ -46,6 +47,8 @@ pub struct Configured {
     pub sizes: Sizes,
     /// Whether APOP is offered.
     pub apop: bool,
+    /// TLS; none: there is none.
+    pub tls: Option<Arc<Tls>>,
     /// Bounds of connections.
     pub limits: Limits,
 }
@@ -281,6 +284,7 @@ impl Configured {
             holding: self.holding.clone(),
             sizes: self.sizes,
             apop: self.apop,
+            tls: self.tls.clone(),
             limits: kept.limits(self),
         })
     }

@@ -18,6 +18,7 @@ use crate::retr::{Cut, Opening, RetrCursor, Step};
 use crate::server::Place;
 use crate::settings::Sizes;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
+use crate::tls::Channel;
 use crate::token::Key;
 use crate::transform::{Chain, Command, Error, Message, Wake};
 
@@ -27,6 +28,7 @@ impl Connection {
         match action {
             Action::Verify(credentials) => self.verify(credentials, desk),
             Action::Exchange(step) => self.exchange(step, desk),
+            Action::StartTls => self.begin_securing(),
             Action::OpenMaildrop => self.open_maildrop(desk),
             Action::Measure => self.measure(desk),
             Action::OpenMessage { number, part } => self.open_message(number, part, desk),
@@ -76,12 +78,12 @@ impl Connection {
         }
         self.task = Task::Job;
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-        let timestamp = self.timestamp.clone();
+        let (timestamp, from) = (self.timestamp.clone(), self.peer.ip());
         let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
         desk.shared.pools.passwords.run(move || {
-            let verified = accounts.verify(&credentials, timestamp.as_deref());
+            let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
             job.done(judge.judge(user, verified));
         });
@@ -95,7 +97,8 @@ impl Connection {
         let (exchange, response) = match step {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                (Box::new(Exchange::new(mechanism, accounts, None)), initial)
+                let binding = self.transport.tls().and_then(Channel::binding);
+                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), binding)), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
@@ -265,6 +268,7 @@ impl Connection {
             task @ (Task::None
             | Task::Job
             | Task::Delayed { .. }
+            | Task::Securing
             | Task::Opened(_)
             | Task::Sending { .. }) => self.task = task,
         }
@@ -324,6 +328,7 @@ impl Connection {
         desk.shared.logins.note(&user, desk.now, delays);
         self.session.set_login_delay(delays.told_to(&user));
         let has_chain = settings.may_transform(&user);
+        self.session.set_keeps_all(settings.accounts.switches(&user).may_not_delete);
         self.account = Account::Open(user, maildrop);
         let measure_first = settings.sizes == Sizes::Exact && has_chain;
         self.session.handle_answer(Answer::Maildrop(Ok(Opened { snapshot, measure_first })));

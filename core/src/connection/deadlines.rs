@@ -97,6 +97,9 @@ impl Connection {
                 self.release_refusal(desk.now);
                 self.turn(desk)
             }
+            Wait::Command if is_silent && self.transport.is_handshaking() => {
+                self.cut("no handshake within its time")
+            }
             Wait::Command if is_silent => {
                 self.reason = "silent for too long";
                 self.session.handle_timeout();
@@ -143,7 +146,7 @@ impl Connection {
             return Wait::Reader;
         }
         match self.task {
-            Task::None => Wait::Command,
+            Task::None | Task::Securing => Wait::Command,
             Task::Job | Task::Delayed { .. } => Wait::Others,
             Task::Opening(_)
             | Task::Measuring(_)

@@ -1,6 +1,6 @@
 //! What comes from the socket and what goes to it. Nothing here knows what the octets mean.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use memchr::memchr;
 use pop3d_protocol::engine::Engine;
@@ -49,6 +49,9 @@ impl Connection {
                     self.last_sign = desk.now;
                 }
                 desk.counters.octets_received.add(count as u64);
+                if octets.last() != Some(&b'\n') {
+                    self.transport.acknowledge();
+                }
                 let taken = self.session.handle_input(octets);
                 input.leftover.extend_from_slice(&octets[taken..]);
             }
@@ -79,6 +82,14 @@ impl Connection {
     /// Writes what waits, and the file that needs no buffer; returns how many octets.
     pub(super) fn flush(&mut self, share: &mut usize, desk: &mut Desk) -> Result<usize, Fault> {
         let mut written = 0;
+        if self.is_writable
+            && let Err(error) = self.transport.flush()
+        {
+            match error.kind() {
+                io::ErrorKind::WouldBlock => self.is_writable = false,
+                _ => return Err(Fault::Client(error)),
+            }
+        }
         while self.is_writable && *share > 0 {
             let counted = self.count_ahead(desk);
             let result = if !self.outbound.is_empty() {
@@ -163,7 +174,7 @@ impl Connection {
                 return Ok(Turn::Unfinished);
             }
             *reads -= 1;
-            match self.transport.read(&mut desk.scratch[..READ_SIZE]) {
+            match self.transport.discard(&mut desk.scratch[..READ_SIZE]) {
                 Ok(0) => return Ok(Turn::Gone),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.input.is_readable = false,

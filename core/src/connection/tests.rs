@@ -108,6 +108,7 @@ impl Stage {
             holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
             sizes: Sizes::Stored,
             apop: false,
+            tls: None,
             limits: Limits::default(),
         };
         let shared =
@@ -119,6 +120,7 @@ impl Stage {
             shared,
             spare: Spare::default(),
             scratch: vec![0; SCRATCH_SIZE].into(),
+            handshakes: 1,
             now: Instant::now(),
         };
         let heard = Arc::clone(&script.heard);
@@ -190,7 +192,7 @@ impl Stage {
         assert_eq!((counters.messages_retrieved.value(), counters.messages_topped.value()), (2, 1));
         assert_eq!((counters.messages_removed.value(), counters.logins.value()), (1, 1));
         let commands: Vec<_> = counters.commands.iter().map(Counter::value).collect();
-        assert_eq!(commands, [1, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0]);
+        assert_eq!(commands, [1, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0, 0]);
     }
 
     fn heard(&self) -> String {

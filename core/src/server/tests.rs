@@ -23,6 +23,7 @@ fn settings(limits: Limits) -> Settings {
         holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
         sizes: Sizes::Stored,
         apop: false,
+        tls: None,
         limits,
     }
 }
@@ -112,7 +113,7 @@ impl Client {
 #[test]
 fn who_fails_too_often_hears_no_greeting_and_others_do() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let failed_logins = FailedLogins { refused_after: Some(4), ..Default::default() };
     let excepted = Nets::none();
     let limits = Limits { failed_login_delay: Duration::ZERO, failed_logins, excepted, ..Limits::default() };
@@ -159,7 +160,7 @@ fn who_fails_too_often_hears_no_greeting_and_others_do() {
 #[test]
 fn the_first_who_is_silent_gives_way() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let limits = Limits { connections: 2, give_way_after: Duration::ZERO, ..Limits::default() };
     let running = server.start(settings(limits), Totals::default()).unwrap();
     let from = [127, 0, 0, 1];
@@ -214,7 +215,7 @@ fn a_user_has_so_many_sessions() {
 #[test]
 fn who_is_no_balancer_is_closed_and_a_balancer_speaks_for_its_client() {
     let mut server = Server::new(1, 1).unwrap();
-    let address = server.listen_for_balancers(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = server.listen_for_balancers(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
     let proxies = ["127.0.0.2".parse().unwrap()].into_iter().collect();
     let limits = Limits { proxies, connections_per_address: 2, ..Limits::default() };
     let running = server.start(settings(limits), Totals::default()).unwrap();

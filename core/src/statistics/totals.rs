@@ -14,6 +14,8 @@ const LOGINS_WRONG: &str = "pop3d_logins_total{result=\"wrong_credentials\"}";
 const LOGINS_IN_USE: &str = "pop3d_logins_total{result=\"in_use\"}";
 const LOGINS_TOO_SOON: &str = "pop3d_logins_total{result=\"too_soon\"}";
 const LOGINS_UNAVAILABLE: &str = "pop3d_logins_total{result=\"unavailable\"}";
+const HANDSHAKES: &str = "pop3d_tls_handshakes_total{result=\"ok\"}";
+const HANDSHAKES_FAILED: &str = "pop3d_tls_handshakes_total{result=\"failed\"}";
 const OCTETS_RECEIVED: &str = "pop3d_received_octets_total";
 const OCTETS_SENT: &str = "pop3d_sent_octets_total";
 const OCTETS_ANSWERED: &str = "pop3d_answered_octets_total";
@@ -37,6 +39,8 @@ impl Totals {
             (LOGINS_IN_USE, &counters.logins_in_use),
             (LOGINS_TOO_SOON, &counters.logins_too_soon),
             (LOGINS_UNAVAILABLE, &counters.logins_unavailable),
+            (HANDSHAKES, &counters.handshakes),
+            (HANDSHAKES_FAILED, &counters.handshakes_failed),
             (OCTETS_RECEIVED, &counters.octets_received),
             (OCTETS_SENT, &counters.octets_sent),
             (OCTETS_ANSWERED, &counters.octets_answered),

@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 
 use super::Worker;
 use crate::proxied::{HEADER_MAX, Header};
-use crate::server::Seat;
+use crate::server::{Protocol, Seat};
 use crate::token::{Key, Place, Slots};
 
 /// How long a header may take: a balancer sends it with the connection.
@@ -27,6 +27,8 @@ pub(super) struct Waiting {
 
 struct Balancer {
     stream: TcpStream,
+    /// What comes behind the header.
+    protocol: Protocol,
     peer: SocketAddr,
     seat: Seat,
 }
@@ -49,7 +51,13 @@ impl Waiting {
 
 impl Worker {
     /// Waits for the header of a connection that was accepted where each has one.
-    pub(super) fn await_header(&mut self, mut stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    pub(super) fn await_header(
+        &mut self,
+        mut stream: TcpStream,
+        protocol: Protocol,
+        peer: SocketAddr,
+        seat: Seat,
+    ) {
         if !self.desk.shared.settings.load().limits.proxies.contains(peer.ip()) {
             self.refusals.count(self.desk.now, "not from a net of [proxy]");
             self.desk.counters.refused.add(1);
@@ -62,7 +70,7 @@ impl Worker {
             warn!(target: "pop3d::worker", "{peer}: not served: {error}");
             return;
         }
-        let key = waiting.balancers.insert(Balancer { stream, peer, seat });
+        let key = waiting.balancers.insert(Balancer { stream, protocol, peer, seat });
         waiting.late_at.push_back((self.desk.now + HEADER_LIMIT, key));
         self.look_for_header(key, false);
     }
@@ -80,7 +88,9 @@ impl Worker {
         if header == Header::Incomplete && !is_ending {
             return;
         }
-        let Some(Balancer { mut stream, peer, seat }) = self.waiting.balancers.remove(key) else { return };
+        let Some(Balancer { mut stream, protocol, peer, seat }) = self.waiting.balancers.remove(key) else {
+            return;
+        };
         let taken = match header {
             Header::Whole { length, client } => {
                 stream.read_exact(&mut room[..length]).map(|()| client.unwrap_or(peer))
@@ -92,7 +102,7 @@ impl Worker {
             Ok(client)
         });
         match taken {
-            Ok(client) => self.admit_as(stream, client, seat),
+            Ok(client) => self.admit_as(stream, protocol, client, seat),
             Err(_) => {
                 self.refusals.count(self.desk.now, "no header of the PROXY protocol at a balancer's address");
                 self.desk.counters.refused.add(1);

@@ -8,6 +8,8 @@ use clap::{Args, Subcommand};
 /// What may stand in place of the server's arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
+    /// Sets the password of an account in an accounts file, adds one, removes it, or checks its password.
+    Passwd(super::Passwd),
     /// Tries transforms without a server and without clients.
     #[command(subcommand)]
     Transform(TransformTask),

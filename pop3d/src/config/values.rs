@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pop3d_core::accounts::Secret;
+use pop3d_core::accounts::{self, Secret};
 use pop3d_core::nets::Net;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
@@ -30,9 +30,13 @@ pub(crate) struct NetText(pub(crate) Net);
 pub(crate) struct Password(pub(crate) Secret);
 
 impl Password {
+    pub(super) fn new(text: &str) -> Self {
+        Self(Secret::new(text.as_bytes()))
+    }
+
     /// Whether it is a password, not the hash of one.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.0.octets().starts_with(b"{ARGON2ID}")
+        accounts::tells_password(self.0.octets())
     }
 }
 
@@ -190,7 +194,7 @@ impl<'de> Deserialize<'de> for Password {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Password, E> {
-                Ok(Password(Secret::new(text.as_bytes())))
+                Ok(Password::new(text))
             }
 
             fn visit_i64<E: Error>(self, _: i64) -> Result<Password, E> {

@@ -61,6 +61,8 @@ pub(crate) enum Step {
     Close(usize),
     /// `C: <half-close>`.
     HalfClose(usize),
+    /// `C: <tls>`.
+    StartTls(usize),
     Deliver(Vec<u8>),
     Remove(usize),
     Obstruct(usize),
@@ -112,7 +114,9 @@ impl Dialogue {
         let connections = || {
             self.steps.iter().filter_map(|(_, step)| match step {
                 Step::Say { connection, .. } | Step::Hear { connection, .. } => Some(*connection),
-                Step::Close(connection) | Step::HalfClose(connection) => Some(*connection),
+                Step::Close(connection) | Step::HalfClose(connection) | Step::StartTls(connection) => {
+                    Some(*connection)
+                }
                 _ => None,
             })
         };
@@ -205,6 +209,7 @@ impl Dialogue {
         let step = match (sign, rest) {
             (":", "<close>") => Step::Close(connection),
             (":", "<half-close>") => Step::HalfClose(connection),
+            (":", "<tls>") => Step::StartTls(connection),
             (":", _) => Step::Say { connection, octets: line()?, is_held: false },
             ("+", _) => Step::Say { connection, octets: line()?, is_held: true },
             ("|", _) => Step::Say { connection, octets: Text::parse(rest)?, is_held: false },

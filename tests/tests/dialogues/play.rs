@@ -9,6 +9,7 @@ use super::form::{Dialogue, Heard, PEEP, Step};
 use super::maildrop::Maildrop;
 use super::md5;
 use super::text::{Names, Text, shown};
+use pop3d_tests::tls::Wire;
 
 /// How long the server may be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,7 +56,7 @@ struct Player<'a> {
 }
 
 struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Wire>,
     /// What goes out together with the line that comes next.
     held: Vec<u8>,
     is_at_end: bool,
@@ -81,7 +82,7 @@ impl Player<'_> {
     /// Hangs up after a failure, and waits until the server has done so too: the maildrop is needed again.
     fn abandon(&mut self) {
         for connection in self.connections.values_mut() {
-            let stream = connection.stream.get_ref();
+            let stream = connection.stream.get_ref().socket();
             let is_open =
                 stream.set_read_timeout(Some(FAREWELL)).is_ok() && stream.shutdown(Shutdown::Write).is_ok();
             if is_open {
@@ -129,8 +130,15 @@ impl Player<'_> {
                 self.connections.remove(connection);
             }
             Step::HalfClose(connection) => {
-                let stream = self.connection(*connection)?.stream.get_ref();
+                let stream = self.connection(*connection)?.stream.get_ref().socket();
                 stream.shutdown(Shutdown::Write).map_err(|error| error.to_string())?;
+            }
+            Step::StartTls(connection) => {
+                let stream = &mut self.connection(*connection)?.stream;
+                if !stream.buffer().is_empty() {
+                    return Err(format!("heard {} before TLS", shown(stream.buffer())));
+                }
+                stream.get_mut().start_tls().map_err(|error| format!("no TLS: {error}"))?;
             }
             Step::Deliver(octets) => {
                 self.maildrop.deliver(octets, None).map_err(|error| error.to_string())?;
@@ -214,7 +222,7 @@ impl Player<'_> {
     fn end(&mut self) -> Result<(), String> {
         for connection in self.connections.values_mut().filter(|connection| !connection.is_at_end) {
             // The server may have hung up already.
-            let _ = connection.stream.get_ref().shutdown(Shutdown::Write);
+            let _ = connection.stream.get_ref().socket().shutdown(Shutdown::Write);
             let mut rest = Vec::new();
             match connection.stream.read_to_end(&mut rest) {
                 Ok(_) if rest.is_empty() => {}
@@ -233,7 +241,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: BufReader::new(stream), held: Vec::new(), is_at_end: false })
+        Ok(Self { stream: BufReader::new(Wire::Plain(stream)), held: Vec::new(), is_at_end: false })
     }
 
     fn say(&mut self, octets: &[u8]) -> Result<(), String> {

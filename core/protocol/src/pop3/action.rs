@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::sasl::Step;
+use super::sasl::{Mechanisms, Step};
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::ResponseCode;
@@ -53,6 +53,10 @@ pub enum Action {
     Verify(Credentials),
     /// Go on with a SASL exchange: `Answer::Challenged`, or `Answer::Verified` at its end. A new one ends the one before.
     Exchange(Step),
+    /// Begin TLS once `poll_output` has nothing more ("+OK"): `Answer::Secured`. All that the client sent in the clear
+    /// and that was not taken is thrown away (RFC 2595, section 4). Where TLS fails the connection ends and there is no
+    /// answer.
+    StartTls,
     /// Lock and list the maildrop of the verified user: `Answer::Maildrop`.
     OpenMaildrop,
     /// Find the sizes that the messages have once transformed: `Answer::Measured`. Only where
@@ -97,6 +101,8 @@ pub enum Answer {
     Verified(Result<(), Refusal>),
     /// The client is to answer this challenge, of at most [`super::CHALLENGE_MAX`] octets.
     Challenged(Box<[u8]>),
+    /// TLS is in force, and AUTH offers these. Also before the greeting is sent, where a client begins with TLS.
+    Secured(Mechanisms),
     /// The maildrop is locked and listed, or why not.
     Maildrop(Result<Opened, Refusal>),
     /// The same messages with the sizes that they have once transformed, or why not.

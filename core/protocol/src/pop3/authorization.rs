@@ -56,6 +56,8 @@ pub(super) enum Login {
     Challenged { challenges: u16 },
     /// `Action::OpenMaildrop` is unanswered.
     Opening,
+    /// `Action::StartTls` is unanswered.
+    Securing,
 }
 
 /// Whether something may be tried once more.
@@ -90,7 +92,8 @@ impl Authorization {
             | Login::Verifying
             | Login::Exchanging { .. }
             | Login::Challenged { .. }
-            | Login::Opening) => {
+            | Login::Opening
+            | Login::Securing) => {
                 self.login = other;
                 None
             }
@@ -132,7 +135,7 @@ impl Authorization {
     pub(super) fn is_waiting(&self) -> bool {
         match self.login {
             Login::Nobody | Login::Named(_) | Login::Challenged { .. } => false,
-            Login::Verifying | Login::Exchanging { .. } | Login::Opening => true,
+            Login::Verifying | Login::Exchanging { .. } | Login::Opening | Login::Securing => true,
         }
     }
 }

@@ -15,21 +15,32 @@ pub struct LoginDelay {
     pub differs: bool,
 }
 
-/// Says the capability list. It is the same in AUTHORIZATION and TRANSACTION but for the name of the
-/// implementation, which tells its version only to those who are logged in, and for the LOGIN-DELAY that is the user's own.
-pub(super) fn say(
-    replies: &mut Replies,
-    mechanisms: Mechanisms,
-    login_delay: Option<LoginDelay>,
-    implementation: &str,
-) {
+/// What the capability list depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Capabilities<'a> {
+    /// Whether STLS is permitted.
+    pub(super) stls: bool,
+    /// Whether logins are: USER and SASL.
+    pub(super) login: bool,
+    pub(super) mechanisms: Mechanisms,
+    pub(super) login_delay: Option<LoginDelay>,
+    pub(super) implementation: &'a str,
+}
+
+/// Says the capability list. It is the same in AUTHORIZATION and TRANSACTION but for STLS, for what has to wait for TLS, for
+/// the LOGIN-DELAY, which is the user's own after login, and for the name of the implementation, which tells its version
+/// only to those who are logged in.
+pub(super) fn say(replies: &mut Replies, capabilities: Capabilities<'_>) {
+    let Capabilities { stls, login, mechanisms, login_delay, implementation } = capabilities;
     replies.ok(format_args!("capability list follows"));
     // TOP, UIDL, USER, PIPELINING, RESP-CODES, EXPIRE, IMPLEMENTATION: RFC 2449, sections 6.1 to 6.9;
-    // AUTH-RESP-CODE: RFC 3206, section 6.
+    // AUTH-RESP-CODE: RFC 3206, section 6; STLS: RFC 2595, section 4.
     replies.raw(format_args!(
-        "TOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n"
+        "TOP\r\nUIDL\r\n{}PIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n{}",
+        if login { "USER\r\n" } else { "" },
+        if stls { "STLS\r\n" } else { "" },
     ));
-    if !mechanisms.is_empty() {
+    if login && !mechanisms.is_empty() {
         // RFC 5034, section 3.
         replies.raw(format_args!("SASL"));
         for mechanism in mechanisms.iter() {
@@ -57,8 +68,14 @@ mod tests {
     fn the_longest_list_fits_where_one_reply_fits() {
         let mut replies = Replies::default();
         let name = core::str::from_utf8(&[b'x'; 200]).unwrap();
-        let login_delay = Some(LoginDelay { seconds: u32::MAX, differs: true });
-        say(&mut replies, Mechanism::ALL.into_iter().collect(), login_delay, name);
+        let capabilities = Capabilities {
+            stls: true,
+            login: true,
+            mechanisms: Mechanism::ALL.into_iter().collect(),
+            login_delay: Some(LoginDelay { seconds: u32::MAX, differs: true }),
+            implementation: name,
+        };
+        say(&mut replies, capabilities);
         assert!(replies.take(&mut [0; 1024]) <= REPLY_MAX);
     }
 }

@@ -30,6 +30,8 @@ pub enum Command<'a> {
     },
     /// CAPA (RFC 2449, section 5).
     Capa,
+    /// STLS (RFC 2595, section 4).
+    Stls,
     /// STAT.
     Stat,
     /// LIST, of all messages or of one.
@@ -84,6 +86,7 @@ pub(super) enum Keyword {
     Apop,
     Auth,
     Capa,
+    Stls,
     Stat,
     List,
     Uidl,
@@ -120,6 +123,7 @@ impl<'a> Command<'a> {
             }
             Keyword::Auth => auth(arguments),
             Keyword::Capa => none(arguments, Self::Capa),
+            Keyword::Stls => none(arguments, Self::Stls),
             Keyword::Stat => none(arguments, Self::Stat),
             Keyword::List => optional_number(arguments).map(Self::List),
             Keyword::Uidl => optional_number(arguments).map(Self::Uidl),
@@ -159,12 +163,13 @@ impl Malformed {
 impl Keyword {
     /// Reads a keyword, in upper or lower case.
     pub(super) fn parse(word: &[u8]) -> Option<Self> {
-        const KEYWORDS: [(&[u8], Keyword); 14] = [
+        const KEYWORDS: [(&[u8], Keyword); 15] = [
             (b"USER", Keyword::User),
             (b"PASS", Keyword::Pass),
             (b"APOP", Keyword::Apop),
             (b"AUTH", Keyword::Auth),
             (b"CAPA", Keyword::Capa),
+            (b"STLS", Keyword::Stls),
             (b"STAT", Keyword::Stat),
             (b"LIST", Keyword::List),
             (b"UIDL", Keyword::Uidl),
@@ -295,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_no_keyword_is_unknown() {
         for line in
-            ["", " ", " NOOP", "NOO", "NOOPS", "RETR1", "STLS", "AUTHPLAIN", "PASSsecret", "NOOP\t", "\0"]
+            ["", " ", " NOOP", "NOO", "NOOPS", "RETR1", "STLSX", "AUTHPLAIN", "PASSsecret", "NOOP\t", "\0"]
         {
             assert_eq!(Command::parse(line.as_bytes()), Err(Malformed::Unknown), "{line:?}");
         }

@@ -3,7 +3,7 @@
 use super::command::Command;
 
 /// What commands are counted by: their keywords, and what stands for those that were none.
-pub const COUNTED: [&str; 15] = [
+pub const COUNTED: [&str; 16] = [
     "USER",
     "PASS",
     "APOP",
@@ -18,6 +18,7 @@ pub const COUNTED: [&str; 15] = [
     "RSET",
     "NOOP",
     "QUIT",
+    "STLS",
     "malformed",
 ];
 
@@ -41,7 +42,8 @@ pub(super) fn place(command: Option<&Command<'_>>) -> usize {
         Some(Command::Rset) => 11,
         Some(Command::Noop) => 12,
         Some(Command::Quit) => 13,
-        None => 14,
+        Some(Command::Stls) => 14,
+        None => 15,
     }
 }
 
@@ -66,6 +68,7 @@ mod tests {
             "RSET",
             "NOOP",
             "QUIT",
+            "STLS",
             "XYZZY",
         ];
         for (place_of, line) in lines.iter().enumerate() {

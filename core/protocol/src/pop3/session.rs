@@ -3,10 +3,11 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::fmt;
 
 pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
 use super::authorization::{Authorization, Login, Patience, Tolerance};
-use super::capability::{self, LoginDelay};
+use super::capability::LoginDelay;
 use super::command::{Command, Malformed};
 use super::count::{self, Counts};
 use super::sasl::{self, Mechanism, Mechanisms, RESPONSE_MAX, Step};
@@ -17,6 +18,10 @@ use crate::line::{Line, LineReader};
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::{Replies, ResponseCode};
+
+mod stls;
+
+pub use self::stls::Security;
 
 /// How a session begins.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +38,8 @@ pub struct Greeting {
     pub tolerance: Tolerance,
     /// What CAPA tells as LOGIN-DELAY before login.
     pub login_delay: Option<LoginDelay>,
+    /// Whether there is TLS.
+    pub security: Security,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -58,6 +65,9 @@ struct Conversation {
     mechanisms: Mechanisms,
     tolerance: Tolerance,
     login_delay: Option<LoginDelay>,
+    /// Whether DELE is refused.
+    keeps_all: bool,
+    security: Security,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -81,7 +91,8 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms, tolerance, login_delay } = greeting;
+        let Greeting { name, implementation, timestamp, mechanisms, tolerance, login_delay, security } =
+            greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
         match timestamp {
@@ -99,6 +110,8 @@ impl Session {
             mechanisms,
             tolerance,
             login_delay,
+            keeps_all: false,
+            security,
             trace: None,
             counts: Counts::default(),
         };
@@ -144,6 +157,11 @@ impl Session {
             State::Transaction(transaction) | State::Leaving(transaction, _) => &transaction.deletions,
             State::Update(deletions) => deletions,
         }
+    }
+
+    /// Whether DELE is refused from here on. Not at first.
+    pub fn set_keeps_all(&mut self, keeps_all: bool) {
+        self.conversation.keeps_all = keeps_all;
     }
 
     /// Whether `poll_trace` is to have the commands that come from here on. Not at first.
@@ -210,6 +228,7 @@ impl Engine for Session {
         match answer {
             Answer::Verified(result) => self.conversation.handle_verified(result),
             Answer::Challenged(challenge) => self.conversation.handle_challenged(&challenge),
+            Answer::Secured(mechanisms) => self.handle_secured(mechanisms),
             Answer::Maildrop(result) => self.conversation.handle_maildrop(result),
             Answer::Measured(result) => self.conversation.handle_measured(result),
             Answer::Message(result) => self.conversation.handle_message(result),
@@ -333,8 +352,12 @@ impl Conversation {
     }
 
     fn authorization(&mut self, command: Command<'_>) {
+        if self.refuses_in_clear(command) {
+            return;
+        }
         let State::Authorization(authorization) = &mut self.state else { return };
         match command {
+            Command::Stls => self.start_tls(),
             Command::User(name) => {
                 authorization.name(name);
                 self.replies.ok(format_args!("send PASS"));
@@ -349,9 +372,7 @@ impl Conversation {
             Command::Apop { .. } => self.mistake(Malformed::Unknown.as_str()),
             Command::Auth { .. } if self.mechanisms.is_empty() => self.mistake(Malformed::Unknown.as_str()),
             Command::Auth { mechanism, initial } => self.authenticate(mechanism, initial),
-            Command::Capa => {
-                capability::say(&mut self.replies, self.mechanisms, self.login_delay, self.name);
-            }
+            Command::Capa => self.say_capabilities(self.name),
             Command::Quit => {
                 self.replies.ok(format_args!("goodbye"));
                 self.close();
@@ -370,16 +391,22 @@ impl Conversation {
     fn transaction(&mut self, command: Command<'_>) {
         let State::Transaction(transaction) = &mut self.state else { return };
         match command {
-            Command::Capa => {
-                let login_delay = self.login_delay;
-                capability::say(&mut self.replies, self.mechanisms, login_delay, self.implementation);
-            }
+            Command::Capa => self.say_capabilities(self.implementation),
+            Command::Stls => self.mistake(match self.security {
+                Security::None => Malformed::Unknown.as_str(),
+                Security::Offered | Security::Required { .. } | Security::Tls => "not after login",
+            }),
             Command::Stat => self.show_sizes(Sizes::Stat),
             Command::List(None) => self.show_sizes(Sizes::List),
             Command::List(Some(number)) => self.show_sizes(Sizes::ListOne(number)),
             Command::Uidl(number) => transaction.show_unique_ids(number, &mut self.replies),
             Command::Retr(number) => self.open_message(number, Part::Whole),
             Command::Top { number, lines } => self.open_message(number, Part::Top { lines }),
+            // RFC 3206, section 5: nothing that the client does later would help.
+            Command::Dele(_) if self.keeps_all => {
+                let code = Some(ResponseCode::SysPerm);
+                self.replies.error(code, format_args!("messages of this account cannot be deleted"));
+            }
             Command::Dele(number) => transaction.delete(number, &mut self.replies),
             Command::Rset => transaction.reset(&mut self.replies),
             Command::Noop => self.replies.ok(format_args!("")),
@@ -432,6 +459,10 @@ impl Conversation {
 
     /// A line that is no command, or none for this state.
     fn mistake(&mut self, text: &str) {
+        self.mistake_with(None, format_args!("{text}"));
+    }
+
+    fn mistake_with(&mut self, code: Option<ResponseCode>, text: fmt::Arguments<'_>) {
         let patience = match &mut self.state {
             State::Authorization(authorization) => {
                 authorization.mistake(self.tolerance.mistakes_before_login)
@@ -440,7 +471,7 @@ impl Conversation {
             State::Update(_) | State::Leaving(..) | State::Closed => return,
         };
         match patience {
-            Patience::Left => self.replies.error(None, format_args!("{text}")),
+            Patience::Left => self.replies.error(code, text),
             Patience::Lost => {
                 self.replies.error(None, format_args!("too many errors"));
                 self.close();

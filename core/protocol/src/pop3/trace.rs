@@ -71,6 +71,7 @@ fn show(line: &[u8]) -> String {
         },
         Keyword::User
         | Keyword::Capa
+        | Keyword::Stls
         | Keyword::Stat
         | Keyword::List
         | Keyword::Uidl

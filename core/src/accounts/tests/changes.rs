@@ -18,7 +18,7 @@ fn ann() -> Accounts {
 fn cost(accounts: &Accounts, user: &str, password: &[u8], now: Instant) -> (u64, bool) {
     let credentials = Credentials::Password { user: user.as_bytes().into(), password: password.into() };
     let before = accounts.hashes();
-    let is_right = accounts.verify_at(&credentials, None, now).is_ok();
+    let is_right = accounts.verify_at(&credentials, None, HERE, now).is_ok();
     (accounts.hashes() - before, is_right)
 }
 
@@ -81,7 +81,7 @@ fn a_password_that_was_changed_is_forgotten_at_once() {
     let changed = accounts.with_at(name("ann"), &hash_of(b"other"), b"other", now);
     assert_eq!(cost(&changed, "ann", b"secret", now), (1, false));
     assert_eq!(cost(&changed, "ann", b"other", now), (0, true));
-    assert_eq!(changed.costs.hashes(), 1);
+    assert_eq!(changed.prices.count(), 1);
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn apop_works_for_an_account_whose_password_this_process_was_told() {
     let apop = |digest| Credentials::Apop { user: b"ann"[..].into(), digest };
     let right = apop(digest("<1@x>", b"secret"));
     let with = |keeps| Accounts::new(keeps).with(name("ann"), &hash_of(b"secret"), b"secret");
-    assert!(with(true).verify(&right, Some("<1@x>")).is_ok());
-    assert!(with(true).verify(&right, Some("<2@x>")).is_err());
-    assert!(with(false).verify(&right, Some("<1@x>")).is_err());
+    assert!(with(true).verify(&right, Some("<1@x>"), HERE).is_ok());
+    assert!(with(true).verify(&right, Some("<2@x>"), HERE).is_err());
+    assert!(with(false).verify(&right, Some("<1@x>"), HERE).is_err());
 
     let anew = |keeps, password: &[u8]| {
         let mut anew = Accounts::new(keeps);
@@ -119,12 +119,15 @@ fn apop_works_for_an_account_whose_password_this_process_was_told() {
         anew.inherit(&with(true));
         anew
     };
-    assert!(anew(true, b"secret").verify(&right, Some("<1@x>")).is_ok());
+    assert!(anew(true, b"secret").verify(&right, Some("<1@x>"), HERE).is_ok());
     assert!(
-        anew(false, b"secret").verify(&right, Some("<1@x>")).is_err(),
+        anew(false, b"secret").verify(&right, Some("<1@x>"), HERE).is_err(),
         "it is kept only where it is wanted"
     );
-    assert!(anew(true, b"other").verify(&right, Some("<1@x>")).is_err(), "it is not that of another hash");
+    assert!(
+        anew(true, b"other").verify(&right, Some("<1@x>"), HERE).is_err(),
+        "it is not that of another hash"
+    );
 }
 
 #[test]

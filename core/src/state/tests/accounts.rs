@@ -38,7 +38,7 @@ fn some() -> KeptAccounts {
 
 fn login(accounts: &Accounts, user: &str, password: &[u8]) -> bool {
     let credentials = Credentials::Password { user: user.as_bytes().into(), password: password.into() };
-    accounts.verify(&credentials, None).is_ok()
+    accounts.verify(&credentials, None, std::net::Ipv4Addr::LOCALHOST.into()).is_ok()
 }
 
 fn names_of(accounts: &Accounts) -> Vec<String> {
@@ -135,19 +135,19 @@ fn a_file_that_a_person_edited_is_read_where_it_ends_as_it_says() {
 fn a_line_that_is_wrong_is_named_and_the_file_is_left_as_it_is() {
     let house = House::new();
     let hash = HASHES[0];
-    let long = "x".repeat(1025);
+    let long = "x".repeat(4097);
     for (line, named) in [
         ("ann", "no \":\""),
         ("ann:{PLAIN}x", "unknown scheme; write {ARGON2ID} and a hash, or {REMOVED}"),
         ("ann:", "unknown scheme"),
-        ("ann:{ARGON2ID}x", "no argon2id hash"),
+        ("ann:{ARGON2ID}x", "no hash of {ARGON2ID}"),
         (&format!("ann:{}", &hash[..hash.len() - 40]), "argon2id"),
         (&format!("../x:{hash}"), "a user name has"),
         (&format!("a%2Fb:{hash}"), "a user name has"),
         (&format!("a%:{hash}"), "\"%\" stands before"),
         (&format!("bob:{hash}\nbob:{{REMOVED}}"), "further up"),
         (&format!("a%3Ab:{hash}\na%3ab:{hash}"), "further up"),
-        (&long, "1024 octets"),
+        (&long, "4096 octets"),
     ] {
         let text = format!("# first\n{line}\n# end\n");
         fs::write(house.path(FILE), &text).unwrap();

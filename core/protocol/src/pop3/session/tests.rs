@@ -5,6 +5,7 @@ mod authorization;
 mod cutting;
 mod ending;
 mod model;
+mod security;
 mod transaction;
 
 use alloc::borrow::ToOwned;
@@ -49,6 +50,7 @@ const GREETING: Greeting = Greeting {
     mechanisms: Mechanisms::NONE,
     tolerance: Tolerance::DEFAULT,
     login_delay: None,
+    security: Security::None,
 };
 
 fn refusal(code: Option<ResponseCode>, text: &str) -> Refusal {
@@ -213,7 +215,7 @@ fn number(value: u32) -> MessageNumber {
 
 #[test]
 fn an_idle_session_is_small() {
-    assert!(size_of::<Session>() <= 600, "{}", size_of::<Session>());
+    assert!(size_of::<Session>() <= 608, "{}", size_of::<Session>());
 }
 
 #[test]
@@ -225,6 +227,7 @@ fn an_answer_to_what_was_not_asked_changes_nothing() {
             Answer::Verified(Err(refusal(None, "no"))),
             Answer::Maildrop(Ok(opened)),
             Answer::Maildrop(Err(refusal(None, "no"))),
+            Answer::Secured(Mechanisms::NONE),
             Answer::Measured(Ok(Stored::shared(&[7]))),
             Answer::Message(Ok(None)),
             Answer::Sent,

@@ -87,6 +87,7 @@ impl Outside {
                 Answer::Verified(if right { Ok(()) } else { Err(refusal(Some(ResponseCode::Auth), "wrong")) })
             }
             Action::Verify(Credentials::Apop { .. }) => panic!("APOP is not offered"),
+            Action::StartTls => panic!("STLS is not offered"),
             Action::Exchange(Step::Begin { initial: None, .. }) => {
                 Answer::Challenged(b"go on".as_slice().into())
             }

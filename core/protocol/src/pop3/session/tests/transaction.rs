@@ -21,6 +21,14 @@ fn an_empty_maildrop_has_empty_listings() {
 }
 
 #[test]
+fn dele_is_refused_where_all_is_kept() {
+    let mut dialogue = Dialogue::in_transaction(&[120, 200]);
+    dialogue.session.set_keeps_all(true);
+    dialogue.says("DELE 1").hears("-ERR [SYS/PERM]").says("STAT").hears_line("+OK 2 320");
+    dialogue.says("QUIT").hears("+OK goodbye");
+}
+
+#[test]
 fn totals_are_larger_than_32_bits() {
     let mut dialogue = Dialogue::in_transaction(&[u64::from(u32::MAX), 5]);
     dialogue.says("STAT").hears_line("+OK 2 4294967300");

@@ -1,0 +1,115 @@
+//! An accounts file with one account changed: all other lines, and all other fields of this one, are as they were.
+
+use super::super::UserName;
+use super::parse_line;
+
+/// What changing an account came to.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Edited {
+    /// The user has a line more.
+    Added(Vec<u8>),
+    /// The user's line has another secret.
+    Changed(Vec<u8>),
+}
+
+/// Whether an accounts file has a form for that name.
+#[must_use]
+pub fn is_writable(user: &UserName) -> bool {
+    let name = user.as_str();
+    !name.contains(':') && !name.starts_with('#')
+}
+
+/// The text with another secret for a user, `{SCHEME}hash` without ":" or a line end.
+#[must_use]
+pub fn with_secret(text: &[u8], user: &UserName, secret: &str) -> Edited {
+    let mut edited = Vec::with_capacity(text.len() + secret.len());
+    let mut is_changed = false;
+    for line in text.split_inclusive(|&octet| octet == b'\n') {
+        if !is_changed && is_of(line, user) {
+            let end = line.len() - line.iter().rev().take_while(|octet| b"\r\n".contains(octet)).count();
+            let (line, end) = line.split_at_checked(end).unwrap_or((line, b""));
+            let mut fields = line.splitn(3, |&octet| octet == b':');
+            edited.extend_from_slice(fields.next().unwrap_or_default());
+            edited.push(b':');
+            edited.extend_from_slice(secret.as_bytes());
+            if let Some(rest) = fields.nth(1) {
+                edited.push(b':');
+                edited.extend_from_slice(rest);
+            }
+            edited.extend_from_slice(end);
+            is_changed = true;
+        } else {
+            edited.extend_from_slice(line);
+        }
+    }
+    if is_changed {
+        return Edited::Changed(edited);
+    }
+    if !edited.is_empty() && !edited.ends_with(b"\n") {
+        edited.push(b'\n');
+    }
+    edited.extend_from_slice(format!("{user}:{secret}\n").as_bytes());
+    Edited::Added(edited)
+}
+
+/// The text without a user's line; none where there is none.
+#[must_use]
+pub fn without(text: &[u8], user: &UserName) -> Option<Vec<u8>> {
+    let lines = || text.split_inclusive(|&octet| octet == b'\n');
+    let is_there = lines().any(|line| is_of(line, user));
+    is_there.then(|| lines().filter(|line| !is_of(line, user)).flatten().copied().collect())
+}
+
+fn is_of(line: &[u8], user: &UserName) -> bool {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    matches!(parse_line(line), Ok(Some(line)) if line.user == *user)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_other_lines_and_fields_stay_as_they_are() {
+        let text = b"# a comment\r\nann:{PLAIN}x:1:1::/home/ann::nodelete\r\n\nbob:*";
+        let changed = b"# a comment\r\nann:{X}y:1:1::/home/ann::nodelete\r\n\nbob:*".to_vec();
+        assert_eq!(with_secret(text, &name("ann"), "{X}y"), Edited::Changed(changed));
+        let changed = b"# a comment\r\nann:{PLAIN}x:1:1::/home/ann::nodelete\r\n\nbob:{X}y".to_vec();
+        assert_eq!(with_secret(text, &name("bob"), "{X}y"), Edited::Changed(changed));
+        let mut added = text.to_vec();
+        added.extend_from_slice(b"\ncarl:{X}y\n");
+        assert_eq!(with_secret(text, &name("carl"), "{X}y"), Edited::Added(added));
+        assert_eq!(with_secret(b"", &name("carl"), "{X}y"), Edited::Added(b"carl:{X}y\n".to_vec()));
+        assert_eq!(without(text, &name("ann")), Some(b"# a comment\r\n\nbob:*".to_vec()));
+        assert_eq!(without(text, &name("an")), None);
+        assert!(!is_writable(&name("a:b")) && !is_writable(&name("#a")) && is_writable(&name("a b")));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_set_is_read_and_what_is_removed_is_not(
+            users in proptest::collection::btree_set("[a-d]{1,2}", 0..5),
+            user in "[a-d]{1,2}",
+        ) {
+            let text: String = users.iter().map(|user| format!("{user}:{{PLAIN}}x:::::\n")).collect();
+            let (Edited::Added(set) | Edited::Changed(set)) = with_secret(text.as_bytes(), &name(&user), "{X}y");
+            let lines = |text: &[u8]| -> Vec<String> {
+                text.split(|&octet| octet == b'\n').filter_map(|line| parse_line(line).unwrap())
+                    .map(|line| line.user.to_string()).collect()
+            };
+            let mut expected = users.clone();
+            expected.insert(user.clone());
+            let mut found = lines(&set);
+            found.sort();
+            prop_assert_eq!(&found, &expected.iter().cloned().collect::<Vec<_>>());
+            expected.remove(&user);
+            prop_assert_eq!(lines(&without(&set, &name(&user)).unwrap()).len(), expected.len());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! One connection's TLS: what stands between the octets of a session and those of its socket.
+//!
+//! It holds what it was given until the kernel has it, one write at a time, and of what the client sent one record. Idle
+//! it holds the 4 KiB that rustls reads into.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::mem;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use rustls::server::{ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ProtocolVersion};
+
+/// Octets that are encrypted before they are written: the system calls of a download, against the memory of a slow reader.
+const WRITE_MAX: usize = 64 * 1024;
+
+/// Octets read from a file at once: a record.
+const BLOCK: usize = 16 * 1024;
+
+/// Reads from the socket in one call: records may be empty, and a handshake may come octet by octet.
+const READS_MAX: usize = 8;
+
+/// Octets of a channel binding (RFC 9266, section 2).
+const BINDING: usize = 32;
+
+/// TLS on a socket.
+pub(crate) struct Channel {
+    tls: ServerConnection,
+    /// Octets that were encrypted and are not told to be written: their cipher text is not all with the kernel.
+    accepted: usize,
+}
+
+impl Channel {
+    /// A channel whose client is to begin the handshake.
+    ///
+    /// # Errors
+    /// Where the configuration cannot be served.
+    pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        let mut tls = ServerConnection::new(config)?;
+        tls.set_buffer_limit(Some(WRITE_MAX));
+        Ok(Self { tls, accepted: 0 })
+    }
+
+    /// Whether the handshake is not over.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.is_handshaking()
+    }
+
+    /// Goes on with the handshake as far as the client has; whether it is over.
+    ///
+    /// # Errors
+    /// `WouldBlock` where it waits for the client, `Interrupted` where others should have their turn; every other one is its
+    /// end.
+    pub(crate) fn handshake(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        for _ in 0..READS_MAX {
+            if !self.is_handshaking() {
+                return Ok(());
+            }
+            self.flush(stream)?;
+            self.receive(stream)?;
+            if self.tls.wants_write() {
+                // That was a message of the handshake, which may have cost a signature.
+                break;
+            }
+        }
+        match self.flush(stream) {
+            // The rest goes before anything else does.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.is_handshaking() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) if self.is_handshaking() => Err(io::ErrorKind::Interrupted.into()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Reads what the client said; 0: it has ended its half, by TLS or without.
+    ///
+    /// # Errors
+    /// Those of the socket, and those of TLS, which the client is told of.
+    pub(crate) fn read(&mut self, stream: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
+        for _ in 0..READS_MAX {
+            match self.tls.reader().read(room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // Without QUIT there is no UPDATE, whoever ended the connection: no need to know.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                read => return read,
+            }
+            self.receive(stream)?;
+        }
+        Err(io::ErrorKind::Interrupted.into())
+    }
+
+    /// Reads some octets from the socket and decrypts the records that are whole.
+    fn receive(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        if self.tls.read_tls(stream)? == 0 && self.is_handshaking() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Err(error) = self.tls.process_new_packets() {
+            // The client is told by an alert, if it listens.
+            let _ = self.flush(stream);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        Ok(())
+    }
+
+    /// Writes octets. Those that are refused by `WouldBlock` may be encrypted, and must be given again.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn write(&mut self, stream: &mut TcpStream, octets: &[u8]) -> io::Result<usize> {
+        self.send(stream, |writer| writer.write(octets))
+    }
+
+    /// Writes octets of a file, from `offset` on; 0: it ends there. As `write`.
+    ///
+    /// # Errors
+    /// Those of the socket and of the file.
+    pub(crate) fn send_file(
+        &mut self,
+        stream: &mut TcpStream,
+        file: &File,
+        offset: u64,
+        count: usize,
+    ) -> io::Result<usize> {
+        self.send(stream, |writer| {
+            let mut block = [0; BLOCK];
+            let mut sent = 0;
+            while sent < count.min(WRITE_MAX) {
+                let share = (count.min(WRITE_MAX) - sent).min(BLOCK);
+                match file.read_at(&mut block[..share], offset + sent as u64) {
+                    Ok(0) => break,
+                    Ok(read) => sent += writer.write(&block[..read])?,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // What precedes it goes, and the next call meets it again.
+                    Err(_) if sent > 0 => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(sent)
+        })
+    }
+
+    fn send(
+        &mut self,
+        stream: &mut TcpStream,
+        give: impl FnOnce(&mut dyn Write) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if self.accepted == 0 {
+            self.flush(stream)?;
+            self.accepted = give(&mut self.tls.writer())?;
+        }
+        self.flush(stream)?;
+        Ok(mem::take(&mut self.accepted))
+    }
+
+    /// Writes what is encrypted, of the handshake too.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn flush(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        while self.tls.wants_write() {
+            match self.tls.write_tls(stream) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that what was written is all there is.
+    ///
+    /// # Errors
+    /// Those of the socket; after `WouldBlock` it is said by a later call, or by `flush`.
+    pub(crate) fn close_notify(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        self.tls.send_close_notify();
+        self.flush(stream)
+    }
+
+    /// What this channel and no other one has (`tls-exporter`, RFC 9266); none before TLS 1.3: there a channel has it only
+    /// with an extension that nobody tells of.
+    pub(crate) fn binding(&self) -> Option<Box<[u8]>> {
+        if self.tls.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        let exported = self.tls.export_keying_material([0; BINDING], b"EXPORTER-Channel-Binding", None);
+        exported.ok().map(|octets| octets.into())
+    }
+
+    /// Version and cipher suite, for the log.
+    pub(crate) fn describe(&self) -> String {
+        let version = self.tls.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
+        let suite = self.tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        let resumed = self.tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        format!("{version} {}{}", suite.unwrap_or_default(), if resumed { ", resumed" } else { "" })
+    }
+}

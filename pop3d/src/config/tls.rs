@@ -1,0 +1,125 @@
+//! `[tls]`: certificates, what is spoken, and who has to.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use ipnet::IpNet;
+use pop3d_core::tls::{Clear, Pair, Tls, TlsOptions, Version};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::File;
+use super::values::Address;
+use crate::cli::Cli;
+use crate::exit::Exit;
+
+/// Who may log in without TLS where nothing else is said: this machine.
+const CLEARTEXT_NETS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+
+/// The table as it stands.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Table {
+    /// A certificate and what leads to its authority, as PEM.
+    certificate: Option<Spanned<PathBuf>>,
+    /// Its key, as PEM.
+    key: Option<Spanned<PathBuf>>,
+    min_version: Option<MinVersion>,
+    /// Where clients begin with TLS.
+    pub(crate) listen: Option<Spanned<Vec<Spanned<Address>>>>,
+    /// What has to wait for TLS.
+    require_tls: Option<Spanned<Required>>,
+    /// Who may log in without TLS where logins have to wait for it.
+    cleartext_nets: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// `min_version`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+enum MinVersion {
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// `require_tls`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Required {
+    Nothing,
+    Login,
+}
+
+/// The TLS of command line and file; none: no certificate is named.
+///
+/// # Errors
+/// Where a certificate cannot be used, or something is asked for that needs one.
+pub(crate) fn tls(cli: &Cli, file: &File) -> Result<Option<Arc<Tls>>, Exit> {
+    let table = &file.config.tls;
+    let pairs = pairs(cli, file)?;
+    let required = table.require_tls.as_ref().filter(|required| *required.as_ref() == Required::Login);
+    let clear = if required.is_some() { Clear::From(cleartext_nets(file)?) } else { Clear::Everybody };
+    if pairs.is_empty() {
+        let place = required.map(|it| it.span()).or_else(|| table.listen.as_ref().map(|it| it.span()));
+        return match place {
+            Some(place) => Err(file.error(place, NO_CERTIFICATE)),
+            None if cli.pop3s_port.is_some() => Err(Exit::Usage(format!("--pop3s-port: {NO_CERTIFICATE}"))),
+            None => Ok(None),
+        };
+    }
+    let minimum = match table.min_version {
+        None | Some(MinVersion::Tls12) => Version::Tls12,
+        Some(MinVersion::Tls13) => Version::Tls13,
+    };
+    let tls = Tls::new(TlsOptions { pairs, minimum, clear });
+    tls.map(|tls| Some(Arc::new(tls))).map_err(|error| Exit::Config(format!("[tls]: {error}")))
+}
+
+const NO_CERTIFICATE: &str =
+    "there is no certificate; name one by certificate and key in [tls], or try --tls-self-signed";
+
+fn pairs(cli: &Cli, file: &File) -> Result<Vec<Pair>, Exit> {
+    let table = &file.config.tls;
+    match (&table.certificate, &table.key) {
+        (Some(certificate), key) => {
+            // They may be one file.
+            let key = key.as_ref().unwrap_or(certificate);
+            let pair = Pair::read(certificate.as_ref(), key.as_ref());
+            Ok(vec![pair.map_err(|error| file.error(certificate.span(), &error.to_string()))?])
+        }
+        (None, Some(key)) => {
+            Err(file.error(key.span(), "a key without a certificate; name it by certificate"))
+        }
+        (None, None) if cli.tls_self_signed => Ok(vec![self_signed()?]),
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+fn cleartext_nets(file: &File) -> Result<Vec<IpNet>, Exit> {
+    let Some(nets) = &file.config.tls.cleartext_nets else {
+        return Ok(CLEARTEXT_NETS.iter().filter_map(|net| net.parse().ok()).collect());
+    };
+    let net = |net: &Spanned<String>| {
+        let text = net.as_ref();
+        let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from).map_err(drop));
+        parsed
+            .map_err(|()| file.error(net.span(), "no net; write it as \"192.0.2.0/24\" or \"2001:db8::/32\""))
+    };
+    nets.as_ref().iter().map(net).collect()
+}
+
+/// A certificate that nobody vouches for, of the names of this machine; the same as long as the process runs.
+fn self_signed() -> Result<Pair, Exit> {
+    static MADE: OnceLock<Result<Pair, String>> = OnceLock::new();
+    let make = || {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let names = vec![host, "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).map_err(|error| error.to_string())?;
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        Pair::new(vec![made.cert.der().clone()], key.into()).map_err(|error| error.to_string())
+    };
+    let made = MADE.get_or_init(make).clone();
+    made.map_err(|error| Exit::System(format!("cannot make a certificate: {error}")))
+}

@@ -1,0 +1,101 @@
+//! `[users]`: a password or a hash for each, or a table that switches something too.
+
+use std::fmt;
+
+use pop3d_core::accounts::{Accounts, Switches, UserName};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use toml::Spanned;
+
+use super::File;
+use super::values::{NetText, Password};
+use crate::exit::Exit;
+
+/// An account of the configuration.
+#[derive(Debug)]
+pub(crate) struct User {
+    password: Password,
+    switches: Switches,
+}
+
+impl User {
+    /// Whether its password stands there, not the hash of one.
+    pub(super) fn is_plain(&self) -> bool {
+        self.password.is_plain()
+    }
+
+    /// Adds it to the accounts, in place of one of that name.
+    ///
+    /// # Errors
+    /// Where its secret is none, with its place.
+    pub(crate) fn add_to(
+        user: &Spanned<Self>,
+        accounts: &mut Accounts,
+        name: &UserName,
+        file: &File,
+    ) -> Result<(), Exit> {
+        let Self { password, switches } = user.as_ref();
+        let octets = password.0.octets();
+        if octets.starts_with(b"{") {
+            let added = accounts.add_stored(name.clone(), octets);
+            added.map_err(|error| file.error(user.span(), &error.to_string()))?;
+        } else {
+            accounts.add(name.clone(), octets);
+        }
+        accounts.switch(name, switches.clone());
+        Ok(())
+    }
+}
+
+/// An account as a table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    password: Password,
+    #[serde(default)]
+    disabled: bool,
+    allow_nets: Option<Vec<NetText>>,
+    #[serde(default = "yes")]
+    delete: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl<'de> Deserialize<'de> for User {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        // Every kind of value is met here, since the error for one that is not would repeat it.
+        impl<'de> Visitor<'de> for Reader {
+            type Value = User;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a password between quotes, or a table with one")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<User, E> {
+                Ok(User { password: Password::new(text), switches: Switches::default() })
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<User, E> {
+                Err(E::invalid_type(Unexpected::Other("a number"), &self))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<User, E> {
+                Err(E::invalid_type(Unexpected::Other("a number"), &self))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<User, A::Error> {
+                let table = Table::deserialize(MapAccessDeserializer::new(map))?;
+                let nets = table.allow_nets.map(|nets| nets.into_iter().map(|net| net.0).collect());
+                let switches = Switches { is_disabled: table.disabled, nets, may_not_delete: !table.delete };
+                Ok(User { password: table.password, switches })
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}

@@ -1,0 +1,114 @@
+//! `pop3d passwd`: adds, changes, removes and checks an account of an accounts file.
+
+mod prompt;
+mod replace;
+
+use std::path::{Path, PathBuf};
+
+use pop3d_core::accounts::file::edit::{self, Edited};
+use pop3d_core::accounts::{self, Accounts, Secret, UserName};
+use pop3d_protocol::pop3::Credentials;
+
+use self::replace::Locked;
+use crate::cli::Passwd;
+use crate::config::File;
+use crate::exit::Exit;
+
+/// Longest password that PASS has a line for, in octets (RFC 2449, section 4).
+const PASSWORD_MAX: usize = 255 - "PASS \r\n".len();
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// What has been done, where it has been done; else what is wrong. Then the file is as it was.
+pub(crate) fn run(passwd: &Passwd) -> Result<(), Exit> {
+    let path = path(passwd)?;
+    let user = &passwd.user;
+    let place = path.display();
+    if passwd.verify {
+        return verify(&path, passwd);
+    }
+    if passwd.remove {
+        let locked = Locked::open(&path, false)?;
+        read(&path, &locked.text)?;
+        let removed = edit::without(&locked.text, user).ok_or_else(|| no_user(user, &path))?;
+        locked.replace(&removed)?;
+        return Err(Exit::Done(format!("{user} removed from {place}; {ADVICE}")));
+    }
+    // Read before it is asked for anything, and again once it is locked: nobody waits for who types a password.
+    if path.exists() {
+        read(&path, &Locked::open(&path, false)?.text)?;
+    }
+    let password = if passwd.stdin { prompt::read_line()? } else { prompt::ask_new(user)? };
+    check(&password)?;
+    let hashed = accounts::hash_by(passwd.scheme, password.octets())
+        .map_err(|error| Exit::Data(format!("the password cannot be hashed: {error}")))?;
+    let locked = Locked::open(&path, true)?;
+    read(&path, &locked.text)?;
+    let (text, what) = match edit::with_secret(&locked.text, user, &hashed.stored()) {
+        Edited::Added(text) => (text, "added to"),
+        Edited::Changed(text) => (text, "has another password in"),
+    };
+    // Other fields of the line may not fit to a password.
+    read(&path, &text)?;
+    locked.replace(&text)?;
+    Err(Exit::Done(format!("{user} {what} {place}; {ADVICE}")))
+}
+
+/// What makes a server take it.
+const ADVICE: &str = "a running server reads it on SIGHUP, or by \"cf\" of PEEP";
+
+fn path(passwd: &Passwd) -> Result<PathBuf, Exit> {
+    if let Some(file) = &passwd.file {
+        return Ok(file.clone());
+    }
+    let config = passwd.config.as_deref().unwrap_or(Path::new(""));
+    let file = File::read(config)?;
+    file.config.accounts.ok_or_else(|| {
+        Exit::Config(format!("{} names no accounts file; add accounts = \"FILE\"", config.display()))
+    })
+}
+
+/// The accounts of a file, all of it understood.
+fn read(path: &Path, text: &[u8]) -> Result<Accounts, Exit> {
+    let mut accounts = Accounts::new(false);
+    let added = accounts.add_file(text);
+    added.map_err(|(line, error)| Exit::Config(format!("{}:{line}:1: {error}", path.display())))?;
+    Ok(accounts)
+}
+
+fn verify(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
+    let accounts = read(path, &Locked::open(path, false)?.text)?;
+    let user = &passwd.user;
+    if !accounts.contains(user) {
+        return Err(no_user(user, path));
+    }
+    let password = if passwd.stdin { prompt::read_line()? } else { prompt::ask(user)? };
+    let credentials =
+        Credentials::Password { user: user.as_str().as_bytes().into(), password: password.octets().into() };
+    if accounts.is_password(&credentials) {
+        Err(Exit::Done(format!("the password of {user} is right")))
+    } else {
+        Err(Exit::Failed(format!("the password of {user} is another")))
+    }
+}
+
+fn no_user(user: &UserName, path: &Path) -> Exit {
+    Exit::NoUser(format!("{user} is not in {}", path.display()))
+}
+
+/// Refuses a password that no client could send.
+fn check(password: &Secret) -> Result<(), Exit> {
+    let octets = password.octets();
+    if octets.is_empty() {
+        Err(Exit::Data("an empty password is none".to_owned()))
+    } else if octets.len() > PASSWORD_MAX {
+        Err(Exit::Data(format!(
+            "a password has at most {PASSWORD_MAX} octets: PASS has no line for a longer one"
+        )))
+    } else if octets.contains(&0) || octets.contains(&b'\r') {
+        Err(Exit::Data("a password has neither NUL nor CR in it: clients cannot send them".to_owned()))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! `pop3d passwd`: what becomes of an accounts file, and what is said and left alone where something is wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A folder with an accounts file.
+struct House {
+    folder: TempDir,
+    file: PathBuf,
+}
+
+impl House {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("accounts");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        Self { folder, file }
+    }
+
+    /// The status, and what was said, by `pop3d passwd` with a password on its standard input.
+    fn passwd(&self, arguments: &[&str], password: &[u8]) -> (i32, String) {
+        run(&[&["-f", self.file.to_str().unwrap()], arguments].concat(), password)
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.file).unwrap()
+    }
+
+    /// Nothing else lies about.
+    fn is_tidy(&self) -> bool {
+        fs::read_dir(self.folder.path()).unwrap().count() == 1
+    }
+}
+
+fn run(arguments: &[&str], password: &[u8]) -> (i32, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pop3d"))
+        .arg("passwd")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(password);
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn an_account_is_added_changed_checked_and_removed() {
+    let house = House::new("# ours\nbob:{PLAIN}x:1:1::/home/bob::nodelete\n");
+    let (status, said) = house.passwd(&["ann", "--stdin"], b"tanstaaf\n");
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("ann added to") && said.contains("SIGHUP") && !said.contains("tanstaaf"), "{said}");
+    assert!(
+        house.text().starts_with("# ours\nbob:{PLAIN}x:1:1::/home/bob::nodelete\nann:{ARGON2ID}$argon2id$")
+    );
+    assert_eq!(house.passwd(&["ann", "--stdin", "--verify"], b"tanstaaf").0, 0);
+    assert_eq!(house.passwd(&["ann", "--stdin", "--verify"], b"tanstaaf\r\nmore").0, 0);
+    let (status, said) = house.passwd(&["ann", "--stdin", "--verify"], b"tanstaa\n");
+    assert!(status == 1 && said.contains("is another"), "{said}");
+
+    let (status, said) = house.passwd(&["bob", "--stdin", "--scheme", "SCRAM-SHA-256"], b"other\n");
+    assert!(status == 0 && said.contains("another password"), "{said}");
+    let line = house.text().lines().nth(1).unwrap().to_owned();
+    assert!(
+        line.starts_with("bob:{SCRAM-SHA-256}4096,") && line.ends_with(":1:1::/home/bob::nodelete"),
+        "{line}"
+    );
+    assert_eq!(house.passwd(&["bob", "--stdin", "--verify"], b"other").0, 0);
+    assert_eq!(house.passwd(&["bob", "--stdin", "--verify"], b"x").0, 1);
+
+    assert_eq!(house.passwd(&["ann", "--remove"], b"").0, 0);
+    assert_eq!(house.text(), format!("# ours\n{line}\n"));
+    let mode = fs::metadata(&house.file).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o640);
+    assert!(house.is_tidy());
+}
+
+#[test]
+fn a_file_is_made_for_its_owner_only_and_one_behind_a_link_is_the_one_that_is_changed() {
+    let house = House::new("");
+    let file = house.folder.path().join("new");
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    assert_eq!(run(&["-f", &text(&file), "ann", "--stdin"], b"x\n").0, 0);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    let link = house.folder.path().join("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let config = house.folder.path().join("pop3d.toml");
+    fs::write(&config, format!("accounts = \"{}\"\n", text(&link))).unwrap();
+    assert_eq!(run(&["-c", &text(&config), "bob", "--stdin"], b"y\n").0, 0);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().contains("\nbob:{ARGON2ID}"));
+}
+
+#[test]
+fn what_is_wrong_is_named_and_the_file_stays_as_it_is() {
+    let text = "bob:{PLAIN}x\nany:::::::nopassword\n";
+    let house = House::new(text);
+    for (arguments, password, status, named) in [
+        (&["carl", "--remove"][..], &b""[..], 67, "carl is not in"),
+        (&["carl", "--verify", "--stdin"], b"x", 67, "carl is not in"),
+        (&["ann", "--stdin"], b"", 65, "no password"),
+        (&["ann", "--stdin"], b"\n", 65, "empty"),
+        (&["ann", "--stdin"], b"a\0b\n", 65, "NUL"),
+        (&["ann", "--stdin"], &[b'x'; 300], 65, "at most 248 octets"),
+        (&["ann", "--stdin", "--scheme", "BLF-CRYPT"], &[b'x'; 73], 65, "72 octets"),
+        (&["ann", "--stdin", "--scheme", "MD5"], b"x", 64, "one of ARGON2ID"),
+        (&["a:b", "--stdin"], b"x", 64, "no \":\""),
+        (&["../x", "--stdin"], b"x", 64, "user name"),
+        (&["ann", "--remove", "--verify"], b"x", 64, "--remove"),
+        (&["any", "--stdin"], b"x", 78, "nopassword"),
+    ] {
+        let (found, said) = house.passwd(arguments, password);
+        assert_eq!(found, status, "{arguments:?}: {said}");
+        assert!(said.contains(named) && said.matches('\n').count() == 1, "{said}");
+        assert_eq!(house.text(), text);
+    }
+    assert!(house.is_tidy());
+    assert_eq!(run(&["ann", "--stdin"], b"x").0, 64);
+    assert_eq!(run(&["-f", "/nonexistent/accounts", "ann", "--stdin"], b"x").0, 66);
+    let broken = House::new("bob:{PLAIN}x\nann\n");
+    let (status, said) = broken.passwd(&["carl", "--stdin"], b"x\n");
+    assert!(status == 78 && said.contains(":2:1: no \":\""), "{said}");
+    assert_eq!(broken.text(), "bob:{PLAIN}x\nann\n");
+}
+
+#[test]
+fn several_at_once_lose_nobody() {
+    let house = House::new("");
+    let users: Vec<_> = (0..8).map(|number| format!("user{number}")).collect();
+    std::thread::scope(|scope| {
+        for user in &users {
+            scope.spawn(|| assert_eq!(house.passwd(&[user, "--stdin"], b"secret\n").0, 0));
+        }
+    });
+    let text = house.text();
+    assert_eq!(text.lines().count(), users.len());
+    assert!(users.iter().all(|user| text.contains(&format!("{user}:{{ARGON2ID}}"))));
+    assert!(house.is_tidy());
+}
