@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bin/mail ──► maildir ──► text                       mail on disk
+//! bin/refusals ──► ranks                             whether a refusal tells who there is
 //! bin/load ──► swarm ──► session ──► answer ──► text  one loop, many connections
 //!                   └──► tally ──► latency            what is reported
 //! ```
@@ -12,12 +13,14 @@
 //! - [`session`]: what one connection says, scenario by scenario; without sockets or clock.
 //! - [`swarm`]: the loop that lets many sessions speak at once, within bounds of time and number.
 //! - [`tally`], [`latency`]: what was counted, in memory that does not grow.
+//! - [`ranks`]: whether two lists of times differ.
 //! - [`loopback`]: the only addresses it speaks to.
 
 pub mod answer;
 pub mod latency;
 pub mod loopback;
 pub mod maildir;
+pub mod ranks;
 pub mod session;
 pub mod swarm;
 pub mod tally;
