@@ -4,8 +4,10 @@
 
 mod account;
 mod exchange;
+mod external;
 pub mod file;
 mod hashed;
+mod prepared;
 mod scheme;
 mod scram;
 mod secret;
@@ -28,8 +30,10 @@ use subtle::ConstantTimeEq;
 
 use self::account::{Account, Look, Price};
 pub use self::exchange::{Exchange, Stepped};
+pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
 pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
+pub(crate) use self::prepared::prepared;
 use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
 use self::shares::Shares;
@@ -89,6 +93,8 @@ pub struct Accounts {
     looks: [Shares<Look>; 2],
     /// How many hashes logins have cost, in these accounts and in those they were made from.
     hashes: Arc<AtomicU64>,
+    /// Who knows the passwords of users that have no account here.
+    external: Option<Arc<External>>,
 }
 
 /// The credentials are not those of an account.
@@ -115,6 +121,7 @@ impl Accounts {
             prices: Shares::default(),
             looks: Default::default(),
             hashes: Arc::default(),
+            external: None,
         }
     }
 
@@ -139,6 +146,44 @@ impl Accounts {
         if let Some(account) = self.accounts.get_mut(user) {
             account.switches = switches;
         }
+    }
+
+    /// Asks somebody else about users that have no account here.
+    pub fn set_external(&mut self, external: External) {
+        self.external = Some(Arc::new(external));
+    }
+
+    /// Whom to ask about a user; none: the user has an account here, which alone decides, or nobody else knows any.
+    #[must_use]
+    pub fn asking(&self, user: &[u8]) -> Option<Asking> {
+        let external = self.external.as_ref()?;
+        if self.account(user).is_some() {
+            return None;
+        }
+        Some(Asking::new(external, UserName::parse(user)?))
+    }
+
+    /// Whether the one secret of an account is a hash weaker than those that are made here.
+    #[must_use]
+    pub fn is_weak(&self, user: &UserName) -> bool {
+        self.accounts.get(user).is_some_and(Account::is_weak)
+    }
+
+    /// Adds a further secret to an account, as it stands in the configuration; nothing happens where there is no account.
+    ///
+    /// # Errors
+    /// Where the scheme is not known, or the secret is not of that scheme.
+    pub fn add_app(&mut self, user: &UserName, secret: &[u8]) -> Result<(), SchemeError> {
+        let stored = if secret.starts_with(b"{") {
+            Stored::parse(secret, self.key, self.keeps_plain)?
+        } else {
+            Stored::keyed(self.key, secret, false)
+        };
+        if let Some(mut account) = self.accounts.get(user).cloned() {
+            account.add(stored);
+            self.insert(user.clone(), account);
+        }
+        Ok(())
     }
 
     /// Adds the accounts of an accounts file.
@@ -166,20 +211,30 @@ impl Accounts {
         let stored = match line.secret {
             file::Secret::Anything => Stored::Anything,
             file::Secret::Locked => Stored::Nothing,
-            // A hash that says by itself what it is.
-            file::Secret::Stored(text) if text.starts_with(b"$") => {
-                Stored::hashed(Hashed::of_named(b"CRYPT", text)?)
-            }
-            file::Secret::Stored(text) => Stored::parse(text, self.key, self.keeps_plain)?,
+            file::Secret::Stored(text) => self.stored(text)?,
         };
-        self.insert(line.user, Account::new(stored, line.switches));
+        let mut account = Account::new(stored, line.switches);
+        for (_, secret) in line.apps {
+            account.add(self.stored(secret)?);
+        }
+        self.insert(line.user, account);
         Ok(())
     }
 
-    /// Adds an account of which only the hash is known, or replaces its secrets. What is switched for it stays so.
+    /// Reads a secret of an accounts file.
+    fn stored(&self, text: &[u8]) -> Result<Stored, SchemeError> {
+        if text.starts_with(b"$") {
+            // A hash that says by itself what it is.
+            return Hashed::of_named(b"CRYPT", text).map(Stored::hashed);
+        }
+        Stored::parse(text, self.key, self.keeps_plain)
+    }
+
+    /// Adds an account of which only the hash is known, or replaces its password. What is switched for it, and what
+    /// programs have, stays.
     pub fn add_hashed(&mut self, user: UserName, hashed: &Hashed) {
-        let switches = self.switches(&user);
-        self.insert(user, Account::new(Stored::hashed(hashed.clone()), switches));
+        let account = self.with_password(&user, Stored::hashed(hashed.clone()));
+        self.insert(user, account);
     }
 
     /// Removes an account; whether there was one.
@@ -197,8 +252,8 @@ impl Accounts {
         true
     }
 
-    /// A copy with that account added, or its secrets replaced. The password, which the hash must be of, counts as
-    /// verified, and is kept for APOP where that is offered. What is switched for the account stays so.
+    /// A copy with that account added, or its password replaced. The password, which the hash must be of, counts as
+    /// verified, and is kept for APOP where that is offered. What is switched for the account, and what programs have, stays.
     #[must_use]
     pub fn with(&self, user: UserName, hashed: &Hashed, password: &[u8]) -> Self {
         self.with_at(user, hashed, password, Instant::now())
@@ -207,9 +262,17 @@ impl Accounts {
     fn with_at(&self, user: UserName, hashed: &Hashed, password: &[u8], now: Instant) -> Self {
         let mut changed = self.clone();
         let stored = Stored::told(hashed.clone(), self.key, password, self.keeps_plain, now);
-        let switches = self.switches(&user);
-        changed.insert(user, Account::new(stored, switches));
+        let account = self.with_password(&user, stored);
+        changed.insert(user, account);
         changed
+    }
+
+    /// An account with another password.
+    fn with_password(&self, user: &UserName, stored: Stored) -> Account {
+        match self.accounts.get(user) {
+            Some(account) => account.clone().with(stored),
+            None => Account::new(stored, Switches::default()),
+        }
     }
 
     /// A copy without that account. What is verified of the others stays so.
@@ -269,7 +332,7 @@ impl Accounts {
     /// Whether nobody could log in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+        self.accounts.is_empty() && self.external.is_none()
     }
 
     /// Who could log in, in no order.
@@ -303,7 +366,12 @@ impl Accounts {
         let account = self.account(user);
         let kept = account.map(|(_, account)| account);
         let is_right = match credentials {
-            Credentials::Password { user, password } => self.verify_password(kept, user, password, from, now),
+            Credentials::Password { user, password } => {
+                // A hash of another server may be of either form.
+                let prepared = prepared(password);
+                self.verify_password(kept, user, password, from, now)
+                    || *prepared != **password && self.verify_password(kept, user, &prepared, from, now)
+            }
             Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
         };
         match account {
@@ -323,7 +391,8 @@ impl Accounts {
     }
 
     fn account(&self, user: &[u8]) -> Option<(&UserName, &Account)> {
-        UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user))
+        let named = |user: &[u8]| UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
+        named(user).or_else(|| named(&prepared(user)))
     }
 
     fn verify_password(

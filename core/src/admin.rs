@@ -37,6 +37,9 @@ const POOL_THREADS: usize = 3;
 /// How often statistics are kept: a crash loses no more of them.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
 
+/// How often the files of certificates are looked at.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+
 /// The admin thread, seen from the others.
 pub struct AdminThread {
     results: Arc<Results>,
@@ -56,6 +59,7 @@ struct Loop {
     administrators: Slots<Administrator>,
     desk: Desk,
     keep_at: Instant,
+    renew_at: Instant,
 }
 
 impl AdminThread {
@@ -79,7 +83,14 @@ impl AdminThread {
             loader: Pool::start("loading", 1)?,
             now,
         };
-        let admin = Loop { poll, doors, administrators: Slots::new(), desk, keep_at: now + KEEP_EVERY };
+        let admin = Loop {
+            poll,
+            doors,
+            administrators: Slots::new(),
+            desk,
+            keep_at: now + KEEP_EVERY,
+            renew_at: now + RENEW_EVERY,
+        };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || admin.run())?;
         Ok(Self { results, thread })
     }
@@ -134,6 +145,7 @@ impl Loop {
             self.give_turns();
             self.accept();
             self.keep();
+            self.renew();
         }
     }
 
@@ -146,7 +158,7 @@ impl Loop {
         }
         let due = keys.iter().filter_map(|key| self.administrators.get(*key)?.next_due());
         let again = self.doors.iter().filter_map(Door::again);
-        let due = due.chain([self.keep_at]).chain(again).min();
+        let due = due.chain([self.keep_at, self.renew_at]).chain(again).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
@@ -227,6 +239,16 @@ impl Loop {
         {
             drop(self.administrators.remove(key));
         }
+    }
+
+    /// Looks at the files of certificates once it is time.
+    fn renew(&mut self) {
+        if self.desk.now < self.renew_at {
+            return;
+        }
+        self.renew_at = self.desk.now + RENEW_EVERY;
+        let administration = Arc::clone(&self.desk.administration);
+        self.desk.pool.run(move || administration.renew_certificates());
     }
 
     /// Keeps the statistics once it is time.

@@ -133,6 +133,14 @@ impl Administration {
         Ok(())
     }
 
+    /// Takes certificates that were renewed since. Waits for the disk.
+    pub(crate) fn renew_certificates(&self) {
+        let tls = self.server.settings().tls.clone();
+        if let Some(tls) = tls {
+            tls.renew();
+        }
+    }
+
     fn loading(&self) -> MutexGuard<'_, ()> {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -206,8 +206,8 @@ impl Connection {
             timestamp: timestamp.clone(),
             mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
             tolerance: desk.shared.settings.load().limits.tolerance,
-            login_delay: desk.shared.settings.load().limits.login_delays.told_to_all(),
             security: securing::security(&transport, peer.ip(), desk),
+            login_delay: desk.shared.settings.load().limits.login_delays.told_to_all(),
         };
         let input = Input { is_readable: true, ..Input::default() };
         let mut session = Session::new(greeting);

@@ -29,6 +29,8 @@ pub(crate) enum Notice {
 pub(crate) enum Outcome {
     /// Whose credentials they were, or what it costs that they were nobody's.
     Verified(Result<UserName, Penalty>),
+    /// Whose they are cannot be found out now.
+    Unverified,
     /// A SASL exchange that goes on, and what the client is to answer.
     Challenged(Box<Exchange>, Vec<u8>),
     /// The maildrop.

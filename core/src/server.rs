@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -44,6 +44,9 @@ const DESCRIPTORS_SPARE: usize = 4;
 /// Descriptors that each worker and the admin thread open later: a reserve, an event queue and its bell.
 const DESCRIPTORS_PER_THREAD: usize = 2;
 
+/// Logins at once that wait for another program: what they cost is its time, not that of a core.
+pub const EXTERNALS: usize = 8;
+
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
 
@@ -74,6 +77,8 @@ pub(crate) struct Listening {
 pub struct Pools {
     /// Hashing passwords.
     pub passwords: Pool,
+    /// Asking other programs about passwords.
+    pub externals: Pool,
     /// Listing maildrops, counting octets, removing messages.
     pub maildrops: Pool,
     /// Starting and ending programs, and their time.
@@ -136,7 +141,12 @@ pub(crate) struct Shared {
     users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
     pub(crate) logins: Logins,
+    /// Who makes weak hashes anew.
+    renewer: OnceLock<Renewer>,
 }
+
+/// Makes the hash of an account anew, of the password that it is of.
+pub(crate) type Renewer = Box<dyn Fn(&UserName, &[u8]) + Send + Sync>;
 
 /// A seat among the connections that are served at once. Dropping it gives it back.
 pub(crate) struct Seat {
@@ -192,6 +202,7 @@ impl Server {
         let reactor = Arc::new(WorkerReactor::new(polls.iter().map(Poll::registry))?);
         let pools = Pools {
             passwords: Pool::start("passwords", cores)?,
+            externals: Pool::start("externals", EXTERNALS)?,
             // These wait for disks more than they compute.
             maildrops: Pool::start("maildrops", 2 * cores + 2)?,
             transforms: Pool::start("transforms", if transforming == 0 { cores + 1 } else { transforming })?,
@@ -356,6 +367,14 @@ impl Shared {
             users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),
             logins: Logins::default(),
+            renewer: OnceLock::new(),
+        }
+    }
+
+    /// Has a weak hash made anew, where somebody does that. Takes long: called in the pool.
+    pub(crate) fn renew(&self, user: &UserName, password: &[u8]) {
+        if let Some(renewer) = self.renewer.get() {
+            renewer(user, password);
         }
     }
 

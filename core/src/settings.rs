@@ -43,6 +43,8 @@ pub struct Settings {
     pub apop: bool,
     /// TLS; none: there is none.
     pub tls: Option<Arc<Tls>>,
+    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    pub rehash: bool,
     /// Bounds of every connection and of all.
     pub limits: Limits,
 }

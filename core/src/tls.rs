@@ -1,6 +1,7 @@
 //! TLS as it is configured: certificates, versions, and whose logins wait for it (RFC 8446, RFC 5246; RFC 2595 and RFC
 //! 8314 for what POP3 does with it). One connection's TLS is in `tls/channel.rs`.
 
+mod authorities;
 mod certificates;
 mod channel;
 
@@ -10,9 +11,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use rustls::crypto::ring;
-use rustls::server::ServerConfig;
+use rustls::server::{ResolvesServerCert, ServerConfig};
 use rustls::version::{TLS12, TLS13};
 
+pub use self::authorities::Authorities;
 use self::certificates::Certificates;
 pub use self::certificates::{Pair, PairError};
 pub(crate) use self::channel::Channel;
@@ -28,6 +30,8 @@ pub struct TlsOptions {
     pub minimum: Version,
     /// Who may log in without TLS.
     pub clear: Clear,
+    /// Who vouches for clients; none: no client is asked for a certificate.
+    pub authorities: Option<Authorities>,
 }
 
 /// A version of TLS.
@@ -52,6 +56,7 @@ pub enum Clear {
 /// TLS, ready to be served.
 pub struct Tls {
     pub(crate) config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
     clear: Clear,
 }
 
@@ -73,21 +78,41 @@ impl Tls {
     /// # Errors
     /// Where there is no certificate, or no randomness.
     pub fn new(options: TlsOptions) -> Result<Self, TlsError> {
-        let TlsOptions { pairs, minimum, clear } = options;
+        let TlsOptions { pairs, minimum, clear, authorities } = options;
         let certificates =
             Certificates::new(pairs).ok_or_else(|| TlsError("there is no certificate".to_owned()))?;
+        let certificates = Arc::new(certificates);
         let versions: &[_] = match minimum {
             Version::Tls12 => &[&TLS13, &TLS12],
             Version::Tls13 => &[&TLS13],
         };
         let wrong = |error: rustls::Error| TlsError(error.to_string());
-        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_protocol_versions(versions).map_err(wrong)?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certificates));
+        let builder = match authorities {
+            Some(authorities) => builder.with_client_cert_verifier(authorities.verifier(provider)?),
+            None => builder.with_no_client_auth(),
+        };
+        let resolver = Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>;
+        let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Sessions are resumed by what the client keeps: nothing is kept here for those that do not come back.
         config.ticketer = ring::Ticketer::new().map_err(wrong)?;
-        Ok(Self { config: Arc::new(config), clear })
+        Ok(Self { config: Arc::new(config), certificates, clear })
+    }
+
+    /// Reads those certificates again whose files are others than before. Waits for the disk.
+    pub(crate) fn renew(&self) {
+        for pair in self.certificates.pairs() {
+            pair.renew();
+        }
+    }
+
+    /// Whole days until each certificate expires, by their numbers from 1; less than 0: it has.
+    pub(crate) fn days_left(&self) -> impl Iterator<Item = (usize, i64)> {
+        let pairs = (1..).zip(self.certificates.pairs());
+        pairs.filter_map(|(number, pair)| Some((number, pair.days_left()?)))
     }
 
     /// Whether a login from there has to wait for TLS.

@@ -262,7 +262,7 @@ _pop3d() {
             return 0
             ;;
         pop3d__subcmd__passwd)
-            opts="-c -f -h --config --file --remove --verify --stdin --scheme --help"
+            opts="-c -f -h --config --file --app --remove --verify --stdin --scheme --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -281,6 +281,10 @@ _pop3d() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

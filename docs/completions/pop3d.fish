@@ -44,6 +44,7 @@ complete -c pop3d -n "__fish_pop3d_needs_command" -f -a "transform" -d 'Tries tr
 complete -c pop3d -n "__fish_pop3d_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -s c -l config -d 'The configuration file; the accounts file that it names is changed' -r -F
 complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -s f -l file -d 'The accounts file; made where there is none' -r -F
+complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -l app -d 'Sets a further password, for a program, under a name; with --remove it is taken back' -r
 complete -c pop3d -n "__fish_pop3d_using_subcommand passwd" -l scheme -d 'How the password is kept. SCRAM-SHA-256: for logins by SCRAM, also' -r -f -a "ARGON2ID\t''
 ARGON2I\t''
 BLF-CRYPT\t''

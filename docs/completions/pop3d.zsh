@@ -55,6 +55,7 @@ _arguments "${_arguments_options[@]}" : \
 '--config=[The configuration file; the accounts file that it names is changed]:FILE.toml:_files' \
 '(-c --config)-f+[The accounts file; made where there is none]:FILE:_files' \
 '(-c --config)--file=[The accounts file; made where there is none]:FILE:_files' \
+'(--verify)--app=[Sets a further password, for a program, under a name; with --remove it is taken back]:NAME:_default' \
 '--scheme=[How the password is kept. SCRAM-SHA-256\: for logins by SCRAM, also]:SCHEME:(ARGON2ID ARGON2I BLF-CRYPT SCRYPT SHA256-CRYPT SHA512-CRYPT SCRAM-SHA-256 SCRAM-SHA-1)' \
 '(--verify --stdin --scheme)--remove[Removes the account. The mail stays]' \
 '(--scheme)--verify[Changes nothing, and says whether the password is right\: the status is 0 where it is, and 1 where it is not]' \

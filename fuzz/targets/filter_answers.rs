@@ -195,7 +195,7 @@ fn say_anything(octets: &[u8]) {
 
 fn look(payload: &[u8]) {
     if let Some(answer) = frames::read_answer(payload) {
-        let again = frames::read_answer(&frames::write_answer(&answer.0, answer.1 as usize));
+        let again = frames::read_answer(&frames::write_answer(&answer));
         assert_eq!(format!("{answer:?}"), format!("{:?}", again.expect("an answer")));
     }
     if let Some(message) = frames::read_message(payload) {

@@ -23,11 +23,12 @@ use toml::Spanned;
 
 pub(crate) use self::limits::limits;
 pub(crate) use self::peep::administrators;
+pub(crate) use self::program::missing_program;
 pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
-use self::values::Time;
+use self::values::{Time, Words};
 use crate::exit::Exit;
 use crate::privileges::{Confinement, Identity};
 
@@ -71,9 +72,16 @@ pub(crate) struct Config {
     /// Whether APOP is offered.
     #[serde(default)]
     pub(crate) apop: bool,
+    /// Whether weak hashes of the state folder are made anew at login.
+    #[serde(default)]
+    pub(crate) rehash: bool,
     /// Accounts by name.
     #[serde(default)]
     pub(crate) users: BTreeMap<Spanned<String>, Spanned<User>>,
+    /// A program that knows the passwords of users without an account.
+    pub(crate) checkpassword: Option<Spanned<Words>>,
+    /// How long that may take.
+    pub(crate) checkpassword_timeout: Option<Spanned<Time>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
     #[serde(default)]
@@ -318,9 +326,10 @@ mod tests {
             File::parse(Path::new("pop3d.toml"), text.as_bytes()).map(drop).map_err(|error| error.to_string())
         };
         check("{ password = \"x\", allow_nets = [\"192.0.2.0/24\", \"::1\"], delete = false }").unwrap();
+        check("{ password = \"x\", app_passwords = { phone = \"y\" } }").unwrap();
         for (wrong, named) in [
             ("{ disabled = true }", "password"),
-            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "this is no net"),
+            ("{ password = \"x\", allow_nets = [\"192.0.2.0/33\"] }", "no net"),
             ("{ password = \"x\", nodelete = true }", "nodelete"),
             ("{ password = 4711 }", "between quotes"),
             ("true", "a password between quotes, or a table"),

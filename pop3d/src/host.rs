@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use log::{LevelFilter, warn};
+use pop3d_core::accounts::External;
 use pop3d_core::administration::{Configured, Host};
 use pop3d_core::transform::{self, Holding};
-use pop3d_transforms::process::Resources;
+use pop3d_transforms::checkpassword::Checkpassword;
+use pop3d_transforms::folder::FolderWatch;
+use pop3d_transforms::process::{Children, Resources};
 use pop3d_transforms::registry::{Definitions, Registry};
 
 use crate::cli::Cli;
@@ -21,6 +24,9 @@ pub(crate) struct Program {
     state: Option<PathBuf>,
     level: Mutex<Level>,
     registries: Mutex<Registries>,
+    /// The folder of transforms, as it is watched.
+    folder: Arc<FolderWatch>,
+    children: Arc<Children>,
 }
 
 /// What the configuration said of the level, and says.
@@ -44,11 +50,20 @@ impl Program {
         state: Option<PathBuf>,
     ) -> (Self, Configured) {
         let level = Mutex::new(Level { taken: plan.log_level, offered: None });
+        let children = Arc::clone(&resources.children);
         let fixed = plan.fixed.clone();
-        let (registry, configured) =
-            configured(plan, state.as_deref(), |definitions| Registry::new(definitions, resources));
+        let (registry, configured) = configured(plan, state.as_deref(), &children, |definitions| {
+            Registry::new(definitions, resources)
+        });
+        let folder = Arc::<FolderWatch>::default();
+        folder.follow(registry.watched_folder().map(Path::to_owned));
         let registries = Mutex::new(Registries { taken: registry, offered: None });
-        (Self { cli, fixed, state, level, registries }, configured)
+        (Self { cli, fixed, state, level, registries, folder, children }, configured)
+    }
+
+    /// What follows the folder of transforms, to be started once there is somebody to tell.
+    pub(crate) fn folder(&self) -> Arc<FolderWatch> {
+        Arc::clone(&self.folder)
     }
 }
 
@@ -56,14 +71,21 @@ impl Program {
 fn configured(
     plan: Plan,
     state: Option<&Path>,
+    children: &Arc<Children>,
     registry: impl FnOnce(Definitions) -> Registry,
 ) -> (Arc<Registry>, Configured) {
+    let mut accounts = plan.accounts;
+    if let Some((words, limit)) = plan.checkpassword
+        && let Some(program) = Checkpassword::new(&words, limit, Arc::clone(children))
+    {
+        accounts.set_external(External::new(Box::new(program)));
+    }
     let registry = Arc::new(registry(plan.transforms.definitions));
     let spool_folder = state.map_or_else(env::temp_dir, Path::to_owned);
     let configured = Configured {
         mailbox: plan.mailbox,
         unique_ids: plan.unique_ids,
-        accounts: plan.accounts,
+        accounts,
         command_line: plan.command_line,
         administrators: plan.administrators,
         chain: plan.transforms.chain,
@@ -74,6 +96,7 @@ fn configured(
         sizes: plan.transforms.sizes,
         apop: plan.apop,
         tls: plan.tls,
+        rehash: plan.rehash,
         limits: plan.limits,
     };
     (registry, configured)
@@ -90,8 +113,9 @@ impl Host for Program {
         }
         self.level.lock().unwrap_or_else(PoisonError::into_inner).offered = Some(plan.log_level);
         let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (registry, configured) =
-            configured(plan, self.state.as_deref(), |definitions| registries.taken.renewed(definitions));
+        let (registry, configured) = configured(plan, self.state.as_deref(), &self.children, |definitions| {
+            registries.taken.renewed(definitions)
+        });
         registries.offered = Some(registry);
         Ok(configured)
     }
@@ -100,6 +124,7 @@ impl Host for Program {
         let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(registry) = registries.offered.take() {
             registries.taken = registry;
+            self.folder.follow(registries.taken.watched_folder().map(Path::to_owned));
         }
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was set at run time stays until the configuration says another.

@@ -31,13 +31,21 @@ pub(crate) fn run(passwd: &Passwd) -> Result<(), Exit> {
     if passwd.remove {
         let locked = Locked::open(&path, false)?;
         read(&path, &locked.text)?;
-        let removed = edit::without(&locked.text, user).ok_or_else(|| no_user(user, &path))?;
-        locked.replace(&removed)?;
-        return Err(Exit::Done(format!("{user} removed from {place}; {ADVICE}")));
+        let removed = match &passwd.app {
+            Some(app) => edit::with_app(&locked.text, user, app, None)
+                .ok_or_else(|| Exit::NoUser(format!("{user} has no app password {app} in {place}"))),
+            None => edit::without(&locked.text, user).ok_or_else(|| no_user(user, &path)),
+        };
+        locked.replace(&removed?)?;
+        let what = passwd.app.as_ref().map_or_else(String::new, |app| format!("app password {app} of "));
+        return Err(Exit::Done(format!("{what}{user} removed from {place}; {ADVICE}")));
     }
     // Read before it is asked for anything, and again once it is locked: nobody waits for who types a password.
     if path.exists() {
-        read(&path, &Locked::open(&path, false)?.text)?;
+        let accounts = read(&path, &Locked::open(&path, false)?.text)?;
+        if passwd.app.is_some() && !accounts.contains(user) {
+            return Err(no_user(user, &path));
+        }
     }
     let password = if passwd.stdin { prompt::read_line()? } else { prompt::ask_new(user)? };
     check(&password)?;
@@ -45,6 +53,13 @@ pub(crate) fn run(passwd: &Passwd) -> Result<(), Exit> {
         .map_err(|error| Exit::Data(format!("the password cannot be hashed: {error}")))?;
     let locked = Locked::open(&path, true)?;
     read(&path, &locked.text)?;
+    if let Some(app) = &passwd.app {
+        let text = edit::with_app(&locked.text, user, app, Some(&hashed.stored()));
+        let text = text.ok_or_else(|| no_user(user, &path))?;
+        read(&path, &text)?;
+        locked.replace(&text)?;
+        return Err(Exit::Done(format!("app password {app} of {user} set in {place}; {ADVICE}")));
+    }
     let (text, what) = match edit::with_secret(&locked.text, user, &hashed.stored()) {
         Edited::Added(text) => (text, "added to"),
         Edited::Changed(text) => (text, "has another password in"),

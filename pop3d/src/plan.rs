@@ -5,6 +5,7 @@ use std::env;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
@@ -31,6 +32,12 @@ const PEEP_PORT: u16 = 2110;
 /// The name of PEEP's socket in the state folder.
 const SOCKET: &str = "peep.sock";
 
+/// How long a program that knows passwords may take.
+const CHECKPASSWORD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that it may be given.
+const CHECKPASSWORD_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
 /// Most threads for transforms.
 const TRANSFORM_WORKERS_MAX: usize = 1024;
 
@@ -51,6 +58,9 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     pub(crate) apop: bool,
     pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) rehash: bool,
+    /// The program that knows passwords, and how long it may take.
+    pub(crate) checkpassword: Option<(Vec<String>, Duration)>,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
@@ -123,6 +133,7 @@ impl Plan {
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
             );
         }
+        let checkpassword = checkpassword(&file, &mut warnings)?;
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -139,6 +150,8 @@ impl Plan {
             limits,
             apop: config.apop,
             tls,
+            rehash: config.rehash,
+            checkpassword,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
@@ -151,7 +164,11 @@ impl Plan {
     /// # Errors
     /// Where nobody ever could: then something was forgotten.
     pub(crate) fn check_accounts(&self, has_kept: bool) -> Result<Option<&'static str>, Exit> {
-        if has_kept || !self.accounts.is_empty() || !self.command_line.is_empty() {
+        if has_kept
+            || self.checkpassword.is_some()
+            || !self.accounts.is_empty()
+            || !self.command_line.is_empty()
+        {
             return Ok(None);
         }
         if self.has_accounts_file || !self.administrators.is_empty() {
@@ -323,6 +340,29 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
         config::User::add_to(user, &mut accounts, &of, file)?;
     }
     Ok(accounts)
+}
+
+/// The program that knows passwords, and how long it may take.
+fn checkpassword(file: &File, warnings: &mut Vec<String>) -> Result<Option<(Vec<String>, Duration)>, Exit> {
+    let config = &file.config;
+    let limit = match &config.checkpassword_timeout {
+        Some(limit) if limit.as_ref().0.is_zero() || limit.as_ref().0 > CHECKPASSWORD_TIMEOUT_MAX => {
+            return Err(file.error(limit.span(), "a client waits for it; more than 0, and at most 1m"));
+        }
+        Some(limit) => limit.as_ref().0,
+        None => CHECKPASSWORD_TIMEOUT,
+    };
+    let Some(program) = &config.checkpassword else { return Ok(None) };
+    let words = program.as_ref().words();
+    if words.first().is_none_or(String::is_empty) || words.iter().any(|word| word.contains('\0')) {
+        return Err(
+            file.error(program.span(), "no program is named; write checkpassword = \"PROGRAM /bin/true\"")
+        );
+    }
+    if let Some(what) = config::missing_program(words.first().map_or("", String::as_str)) {
+        warnings.push(format!("checkpassword: {what}"));
+    }
+    Ok(Some((words, limit)))
 }
 
 fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {

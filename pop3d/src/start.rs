@@ -151,6 +151,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let children = Arc::clone(&resources.children);
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
+    let folder = program.folder();
     let (files, claim) = claim(state.as_deref());
     let is_owner = claim.is_some();
     let beginning = Beginning::new(configured, &store, files.as_ref(), claim)
@@ -163,6 +164,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         .start(beginning.settings(), beginning.totals().clone())
         .map_err(|error| system("start a worker", error))?;
     let administration = Arc::new(Administration::new(beginning, running.handle(), Box::new(program)));
+    administration.renew_hashes();
     for address in addresses {
         info!(target: "pop3d", "listening on {address}");
     }
@@ -175,10 +177,15 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     for (_, place) in &doors {
         info!(target: "pop3d", "PEEP: listening on {place}");
     }
+    let told = Arc::clone(&administration);
+    folder
+        .start(move |changed| told.take_in(changed))
+        .map_err(|error| system("watch the folder of transforms", error))?;
     let doors = doors.into_iter().map(|(door, _)| door).collect();
     let admin = AdminThread::start(doors, Arc::clone(&administration))
         .map_err(|error| system("start the admin thread", error))?;
     signals::serve(signals, running, &administration, &children, &log);
+    folder.stop();
     admin.stop();
     administration.keep_statistics();
     info!(target: "pop3d", "stopped");

@@ -88,6 +88,22 @@ fn an_account_is_added_changed_checked_and_removed() {
 }
 
 #[test]
+fn an_app_password_is_set_and_taken_back() {
+    let house = House::new("ann:{PLAIN}x\n");
+    let (status, said) = house.passwd(&["ann", "--stdin", "--app", "phone"], b"secret\n");
+    assert!(status == 0 && said.contains("app password phone of ann set"), "{said}");
+    assert!(house.text().starts_with("ann:{PLAIN}x::::::app.phone={ARGON2ID}$argon2id$"), "{}", house.text());
+    assert_eq!(house.passwd(&["ann", "--stdin", "--verify"], b"secret").0, 0);
+    assert_eq!(house.passwd(&["ann", "--stdin", "--verify"], b"x").0, 0);
+    assert_eq!(house.passwd(&["ann", "--remove", "--app", "tv"], b"").0, 67);
+    assert_eq!(house.passwd(&["bob", "--stdin", "--app", "tv"], b"x").0, 67);
+    assert_eq!(house.passwd(&["ann", "--stdin", "--app", "a.b"], b"x").0, 64);
+    assert_eq!(house.passwd(&["ann", "--remove", "--app", "phone"], b"").0, 0);
+    assert_eq!(house.text(), "ann:{PLAIN}x::::::\n");
+    assert_eq!(house.passwd(&["ann", "--stdin", "--verify"], b"secret").0, 1);
+}
+
+#[test]
 fn a_file_is_made_for_its_owner_only_and_one_behind_a_link_is_the_one_that_is_changed() {
     let house = House::new("");
     let file = house.folder.path().join("new");

@@ -144,6 +144,14 @@ impl Default for Filters {
 }
 
 impl Filters {
+    /// Those in a folder that is there and stays.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        let plugins = Plugins::at(folder);
+        plugins.build("filter.so", &[]);
+        Self { plugins }
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -9,20 +9,29 @@ use tempfile::TempDir;
 
 /// A folder with plugins.
 pub struct Plugins {
-    folder: TempDir,
+    folder: PathBuf,
+    /// None: it stays.
+    _temporary: Option<TempDir>,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder: folder.path().to_owned(), _temporary: Some(folder) }
     }
 }
 
 impl Plugins {
+    /// A folder that is there and stays.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), _temporary: None }
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Builds `plugins/filter.c` with these definitions under this name.

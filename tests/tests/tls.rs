@@ -298,6 +298,34 @@ fn a_pair_that_is_none_leaves_the_old_one_and_is_told() {
 }
 
 #[test]
+fn a_renewed_certificate_is_found_and_each_name_has_its_own() {
+    let (mail, folder) = (Mail::default(), tempfile::tempdir().unwrap());
+    let first = certificate(folder.path(), "a", &["a.example"]);
+    let second = certificate(folder.path(), "b", &["b.example"]);
+    let further = format!("[[tls.sni]]\ncertificate = {:?}\nkey = {:?}\n", second.certificate, second.key);
+    let server = with_files(&mail, &first, &further);
+    let shown = |name: &str| {
+        let mut client = Client::silent(server.pop3s_address());
+        client.wire().start_tls_with(config(&[&TLS13]), name).unwrap();
+        client.wire().tls().peer_certificates().unwrap()[0].to_vec()
+    };
+    assert_eq!(shown("a.example"), first.octets.as_ref());
+    assert_eq!(shown("b.example"), second.octets.as_ref());
+    assert_eq!(shown("other.example"), first.octets.as_ref());
+    let renewed = certificate(folder.path(), "b", &["b.example"]);
+    wait_until("the renewed one is shown", || shown("b.example") == renewed.octets.as_ref());
+    assert_eq!(shown("a.example"), first.octets.as_ref());
+    fs::write(&renewed.key, "").unwrap();
+    wait_until("the log says what is wrong", || server.log().contains("no private key in it"));
+    assert_eq!(shown("b.example"), renewed.octets.as_ref());
+    let statistics = Admin::of(&server).lines("st?");
+    for number in 1..=2 {
+        let line = format!("pop3d_tls_certificate_days{{number=\"{number}\"}} ");
+        assert!(statistics.iter().any(|it| it.starts_with(&line)), "{statistics:?}");
+    }
+}
+
+#[test]
 fn a_version_too_old_is_not_spoken() {
     let (mail, folder) = (Mail::default(), tempfile::tempdir().unwrap());
     let files = certificate(folder.path(), "a", &["localhost"]);

@@ -1,7 +1,9 @@
 //! What a message passes through on its way out: the implementations of `pop3d_core::transform::Transform`, and the
 //! registry that has them by name.
 
+pub mod checkpassword;
 mod environment;
+pub mod folder;
 pub mod name;
 pub mod native;
 mod pool_stream;

@@ -152,7 +152,10 @@ impl Transform for Native {
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;
-        let limits = Limits { cpu: self.spec.cpu, max_output: self.spec.max_output };
+        let PluginSpec { cpu, timeout, max_output, .. } = self.spec;
+        // A helper is watched by who reads from it.
+        let timeout = matches!(self.place, Place::Here(_)).then_some(timeout);
+        let limits = Limits { cpu, timeout, may_hang: timeout.is_some(), max_output };
         let (own, told) = (Arc::clone(&self), Arc::clone(&message));
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| {

@@ -9,24 +9,28 @@
 //! The task is a future. What it waits for is input or room, and it gives its thread up at every slice, so that none
 //! holds up the others. A synchronous filter is wrapped in one (`filter.rs`).
 
+mod clock;
 mod filter;
 mod pipe;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::{Context, Poll, Wake as Awake, Waker};
 use std::time::{Duration, Instant};
 
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Error, Message, Read, Stream, Wake};
+use rustix::time::{ClockId, clock_gettime};
 
+use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
 pub(crate) use self::pipe::Pipe;
 use crate::record::Record;
@@ -36,6 +40,10 @@ use crate::record::Record;
 pub(crate) struct Limits {
     /// Processor time.
     pub(crate) cpu: Duration,
+    /// Longest time without progress while it computes; none: somebody else looks at that.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether nothing interrupts what it calls: it may never return.
+    pub(crate) may_hang: bool,
     /// Octets of output; 100 times the input and 1 MiB is a bound as well.
     pub(crate) max_output: u64,
 }
@@ -58,13 +66,19 @@ struct Shared {
     task: Mutex<Progress>,
     /// A job that will poll the task waits in the pool, or the task is to be polled once more after this time.
     is_queued: AtomicBool,
+    /// A job has found the task in the hands of another one, which is to look again.
+    is_asked: AtomicBool,
+    /// It has ended, or was given up.
+    is_over: AtomicBool,
 }
 
 /// The task, and what it has cost.
 struct Progress {
     /// None: it has ended.
     task: Option<Task>,
+    /// Processor time of the threads that have polled it.
     spent: Duration,
+    clock: Clock,
 }
 
 impl PoolStream {
@@ -92,8 +106,10 @@ impl PoolStream {
             limits,
             user: message.user.clone(),
             begun: Instant::now(),
-            task: Mutex::new(Progress { task: Some(task), spent: Duration::ZERO }),
+            task: Mutex::new(Progress { task: Some(task), spent: Duration::ZERO, clock: Clock::default() }),
             is_queued: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
         });
         shared.record.begin();
         Shared::enqueue(&shared);
@@ -146,39 +162,85 @@ impl Shared {
 
     /// Goes on until the task waits, has had its slice, or has ended. Called in the pool.
     fn poll(self: Arc<Self>) {
-        let mut progress = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         // Whatever happens from here on asks for another look.
-        self.is_queued.store(false, Ordering::Release);
+        self.is_queued.store(false, Ordering::SeqCst);
+        // Where another thread is in a call, which may never return, that one looks again, and this one is free.
+        self.is_asked.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let progress = match self.task.try_lock() {
+            Ok(progress) => progress,
+            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        self.is_asked.store(false, Ordering::SeqCst);
+        Self::advance(&self, progress);
+        // Either who was turned away is seen here, or it has seen that the task is free.
+        fence(Ordering::SeqCst);
+        if self.is_asked.load(Ordering::SeqCst) {
+            Self::enqueue(&self);
+        }
+    }
+
+    fn advance(this: &Arc<Self>, mut progress: MutexGuard<'_, Progress>) {
         let Some(task) = &mut progress.task else { return };
-        if self.pipe.is_cancelled() {
+        if this.pipe.is_cancelled() {
             progress.task = None;
-            let spent = progress.spent;
+            let spent = progress.spent + this.pipe.charged();
             drop(progress);
-            self.record.add_cpu(spent);
-            self.end(None);
+            this.record.add_cpu(spent);
+            this.end(None);
             return;
         }
-        let waker = Waker::from(Arc::clone(&self));
-        let begun = Instant::now();
+        if this.is_over.load(Ordering::Acquire) {
+            progress.task = None;
+            return;
+        }
+        let waker = Waker::from(Arc::clone(this));
+        let timeout = this.limits.timeout.filter(|_| this.limits.may_hang);
+        let watched = timeout.and_then(|timeout| watchdog::watch(this, timeout));
+        let (begun, spent) = (Instant::now(), thread_time());
         let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut Context::from_waker(&waker))));
-        progress.spent += begun.elapsed();
-        let spent = progress.spent;
+        drop(watched);
+        progress.spent += thread_time().saturating_sub(spent);
+        let spent = progress.spent + this.pipe.charged();
         let outcome = match polled {
             Ok(Poll::Ready(outcome)) => outcome,
-            Ok(Poll::Pending) if spent > self.limits.cpu => Err(Error::TimedOut(self.limits.cpu)),
-            Ok(Poll::Pending) => return,
+            Ok(Poll::Pending) if spent > this.limits.cpu => Err(Error::TimedOut(this.limits.cpu)),
+            Ok(Poll::Pending) => match this.limits.timeout {
+                Some(timeout) => {
+                    // What has given its thread up waits in the pool already. Else it waits for somebody.
+                    let waits =
+                        !this.is_queued.load(Ordering::SeqCst) && !this.is_asked.load(Ordering::SeqCst);
+                    let stuck = progress.clock.stuck(begun, Instant::now(), this.pipe.steps(), waits);
+                    if stuck < timeout {
+                        return;
+                    }
+                    Err(Error::TimedOut(timeout))
+                }
+                None => return,
+            },
             Err(_) => Err(Error::Crashed("it panicked".to_owned())),
         };
         progress.task = None;
         drop(progress);
-        self.record.add_cpu(spent);
+        this.record.add_cpu(spent);
         // Output that nobody takes any more is an error to the task. That it was at work just then is no failure of it.
+        let is_wanted = !this.pipe.is_cancelled();
+        this.end(is_wanted.then_some(outcome));
+    }
+
+    /// A call has not returned in time, and may never do.
+    fn give_up(&self) {
+        let timeout = self.limits.timeout.unwrap_or_default();
         let is_wanted = !self.pipe.is_cancelled();
-        self.end(is_wanted.then_some(outcome));
+        self.end(is_wanted.then_some(Err(Error::TimedOut(timeout))));
     }
 
     /// The task is over; none: nobody wants its outcome.
     fn end(&self, outcome: Option<Result<(), Error>>) {
+        if self.is_over.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let (consumed, produced) = self.pipe.counts();
         self.record.add_octets(consumed, produced);
         self.record.add_duration(self.begun.elapsed());
@@ -195,6 +257,13 @@ impl Shared {
             self.pipe.end(outcome);
         }
     }
+}
+
+/// The processor time of this thread.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 impl Awake for Shared {

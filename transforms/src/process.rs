@@ -32,7 +32,7 @@ pub(crate) use self::complaints::{Complaints, escape};
 use self::errand::Errand;
 pub(crate) use self::start::check;
 use self::stream::ProcessStream;
-pub(crate) use self::usage::charge;
+pub(crate) use self::usage::charge_beyond;
 pub use self::usage::processor_time;
 use crate::record::Record;
 use crate::spec::ProcessSpec;

@@ -23,7 +23,7 @@ pub(crate) struct Record {
     failed: AtomicU64,
     timed_out: AtomicU64,
     passed: AtomicU64,
-    cpu_microseconds: AtomicU64,
+    cpu_nanoseconds: AtomicU64,
     durations: Histogram,
     /// Messages in the pool; those of programs are counted by the queue.
     in_pool: AtomicU64,
@@ -155,8 +155,8 @@ impl Record {
 
     /// Processor time was used.
     pub(crate) fn add_cpu(&self, time: Duration) {
-        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.cpu_microseconds.fetch_add(microseconds, Ordering::Relaxed);
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
     /// A message is over, which took so long.
@@ -175,7 +175,7 @@ impl Record {
             passed: self.passed.load(Ordering::Relaxed),
             running: running as u64 + self.in_pool.load(Ordering::Relaxed),
             queued: queued as u64,
-            cpu: Duration::from_micros(self.cpu_microseconds.load(Ordering::Relaxed)),
+            cpu: Duration::from_nanos(self.cpu_nanoseconds.load(Ordering::Relaxed)),
             durations: self.durations.durations(),
         }
     }

@@ -3,6 +3,7 @@
 //! Not here: how a kind of transform is made (`registry/loaded.rs`) and works (`process.rs`), and what core asks of a registry
 //! (`pop3d_core::transform::registry`).
 
+mod dropped;
 mod loaded;
 
 use std::collections::BTreeMap;
@@ -10,13 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pop3d_core::transform::registry::{
-    self, Listed, PROGRAM_NAME, RESERVED_NAMES, RegistryError, State, is_name,
+    self, FolderChange, Listed, PROGRAM_NAME, RESERVED_NAMES, RegistryError, State, is_name,
 };
 use pop3d_core::transform::{Transform, TransformStatistics};
 
+use self::dropped::dropped_in;
 use self::loaded::Loaded;
+use crate::folder::is_code;
 use crate::process::{Resources, check};
-use crate::spec::{CommandLine, PluginSpec, ProcessSpec, Spec};
+use crate::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec, Spec};
 use crate::stamp::Stamp;
 
 /// What the configuration says of transforms.
@@ -29,6 +32,8 @@ pub struct Definitions {
     pub plugin_template: PluginSpec,
     /// The folder that files are loaded from: each is a transform named by its stem, unless `specs` names it.
     pub folder: Option<PathBuf>,
+    /// What is said of some of them: no name is there twice, or in `specs`.
+    pub awaited: Vec<Awaited>,
     /// What an administrator may do.
     pub permissions: Permissions,
 }
@@ -48,6 +53,7 @@ pub struct Registry {
     template: ProcessSpec,
     plugin_template: PluginSpec,
     folder: Option<PathBuf>,
+    awaited: Vec<Awaited>,
     permissions: Permissions,
     /// Held from the first look to the last by who changes something: files are looked for in between.
     changing: Mutex<()>,
@@ -63,7 +69,9 @@ struct Entry {
     generation: u64,
     /// Whether an administrator loaded it (`load`), and the configuration does not know of it.
     is_added: bool,
-    /// Of its file, looked at before that was read; none: it has none, or there was none.
+    /// Whether it is there because its file lies in the folder, and nothing else names it.
+    is_dropped: bool,
+    /// Of its file, looked at before that was last read, or was to be; none: it has none, or there was none.
     stamp: Option<Stamp>,
 }
 
@@ -78,7 +86,7 @@ impl Definitions {
     #[must_use]
     pub fn only(mut self, names: &[String]) -> Self {
         let is_named = |name: &str| self.specs.iter().any(|spec| spec.name() == name);
-        let dropped_in = dropped_in(self.folder.as_deref(), &self.plugin_template, is_named);
+        let dropped_in = dropped_in(self.folder.as_deref(), &self.plugin_template, &self.awaited, is_named);
         self.specs.extend(dropped_in);
         self.specs.retain(|spec| names.iter().any(|name| name == spec.name()));
         Self { folder: None, ..self }
@@ -122,17 +130,25 @@ impl Registry {
     }
 
     fn following(definitions: Definitions, resources: Resources, before: &BTreeMap<String, Entry>) -> Self {
-        let Definitions { mut specs, template, plugin_template, folder, permissions } = definitions;
+        let Definitions { specs, template, plugin_template, folder, awaited, permissions } = definitions;
         let is_named = |name: &str| specs.iter().any(|spec| spec.name() == name);
-        let dropped_in = dropped_in(folder.as_deref(), &plugin_template, is_named);
-        specs.extend(dropped_in);
-        let entries = specs.into_iter().map(|spec| {
+        let dropped_in = dropped_in(folder.as_deref(), &plugin_template, &awaited, is_named);
+        let specs = specs.into_iter().map(|spec| (spec, false));
+        let specs = specs.chain(dropped_in.into_iter().map(|spec| (spec, true)));
+        let entries = specs.map(|(spec, is_dropped)| {
             let before = before.get(spec.name());
-            (spec.name().to_owned(), Entry::following(spec, &resources, before))
+            let name = spec.name().to_owned();
+            (name, Entry { is_dropped, ..Entry::following(spec, &resources, before) })
         });
         let entries = Mutex::new(entries.collect());
         let changing = Mutex::new(());
-        Self { resources, template, plugin_template, folder, permissions, changing, entries }
+        Self { resources, template, plugin_template, folder, awaited, permissions, changing, entries }
+    }
+
+    /// The folder whose files are to be taken in as they come; none: nothing is loaded while the server runs.
+    #[must_use]
+    pub fn watched_folder(&self) -> Option<&Path> {
+        self.folder.as_deref().filter(|_| self.permissions.transform_load)
     }
 
     /// What the transform of that name is made of.
@@ -175,13 +191,28 @@ impl Registry {
         next: impl FnOnce(&Loaded) -> Result<Loaded, String>,
     ) -> Result<(), RegistryError> {
         let entry = self.entry(name)?;
-        let stamp = stamp(&entry.defined);
+        let stamp = settled(&entry.defined);
         let loaded = next(&entry.loaded).map_err(RegistryError::NotLoadable)?;
         // What was wrong may be mended.
         loaded.record().wake_up();
         let entry = Entry { state: loaded.state(), loaded, generation: entry.generation + 1, stamp, ..entry };
         self.entries().insert(name.to_owned(), entry);
         Ok(())
+    }
+
+    /// Makes a further generation of what a transform is made of at the moment. The caller holds `changing`.
+    fn make_anew(&self, name: &str) -> Result<(), RegistryError> {
+        let stamp = self.entry(name).map(|entry| settled(&entry.defined))?;
+        self.replace(name, |loaded| loaded.reloaded(&self.resources)).inspect_err(|error| {
+            // The older generation goes on serving; that it is not what lies on the disk is told by its state.
+            if let RegistryError::NotLoadable(what) = error
+                && let Some(entry) = self.entries().get_mut(name)
+            {
+                entry.state = State::Failed;
+                entry.stamp = stamp;
+                entry.loaded.record().note_error(what.clone());
+            }
+        })
     }
 }
 
@@ -202,10 +233,12 @@ impl registry::Registry for Registry {
     }
 
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError> {
-        if RESERVED_NAMES.contains(&name) || self.entries().contains_key(name) {
+        let is_permitted = self.permissions.transform_load;
+        let is_free = || !self.entries().contains_key(name) || (is_permitted && self.is_dropped(name, file));
+        if RESERVED_NAMES.contains(&name) || !is_free() {
             return Err(RegistryError::NameInUse);
         }
-        if !self.permissions.transform_load {
+        if !is_permitted {
             return Err(RegistryError::NotPermitted);
         }
         let not_loadable = |what: String| Err(RegistryError::NotLoadable(what));
@@ -216,21 +249,32 @@ impl registry::Registry for Registry {
             return not_loadable("the configuration names no transform_dir".to_owned());
         };
         // Nothing outside of the folder can be named.
-        let is_code = file.ends_with(".so") || file.ends_with(".wasm");
-        if file.contains('/') || file.starts_with('.') || !is_code {
+        if file.contains('/') || !is_code(Path::new(file)) {
             return not_loadable(format!("{file} is no .so or .wasm file of {}", folder.display()));
         }
         let _changing = self.change();
-        if self.entries().contains_key(name) {
+        if !is_free() {
             return Err(RegistryError::NameInUse);
         }
-        let spec =
-            PluginSpec { name: name.to_owned(), file: folder.join(file), ..self.plugin_template.clone() };
+        let file = folder.join(file);
+        let awaited = self.awaited.iter().find(|awaited| awaited.spec.name == name && awaited.fits(&file));
+        let template = awaited.map_or(&self.plugin_template, |awaited| &awaited.spec);
+        let spec = PluginSpec { name: name.to_owned(), file, ..template.clone() };
         let defined = Spec::Plugin(spec.clone());
-        let stamp = stamp(&defined);
-        let loaded = Loaded::of_file(spec, &self.resources, Arc::default());
+        // It may have been noticed by itself a moment ago, and is what it is then.
+        let before = self.entry(name).ok().filter(|before| before.defined == defined);
+        if let Some(before) = before.as_ref().filter(|before| before.is_current()) {
+            let entry = Entry { is_added: true, is_dropped: false, ..before.clone() };
+            self.entries().insert(name.to_owned(), entry);
+            return Ok(());
+        }
+        let stamp = settled(&defined);
+        let record = before.as_ref().map_or_else(Arc::default, |before| before.loaded.record());
+        let loaded = Loaded::of_file(spec, &self.resources, record);
         let loaded = loaded.map_err(RegistryError::NotLoadable)?;
-        let entry = Entry { defined, state: State::Ready, loaded, generation: 1, is_added: true, stamp };
+        let generation = before.map_or(0, |before| before.generation) + 1;
+        let state = State::Ready;
+        let entry = Entry { defined, state, loaded, generation, is_added: true, is_dropped: false, stamp };
         self.entries().insert(name.to_owned(), entry);
         Ok(())
     }
@@ -240,13 +284,18 @@ impl registry::Registry for Registry {
             return Err(RegistryError::NotPermitted);
         }
         let _changing = self.change();
-        let is_named = |name: &str| self.entries().contains_key(name);
-        for spec in dropped_in(self.folder.as_deref(), &self.plugin_template, is_named) {
-            let name = spec.name().to_owned();
-            let entry = Entry::next(spec, &self.resources, None);
-            self.entries().insert(name, entry);
-        }
+        self.make_dropped(&FolderChange::default());
         Ok(())
+    }
+
+    fn take_in(&self, changed: &FolderChange) -> bool {
+        if !self.permissions.transform_load {
+            return false;
+        }
+        let _changing = self.change();
+        let is_first = self.make_dropped(changed);
+        let is_further = self.reload_changed(changed);
+        is_first || is_further
     }
 
     fn is_current(&self, name: &str) -> bool {
@@ -264,15 +313,7 @@ impl registry::Registry for Registry {
             return Err(RegistryError::NotPermitted);
         }
         let _changing = self.change();
-        self.replace(name, |loaded| loaded.reloaded(&self.resources)).inspect_err(|error| {
-            // The older generation goes on serving; that it is not what lies on the disk is told by its state.
-            if let RegistryError::NotLoadable(what) = error
-                && let Some(entry) = self.entries().get_mut(name)
-            {
-                entry.state = State::Failed;
-                entry.loaded.record().note_error(what.clone());
-            }
-        })
+        self.make_anew(name)
     }
 
     fn set_option(&self, name: &str, key: &str, value: &str) -> Result<(), RegistryError> {
@@ -337,10 +378,11 @@ impl Entry {
     fn next(spec: Spec, resources: &Resources, before: Option<&Self>) -> Self {
         let record = before.map_or_else(Arc::default, |before| before.loaded.record());
         record.wake_up();
-        let stamp = stamp(&spec);
+        let stamp = settled(&spec);
         let loaded = Loaded::new(spec.clone(), resources, record);
         let generation = before.map_or(0, |before| before.generation) + 1;
-        Self { defined: spec, state: loaded.state(), loaded, generation, is_added: false, stamp }
+        let state = loaded.state();
+        Self { defined: spec, state, loaded, generation, is_added: false, is_dropped: false, stamp }
     }
 
     /// Whether it is what it would be if it were loaded anew, as far as that can be told without.
@@ -360,26 +402,12 @@ fn stamp(defined: &Spec) -> Option<Stamp> {
     }
 }
 
-/// The plugins that lie in a folder and that nothing else names.
-fn dropped_in(folder: Option<&Path>, template: &PluginSpec, is_named: impl Fn(&str) -> bool) -> Vec<Spec> {
-    let Some(folder) = folder else { return Vec::new() };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            log::error!(target: "pop3d::transform", "the folder {} cannot be read: {error}", folder.display());
-            return Vec::new();
-        }
-    };
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.sort();
-    let spec = |file: PathBuf| {
-        let name = file.file_stem()?.to_str()?.to_owned();
-        let spec = PluginSpec { name: name.clone(), file: file.clone(), ..template.clone() };
-        let is_plugin = spec.kind().is_some() && !name.starts_with('.');
-        let is_taken = is_named(&name) || RESERVED_NAMES.contains(&name.as_str());
-        (is_plugin && is_name(&name) && !is_taken).then_some(Spec::Plugin(spec))
-    };
-    files.into_iter().filter_map(spec).collect()
+/// The same, of a file that is about to be read.
+fn settled(defined: &Spec) -> Option<Stamp> {
+    match defined {
+        Spec::Process(_) => None,
+        Spec::Plugin(spec) => Stamp::settled(&spec.file),
+    }
 }
 
 /// What an administrator loaded, but for names that the configuration has by now.

@@ -1,6 +1,6 @@
 //! What the configuration says of a transform, as values.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -59,9 +59,10 @@ pub struct PluginSpec {
     pub isolation: Isolation,
     /// Helper processes. 0: one a core, four at most.
     pub hosts: usize,
-    /// Longest time of one call of a native plugin, in a helper process.
+    /// Longest time without progress, while the client is not what holds it up: of one call of a native plugin, or of a
+    /// guest that computes.
     pub timeout: Duration,
-    /// Processor time for one message, where it runs in this process.
+    /// Processor time for one message.
     pub cpu: Duration,
     /// Octets: the address space of a helper process, none: no bound; or the memory of a guest, none: 64 MiB.
     pub memory: Option<u64>,
@@ -113,6 +114,24 @@ impl PluginSpec {
             None => self.options.push((key.to_owned(), value.to_owned())),
         }
         self
+    }
+}
+
+/// What is said of a file that lies in the folder of transforms, or will.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Awaited {
+    /// All but the file: that has this name, and an ending.
+    pub spec: PluginSpec,
+    /// The kind that what is said is for; none: it is for both.
+    pub kind: Option<Kind>,
+}
+
+impl Awaited {
+    /// Whether what is said is for a file of this name.
+    #[must_use]
+    pub fn fits(&self, file: &Path) -> bool {
+        let spec = PluginSpec { file: file.to_owned(), ..self.spec.clone() };
+        self.kind.is_none() || self.kind == spec.kind()
     }
 }
 

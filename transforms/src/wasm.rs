@@ -43,6 +43,8 @@ pub struct WasmSpec {
     pub name: String,
     /// How the cursor treats its messages.
     pub policy: Policy,
+    /// Longest time in which a guest computes and neither takes nor writes anything.
+    pub timeout: Duration,
     /// Processor time for one message.
     pub cpu: Duration,
     /// Memory of one instance in octets.
@@ -111,6 +113,7 @@ impl WasmSpec {
         Self {
             name: name.to_owned(),
             policy: Policy::default(),
+            timeout: Duration::from_secs(30),
             cpu: Duration::from_secs(10),
             memory: 64 << 20,
             max_output: 1 << 30,
@@ -205,7 +208,8 @@ impl Transform for Wasm {
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;
-        let limits = Limits { cpu: self.spec.cpu, max_output: self.spec.max_output };
+        let WasmSpec { cpu, timeout, max_output, .. } = self.spec;
+        let limits = Limits { cpu, timeout: Some(timeout), may_hang: false, max_output };
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let own = Arc::clone(&message);
         let stream =

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use super::hashed::Cost;
+use super::hashed::{Cost, Hashed};
 use super::scheme::{Code, Stored};
 use super::scram::{self, ITERATIONS, Keys};
 use super::secret::Secret;
@@ -22,7 +22,7 @@ pub(super) type Look = (usize, u32);
 /// What an account keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
-    /// Any of them lets in.
+    /// The password, then those that were given to programs. Any of them lets in.
     secrets: Vec<Arc<Stored>>,
     pub(super) switches: Switches,
 }
@@ -32,11 +32,30 @@ impl Account {
         Self { secrets: vec![Arc::new(stored)], switches }
     }
 
+    /// Adds a secret that a program has.
+    pub(super) fn add(&mut self, stored: Stored) {
+        self.secrets.push(Arc::new(stored));
+    }
+
+    /// The same with another password; what programs have, and what is switched, stays.
+    pub(super) fn with(mut self, stored: Stored) -> Self {
+        match self.secrets.first_mut() {
+            Some(first) => *first = Arc::new(stored),
+            None => self.add(stored),
+        }
+        self
+    }
+
     /// Whether one of its secrets is of the password, which `code` is the code of. `hashes` counts what it costs.
     pub(super) fn verify(&self, password: &[u8], code: &Code, now: Instant, hashes: &AtomicU64) -> bool {
         // Those that are remembered come first: they cost nothing.
         self.secrets.iter().any(|stored| stored.recognize(code, now))
             || self.secrets.iter().any(|stored| stored.verify(password, code, now, hashes))
+    }
+
+    /// Whether its password is kept by a hash weaker than those that are made here.
+    pub(super) fn is_weak(&self) -> bool {
+        self.secrets.first().and_then(|stored| stored.hash()).is_some_and(Hashed::is_weak)
     }
 
     /// What a failed login costs.

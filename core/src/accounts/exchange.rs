@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use super::account::{Account, SALT};
 use super::scheme;
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
-use super::{Accounts, UserName, WrongCredentials};
+use super::{Accounts, Asking, Secret, UserName, WrongCredentials};
 
 /// Octets of the random part of CRAM-MD5's challenge.
 const CHALLENGE: usize = 18;
@@ -27,8 +27,12 @@ pub struct Exchange {
     /// What the channel can be told by (RFC 9266); none: it is not TLS 1.3.
     channel: Option<Box<[u8]>>,
     state: State,
+    /// Whom the client's certificate names.
+    certified: Vec<UserName>,
     /// Who the client claims to be, where it has said so.
     user: Vec<u8>,
+    /// What it said, by a mechanism that tells passwords.
+    password: Option<Secret>,
 }
 
 /// What is awaited.
@@ -55,6 +59,8 @@ pub enum Stepped {
     Challenge(Vec<u8>),
     /// Whose credentials they were.
     Verified(UserName),
+    /// Somebody else is to be asked about [`Exchange::password`].
+    Ask(Asking),
 }
 
 impl Accounts {
@@ -110,13 +116,39 @@ impl Exchange {
         from: IpAddr,
         channel: Option<Box<[u8]>>,
     ) -> Self {
-        Self { accounts, from, channel, state: State::Begun(mechanism), user: Vec::new() }
+        Self {
+            accounts,
+            from,
+            channel,
+            state: State::Begun(mechanism),
+            certified: Vec::new(),
+            user: Vec::new(),
+            password: None,
+        }
+    }
+
+    /// The same, with those whom the client's certificate names: for EXTERNAL.
+    #[must_use]
+    pub fn with_certified(self, certified: Vec<UserName>) -> Self {
+        Self { certified, ..self }
     }
 
     /// Who the client claims to be, for the log; empty where it has not said so.
     #[must_use]
     pub fn user(&self) -> &[u8] {
         &self.user
+    }
+
+    /// The password that the client told; none: the mechanism tells none, or it was wrong.
+    #[must_use]
+    pub fn password(&self) -> Option<&[u8]> {
+        self.password.as_ref().map(Secret::octets)
+    }
+
+    /// Whose accounts they are.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Goes on with what the client sent; none: it has sent nothing yet.
@@ -127,7 +159,12 @@ impl Exchange {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Begun(mechanism) => self.begin(mechanism, response),
             State::LoginUser => self.login_user(response.unwrap_or_default()),
-            State::LoginPassword => self.verify_password(&self.user, response.unwrap_or_default()),
+            State::LoginPassword => {
+                let user = std::mem::take(&mut self.user);
+                let verified = self.verify_password(&user, response.unwrap_or_default());
+                self.user = user;
+                verified
+            }
             State::Digest(challenge) => self.verify_digest(&challenge, response.unwrap_or_default()),
             State::Scram(begun, user) => {
                 let said = begun.finish(response.unwrap_or_default()).ok_or(WrongCredentials)?;
@@ -153,7 +190,8 @@ impl Exchange {
                 | Mechanism::ScramSha1
                 | Mechanism::ScramSha256
                 | Mechanism::ScramSha1Plus
-                | Mechanism::ScramSha256Plus,
+                | Mechanism::ScramSha256Plus
+                | Mechanism::External,
                 None,
             ) => {
                 self.state = State::Begun(mechanism);
@@ -164,9 +202,8 @@ impl Exchange {
             (Mechanism::ScramSha256, Some(message)) => self.scram(Hash::Sha256, false, message),
             (Mechanism::ScramSha1Plus, Some(message)) => self.scram(Hash::Sha1, true, message),
             (Mechanism::ScramSha256Plus, Some(message)) => self.scram(Hash::Sha256, true, message),
-            (Mechanism::CramMd5 | Mechanism::External | Mechanism::OauthBearer | Mechanism::Xoauth2, _) => {
-                Err(WrongCredentials)
-            }
+            (Mechanism::External, Some(message)) => self.external(message),
+            (Mechanism::CramMd5 | Mechanism::OauthBearer | Mechanism::Xoauth2, _) => Err(WrongCredentials),
         }
     }
 
@@ -184,15 +221,34 @@ impl Exchange {
         if authorization.is_empty() || authorization == user { Ok(stepped) } else { Err(WrongCredentials) }
     }
 
+    /// RFC 4422, appendix A: whom to be; nothing: the first whom the certificate names and who has an account.
+    fn external(&mut self, message: &[u8]) -> Result<Stepped, WrongCredentials> {
+        self.user = message.to_vec();
+        let mut certified = self.certified.iter().filter(|user| self.accounts.contains(user));
+        let user = if message.is_empty() {
+            certified.next()
+        } else {
+            certified.find(|user| user.as_str().as_bytes() == message)
+        };
+        let user = user.cloned().ok_or(WrongCredentials)?;
+        self.let_in(&user)
+    }
+
     fn login_user(&mut self, user: &[u8]) -> Result<Stepped, WrongCredentials> {
         self.user = user.to_vec();
         self.state = State::LoginPassword;
         Ok(Stepped::Challenge(b"Password:".to_vec()))
     }
 
-    fn verify_password(&self, user: &[u8], password: &[u8]) -> Result<Stepped, WrongCredentials> {
+    fn verify_password(&mut self, user: &[u8], password: &[u8]) -> Result<Stepped, WrongCredentials> {
         let credentials = Credentials::Password { user: user.into(), password: password.into() };
-        self.accounts.verify(&credentials, None, self.from).map(Stepped::Verified)
+        if let Some(asking) = self.accounts.asking(user) {
+            self.password = Some(Secret::new(password));
+            return Ok(Stepped::Ask(asking));
+        }
+        let verified = self.accounts.verify(&credentials, None, self.from)?;
+        self.password = Some(Secret::new(password));
+        Ok(Stepped::Verified(verified))
     }
 
     /// The proof was right: the account is to be used, and from there.
@@ -295,6 +351,37 @@ mod tests {
             assert_eq!(later.step(Some(message)), outcome);
             assert_eq!(later.step(Some(message)), Err(WrongCredentials), "it is over");
         }
+    }
+
+    #[test]
+    fn external_is_whom_the_certificate_names_and_who_has_an_account() {
+        let named = |names: &[&str]| -> Vec<_> {
+            names.iter().map(|name| UserName::parse(name.as_bytes()).unwrap()).collect()
+        };
+        let nobody: &[&str] = &[];
+        for (names, message, outcome) in [
+            (&["user"][..], &b""[..], user("user")),
+            (&["nobody", "tim", "user"], b"", user("tim")),
+            (&["tim", "user"], b"user", user("user")),
+            (&["user"], b"tim", Err(WrongCredentials)),
+            (&["nobody"], b"", Err(WrongCredentials)),
+            (&["nobody"], b"nobody", Err(WrongCredentials)),
+            (nobody, b"", Err(WrongCredentials)),
+            (nobody, b"user", Err(WrongCredentials)),
+        ] {
+            let begin =
+                || Exchange::new(Mechanism::External, accounts(), HERE, None).with_certified(named(names));
+            assert_eq!(begin().step(Some(message)), outcome, "{}", message.escape_ascii());
+            let mut later = begin();
+            assert_eq!(later.step(None), challenge(""));
+            assert_eq!(later.step(Some(message)), outcome);
+        }
+        let mut switched_off = Accounts::new(false);
+        let line = b"user:{PLAIN}pencil::::::allow_nets=192.0.2.0/24\n";
+        switched_off.add_file(line).unwrap();
+        let exchange = Exchange::new(Mechanism::External, Arc::new(switched_off), HERE, None);
+        let mut exchange = exchange.with_certified(named(&["user"]));
+        assert_eq!(exchange.step(Some(b"user")), Err(WrongCredentials));
     }
 
     #[test]

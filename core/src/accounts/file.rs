@@ -7,8 +7,9 @@ pub mod edit;
 use std::fmt;
 
 use super::hashed::{SchemeError, is_plain, split_scheme};
-use super::switches::{NETS_RULE, Switches, parse_nets};
+use super::switches::{Switches, parse_nets};
 use super::{NAME_RULE, UserName};
+use crate::nets::NetError;
 
 /// Longest line in octets.
 pub const LINE_MAX: usize = 4096;
@@ -22,7 +23,25 @@ pub struct Line<'a> {
     pub secret: Secret<'a>,
     /// Who may use the account, and for what.
     pub switches: Switches,
+    /// Secrets that were given to programs, each with its name: `app.NAME={SCHEME}secret`.
+    pub apps: Vec<(&'a str, &'a [u8])>,
 }
+
+/// Most secrets of one account that programs have: a failed login costs all of them.
+pub const APPS_MAX: usize = 16;
+
+/// What the field of such a secret begins with.
+const APP: &[u8] = b"app.";
+
+/// Whether a secret of a program may have that name.
+#[must_use]
+pub fn is_app_name(name: &str) -> bool {
+    let is_fine = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    (1..=32).contains(&name.len()) && name.bytes().all(is_fine)
+}
+
+/// What such a name must be, as a sentence for who wrote one that is none.
+pub const APP_NAME_RULE: &str = "an app password has a name of 1 to 32 letters, digits, \"-\" and \"_\"";
 
 /// The second field of a line.
 #[derive(Debug, Eq, PartialEq)]
@@ -54,6 +73,10 @@ pub enum LineError {
     Nets,
     /// `allow_real_nets` would have to be looked at, and is not.
     RealNets,
+    /// An app password without a name, or with one that is none.
+    AppName,
+    /// Two app passwords have one name, or there are more than `APPS_MAX`.
+    Apps,
     /// `nopassword`, with a password.
     Password,
 }
@@ -70,8 +93,10 @@ impl fmt::Display for LineError {
                 "a password with \":\" in it is written in base64 behind {PLAIN.b64}; other fields behind a \
                  password are uid:gid:gecos:home:shell:extra, the first two numbers or empty",
             ),
-            Self::Nets => write!(formatter, "allow_nets: {NETS_RULE}"),
+            Self::Nets => write!(formatter, "allow_nets: {}", NetError::Form),
             Self::RealNets => formatter.write_str("allow_real_nets is not understood; write allow_nets"),
+            Self::AppName => formatter.write_str(APP_NAME_RULE),
+            Self::Apps => write!(formatter, "at most {APPS_MAX} app passwords, each with a name of its own"),
             Self::Password => formatter.write_str("nopassword stands with an empty password only"),
         }
     }
@@ -107,6 +132,7 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
     let extra = fields.nth(3).unwrap_or_default();
     let mut switches = Switches::default();
     let mut is_without_password = false;
+    let mut apps: Vec<(&str, &[u8])> = Vec::new();
     for field in extra.split(|&octet| octet == b' ' || octet == b'\t') {
         let equals = field.iter().position(|&octet| octet == b'=');
         let (name, value) = field.split_at_checked(equals.unwrap_or(field.len())).unwrap_or_default();
@@ -121,6 +147,14 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
                 switches.nets = Some(nets.ok_or(LineError::Nets)?);
             }
             b"allow_real_nets" => return Err(LineError::RealNets),
+            _ if name.starts_with(APP) => {
+                let name = name.strip_prefix(APP).and_then(|name| std::str::from_utf8(name).ok());
+                let name = name.filter(|name| is_app_name(name)).ok_or(LineError::AppName)?;
+                if apps.len() >= APPS_MAX || apps.iter().any(|(other, _)| *other == name) {
+                    return Err(LineError::Apps);
+                }
+                apps.push((name, value));
+            }
             // Other servers have others, which say nothing of who may log in.
             _ => {}
         }
@@ -131,7 +165,7 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
         [b'*' | b'!', ..] => Secret::Locked,
         stored => Secret::Stored(stored),
     };
-    Ok(Some(Line { user, secret, switches }))
+    Ok(Some(Line { user, secret, switches, apps }))
 }
 
 #[cfg(test)]
@@ -166,6 +200,9 @@ mod tests {
             (b"user:x::::::allow_nets=", LineError::Nets),
             (b"user:x::::::allow_real_nets=::1", LineError::RealNets),
             (b"user:x::::::nopassword", LineError::Password),
+            (b"user:x::::::app.=x", LineError::AppName),
+            (b"user:x::::::app.a.b=x", LineError::AppName),
+            (b"user:x::::::app.a=x app.a=y", LineError::Apps),
         ] {
             assert_eq!(parse_line(text), Err(error), "{}", text.escape_ascii());
         }
@@ -183,6 +220,9 @@ mod tests {
         assert_eq!(line("u:::::::nopassword allow_nets=127.0.0.0/8").secret, Secret::Anything);
         assert_eq!(line("u:::::::nopassword=no").secret, Secret::Stored(b""));
         assert_eq!(line("u:*::::::").secret, Secret::Locked);
+        let parsed = line("u:{PLAIN}x::::::app.phone={PLAIN}a= nodelete app.tv=$5$x$y");
+        assert_eq!(parsed.apps, [("phone", &b"{PLAIN}a="[..]), ("tv", b"$5$x$y")]);
+        assert!(parsed.switches.may_not_delete);
         assert_eq!(line("u:!$6$x$y").secret, Secret::Locked);
         assert_eq!(line("u:$6$x$y:1:1").secret, Secret::Stored(b"$6$x$y"));
     }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::hashed::number;
+use super::prepared::prepared;
 
 /// Rounds of the keys that are made here (RFC 7677, section 4).
 pub(super) const ITERATIONS: u32 = 4096;
@@ -129,13 +130,6 @@ impl Keys {
         self.iterations = iterations;
         self
     }
-}
-
-/// A password as SASLprep has it (RFC 4013); one that it refuses, as it is.
-fn prepared(password: &[u8]) -> Vec<u8> {
-    let text = std::str::from_utf8(password).ok();
-    let prepared = text.and_then(|text| stringprep::saslprep(text).ok());
-    prepared.map_or_else(|| password.to_vec(), |prepared| prepared.into_owned().into_bytes())
 }
 
 /// Whether the exchange is to be bound to its channel, and by what.
@@ -384,14 +378,5 @@ mod tests {
         }
         let first = ClientFirst::parse(b"n,a=other,n=user,r=x", Binding::Impossible).unwrap();
         assert_eq!(first.authorization.as_deref(), Some("other"));
-    }
-
-    #[test]
-    fn a_password_is_prepared_as_far_as_that_can_be() {
-        // RFC 4013, section 3.
-        assert_eq!(prepared("I\u{AD}X".as_bytes()), b"IX");
-        assert_eq!(prepared("\u{2168}".as_bytes()), b"IX");
-        assert_eq!(prepared(b"\x07"), b"\x07");
-        assert_eq!(prepared(b"\xFF"), b"\xFF");
     }
 }

@@ -24,18 +24,15 @@ impl Switches {
     }
 }
 
-/// What networks must be, as a sentence for who wrote some that are none.
-pub(super) const NETS_RULE: &str =
-    "networks are written as 192.0.2.0/24, 2001:db8::/32 or an address, with commas between";
-
-/// Reads networks with commas between, as `allow_nets` of Dovecot has them: bits behind the prefix do not count. Its
+/// Reads networks with commas between, as `allow_nets` of Dovecot has them: bits behind those that count mean nothing, and
 /// `local`, who come by no network, is nobody here.
 pub(super) fn parse_nets(text: &str) -> Option<Nets> {
-    let nets = text.split(',').filter(|net| *net != "local").map(|net| match net.parse() {
+    let nets = text.split(',').filter(|net| *net != "local");
+    nets.map(|net| match net.parse() {
         Ok(net) | Err(NetError::HostBits(net)) => Some(net),
         Err(NetError::Form) => None,
-    });
-    nets.collect()
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -43,18 +40,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_read_as_dovecot_has_them() {
-        for (nets, inside, outside) in [
-            ("192.0.2.0/24", "192.0.2.255", "192.0.3.0"),
-            ("192.0.2.7/24", "192.0.2.1", "192.0.1.7"),
-            ("127.0.0.0/8", "::ffff:127.1.2.3", "::1"),
-            ("::1,local,10.0.0.0/8", "10.2.3.4", "11.2.3.4"),
-        ] {
-            let parsed = parse_nets(nets).unwrap();
-            assert!(parsed.contains(inside.parse().unwrap()), "{nets}, {inside}");
-            assert!(!parsed.contains(outside.parse().unwrap()), "{nets}, {outside}");
-        }
-        for wrong in ["", "x", "1.2.3", "1.2.3.4/33", "1.2.3.4/", "1.2.3.4/+1", "::1/129", " ::1", "::1,"] {
+    fn nets_are_read_as_dovecot_writes_them() {
+        let nets = parse_nets("192.0.2.7/24,local,::1").unwrap();
+        assert!(nets.contains([192, 0, 2, 9].into()) && nets.contains([0, 0, 0, 0, 0, 0, 0, 1].into()));
+        assert!(!nets.contains([127, 0, 0, 1].into()));
+        for wrong in ["", "x", "192.0.2.0/24,", "192.0.2.0/33", " ::1"] {
             assert_eq!(parse_nets(wrong), None, "{wrong}");
         }
     }

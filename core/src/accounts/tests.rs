@@ -78,6 +78,36 @@ fn a_name_is_right_to_the_octet() {
 }
 
 #[test]
+fn a_name_and_a_password_may_be_composed_in_another_way() {
+    let mut accounts = Accounts::new(false);
+    accounts.add(name("m\u{fc}ller"), "p\u{e4}ss".as_bytes());
+    accounts.add(name("old"), "pa\u{308}ss".as_bytes());
+    let composed = |user: &str, password: &str| login(&accounts, user.as_bytes(), password.as_bytes());
+    for user in ["m\u{fc}ller", "mu\u{308}ller"] {
+        for password in ["p\u{e4}ss", "pa\u{308}ss", "\u{ff50}\u{e4}ss"] {
+            assert_eq!(composed(user, password), Ok("m\u{fc}ller".into()));
+        }
+        assert_eq!(composed(user, "pass"), Err(WrongCredentials));
+    }
+    // One that was not prepared where it was made is right as it is.
+    assert_eq!(composed("old", "pa\u{308}ss"), Ok("old".into()));
+    assert_eq!(composed("old", "p\u{e4}ss"), Err(WrongCredentials));
+    // What becomes a path when it is prepared is no name: fullwidth full stops and a solidus.
+    assert_eq!(composed("\u{ff0e}\u{ff0e}\u{ff0f}old", "pa\u{308}ss"), Err(WrongCredentials));
+}
+
+#[test]
+fn another_form_of_a_password_costs_everybody_the_same() {
+    let mut accounts = Accounts::new(false);
+    accounts.add_stored(name("hashed"), hashed(b"secret", 8).as_bytes()).unwrap();
+    for user in [&b"hashed"[..], b"nobody"] {
+        let before = accounts.hashes();
+        assert_eq!(login(&accounts, user, "pa\u{308}ss".as_bytes()), Err(WrongCredentials));
+        assert_eq!(accounts.hashes() - before, 2);
+    }
+}
+
+#[test]
 fn a_hashed_account_logs_in_with_its_password_only() {
     let mut accounts = Accounts::new(false);
     let hash = hashed(b"secret", 8);

@@ -49,6 +49,8 @@ pub struct Configured {
     pub apop: bool,
     /// TLS; none: there is none.
     pub tls: Option<Arc<Tls>>,
+    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    pub rehash: bool,
     /// Bounds of connections.
     pub limits: Limits,
 }
@@ -221,16 +223,19 @@ impl Configured {
         self.mailbox.display().to_string()
     }
 
-    /// Loads the transforms that were loaded at run time, and that are not there by themselves.
-    pub(super) fn load_kept(&self, kept: &Kept) {
+    /// Loads the transforms that were loaded at run time, and that are not there by themselves. Whether there was one.
+    pub(super) fn load_kept(&self, kept: &Kept) -> bool {
+        let mut has_loaded = false;
         for (name, file) in &kept.settings.transforms {
             if self.registry.last_error(name).is_some() {
                 continue;
             }
-            if let Err(error) = self.registry.load(name, file) {
-                error!(target: "pop3d::peep", "transform {name}: {error}");
+            match self.registry.load(name, file) {
+                Ok(()) => has_loaded = true,
+                Err(error) => error!(target: "pop3d::peep", "transform {name}: {error}"),
             }
         }
+        has_loaded
     }
 
     /// The accounts that follow from this and from what was changed since.
@@ -285,6 +290,7 @@ impl Configured {
             sizes: self.sizes,
             apop: self.apop,
             tls: self.tls.clone(),
+            rehash: self.rehash,
             limits: kept.limits(self),
         })
     }
@@ -294,7 +300,10 @@ impl Configured {
         let place = self.places.get(link).map_or("", String::as_str);
         match self.registry.last_error(link) {
             Some(why) => format!("{place}{what} names the transform {link}, which cannot be used: {why}"),
-            None => format!("{what} names the transform {link}, which there is not; {ADVICE}"),
+            None if place.is_empty() => {
+                format!("{what} names the transform {link}, which there is not; {ADVICE}")
+            }
+            None => format!("{place}{what} names the transform {link}, whose file is not there"),
         }
     }
 }

@@ -95,6 +95,10 @@ impl Administration {
         lines.push(format!("pop3d_sessions_peak {}", sessions.peak()));
         lines.push(format!("pop3d_uptime_seconds {}", self.started.elapsed().as_secs()));
         self.add_transforms(&mut lines);
+        if let Some(tls) = &self.server.settings().tls {
+            let line = |(number, days)| format!("pop3d_tls_certificate_days{{number=\"{number}\"}} {days}");
+            lines.extend(tls.days_left().map(line));
+        }
         lines
     }
 }

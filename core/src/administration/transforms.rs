@@ -1,5 +1,6 @@
 //! Questions and changes of transforms and chains.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::configured::Kept;
 use crate::accounts::UserName;
 use crate::state::settings::Changed;
 use crate::transform::TransformStatistics;
-use crate::transform::registry::{Listed, PROGRAM_NAME, RegistryError};
+use crate::transform::registry::{FolderChange, Listed, PROGRAM_NAME, RegistryError};
 
 /// The word for a chain without links.
 const NONE: &str = "none";
@@ -155,6 +156,23 @@ impl Administration {
         let kept = state.kept.clone();
         self.put(&mut state, kept)?;
         result
+    }
+
+    /// Takes in what has changed in the folder of transforms. Waits for files, and for what a plugin does while it is
+    /// loaded.
+    pub fn take_in(&self, changed: &FolderChange) {
+        let _loading = self.loading();
+        let configured = self.view.load_full();
+        let mut is_changed = configured.registry.take_in(changed);
+        let mut loaded = self.lock().kept.clone();
+        loaded.settings.transforms.retain(|_, file| changed.concerns(OsStr::new(file)));
+        is_changed |= configured.load_kept(&loaded);
+        if is_changed {
+            let mut state = self.lock();
+            let kept = state.kept.clone();
+            // What is wrong is in the log.
+            let _ = self.put(&mut state, kept);
+        }
     }
 
     pub(super) fn set_option(&self, name: &Argument, option: &Argument) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use pop3d_protocol::pop3::{Action, Answer, Credentials, Opened, Part, Refusal, S
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Account, Connection, Desk, Ending, Task, temporary};
-use crate::accounts::{Exchange, Stepped, UserName};
+use crate::accounts::{Exchange, Secret, Stepped, UserName};
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step};
@@ -82,10 +82,20 @@ impl Connection {
         let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
+        if let Credentials::Password { user, password } = &credentials
+            && let Some(asking) = accounts.asking(user)
+        {
+            let password = Secret::new(password);
+            desk.shared.pools.externals.run(move || job.done(judge.judge_asked(&asking, password.octets())));
+            return;
+        }
         desk.shared.pools.passwords.run(move || {
             let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
             let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
-            job.done(judge.judge(user, verified));
+            job.done(judge.judge(user, verified.clone()));
+            if let (Ok(user), Credentials::Password { password, .. }) = (&verified, &credentials) {
+                judge.renew(&accounts, user, password);
+            }
         });
     }
 
@@ -98,7 +108,10 @@ impl Connection {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
                 let binding = self.transport.tls().and_then(Channel::binding);
-                (Box::new(Exchange::new(mechanism, accounts, self.peer.ip(), binding)), initial)
+                let certified = self.transport.tls().map(Channel::users).unwrap_or_default();
+                let exchange =
+                    Exchange::new(mechanism, accounts, self.peer.ip(), binding).with_certified(certified);
+                (Box::new(exchange), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
                 Some(exchange) => (exchange, Some(response)),
@@ -111,12 +124,19 @@ impl Connection {
         self.task = Task::Job;
         let (job, judge, mut exchange) = (Job::new(self.key, desk), self.judge(desk), exchange);
         self.last_sign = desk.now;
-        desk.shared.pools.passwords.run(move || {
-            job.done(match exchange.step(response.as_deref()) {
-                Ok(Stepped::Challenge(challenge)) => Outcome::Challenged(exchange, challenge),
-                Ok(Stepped::Verified(user)) => judge.judge(exchange.user(), Ok(user)),
-                Err(wrong) => judge.judge(exchange.user(), Err(wrong)),
-            });
+        let externals = desk.shared.pools.externals.clone();
+        desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {
+            Ok(Stepped::Challenge(challenge)) => job.done(Outcome::Challenged(exchange, challenge)),
+            Ok(Stepped::Verified(user)) => {
+                job.done(judge.judge(exchange.user(), Ok(user.clone())));
+                if let Some(password) = exchange.password() {
+                    judge.renew(exchange.accounts(), &user, password);
+                }
+            }
+            Ok(Stepped::Ask(asking)) => externals.run(move || {
+                job.done(judge.judge_asked(&asking, exchange.password().unwrap_or_default()));
+            }),
+            Err(wrong) => job.done(judge.judge(exchange.user(), Err(wrong))),
         });
     }
 
@@ -287,6 +307,11 @@ impl Connection {
                 self.session.handle_answer(Answer::Verified(Ok(())));
             }
             Outcome::Verified(Err(penalty)) => self.hold_back_refusal(penalty, desk),
+            Outcome::Unverified => {
+                desk.counters.logins_unavailable.add(1);
+                let refusal = temporary("passwords cannot be checked now, try again later");
+                self.session.handle_answer(Answer::Verified(Err(refusal)));
+            }
             Outcome::Challenged(exchange, challenge) => {
                 self.exchange = Some(exchange);
                 self.session.handle_answer(Answer::Challenged(challenge.into()));

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::{error, info, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Refusal};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Connection, Desk, Task, temporary};
-use crate::accounts::{UserName, WrongCredentials};
+use crate::accounts::{Accounts, Asking, UserName, WrongCredentials, prepared};
 use crate::guesses::{DELAY_DOUBLINGS_MAX, FAILED_LOGINS, Penalty};
 use crate::notice::Outcome;
 use crate::server::Shared;
@@ -39,7 +39,9 @@ impl Judge {
                 Ok(user)
             }
             Err(WrongCredentials) => {
-                let fail = |address| shared.guesses.fail(address, claimed, *now, rules);
+                // All forms of a name are of one account.
+                let name = prepared(claimed);
+                let fail = |address| shared.guesses.fail(address, &name, *now, rules);
                 let penalty = counted.map(fail).unwrap_or_default();
                 let user = claimed.escape_ascii();
                 info!(target: "pop3d::login", "user {user} from {peer} not logged in: wrong credentials");
@@ -50,6 +52,38 @@ impl Judge {
                 Err(penalty)
             }
         })
+    }
+}
+
+/// How long a login may have waited for its turn to be asked about.
+const TURN_MAX: Duration = Duration::from_secs(30);
+
+impl Judge {
+    /// Asks about somebody's password, and says what came of it. Waits for another program.
+    pub(super) fn judge_asked(&self, asking: &Asking, password: &[u8]) -> Outcome {
+        let user = asking.user();
+        let asked = if self.now.elapsed() > TURN_MAX {
+            Err("too many others are being checked".to_owned())
+        } else {
+            asking.ask(password)
+        };
+        match asked {
+            Ok(is_right) => {
+                let verified = if is_right { Ok(user.clone()) } else { Err(WrongCredentials) };
+                self.judge(user.as_str().as_bytes(), verified)
+            }
+            Err(why) => {
+                error!(target: "pop3d::login", "user {user} from {}: not checked: {why}", self.peer);
+                Outcome::Unverified
+            }
+        }
+    }
+
+    /// Has a weak hash made anew of the password that was found right; after the answer, for it takes as long as a login.
+    pub(super) fn renew(&self, accounts: &Accounts, user: &UserName, password: &[u8]) {
+        if self.shared.settings.load().rehash && accounts.is_weak(user) {
+            self.shared.renew(user, password);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use log::debug;
 use pop3d_protocol::engine::Engine;
-use pop3d_protocol::pop3::{Answer, Security};
+use pop3d_protocol::pop3::{Answer, Mechanism, Security};
 
 use super::{Connection, Desk, Task, Turn};
 use crate::transport::Transport;
@@ -84,7 +84,11 @@ impl Connection {
         let Some(tls) = self.transport.tls() else { return };
         debug!(target: "pop3d::session", "{}: {}", self.peer, tls.describe());
         let has_binding = tls.binding().is_some();
-        let mechanisms = desk.shared.settings.load().accounts.mechanisms(has_binding);
+        let accounts = Arc::clone(&desk.shared.settings.load().accounts);
+        let mut mechanisms = accounts.mechanisms(has_binding);
+        if tls.users().iter().any(|user| accounts.contains(user)) {
+            mechanisms = mechanisms.iter().chain([Mechanism::External]).collect();
+        }
         self.session.handle_answer(Answer::Secured(mechanisms));
         self.last_sign = desk.now;
         // What came behind the handshake is in the channel, and no event will tell of it.

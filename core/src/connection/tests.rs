@@ -94,7 +94,12 @@ impl Stage {
         let poll = Poll::new().unwrap();
         let notices = Arc::new(Notices::new(poll.registry()).unwrap());
         let pool = Pool::start("test", 1).unwrap();
-        let pools = Pools { passwords: pool.clone(), maildrops: pool.clone(), transforms: pool };
+        let pools = Pools {
+            passwords: pool.clone(),
+            externals: pool.clone(),
+            maildrops: pool.clone(),
+            transforms: pool,
+        };
         let removed = Arc::default();
         let mut accounts = Accounts::default();
         accounts.add(UserName::parse(b"user").unwrap(), b"pass");
@@ -109,6 +114,7 @@ impl Stage {
             sizes: Sizes::Stored,
             apop: false,
             tls: None,
+            rehash: false,
             limits: Limits::default(),
         };
         let shared =

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::Guard;
 
-use super::Shared;
+use super::{Renewer, Shared};
 use crate::nets::CountedAddress;
 use crate::notice::Notice;
 use crate::sessions::Sessions;
@@ -29,6 +29,12 @@ impl Handle {
         self.0.settings.store(Arc::new(settings));
         // There may be room for more connections.
         self.0.tell_all(|| Notice::Accept);
+    }
+
+    /// Who makes weak hashes anew from here on; the first one stays.
+    pub(crate) fn set_renewer(&self, renewer: Renewer) {
+        // A second administration of one server has the same accounts to care for.
+        let _ = self.0.renewer.set(renewer);
     }
 
     /// The sessions that are open.

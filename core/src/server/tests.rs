@@ -24,6 +24,7 @@ fn settings(limits: Limits) -> Settings {
         sizes: Sizes::Stored,
         apop: false,
         tls: None,
+        rehash: false,
         limits,
     }
 }
@@ -41,7 +42,8 @@ fn connections_leave_descriptors_for_all_else() {
 /// What the workers share where there are none.
 fn shared(limits: Limits) -> Arc<Shared> {
     let pool = Pool::start("test", 1).unwrap();
-    let pools = Pools { passwords: pool.clone(), maildrops: pool.clone(), transforms: pool };
+    let pools =
+        Pools { passwords: pool.clone(), externals: pool.clone(), maildrops: pool.clone(), transforms: pool };
     Arc::new(Shared::new(settings(limits), Totals::default(), pools, Vec::new(), 100))
 }
 

@@ -86,6 +86,15 @@ impl KeptAccounts {
         self.accounts.insert(user, Kept::Account(hashed.clone()));
     }
 
+    /// The hash that is kept of an account.
+    #[must_use]
+    pub fn hashed(&self, user: &UserName) -> Option<&Hashed> {
+        match self.accounts.get(user)? {
+            Kept::Account(hashed) => Some(hashed),
+            Kept::Removed => None,
+        }
+    }
+
     /// Removes an account. One that command line or configuration has would come back with the next start, so that
     /// its removal is kept.
     pub fn remove(&mut self, user: &UserName, was_configured: bool) {

@@ -1,28 +1,54 @@
-//! Certificates and their keys: read from files, checked, and chosen by the name that a client asks for (RFC 6066, section
-//! 3).
+//! Certificates and their keys: read from files, checked, read again once the files are others, and chosen by the name that a
+//! client asks for (RFC 6066, section 3).
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
+use log::{info, warn};
 use rustls::client::verify_server_name;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_parser::parse_x509_certificate;
 use zeroize::Zeroizing;
 
 /// Longest file of a certificate chain or a key, in octets.
 const FILE_MAX: u64 = 1 << 20;
 
-/// A certificate with what leads to its authority, and its key.
+const DAY: i64 = 86_400;
+
+/// A certificate with what leads to its authority, and its key. Clones are the same pair: one that is renewed is so for all.
 #[derive(Clone)]
-pub struct Pair {
-    pub(super) key: Arc<CertifiedKey>,
+pub struct Pair(Arc<Inner>);
+
+struct Inner {
+    key: ArcSwap<CertifiedKey>,
+    /// None: it came from memory.
+    files: Option<Files>,
 }
+
+/// Where a pair comes from.
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+    /// Those that were last looked at, whatever came of it.
+    seen: Mutex<Stamps>,
+}
+
+/// What tells two files from those that were there before.
+type Stamps = [Option<Stamp>; 2];
+
+/// Device, inode, length and time of change of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stamp(u64, u64, u64, i64, i64);
 
 /// Why two files are no certificate and its key.
 #[derive(Debug)]
@@ -40,31 +66,23 @@ impl fmt::Display for PairError {
 
 impl std::error::Error for PairError {}
 
+impl PairError {
+    pub(super) fn new(path: &Path, what: String) -> Self {
+        Self { path: path.to_owned(), what }
+    }
+}
+
 impl Pair {
     /// Reads two files of PEM: a certificate, behind it what leads to its authority, and its key. They may be one file.
     ///
     /// # Errors
     /// Where one cannot be read or understood, or the key is not that of the certificate.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, PairError> {
-        let wrong = |path: &Path, what: String| PairError { path: path.to_owned(), what };
-        let read = |path: &Path| read(path).map_err(|error| wrong(path, format!("cannot be read: {error}")));
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(certificate)?)
-            .collect::<Result<_, _>>()
-            .map_err(|error| wrong(certificate, format!("no PEM: {error}")))?;
-        if chain.is_empty() {
-            return Err(wrong(certificate, "no certificate in it; write it as PEM".to_owned()));
-        }
-        let secret = PrivateKeyDer::from_pem_slice(&read(key)?)
-            .map_err(|_| wrong(key, "no private key in it; write it as PEM, and not encrypted".to_owned()))?;
-        Self::new(chain, secret).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
-                wrong(key, format!("not the key of the certificate in {}", certificate.display()))
-            }
-            rustls::Error::InvalidCertificate(error) => {
-                wrong(certificate, format!("no certificate that can be used: {error:?}"))
-            }
-            error => wrong(key, format!("no key that can be used: {error}")),
-        })
+        // Before they are read: what changes in the meantime is noticed later.
+        let seen = Mutex::new(stamps(certificate, key));
+        let pair = read_pair(certificate, key)?;
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned(), seen };
+        Ok(Self(Arc::new(Inner { key: ArcSwap::from_pointee(pair), files: Some(files) })))
     }
 
     /// A chain and its key, in memory.
@@ -76,18 +94,83 @@ impl Pair {
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, rustls::Error> {
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider())?;
-        Ok(Self { key: Arc::new(key) })
+        Ok(Self(Arc::new(Inner { key: ArcSwap::from_pointee(key), files: None })))
+    }
+
+    /// Reads the files again where they are others than before. Those that cannot be used leave what is there, and the log says
+    /// so once. Waits for the disk.
+    pub(super) fn renew(&self) {
+        let Some(files) = &self.0.files else { return };
+        let Files { certificate, key, seen } = files;
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = stamps(certificate, key);
+        if *seen == stamps {
+            return;
+        }
+        *seen = stamps;
+        match read_pair(certificate, key) {
+            Ok(pair) => {
+                self.0.key.store(Arc::new(pair));
+                info!(target: "pop3d", "the certificate in {} was renewed", certificate.display());
+            }
+            // One of two that are replaced one after the other, as a rule.
+            Err(error) => warn!(target: "pop3d", "the certificate in use stays: {error}"),
+        }
+    }
+
+    /// The pair as it is now.
+    pub(super) fn key(&self) -> Arc<CertifiedKey> {
+        self.0.key.load_full()
+    }
+
+    /// Whole days until the certificate expires, less than 0 where it has; none: it does not say so in a form that is understood.
+    pub(super) fn days_left(&self) -> Option<i64> {
+        let key = self.key();
+        let (_, certificate) = parse_x509_certificate(key.end_entity_cert().ok()?).ok()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let left = certificate.validity().not_after.timestamp() - i64::try_from(now).ok()?;
+        Some(left.div_euclid(DAY))
     }
 
     /// Whether a client that asks for this name is content with the certificate.
     fn is_of(&self, name: &ServerName<'_>) -> bool {
-        let certificate = self.key.end_entity_cert().and_then(ParsedCertificate::try_from);
+        let key = self.0.key.load();
+        let certificate = key.end_entity_cert().and_then(ParsedCertificate::try_from);
         certificate.is_ok_and(|certificate| verify_server_name(&certificate, name).is_ok())
     }
 }
 
+fn stamps(certificate: &Path, key: &Path) -> Stamps {
+    [certificate, key].map(|path| {
+        let file = fs::metadata(path).ok()?;
+        Some(Stamp(file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+    })
+}
+
+fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> {
+    let wrong = PairError::new;
+    let read = |path: &Path| read(path).map_err(|error| wrong(path, format!("cannot be read: {error}")));
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(certificate, format!("no PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(wrong(certificate, "no certificate in it; write it as PEM".to_owned()));
+    }
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?)
+        .map_err(|_| wrong(key, "no private key in it; write it as PEM, and not encrypted".to_owned()))?;
+    CertifiedKey::from_der(chain, secret, &ring::default_provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            wrong(key, format!("not the key of the certificate in {}", certificate.display()))
+        }
+        rustls::Error::InvalidCertificate(error) => {
+            wrong(certificate, format!("no certificate that can be used: {error:?}"))
+        }
+        error => wrong(key, format!("no key that can be used: {error}")),
+    })
+}
+
 /// The octets of a file; they may be a key.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut octets = Zeroizing::default();
     let count = File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut octets)?;
     if u64::try_from(count).is_ok_and(|count| count > FILE_MAX) {
@@ -112,12 +195,16 @@ impl Certificates {
     pub(super) fn new(pairs: Vec<Pair>) -> Option<Self> {
         (!pairs.is_empty()).then_some(Self { pairs })
     }
+
+    pub(super) fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
         let of_name = name.and_then(|name| self.pairs.iter().find(|pair| pair.is_of(&name)));
-        of_name.or(self.pairs.first()).map(|pair| Arc::clone(&pair.key))
+        of_name.or(self.pairs.first()).map(Pair::key)
     }
 }

@@ -13,6 +13,9 @@ use mio::net::TcpStream;
 use rustls::server::{ServerConfig, ServerConnection};
 use rustls::{HandshakeKind, ProtocolVersion};
 
+use super::authorities::users;
+use crate::accounts::UserName;
+
 /// Octets that are encrypted before they are written: the system calls of a download, against the memory of a slow reader.
 const WRITE_MAX: usize = 64 * 1024;
 
@@ -187,6 +190,12 @@ impl Channel {
         }
         let exported = self.tls.export_keying_material([0; BINDING], b"EXPORTER-Channel-Binding", None);
         exported.ok().map(|octets| octets.into())
+    }
+
+    /// Whom the client's certificate names, where it has one that somebody vouches for.
+    pub(crate) fn users(&self) -> Vec<UserName> {
+        let certificate = self.tls.peer_certificates().and_then(<[_]>::first);
+        certificate.map(users).unwrap_or_default()
     }
 
     /// Version and cipher suite, for the log.

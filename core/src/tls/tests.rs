@@ -1,14 +1,19 @@
 //! Certificates as files, and clients of rustls against a server that serves.
 
+mod logins;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, SignatureScheme, StreamOwned,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -46,7 +51,7 @@ impl Files {
 }
 
 fn options(pairs: Vec<Pair>) -> TlsOptions {
-    TlsOptions { pairs, minimum: Version::Tls12, clear: Clear::Everybody }
+    TlsOptions { pairs, minimum: Version::Tls12, clear: Clear::Everybody, authorities: None }
 }
 
 #[test]
@@ -104,22 +109,70 @@ fn a_certificate_that_cannot_be_used_is_named_with_what_is_wrong() {
     assert!(files.read("both", "both").is_ok(), "certificate and key may be one file");
 }
 
+#[test]
+fn a_pair_is_renewed_once_both_files_are_and_not_before() {
+    let files = Files::new();
+    let first = files.make("a", &["a.example"]);
+    let shown = |pair: &Pair| pair.key().cert[0].clone();
+    let old = shown(&first);
+    files.make("b", &["a.example"]);
+    fs::rename(files.path("b.crt"), files.path("a.crt")).unwrap();
+    first.renew();
+    assert_eq!(shown(&first), old, "the key is that of the old one");
+    fs::remove_file(files.path("a.key")).unwrap();
+    first.renew();
+    assert_eq!(shown(&first), old, "there is no key");
+    fs::rename(files.path("b.key"), files.path("a.key")).unwrap();
+    first.renew();
+    assert_ne!(shown(&first), old);
+    assert_eq!(shown(&first), shown(&files.read("a.crt", "a.key").unwrap()));
+    // What is as it was is not read again, and what was never a file is not looked for.
+    first.renew();
+    let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    Pair::new(vec![made.cert.der().clone()], key.into()).unwrap().renew();
+}
+
+#[test]
+fn the_days_of_a_certificate_are_counted() {
+    let days = |from: (i32, u8, u8), until: (i32, u8, u8)| {
+        let mut parameters = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+        parameters.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+        Pair::new(vec![certificate.der().clone()], key.into()).unwrap().days_left().unwrap()
+    };
+    let (near, far) = (days((2020, 1, 1), (2999, 1, 1)), days((2020, 1, 1), (2999, 1, 31)));
+    assert!(near > 0);
+    assert_eq!(far - near, 30);
+    assert!(days((2000, 1, 1), (2020, 1, 1)) < -2000);
+}
+
 /// A server that speaks POP3S with these certificates.
 fn serve(options: TlsOptions) -> (Running, SocketAddr) {
+    serve_to(options, Accounts::default(), Limits::default())
+}
+
+/// The same for these accounts.
+fn serve_to(options: TlsOptions, accounts: Accounts, limits: Limits) -> (Running, SocketAddr) {
     let mut server = Server::new(1, 1).unwrap();
     let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3s).unwrap();
+    let mail = std::env::temp_dir();
     let settings = Settings {
-        store: Arc::new(LocalStore::new("/nonexistent".into(), None)),
-        accounts: Arc::new(Accounts::default()),
-        mailbox: "/nonexistent".into(),
+        store: Arc::new(LocalStore::new(mail.clone(), None)),
+        accounts: Arc::new(accounts),
+        mailbox: mail.clone(),
         chain: None,
         user_chains: Arc::default(),
         rules: Arc::default(),
-        holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
+        holding: Holding { hold: 1000, spool_folder: mail },
         sizes: Sizes::Stored,
         apop: false,
         tls: Some(Arc::new(Tls::new(options).unwrap())),
-        limits: Limits::default(),
+        rehash: false,
+        limits,
     };
     (server.start(settings, Totals::default()).unwrap(), address)
 }
@@ -167,18 +220,25 @@ type Client = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
 /// A client that speaks this version and these protocols; the handshake waits for its first word.
 fn client(address: SocketAddr, name: &str, version: Version, protocols: &[&[u8]]) -> Client {
+    let mut config = trusting(version).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    client_with(address, name, config)
+}
+
+/// The configuration of a client that takes any certificate.
+fn trusting(version: Version) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let versions: &[_] = match version {
         Version::Tls12 => &[&TLS12],
         Version::Tls13 => &[&TLS13],
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_protocol_versions(versions).unwrap();
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone));
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone))
+}
+
+fn client_with(address: SocketAddr, name: &str, config: ClientConfig) -> Client {
     let tls = ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned()).unwrap());
-    let stream = connect(address).unwrap();
-    BufReader::new(StreamOwned::new(tls.unwrap(), stream))
+    BufReader::new(StreamOwned::new(tls.unwrap(), connect(address).unwrap()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits")]
@@ -243,7 +303,7 @@ fn a_client_gets_the_certificate_of_the_name_it_asks_for_else_the_first() {
         let mut client = client(address, name, Version::Tls13, &[]);
         hears(&mut client);
         let shown = client.get_ref().conn.peer_certificates().unwrap();
-        assert_eq!(shown[0], pair.key.cert[0], "{name}");
+        assert_eq!(shown[0], pair.key().cert[0], "{name}");
     }
     running.drain(Duration::ZERO);
 }

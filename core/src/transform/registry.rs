@@ -3,6 +3,8 @@
 //! Only the contract is here: `core` names no implementation. Its calls may wait for files, so a job of the pool makes
 //! them and never a worker.
 
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,6 +55,10 @@ pub trait Registry: Send + Sync {
     /// `NotPermitted`.
     fn look(&self) -> Result<(), RegistryError>;
 
+    /// Makes transforms of the files in the folder of transforms that are none yet, and loads those anew that changed, as
+    /// far as it is told of them. What cannot be loaded is in the log. Whether anything is another generation than before.
+    fn take_in(&self, changed: &FolderChange) -> bool;
+
     /// Whether the transform of that name can be used, and its file or program is there as it was when it was made.
     fn is_current(&self, name: &str) -> bool;
 
@@ -88,6 +94,23 @@ pub trait Registry: Send + Sync {
 
     /// Why it last failed a message: what the log says, in at most 400 octets; empty where it has failed none.
     fn last_error(&self, name: &str) -> Option<String>;
+}
+
+/// What has changed in the folder of transforms.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FolderChange {
+    /// The names of files that were written, put there or taken away; none: it may be any.
+    pub files: Option<BTreeSet<OsString>>,
+    /// Names of files that somebody is writing, and that are not to be looked at before that is over.
+    pub unfinished: BTreeSet<OsString>,
+}
+
+impl FolderChange {
+    /// Whether the file of that name is to be looked at.
+    #[must_use]
+    pub fn concerns(&self, name: &OsStr) -> bool {
+        !self.unfinished.contains(name) && self.files.as_ref().is_none_or(|files| files.contains(name))
+    }
 }
 
 /// A transform as a list shows it.

@@ -3,10 +3,13 @@
 //!
 //! Not here: where rules are read from, and the chains that stand before and behind them (`settings.rs`).
 
+mod cover;
+
 use std::sync::Arc;
 
 use wildmatch::WildMatch;
 
+pub use self::cover::covering;
 use super::{Chain, Command};
 
 /// Octets of a message that are looked at for header fields. What stands behind them no rule sees.
@@ -100,29 +103,6 @@ impl Condition {
     pub fn is_of_users_alone(&self) -> bool {
         let Self { users: _, except_users: _, min_size, max_size, headers, retr, top } = self;
         *min_size == 0 && *max_size == u64::MAX && headers.is_empty() && *retr && *top
-    }
-
-    /// Whether another one takes all that this one could match, so that behind it this one never does. `false` also
-    /// where that cannot be told.
-    #[must_use]
-    pub fn is_covered_by(&self, other: &Self) -> bool {
-        let is_plain = |glob: &String| !glob.contains(['*', '?']);
-        let covers = |glob: &String| {
-            other.users.contains(glob)
-                || (is_plain(glob) && any(&other.users, glob))
-                || other.users.iter().any(|it| it == "*")
-        };
-        let users = other.users.is_empty() || (!self.users.is_empty() && self.users.iter().all(covers));
-        let excepted = other.except_users.iter().all(|glob| self.except_users.contains(glob));
-        let headers = other.headers.is_empty()
-            || (!self.headers.is_empty() && self.headers.iter().all(|field| other.headers.contains(field)));
-        users
-            && excepted
-            && headers
-            && other.min_size <= self.min_size
-            && other.max_size >= self.max_size
-            && (other.retr || !self.retr)
-            && (other.top || !self.top)
     }
 
     /// Whether it matches nothing at all, as far as that can be told; why.
@@ -243,16 +223,21 @@ mod tests {
         let retr = Condition { top: false, ..Condition::default() };
         let listed = Condition { headers: vec![Field::parse("List-Id: *").unwrap()], ..Condition::default() };
         let not_ann = Condition { except_users: texts(&["ann"]), ..Condition::default() };
+        let is_covered = |one: &Condition, other: &Condition| {
+            let covering = covering(one, &[Arc::new(other.clone())]);
+            assert!(covering.is_none() || covering == Some(vec![0]));
+            covering.is_some()
+        };
         for condition in [&all, &bob, &large, &retr, &listed, &not_ann] {
-            assert!(condition.is_covered_by(&all) && condition.is_covered_by(condition));
-            assert_eq!(all.is_covered_by(condition), *condition == all, "{condition:?}");
+            assert!(is_covered(condition, &all) && is_covered(condition, condition));
+            assert_eq!(is_covered(&all, condition), *condition == all, "{condition:?}");
         }
         let globbed = Condition { users: texts(&["b*"]), ..Condition::default() };
-        assert!(bob.is_covered_by(&globbed) && !globbed.is_covered_by(&bob));
+        assert!(is_covered(&bob, &globbed) && !is_covered(&globbed, &bob));
         let larger = Condition { min_size: 200, ..bob.clone() };
-        assert!(
-            larger.is_covered_by(&large) && larger.is_covered_by(&bob) && !larger.is_covered_by(&not_ann)
-        );
+        assert!(is_covered(&larger, &large) && is_covered(&larger, &bob));
+        // Bob is not Ann.
+        assert!(is_covered(&larger, &not_ann) && !is_covered(&globbed, &retr));
     }
 
     #[test]

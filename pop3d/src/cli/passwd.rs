@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command};
-use pop3d_core::accounts::{NAME_RULE, Scheme, UserName, file::edit};
+use pop3d_core::accounts::file::{self, edit};
+use pop3d_core::accounts::{NAME_RULE, Scheme, UserName};
 
 /// `pop3d passwd`.
 #[derive(Debug, Args)]
@@ -24,6 +25,10 @@ pub(crate) struct Passwd {
     #[arg(short, long, value_name = "FILE", conflicts_with = "config")]
     pub(crate) file: Option<PathBuf>,
 
+    /// Sets a further password, for a program, under a name; with --remove it is taken back.
+    #[arg(long, value_name = "NAME", value_parser = app_name, conflicts_with = "verify")]
+    pub(crate) app: Option<String>,
+
     /// Removes the account. The mail stays.
     #[arg(long, conflicts_with_all = ["verify", "stdin", "scheme"])]
     pub(crate) remove: bool,
@@ -39,6 +44,10 @@ pub(crate) struct Passwd {
     /// How the password is kept. SCRAM-SHA-256: for logins by SCRAM, also.
     #[arg(long, value_name = "SCHEME", default_value = "ARGON2ID", value_parser = SchemeParser)]
     pub(crate) scheme: Scheme,
+}
+
+fn app_name(name: &str) -> Result<String, String> {
+    if file::is_app_name(name) { Ok(name.to_owned()) } else { Err(file::APP_NAME_RULE.to_owned()) }
 }
 
 /// Reads a name that an accounts file has a form for.

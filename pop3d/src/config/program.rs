@@ -20,6 +20,12 @@ pub(super) fn missing(spec: &ProcessSpec) -> Option<String> {
     (!is_found).then(|| format!("there is no program {program} in {}", spec.path))
 }
 
+/// What is wrong where a program that is named by a path is not there.
+pub(crate) fn missing_program(program: &str) -> Option<String> {
+    let is_missing = program.contains('/') && !is_program(Path::new(program));
+    is_missing.then(|| format!("there is no program {program}"))
+}
+
 /// What is wrong where the file of a plugin or a filter is not there.
 pub(super) fn missing_file(path: &Path) -> Option<String> {
     (!path.is_file()).then(|| format!("there is no file {}", path.display()))

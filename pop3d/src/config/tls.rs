@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
-use pop3d_core::tls::{Clear, Pair, Tls, TlsOptions, Version};
+use pop3d_core::tls::{Authorities, Clear, Pair, Tls, TlsOptions, Version};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::Deserialize;
 use toml::Spanned;
@@ -26,13 +26,26 @@ pub(crate) struct Table {
     certificate: Option<Spanned<PathBuf>>,
     /// Its key, as PEM.
     key: Option<Spanned<PathBuf>>,
+    /// Further certificates, for clients that ask for their names.
+    #[serde(default)]
+    sni: Vec<PairTable>,
     min_version: Option<MinVersion>,
     /// Where clients begin with TLS.
     pub(crate) listen: Option<Spanned<Vec<Spanned<Address>>>>,
     /// What has to wait for TLS.
     require_tls: Option<Spanned<Required>>,
+    /// Who vouches for clients, as PEM.
+    client_ca: Option<Spanned<PathBuf>>,
     /// Who may log in without TLS where logins have to wait for it.
     cleartext_nets: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// `[[tls.sni]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PairTable {
+    certificate: Spanned<PathBuf>,
+    key: Option<Spanned<PathBuf>>,
 }
 
 /// `min_version`.
@@ -73,7 +86,11 @@ pub(crate) fn tls(cli: &Cli, file: &File) -> Result<Option<Arc<Tls>>, Exit> {
         None | Some(MinVersion::Tls12) => Version::Tls12,
         Some(MinVersion::Tls13) => Version::Tls13,
     };
-    let tls = Tls::new(TlsOptions { pairs, minimum, clear });
+    let authorities = table.client_ca.as_ref().map(|path| {
+        Authorities::read(path.as_ref()).map_err(|error| file.error(path.span(), &error.to_string()))
+    });
+    let authorities = authorities.transpose()?;
+    let tls = Tls::new(TlsOptions { pairs, minimum, clear, authorities });
     tls.map(|tls| Some(Arc::new(tls))).map_err(|error| Exit::Config(format!("[tls]: {error}")))
 }
 
@@ -82,12 +99,20 @@ const NO_CERTIFICATE: &str =
 
 fn pairs(cli: &Cli, file: &File) -> Result<Vec<Pair>, Exit> {
     let table = &file.config.tls;
+    let read = |certificate: &Spanned<PathBuf>, key: &Option<Spanned<PathBuf>>| {
+        // They may be one file.
+        let key = key.as_ref().unwrap_or(certificate);
+        let pair = Pair::read(certificate.as_ref(), key.as_ref());
+        pair.map_err(|error| file.error(certificate.span(), &error.to_string()))
+    };
     match (&table.certificate, &table.key) {
         (Some(certificate), key) => {
-            // They may be one file.
-            let key = key.as_ref().unwrap_or(certificate);
-            let pair = Pair::read(certificate.as_ref(), key.as_ref());
-            Ok(vec![pair.map_err(|error| file.error(certificate.span(), &error.to_string()))?])
+            let further = table.sni.iter().map(|pair| read(&pair.certificate, &pair.key));
+            std::iter::once_with(|| read(certificate, key)).chain(further).collect()
+        }
+        _ if !table.sni.is_empty() => {
+            let place = table.sni[0].certificate.span();
+            Err(file.error(place, "no certificate for who asks for no name; name it by certificate in [tls]"))
         }
         (None, Some(key)) => {
             Err(file.error(key.span(), "a key without a certificate; name it by certificate"))

@@ -16,7 +16,7 @@ use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
 use pop3d_core::transform::rules::NamedRule;
 use pop3d_core::transform::{OnError, Policy};
 use pop3d_transforms::registry::{Definitions, Permissions};
-use pop3d_transforms::spec::{CommandLine, Isolation, PluginSpec, ProcessSpec, Spec};
+use pop3d_transforms::spec::{Awaited, CommandLine, Isolation, PluginSpec, ProcessSpec, Spec};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
@@ -94,6 +94,8 @@ pub(crate) struct Table {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Defaults {
+    isolation: Option<Isolated>,
+    hosts: Option<usize>,
     on_error: Option<Policed>,
     spool: Option<bool>,
     #[serde(default, deserialize_with = "positive")]
@@ -243,7 +245,7 @@ impl Transforms {
             }
             hold => hold.as_ref().map_or(HOLD, |hold| hold.as_ref().0),
         };
-        let Links { template, specs, plugin_template, natives, missing, places, .. } = links;
+        let Links { template, specs, plugin_template, natives, awaited, missing, places, .. } = links;
         let mut specs: Vec<_> = specs.into_values().map(Spec::Process).collect();
         specs.extend(natives.into_values().map(Spec::Plugin));
         let folder = config.transform_dir.clone();
@@ -252,7 +254,7 @@ impl Transforms {
             Some(SizesTold::Stored) | None => Sizes::Stored,
         };
         Ok(Self {
-            definitions: Definitions { specs, template, plugin_template, folder, permissions },
+            definitions: Definitions { specs, template, plugin_template, folder, awaited, permissions },
             chain,
             rules,
             hold: usize::try_from(hold).unwrap_or(usize::MAX),
@@ -284,10 +286,11 @@ fn named_spec(
     let place = table.span();
     let table = table.as_ref();
     let Some(command) = &table.command else {
-        return Err(file.error(place, "missing field `command`: a program, or file: a native plugin"));
+        let what = "missing field `command`: a program, or `file`: code, unless that lies in transform_dir";
+        return Err(file.error(place, what));
     };
     if table.isolation.is_some() || table.hosts.is_some() {
-        return Err(file.error(place, "isolation and hosts are for native plugins"));
+        return Err(file.error(place, WHOSE_KEYS));
     }
     let error = |what: &str| file.error(command.span(), &format!("transform {name}: {what}"));
     let command = match command.as_ref() {
@@ -326,7 +329,8 @@ fn plugin_spec(
     let place = table.span();
     let content = table.as_ref();
     let Some(library) = &content.file else {
-        if matches!(content.kind, Some(Kind::Native | Kind::Wasm)) {
+        let may_be_dropped = file.config.transform_dir.is_some();
+        if matches!(content.kind, Some(Kind::Native | Kind::Wasm)) && !may_be_dropped {
             return Err(file.error(place, "missing field `file`: the .so of a native plugin, or a .wasm"));
         }
         return Ok(None);
@@ -345,21 +349,55 @@ fn plugin_spec(
         let what = "the file of a native plugin ends in .so, that of a filter in WebAssembly in .wasm";
         return Err(file.error(library.span(), what));
     }
-    if content.max_running.is_some() || (is_native && !content.env.is_empty()) {
-        return Err(file.error(place, "max_running is for programs, env for them and WASI commands"));
-    }
-    if !is_native && (content.isolation.is_some() || content.hosts.is_some()) {
-        return Err(file.error(place, "isolation and hosts are for native plugins"));
+    let kind = if is_native { transform::Kind::Native } else { transform::Kind::Wasm };
+    if content.max_running.is_some() || content.is_for().is_some_and(|other| other != kind) {
+        return Err(file.error(place, WHOSE_KEYS));
     }
     check_environment(file, &content.env, content.options.as_ref())?;
     content.keys().apply_plugin(&mut spec);
-    spec.isolation = match content.isolation {
-        Some(Isolated::None) => Isolation::None,
-        Some(Isolated::Process) => Isolation::Process,
-        None => spec.isolation,
-    };
-    spec.hosts = content.hosts.unwrap_or(spec.hosts);
     Ok(Some(spec))
+}
+
+/// Which keys are not for every kind.
+const WHOSE_KEYS: &str = "isolation and hosts are for native plugins, max_running is for programs, env for them and \
+                          WASI commands";
+
+/// What a table says of a file in the folder of transforms; none: it tells of something else.
+fn awaited(
+    file: &File,
+    template: &PluginSpec,
+    name: &str,
+    table: &Spanned<Table>,
+) -> Result<Option<Awaited>, Exit> {
+    let (place, content) = (table.span(), table.as_ref());
+    let is_program = content.kind == Some(Kind::Process) || content.command.is_some();
+    if is_program || content.file.is_some() || file.config.transform_dir.is_none() {
+        return Ok(None);
+    }
+    check_name(file, name, table)?;
+    let kind = match content.kind {
+        Some(Kind::Native) => Some(transform::Kind::Native),
+        Some(Kind::Wasm) => Some(transform::Kind::Wasm),
+        Some(Kind::Process) | None => None,
+    };
+    let is_for = content.is_for();
+    let is_contradiction = content.is_for_both() || (kind.is_some() && is_for.is_some() && kind != is_for);
+    if content.max_running.is_some() || is_contradiction {
+        return Err(file.error(place, WHOSE_KEYS));
+    }
+    check_environment(file, &content.env, content.options.as_ref())?;
+    let mut spec = PluginSpec { name: name.to_owned(), ..template.clone() };
+    content.keys().apply_plugin(&mut spec);
+    Ok(Some(Awaited { spec, kind: kind.or(is_for) }))
+}
+
+/// The files of a transform that is named by its file, for a sentence.
+fn file_names(name: &str, kind: Option<transform::Kind>) -> String {
+    match kind {
+        Some(transform::Kind::Native) => format!("{name}.so"),
+        Some(transform::Kind::Wasm) => format!("{name}.wasm"),
+        Some(transform::Kind::Process) | None => format!("{name}.so or {name}.wasm"),
+    }
 }
 
 /// Whether all of it can be in the environment of a program.
@@ -389,9 +427,26 @@ fn check_environment(
 }
 
 impl Table {
+    /// The kind of code that its keys are for; none: they are for both.
+    fn is_for(&self) -> Option<transform::Kind> {
+        match (self.isolation.is_some() || self.hosts.is_some(), self.env.is_empty()) {
+            (true, _) => Some(transform::Kind::Native),
+            (false, false) => Some(transform::Kind::Wasm),
+            (false, true) => None,
+        }
+    }
+
+    /// Whether it has keys that are for one kind of code alone, of each.
+    fn is_for_both(&self) -> bool {
+        (self.isolation.is_some() || self.hosts.is_some()) && !self.env.is_empty()
+    }
+
     fn keys(&self) -> Keys<'_> {
-        let Self { on_error, spool, timeout, cpu, memory, max_output, max_running, env, options, .. } = self;
+        let Self { isolation, hosts, on_error, spool, timeout, cpu, memory, max_output, .. } = self;
+        let Self { max_running, env, options, .. } = self;
         Keys {
+            isolation: *isolation,
+            hosts: *hosts,
             on_error: *on_error,
             spool: *spool,
             timeout: *timeout,
@@ -407,8 +462,11 @@ impl Table {
 
 impl Defaults {
     fn keys(&self) -> Keys<'_> {
-        let Self { on_error, spool, timeout, cpu, memory, max_output, max_running, env, options, .. } = self;
+        let Self { isolation, hosts, on_error, spool, timeout, cpu, memory, max_output, .. } = self;
+        let Self { max_running, env, options, .. } = self;
         Keys {
+            isolation: *isolation,
+            hosts: *hosts,
             on_error: *on_error,
             spool: *spool,
             timeout: *timeout,
@@ -424,6 +482,8 @@ impl Defaults {
 
 /// The keys that a transform and the defaults have in common.
 struct Keys<'config> {
+    isolation: Option<Isolated>,
+    hosts: Option<usize>,
     on_error: Option<Policed>,
     spool: Option<bool>,
     timeout: Option<Time>,
@@ -454,6 +514,12 @@ impl Keys<'_> {
     }
 
     fn apply_plugin(self, spec: &mut PluginSpec) {
+        spec.isolation = match self.isolation {
+            Some(Isolated::None) => Isolation::None,
+            Some(Isolated::Process) => Isolation::Process,
+            None => spec.isolation,
+        };
+        spec.hosts = self.hosts.unwrap_or(spec.hosts);
         spec.policy = self.policy(spec.policy);
         spec.timeout = self.timeout.map_or(spec.timeout, |timeout| timeout.0);
         spec.cpu = self.cpu.map_or(spec.cpu, |cpu| cpu.0);

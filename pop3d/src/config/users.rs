@@ -1,7 +1,9 @@
 //! `[users]`: a password or a hash for each, or a table that switches something too.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use pop3d_core::accounts::file::{APP_NAME_RULE, APPS_MAX, is_app_name};
 use pop3d_core::accounts::{Accounts, Switches, UserName};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -17,12 +19,13 @@ use crate::exit::Exit;
 pub(crate) struct User {
     password: Password,
     switches: Switches,
+    apps: BTreeMap<Spanned<String>, Spanned<Password>>,
 }
 
 impl User {
     /// Whether its password stands there, not the hash of one.
     pub(super) fn is_plain(&self) -> bool {
-        self.password.is_plain()
+        self.password.is_plain() || self.apps.values().any(|it| it.as_ref().is_plain())
     }
 
     /// Adds it to the accounts, in place of one of that name.
@@ -35,7 +38,7 @@ impl User {
         name: &UserName,
         file: &File,
     ) -> Result<(), Exit> {
-        let Self { password, switches } = user.as_ref();
+        let Self { password, switches, apps } = user.as_ref();
         let octets = password.0.octets();
         if octets.starts_with(b"{") {
             let added = accounts.add_stored(name.clone(), octets);
@@ -44,6 +47,16 @@ impl User {
             accounts.add(name.clone(), octets);
         }
         accounts.switch(name, switches.clone());
+        if apps.len() > APPS_MAX {
+            return Err(file.error(user.span(), &format!("at most {APPS_MAX} app passwords")));
+        }
+        for (app, secret) in apps {
+            if !is_app_name(app.as_ref()) {
+                return Err(file.error(app.span(), APP_NAME_RULE));
+            }
+            let added = accounts.add_app(name, secret.as_ref().0.octets());
+            added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
+        }
         Ok(())
     }
 }
@@ -58,6 +71,8 @@ struct Table {
     allow_nets: Option<Vec<NetText>>,
     #[serde(default = "yes")]
     delete: bool,
+    #[serde(default)]
+    app_passwords: BTreeMap<Spanned<String>, Spanned<Password>>,
 }
 
 fn yes() -> bool {
@@ -77,7 +92,11 @@ impl<'de> Deserialize<'de> for User {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<User, E> {
-                Ok(User { password: Password::new(text), switches: Switches::default() })
+                Ok(User {
+                    password: Password::new(text),
+                    switches: Switches::default(),
+                    apps: BTreeMap::new(),
+                })
             }
 
             fn visit_i64<E: Error>(self, _: i64) -> Result<User, E> {
@@ -92,7 +111,7 @@ impl<'de> Deserialize<'de> for User {
                 let table = Table::deserialize(MapAccessDeserializer::new(map))?;
                 let nets = table.allow_nets.map(|nets| nets.into_iter().map(|net| net.0).collect());
                 let switches = Switches { is_disabled: table.disabled, nets, may_not_delete: !table.delete };
-                Ok(User { password: table.password, switches })
+                Ok(User { password: table.password, switches, apps: table.app_passwords })
             }
         }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use pop3d_core::accounts::{self, Secret};
 use pop3d_core::nets::Net;
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 /// A duration: seconds as a number, or "30s", "10m", "1h 30m".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,6 +17,23 @@ pub(crate) struct Time(pub(crate) Duration);
 /// Octets: a number, or "64KiB", "200MiB", "1GB".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Size(pub(crate) u64);
+
+/// A program and its arguments: a list, or a text whose words stand between spaces.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a program with its arguments, as text or as a list of words")]
+pub(crate) enum Words {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Words {
+    pub(crate) fn words(&self) -> Vec<String> {
+        match self {
+            Self::Text(text) => text.split_whitespace().map(str::to_owned).collect(),
+            Self::List(words) => words.clone(),
+        }
+    }
+}
 
 /// An address and a port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

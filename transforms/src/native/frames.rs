@@ -2,6 +2,7 @@
 //! numbers in the byte order of the machine, for both are the same program.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use pop3d_core::transform::{Command, Error, Flow, Message};
 
@@ -183,9 +184,18 @@ pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64)> {
     Some((Message { user, number, octets, uid, command, remote }, max_output))
 }
 
-/// What a call came to, and how many frames of its output are still to come.
-pub(super) fn write_answer(answer: &Result<Flow, Error>, owed: usize) -> Vec<u8> {
-    let (kind, said) = match answer {
+/// What a call came to.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) result: Result<Flow, Error>,
+    /// How many frames of its output are still to come.
+    pub(super) owed: u64,
+    /// Processor time since the last answer.
+    pub(super) spent: Duration,
+}
+
+pub(super) fn write_answer(answer: &Answer) -> Vec<u8> {
+    let (kind, said) = match &answer.result {
         Ok(Flow::More) => (0, ""),
         Ok(Flow::Pass) => (1, ""),
         Ok(Flow::Stop) => (2, ""),
@@ -199,14 +209,15 @@ pub(super) fn write_answer(answer: &Result<Flow, Error>, owed: usize) -> Vec<u8>
     let mut writer = Writer::default();
     writer.number(kind);
     writer.octets(said.as_bytes());
-    writer.number(owed as u64);
+    writer.number(answer.owed);
+    writer.number(u64::try_from(answer.spent.as_nanos()).unwrap_or(u64::MAX));
     writer.0
 }
 
-pub(super) fn read_answer(payload: &[u8]) -> Option<(Result<Flow, Error>, u64)> {
+pub(super) fn read_answer(payload: &[u8]) -> Option<Answer> {
     let mut reader = Reader(payload);
     let (kind, said) = (reader.number()?, String::from_utf8_lossy(reader.octets()?).into_owned());
-    let answer = match kind {
+    let result = match kind {
         0 => Ok(Flow::More),
         1 => Ok(Flow::Pass),
         2 => Ok(Flow::Stop),
@@ -215,7 +226,7 @@ pub(super) fn read_answer(payload: &[u8]) -> Option<(Result<Flow, Error>, u64)> 
         6 => Err(Error::Limit("max_output")),
         _ => Err(Error::Crashed(said)),
     };
-    Some((answer, reader.number()?))
+    Some(Answer { result, owed: reader.number()?, spent: Duration::from_nanos(reader.number()?) })
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pop3d_core::transform::{Error, Filter, Flow, Sink};
+use rustix::time::{ClockId, clock_gettime};
 
-use super::frames::{self, Frame, Kind, WINDOW};
+use super::frames::{self, Answer, Frame, Kind, WINDOW};
 use super::library;
 use super::plugin::{Instance, Plugin};
 
@@ -72,6 +74,8 @@ fn serve() -> io::Result<()> {
     Frame::new(0, Kind::Loaded, Vec::new()).write(&mut server)?;
     server.flush()?;
     let mut messages: HashMap<u32, Open> = HashMap::new();
+    // What loading has cost is for no message.
+    let mut counted = process_time();
     loop {
         let frame = match Frame::read(&mut from) {
             Ok(frame) => frame,
@@ -81,8 +85,11 @@ fn serve() -> io::Result<()> {
         let stream = frame.stream;
         match frame.kind {
             Kind::Open | Kind::Push | Kind::Finish => {
-                let (answer, owed) = call(&plugin, &mut messages, &frame, &mut server)?;
-                Frame::new(stream, Kind::Answer, frames::write_answer(&answer, owed)).write(&mut server)?;
+                let (result, owed) = call(&plugin, &mut messages, &frame, &mut server)?;
+                let now = process_time();
+                let answer = Answer { result, owed: owed as u64, spent: now.saturating_sub(counted) };
+                counted = now;
+                Frame::new(stream, Kind::Answer, frames::write_answer(&answer)).write(&mut server)?;
             }
             Kind::Taken => {
                 if let Some(message) = messages.get_mut(&stream) {
@@ -97,6 +104,13 @@ fn serve() -> io::Result<()> {
         }
         server.flush()?;
     }
+}
+
+/// The processor time of this process.
+fn process_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn load(frame: &Frame) -> Result<Arc<Plugin>, String> {

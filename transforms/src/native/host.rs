@@ -22,9 +22,9 @@ use pop3d_core::transform::{Error, Flow, Message};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
-use super::frames::{self, Frame, Kind, WINDOW};
+use super::frames::{self, Answer, Frame, Kind, WINDOW};
 use crate::pool_stream::Pipe;
-use crate::process::charge;
+use crate::process::charge_beyond;
 use crate::record::Record;
 
 /// The argument that makes this program a helper.
@@ -60,9 +60,11 @@ struct Shared {
 struct State {
     streams: HashMap<u32, Mailbox>,
     /// Why the process has ended.
-    ended: Option<String>,
+    ended: Option<Error>,
     /// When it last said something.
     heard: Option<Instant>,
+    /// Its processor time, as far as it has told which message that was for.
+    charged: Duration,
 }
 
 /// What a message has been told: a few frames, for the helper keeps the rest of its output until these are taken.
@@ -115,7 +117,7 @@ impl Host {
         match load(&ours, start) {
             Ok(()) => {}
             Err(what) => {
-                end(&mut child, start.record);
+                end(&mut child, start.record, Duration::ZERO);
                 return Err(what);
             }
         }
@@ -200,7 +202,10 @@ impl Stream<'_> {
                 }
                 Kind::Answer if answer.is_none() => {
                     let nonsense = || Error::Crashed("its helper process answered nonsense".to_owned());
-                    let (result, more) = frames::read_answer(&frame.payload).ok_or_else(nonsense)?;
+                    let Answer { result, owed: more, spent } =
+                        frames::read_answer(&frame.payload).ok_or_else(nonsense)?;
+                    pipe.charge(spent);
+                    self.host.shared.lock().charged += spent;
                     (answer, owed) = (Some(result?), more);
                 }
                 _ => return Err(Error::Crashed("its helper process said nonsense".to_owned())),
@@ -217,8 +222,8 @@ impl Stream<'_> {
         if let Some(frame) = mailbox.frames.pop_front() {
             return Poll::Ready(Ok(frame));
         }
-        if let Some(why) = ended {
-            return Poll::Ready(Err(Error::Crashed(why)));
+        if let Some(error) = ended {
+            return Poll::Ready(Err(error));
         }
         mailbox.waiting = Some(waker.clone());
         Poll::Pending
@@ -241,11 +246,15 @@ impl Shared {
     fn read_all(&self, socket: UnixStream, mut child: Child, timeout: Duration, record: &Record) {
         let why = match socket.set_read_timeout(Some(LOOK)) {
             Ok(()) => self.read_frames(socket, timeout),
-            Err(error) => error.to_string(),
+            Err(error) => Ok(error.to_string()),
         };
-        let status = end(&mut child, record);
+        let charged = self.lock().charged;
+        let status = end(&mut child, record, charged);
         let mut state = self.lock();
-        state.ended = Some(format!("its helper process ended: {why}{status}"));
+        state.ended = Some(match why {
+            Ok(why) => Error::Crashed(format!("its helper process ended: {why}{status}")),
+            Err(error) => error,
+        });
         for mailbox in state.streams.values_mut() {
             if let Some(waker) = mailbox.waiting.take() {
                 waker.wake();
@@ -254,17 +263,23 @@ impl Shared {
     }
 
     /// Why nothing more can be read.
-    fn read_frames(&self, socket: UnixStream, timeout: Duration) -> String {
+    ///
+    /// # Errors
+    /// It hangs.
+    fn read_frames(&self, socket: UnixStream, timeout: Duration) -> Result<String, Error> {
         let mut from = Patient { socket, shared: self, timeout, looked: Instant::now() };
         loop {
             match Frame::read(&mut from) {
                 Ok(frame) => {
                     if !self.deliver(frame) {
-                        return "it says more than it was asked for; ".to_owned();
+                        return Ok("it says more than it was asked for; ".to_owned());
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return String::new(),
-                Err(error) => return format!("{error}; "),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(String::new()),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(Error::TimedOut(timeout));
+                }
+                Err(error) => return Ok(format!("{error}; ")),
             }
         }
     }
@@ -340,7 +355,7 @@ impl io::Read for Patient<'_> {
             if self.looked.elapsed() >= LOOK {
                 self.looked = Instant::now();
                 if self.shared.hangs(self.timeout) {
-                    return Err(io::Error::other(format!("no progress for {:?}", self.timeout)));
+                    return Err(io::ErrorKind::TimedOut.into());
                 }
             }
             match result {
@@ -404,8 +419,8 @@ fn limit(pid: Pid, memory: Option<u64>) {
     }
 }
 
-/// Ends a helper for good; its status.
-fn end(child: &mut Child, record: &Record) -> String {
+/// Ends a helper for good; its status. `charged`: what of its processor time was counted before.
+fn end(child: &mut Child, record: &Record, charged: Duration) -> String {
     // Looked at and not reaped, which is done below, and by nobody else.
     let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     let id = || WaitId::Pid(Pid::from_child(child));
@@ -420,7 +435,7 @@ fn end(child: &mut Child, record: &Record) -> String {
         let _ = child.kill();
     }
     while let Err(Errno::INTR) = waitid(WaitId::Pid(Pid::from_child(child)), seen) {}
-    let status = charge(record, || child.try_wait());
+    let status = charge_beyond(charged, record, || child.try_wait());
     status.ok().flatten().map_or_else(String::new, |status| status.to_string())
 }
 

@@ -12,17 +12,23 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libloading::os::unix::Library;
 use pop3d_abi::{ABI, Descriptor, SYMBOL};
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, memfd_create, openat};
 use rustix::process::{getegid, geteuid};
 
+use crate::stamp::Stamp;
+
 /// Longest file that is loaded, in octets.
 const FILE_MAX: u64 = 256 << 20;
 
 /// `dlopen`: find every symbol now, show them to nobody, and never unload.
 const FLAGS: i32 = nix::libc::RTLD_NOW | nix::libc::RTLD_LOCAL | nix::libc::RTLD_NODELETE;
+
+/// Libraries that were loaded into this process.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// What an ELF file begins with, of 64 bits and the byte order of this machine.
 const ELF: [u8; 6] = [0x7F, b'E', b'L', b'F', 2, if cfg!(target_endian = "little") { 1 } else { 2 }];
@@ -42,10 +48,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let opened = File::open(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     is_ours(&opened, false).map_err(|what| format!("{}: {what}", folder.display()))?;
     let mut octets = Vec::new();
+    let before = Stamp::of_file(&file);
     let read = (&mut file).take(FILE_MAX + 1).read_to_end(&mut octets);
     read.map_err(|error| format!("{shown}: {error}"))?;
     if octets.len() as u64 > FILE_MAX {
         return Err(format!("{shown}: more than {FILE_MAX} octets"));
+    }
+    let is_same =
+        before.zip(Stamp::of_file(&file)).is_some_and(|(before, after)| before.is_written_as(&after));
+    if !is_same {
+        return Err(format!("{shown}: it was written while it was read"));
     }
     Ok(octets)
 }
@@ -76,6 +88,9 @@ pub(crate) fn load(octets: &[u8]) -> Result<Descriptor, String> {
     if !octets.starts_with(&ELF) {
         return Err("it is no shared library for this machine".to_owned());
     }
+    if !is_whole(octets) {
+        return Err("it ends before its end: it was cut, or is being written".to_owned());
+    }
     let memory = memfd_create("pop3d-transform", MemfdFlags::CLOEXEC).map_err(|error| error.to_string())?;
     let mut memory = File::from(memory);
     memory.write_all(octets).map_err(|error| error.to_string())?;
@@ -91,12 +106,47 @@ pub(crate) fn load(octets: &[u8]) -> Result<Descriptor, String> {
     // What was loaded stays, whatever it is, and so must the file that it was loaded from: the linker knows it by its
     // path, and would give it again for another file with the number of a descriptor that was closed.
     let library = ManuallyDrop::new(library);
+    let count = KEPT.fetch_add(1, Ordering::Relaxed) + 1;
+    log::debug!(target: "pop3d::transform", "{count} libraries are in memory, of which none is ever unloaded");
     let _ = memory.into_raw_fd();
     // SAFETY: the interface says that this symbol, where there is one, is a descriptor; at least its first field,
     // which is the same in every version, may be read, and nothing more is before that was looked at.
     let symbol = unsafe { library.get::<*const Descriptor>(SYMBOL) };
     let symbol = symbol.map_err(|_| "it has no symbol pop3d_transform_v1".to_owned())?;
     describe(*symbol)
+}
+
+/// Whether all is there that the header of an ELF file of 64 bits tells of: its tables of segments and sections, and all
+/// segments. Of what is not there the linker would map pages that cannot be read, and whoever reads one is killed.
+fn is_whole(octets: &[u8]) -> bool {
+    let number = |place: u64, size: usize| -> Option<u64> {
+        let place = usize::try_from(place).ok()?;
+        let digits = octets.get(place..place.checked_add(size)?)?;
+        let mut number = [0; 8];
+        if cfg!(target_endian = "little") {
+            number.get_mut(..size)?.copy_from_slice(digits);
+            Some(u64::from_le_bytes(number))
+        } else {
+            number.get_mut(8 - size..)?.copy_from_slice(digits);
+            Some(u64::from_be_bytes(number))
+        }
+    };
+    let is_there =
+        |place: u64, length: u64| place.checked_add(length).is_some_and(|end| end <= octets.len() as u64);
+    // Offsets of Elf64_Ehdr and Elf64_Phdr (elf.5).
+    let are_there = || -> Option<bool> {
+        let (segments, sections) = (number(32, 8)?, number(40, 8)?);
+        let (segment, segment_count) = (number(54, 2)?, number(56, 2)?);
+        let (section, section_count) = (number(58, 2)?, number(60, 2)?);
+        let mut is_whole =
+            is_there(segments, segment * segment_count) && is_there(sections, section * section_count);
+        for index in 0..segment_count {
+            let place = segments.checked_add(index * segment)?;
+            is_whole &= is_there(number(place.checked_add(8)?, 8)?, number(place.checked_add(32)?, 8)?);
+        }
+        Some(is_whole)
+    };
+    are_there() == Some(true)
 }
 
 /// Reads a descriptor, as much of it as its version allows.
@@ -141,4 +191,21 @@ fn text(place: *const std::ffi::c_char) -> Option<String> {
     }
     // SAFETY: the interface says that names are not null and end in NUL, and the library that they are in stays.
     Some(unsafe { CStr::from_ptr(place) }.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_ends_early_is_known() {
+        let program = std::fs::read("/proc/self/exe").unwrap();
+        assert!(is_whole(&program));
+        for length in [0, 6, 63, 64, 100, program.len() / 2, program.len() - 1] {
+            assert!(!is_whole(&program[..length]), "{length}");
+        }
+        let mut wrong = program;
+        wrong[32..48].fill(0xFF);
+        assert!(!is_whole(&wrong));
+    }
 }

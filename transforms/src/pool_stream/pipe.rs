@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use pop3d_core::transform::{Error, Read, Wake};
 
@@ -30,6 +31,10 @@ struct State {
     output: VecDeque<u8>,
     consumed: u64,
     produced: u64,
+    /// How often something was taken or given.
+    steps: u64,
+    /// Processor time that was spent for the task elsewhere.
+    charged: Duration,
     /// What the task waits with, for input or for room.
     waiting: Option<Waker>,
     /// The worker found nothing, or no room, and is to be told of any.
@@ -61,6 +66,8 @@ impl Pipe {
             output: VecDeque::new(),
             consumed: 0,
             produced: 0,
+            steps: 0,
+            charged: Duration::ZERO,
             waiting: None,
             is_worker_waiting: false,
             may_pass: false,
@@ -174,6 +181,21 @@ impl Pipe {
         self.lock().is_crowded_out
     }
 
+    /// How often something was taken or given so far.
+    pub(super) fn steps(&self) -> u64 {
+        self.lock().steps
+    }
+
+    /// Processor time was spent for the task by another process.
+    pub(crate) fn charge(&self, time: Duration) {
+        self.lock().charged += time;
+    }
+
+    /// All of that.
+    pub(super) fn charged(&self) -> Duration {
+        self.lock().charged
+    }
+
     /// Octets that were consumed, and produced.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let state = self.lock();
@@ -205,6 +227,7 @@ impl Pipe {
             },
         };
         state.consumed += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        state.steps += 1;
         self.wake_worker(state);
         Poll::Ready(Ok(chunk))
     }
@@ -240,6 +263,8 @@ impl Pipe {
             return Err(Error::Limit("max_output"));
         }
         state.output.extend(octets);
+        // To ask for room is no progress.
+        state.steps += u64::from(!octets.is_empty());
         if !octets.is_empty() {
             self.wake_worker(state);
         }

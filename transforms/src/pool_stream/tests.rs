@@ -65,7 +65,8 @@ fn message(octets: u64) -> Arc<Message> {
     })
 }
 
-const LIMITS: Limits = Limits { cpu: Duration::from_secs(10), max_output: 1 << 30 };
+const LIMITS: Limits =
+    Limits { cpu: Duration::from_secs(10), timeout: None, may_hang: false, max_output: 1 << 30 };
 
 /// A stream of that filter, and where its wake is heard.
 fn stream(filter: Rot13, octets: u64, limits: Limits) -> (PoolStream, Receiver<()>, Arc<Record>) {
@@ -219,28 +220,77 @@ fn a_stream_that_is_dropped_frees_its_task() {
 
 #[test]
 fn a_task_that_never_ends_is_stopped_and_holds_up_nobody() {
-    let pool = Pool::start("test", 1).unwrap();
+    let (short, long) = (Duration::from_millis(50), Duration::from_secs(3600));
+    for (cpu, timeout) in [(short, None), (short, Some(long)), (long, Some(short))] {
+        let pool = Pool::start("test", 1).unwrap();
+        let (sender, wakes) = channel();
+        let wake = Wake(Arc::new(move || sender.send(()).unwrap_or_default()));
+        let limits = Limits { cpu, timeout, ..LIMITS };
+        let record = Arc::new(Record::default());
+        let mut endless =
+            PoolStream::new(pool.clone(), Arc::clone(&record), limits, &message(1), wake, |_| {
+                Box::pin(std::future::poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }))
+            });
+        let (sender, done) = channel();
+        pool.run(move || sender.send(()).unwrap());
+        done.recv().unwrap();
+        let error = loop {
+            match endless.read(&mut [0; 1]) {
+                Ok(Read::Pending) => wakes.recv().unwrap(),
+                Ok(read) => panic!("{read:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::TimedOut(limit) if limit == short), "{error}");
+        assert_eq!(record.statistics().timed_out, 1);
+    }
+}
+
+#[test]
+fn a_call_that_does_not_return_costs_its_message_and_one_thread() {
+    let pool = Pool::start("test", 2).unwrap();
+    let record = Arc::new(Record::default());
     let (sender, wakes) = channel();
     let wake = Wake(Arc::new(move || sender.send(()).unwrap_or_default()));
-    let limits = Limits { cpu: Duration::from_millis(50), ..LIMITS };
-    let record = Arc::new(Record::default());
-    let mut endless = PoolStream::new(pool.clone(), record, limits, &message(1), wake, |_| {
-        Box::pin(std::future::poll_fn(|context| {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }))
-    });
-    let (sender, done) = channel();
-    pool.run(move || sender.send(()).unwrap());
-    done.recv().unwrap();
+    let timeout = Duration::from_millis(20);
+    let limits = Limits { timeout: Some(timeout), may_hang: true, ..LIMITS };
+    let (awaited, waits) = channel::<()>();
+    let mut stream =
+        PoolStream::new(pool.clone(), Arc::clone(&record), limits, &message(1), wake, move |_| {
+            Box::pin(async move {
+                let _ = waits.recv();
+                Ok(())
+            })
+        });
     let error = loop {
-        match endless.read(&mut [0; 1]) {
+        match stream.read(&mut [0; 1]) {
             Ok(Read::Pending) => wakes.recv().unwrap(),
             Ok(read) => panic!("{read:?}"),
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, Error::TimedOut(_)), "{error}");
+    assert!(matches!(error, Error::TimedOut(limit) if limit == timeout), "{error}");
+    drop(stream);
+    let statistics = record.statistics();
+    assert_eq!((statistics.timed_out, statistics.failed, statistics.running), (1, 1, 0));
+    // The other thread is there for others, also while that one is still in its call.
+    for _ in 0..10 {
+        let (sender, done) = channel();
+        pool.run(move || sender.send(()).unwrap());
+        done.recv().unwrap();
+    }
+    // Once it returns, nothing more comes of it.
+    drop(awaited);
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while Arc::strong_count(&record) > 1 {
+        assert!(std::time::Instant::now() < until, "the stream is not let go");
+        std::thread::yield_now();
+    }
+    let statistics = record.statistics();
+    assert_eq!((statistics.timed_out, statistics.failed, statistics.running), (1, 1, 0));
 }
 
 #[test]

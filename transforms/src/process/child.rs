@@ -3,7 +3,7 @@
 //! Every child leads a process group of its own. The group's number stays taken as long as the leader is not
 //! reaped, so the group is killed before: then the signal cannot hit a stranger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub struct Children {
     /// Whether children may still be started. Held for reading while one is, so that none slips through.
     closed: RwLock<bool>,
     living: Mutex<HashMap<Pid, Arc<Child>>>,
+    /// Programs that whoever started them waits for, and reaps.
+    errands: Mutex<HashSet<Pid>>,
 }
 
 /// A started program, the leader of its process group.
@@ -87,6 +89,9 @@ impl Children {
         for child in &children {
             child.signal_group(Signal::KILL);
         }
+        for &pid in self.errands().iter() {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
         let end = Instant::now() + KILL_WAIT;
         for child in &children {
             child.wait_until(end);
@@ -94,6 +99,40 @@ impl Children {
                 self.living().remove(&child.pid);
             }
         }
+    }
+
+    /// Starts a program that is waited for and reaped by the caller; `None` once `kill_all` was called.
+    pub(crate) fn start_errand<T>(
+        &self,
+        start: impl FnOnce() -> io::Result<(Pid, T)>,
+    ) -> Option<io::Result<(Pid, T)>> {
+        let open = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *open {
+            return None;
+        }
+        let started = start();
+        if let Ok((pid, _)) = &started {
+            self.errands().insert(*pid);
+        }
+        Some(started)
+    }
+
+    /// Reaps a program that `start_errand` has started: until then nobody else can have its number.
+    pub(crate) fn end_errand<T>(&self, pid: Pid, reap: impl FnOnce() -> T) -> T {
+        let mut errands = self.errands();
+        let reaped = reap();
+        errands.remove(&pid);
+        reaped
+    }
+
+    fn errands(&self) -> MutexGuard<'_, HashSet<Pid>> {
+        self.errands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many programs are waited for by whoever started them.
+    #[cfg(test)]
+    pub(crate) fn errands_running(&self) -> usize {
+        self.errands().len()
     }
 
     /// How many are not reaped yet.

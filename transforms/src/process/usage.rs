@@ -18,11 +18,16 @@ static REAPING: Mutex<()> = Mutex::new(());
 
 /// Calls `reap`, which reaps one child at most and does not wait, and adds the child's time to the record.
 pub(crate) fn charge<T>(record: &Record, reap: impl FnOnce() -> T) -> T {
+    charge_beyond(Duration::ZERO, record, reap)
+}
+
+/// The same, of a child whose time was counted up to `counted`.
+pub(crate) fn charge_beyond<T>(counted: Duration, record: &Record, reap: impl FnOnce() -> T) -> T {
     // Nothing is guarded but the order.
     let _turn = REAPING.lock().unwrap_or_else(PoisonError::into_inner);
     let before = time_of_the_reaped();
     let reaped = reap();
-    record.add_cpu(time_of_the_reaped().saturating_sub(before));
+    record.add_cpu(time_of_the_reaped().saturating_sub(before).saturating_sub(counted));
     reaped
 }
 

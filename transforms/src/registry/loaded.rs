@@ -161,7 +161,7 @@ impl Loaded {
 
 #[cfg(feature = "wasm")]
 fn wasm_spec(spec: &PluginSpec) -> WasmSpec {
-    let PluginSpec { name, policy, cpu, max_output, queue_timeout, env, options, .. } = spec.clone();
+    let PluginSpec { name, policy, timeout, cpu, max_output, queue_timeout, env, options, .. } = spec.clone();
     let memory = spec.memory.unwrap_or(WasmSpec::new("").memory);
-    WasmSpec { name, policy, cpu, memory, max_output, queue_timeout, env, options }
+    WasmSpec { name, policy, timeout, cpu, memory, max_output, queue_timeout, env, options }
 }

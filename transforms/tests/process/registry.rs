@@ -19,7 +19,14 @@ fn definitions(programs: &[(&str, &str)]) -> Definitions {
     let template = ProcessSpec::new("", CommandLine::Direct(Vec::new()));
     let specs = programs.iter().map(|program| Spec::Process(spec(program))).collect();
     let plugin_template = PluginSpec::new("", PathBuf::new());
-    Definitions { specs, template, plugin_template, folder: None, permissions: PERMITTED }
+    Definitions {
+        specs,
+        template,
+        plugin_template,
+        folder: None,
+        awaited: Vec::new(),
+        permissions: PERMITTED,
+    }
 }
 
 fn registry(worker: &Loop, programs: &[(&str, &str)]) -> Registry {

@@ -28,8 +28,8 @@ pub(super) struct Capabilities<'a> {
 }
 
 /// Says the capability list. It is the same in AUTHORIZATION and TRANSACTION but for STLS, for what has to wait for TLS, for
-/// the LOGIN-DELAY, which is the user's own after login, and for the name of the implementation, which tells its version
-/// only to those who are logged in.
+/// the name of the implementation, which tells its version only to those who are logged in, and for the LOGIN-DELAY that is
+/// the user's own.
 pub(super) fn say(replies: &mut Replies, capabilities: Capabilities<'_>) {
     let Capabilities { stls, login, mechanisms, login_delay, implementation } = capabilities;
     replies.ok(format_args!("capability list follows"));
@@ -68,13 +68,10 @@ mod tests {
     fn the_longest_list_fits_where_one_reply_fits() {
         let mut replies = Replies::default();
         let name = core::str::from_utf8(&[b'x'; 200]).unwrap();
-        let capabilities = Capabilities {
-            stls: true,
-            login: true,
-            mechanisms: Mechanism::ALL.into_iter().collect(),
-            login_delay: Some(LoginDelay { seconds: u32::MAX, differs: true }),
-            implementation: name,
-        };
+        let mechanisms = Mechanism::ALL.into_iter().collect();
+        let login_delay = Some(LoginDelay { seconds: u32::MAX, differs: true });
+        let capabilities =
+            Capabilities { stls: true, login: true, mechanisms, login_delay, implementation: name };
         say(&mut replies, capabilities);
         assert!(replies.take(&mut [0; 1024]) <= REPLY_MAX);
     }

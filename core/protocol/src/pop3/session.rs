@@ -36,10 +36,10 @@ pub struct Greeting {
     pub mechanisms: Mechanisms,
     /// How often the client may be wrong.
     pub tolerance: Tolerance,
-    /// What CAPA tells as LOGIN-DELAY before login.
-    pub login_delay: Option<LoginDelay>,
     /// Whether there is TLS.
     pub security: Security,
+    /// What CAPA tells as LOGIN-DELAY before login.
+    pub login_delay: Option<LoginDelay>,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -64,10 +64,10 @@ struct Conversation {
     offers_apop: bool,
     mechanisms: Mechanisms,
     tolerance: Tolerance,
-    login_delay: Option<LoginDelay>,
     /// Whether DELE is refused.
     keeps_all: bool,
     security: Security,
+    login_delay: Option<LoginDelay>,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -91,7 +91,7 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms, tolerance, login_delay, security } =
+        let Greeting { name, implementation, timestamp, mechanisms, tolerance, security, login_delay } =
             greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
@@ -109,9 +109,9 @@ impl Session {
             offers_apop,
             mechanisms,
             tolerance,
-            login_delay,
             keeps_all: false,
             security,
+            login_delay,
             trace: None,
             counts: Counts::default(),
         };

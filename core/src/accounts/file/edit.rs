@@ -52,6 +52,37 @@ pub fn with_secret(text: &[u8], user: &UserName, secret: &str) -> Edited {
     Edited::Added(edited)
 }
 
+/// The text with another app password of a user, or without it; none: there is no such user, or nothing to be removed.
+#[must_use]
+pub fn with_app(text: &[u8], user: &UserName, name: &str, secret: Option<&str>) -> Option<Vec<u8>> {
+    let mut edited = Vec::with_capacity(text.len());
+    let (mut is_there, mut was_there) = (false, false);
+    for line in text.split_inclusive(|&octet| octet == b'\n') {
+        if !is_of(line, user) {
+            edited.extend_from_slice(line);
+            continue;
+        }
+        is_there = true;
+        let end = line.len() - line.iter().rev().take_while(|octet| b"\r\n".contains(octet)).count();
+        let (line, end) = line.split_at_checked(end).unwrap_or((line, b""));
+        let mut fields: Vec<_> = line.splitn(8, |&octet| octet == b':').collect();
+        fields.resize(8, b"");
+        let extra = fields.pop().unwrap_or_default();
+        let field = format!("app.{name}=");
+        let is_other = |it: &&[u8]| !it.is_empty() && !it.starts_with(field.as_bytes());
+        let before = extra.split(|octet| b" \t".contains(octet)).filter(|it| !it.is_empty());
+        was_there = before.clone().any(|it| !is_other(&it));
+        let mut extras: Vec<_> = before.filter(is_other).collect();
+        let added = secret.map(|secret| format!("{field}{secret}"));
+        extras.extend(added.as_ref().map(String::as_bytes));
+        let extra = extras.join(&b' ');
+        fields.push(&extra);
+        edited.extend_from_slice(&fields.join(&b':'));
+        edited.extend_from_slice(end);
+    }
+    (is_there && (secret.is_some() || was_there)).then_some(edited)
+}
+
 /// The text without a user's line; none where there is none.
 #[must_use]
 pub fn without(text: &[u8], user: &UserName) -> Option<Vec<u8>> {
@@ -89,6 +120,24 @@ mod tests {
         assert_eq!(without(text, &name("ann")), Some(b"# a comment\r\n\nbob:*".to_vec()));
         assert_eq!(without(text, &name("an")), None);
         assert!(!is_writable(&name("a:b")) && !is_writable(&name("#a")) && is_writable(&name("a b")));
+    }
+
+    #[test]
+    fn an_app_password_is_one_field_of_the_line() {
+        let text = b"bob:*\nann:{X}x\r\n";
+        let set = with_app(text, &name("ann"), "tv", Some("{X}y")).unwrap();
+        assert_eq!(set, b"bob:*\nann:{X}x::::::app.tv={X}y\r\n");
+        let set = with_app(&set, &name("ann"), "phone", Some("{X}z")).unwrap();
+        let set = with_app(&set, &name("ann"), "tv", Some("{X}w")).unwrap();
+        assert_eq!(set, b"bob:*\nann:{X}x::::::app.phone={X}z app.tv={X}w\r\n");
+        let without = with_app(&set, &name("ann"), "phone", None).unwrap();
+        assert_eq!(without, b"bob:*\nann:{X}x::::::app.tv={X}w\r\n");
+        assert_eq!(with_app(&without, &name("ann"), "phone", None), None);
+        assert_eq!(with_app(&without, &name("carl"), "phone", Some("{X}x")), None);
+        // The networks of a line have ":" in them.
+        let text = b"ann:{X}x:1:1::::allow_nets=::1 x=y";
+        let set = with_app(text, &name("ann"), "a", Some("{X}y")).unwrap();
+        assert_eq!(set, b"ann:{X}x:1:1::::allow_nets=::1 x=y app.a={X}y");
     }
 
     proptest! {

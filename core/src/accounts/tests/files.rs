@@ -77,6 +77,42 @@ fn what_is_switched_stays_so_when_the_password_is_changed() {
 }
 
 #[test]
+fn an_app_password_lets_in_beside_the_password_and_each_can_go() {
+    let hash = hashed(b"phone", 8);
+    let text =
+        format!("ann:{{PLAIN}}secret::::::app.phone={hash} app.tv={{PLAIN}}tv nodelete\nbob:{{PLAIN}}x\n");
+    let accounts = file(&text);
+    let here = "192.0.2.7";
+    for password in ["secret", "phone", "tv"] {
+        assert!(from(&accounts, "ann", password, here), "{password}");
+    }
+    assert!(!from(&accounts, "ann", "x", here) && !from(&accounts, "bob", "tv", here));
+    // Another password leaves them; a hash that is gone is not remembered.
+    let new = Hashed::parse(hashed(b"new", 8).as_bytes()).unwrap();
+    let changed = accounts.with(name("ann"), &new, b"new");
+    assert!(from(&changed, "ann", "new", here) && from(&changed, "ann", "phone", here));
+    assert!(!from(&changed, "ann", "secret", here));
+    let mut revoked = file("ann:{PLAIN}secret::::::app.tv={PLAIN}tv\n");
+    revoked.inherit(&accounts);
+    assert!(from(&revoked, "ann", "tv", here) && !from(&revoked, "ann", "phone", here));
+    let wrong = format!("ann:{{PLAIN}}x::::::app.phone={}", &hash[..40]);
+    assert!(Accounts::new(false).add_file(wrong.as_bytes()).is_err());
+}
+
+#[test]
+fn a_failed_login_costs_all_hashes_of_an_account_or_as_many() {
+    let (one, two) = (hashed(b"one", 8), hashed(b"two", 8));
+    let accounts = file(&format!("ann:{one}::::::app.two={two}\n"));
+    for (user, password, cost) in
+        [("ann", "x", 2), ("nobody", "x", 2), ("ann", "one", 1), ("ann", "two", 2), ("ann", "two", 0)]
+    {
+        let before = accounts.hashes();
+        let _ = from(&accounts, user, password, "192.0.2.7");
+        assert_eq!(accounts.hashes() - before, cost, "{user} {password}");
+    }
+}
+
+#[test]
 fn a_line_that_costs_too_much_is_named() {
     let text =
         "a:{PLAIN}x\nb:{BLF-CRYPT}$2y$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW:1:1::::\n";

@@ -116,7 +116,9 @@ fn twin(message: &[u8]) -> Vec<u8> {
             std::iter::once(line).chain(follows).flat_map(|line| line.iter().copied()).collect();
         if !is_more {
             let unfolded: Vec<u8> = whole.iter().copied().filter(|octet| !b"\r\n".contains(octet)).collect();
-            let colon = unfolded.iter().position(|&octet| octet == b':');
+            // A name does not go on in the next line: without a colon in its first one it is no field.
+            let colon = line.contains(&b':').then(|| unfolded.iter().position(|&octet| octet == b':'));
+            let colon = colon.flatten();
             is_dropped = colon.is_some_and(|colon| {
                 let name = unfolded[..colon].trim_ascii_end();
                 !name.is_empty()

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use pop3d_core::transform::registry::{RESERVED_NAMES, is_name, is_name_letter};
 use pop3d_transforms::name::name_of;
-use pop3d_transforms::spec::{CommandLine, PluginSpec, ProcessSpec};
+use pop3d_transforms::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec};
 use toml::Spanned;
 
 use super::super::{File, program};
-use super::{Chain, Table, named_spec, plugin_spec};
+use super::{Chain, Table, awaited, file_names, named_spec, plugin_spec};
 use crate::exit::Exit;
 
 /// Most transforms in the chain: each message starts all of them.
@@ -26,6 +26,8 @@ pub(super) struct Links<'config> {
     pub(super) plugin_template: PluginSpec,
     /// Plugins by name.
     pub(super) natives: BTreeMap<String, PluginSpec>,
+    /// What is said of files in the folder of transforms.
+    pub(super) awaited: Vec<Awaited>,
     /// The names of commands used as they are.
     commands: HashMap<CommandLine, String>,
     /// Programs that are not there.
@@ -50,6 +52,7 @@ impl<'config> Links<'config> {
             specs: BTreeMap::new(),
             plugin_template,
             natives: BTreeMap::new(),
+            awaited: Vec::new(),
             commands: HashMap::new(),
             missing: Vec::new(),
             places: BTreeMap::new(),
@@ -63,6 +66,15 @@ impl<'config> Links<'config> {
             self.places.insert(name.to_owned(), self.file.error(place.clone(), "").to_string());
             self.missing.extend(program::missing_file(&spec.file).map(|what| self.file.error(place, &what)));
             self.natives.insert(name.to_owned(), spec);
+            return Ok(());
+        }
+        if let Some(awaited) = awaited(self.file, &self.plugin_template, name, table)? {
+            self.places.insert(name.to_owned(), self.file.error(table.span(), "").to_string());
+            if !self.is_dropped_in(name, |file| awaited.fits(file)) {
+                let what = format!("no {} lies in transform_dir", file_names(name, awaited.kind));
+                self.missing.push(self.file.error(table.span(), &what));
+            }
+            self.awaited.push(awaited);
             return Ok(());
         }
         let spec = named_spec(self.file, &self.template, name, table)?;
@@ -102,7 +114,7 @@ impl<'config> Links<'config> {
     ) -> Result<(), Exit> {
         // Names that were made for commands are no names here: the text is another command then.
         let is_table = self.file.config.transforms.contains_key(text);
-        let is_known = is_table || self.is_dropped_in(text);
+        let is_known = is_table || self.is_dropped_in(text, |_| true);
         let name = match (is_known, self.plugin(text, &error)?) {
             (true, _) => Some(text.to_owned()),
             (false, Some(name)) => Some(name),
@@ -125,10 +137,12 @@ impl<'config> Links<'config> {
     }
 
     /// Whether a plugin of that name lies in the folder of transforms.
-    fn is_dropped_in(&self, text: &str) -> bool {
-        let folder = self.file.config.transform_dir.as_ref();
-        let is_there =
-            |ending: &str| folder.is_some_and(|folder| folder.join(format!("{text}.{ending}")).is_file());
+    fn is_dropped_in(&self, text: &str, fits: impl Fn(&Path) -> bool) -> bool {
+        let Some(folder) = &self.file.config.transform_dir else { return false };
+        let is_there = |ending: &str| {
+            let file = folder.join(format!("{text}.{ending}"));
+            file.is_file() && fits(&file)
+        };
         is_name(text) && (is_there("so") || is_there("wasm"))
     }
 

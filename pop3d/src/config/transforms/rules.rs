@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pop3d_core::transform::rules::{Condition, Field, NamedRule};
+use pop3d_core::transform::rules::{Condition, Field, NamedRule, covering};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -33,23 +33,37 @@ pub(crate) struct RuleTable {
 /// Where one cannot be, or can never match, with its line and column.
 pub(super) fn read(file: &File, links: &mut Links<'_>) -> Result<Vec<NamedRule>, Exit> {
     let mut rules: Vec<NamedRule> = Vec::new();
+    let mut earlier: Vec<Arc<Condition>> = Vec::new();
     for table in &file.config.rule {
         let condition = condition(file, table.as_ref())?;
         if let Some(what) = condition.contradiction() {
             return Err(file.error(table.span(), &format!("this rule can never match: {what}")));
         }
-        let covering = rules.iter().position(|earlier| condition.is_covered_by(&earlier.condition));
-        if let Some(index) = covering {
-            let what = format!(
-                "this rule can never match: rule {} before it takes all of its messages; put it there",
-                index + 1
-            );
-            return Err(file.error(table.span(), &what));
+        if let Some(numbers) = covering(&condition, &earlier) {
+            return Err(file.error(table.span(), &covered(&numbers)));
         }
         let names = links.chain(&table.as_ref().transform)?;
-        rules.push(NamedRule { condition: Arc::new(condition), names });
+        let condition = Arc::new(condition);
+        earlier.push(Arc::clone(&condition));
+        rules.push(NamedRule { condition, names });
     }
     Ok(rules)
+}
+
+/// Why a rule is of no use, behind those of these indices.
+fn covered(indices: &[usize]) -> String {
+    let numbers: Vec<_> = indices.iter().map(|index| (index + 1).to_string()).collect();
+    match &numbers[..] {
+        [] => "this rule can never match: except_users leaves none of its users".to_owned(),
+        [one] => {
+            format!("this rule can never match: rule {one} before it takes all of its messages; put it there")
+        }
+        [first @ .., last] => format!(
+            "this rule can never match: rules {} and {last} before it take all of its messages together; put it before \
+             one of them",
+            first.join(", "),
+        ),
+    }
 }
 
 fn condition(file: &File, table: &RuleTable) -> Result<Condition, Exit> {
@@ -67,8 +81,18 @@ fn condition(file: &File, table: &RuleTable) -> Result<Condition, Exit> {
         is_not_empty(file, fields)?;
         for field in fields.as_ref() {
             let what = "a header field is \"Name: glob\", such as \"Content-Type: multipart/*\"";
-            let field = Field::parse(field.as_ref()).ok_or_else(|| file.error(field.span(), what))?;
-            condition.headers.push(field);
+            let (place, text) = (field.span(), field.as_ref());
+            let name = text.split(':').next().unwrap_or_default();
+            if name.contains(['*', '?']) {
+                let what = "the name of a header field is no glob, only what is behind the colon";
+                return Err(file.error(place, what));
+            }
+            if text.contains(|letter: char| letter.is_control() && letter != '\t') {
+                return Err(
+                    file.error(place, "a header field has no line end and no control character in it")
+                );
+            }
+            condition.headers.push(Field::parse(text).ok_or_else(|| file.error(place, what))?);
         }
     }
     if let Some(commands) = &table.commands {
@@ -95,9 +119,25 @@ fn is_not_empty(file: &File, list: &Spanned<Vec<Spanned<String>>>) -> Result<(),
 }
 
 fn globs(file: &File, globs: &[Spanned<String>]) -> Result<Vec<String>, Exit> {
-    let glob = |glob: &Spanned<String>| match glob.as_ref().as_str() {
-        "" => Err(file.error(glob.span(), "no user has an empty name")),
-        text => Ok(text.to_owned()),
+    let glob = |glob: &Spanned<String>| match wrong(glob.as_ref()) {
+        Some(what) => Err(file.error(glob.span(), what)),
+        None => Ok(glob.as_ref().clone()),
     };
     globs.iter().map(glob).collect()
+}
+
+/// Why a text is no glob for names of users.
+fn wrong(glob: &str) -> Option<&'static str> {
+    let has_pair = |open: char, close: char| {
+        glob.find(open).is_some_and(|place| glob.get(place..).is_some_and(|rest| rest.contains(close)))
+    };
+    if glob.is_empty() {
+        Some("no user has an empty name")
+    } else if glob.contains(|letter: char| letter == '/' || letter.is_control()) || glob.starts_with('.') {
+        Some("no user has such a name: there is no \"/\" in it, no control character, and no \".\" before it")
+    } else if has_pair('[', ']') || has_pair('{', '}') || glob.contains("\\*") || glob.contains("\\?") {
+        Some("a glob has \"*\" for any letters and \"?\" for one, and nothing else; write several of them")
+    } else {
+        None
+    }
 }

@@ -126,6 +126,16 @@ fn what_cannot_be_is_named_at_its_place() {
     for (text, place, named) in [
         ("[transforms.x]\nfile = \"x.wasm\"\nkind = \"native\"", "2:8", "ends in .so"),
         ("[transforms.x]\nfile = \"x.wasm\"\nhosts = 2", "1:1", "native plugins"),
+        ("transform_dir = \"d\"\n[transforms.x]\nhosts = 2\nenv = { A = \"b\" }", "2:1", "native plugins"),
+        ("transform_dir = \"d\"\n[transforms.x]\nkind = \"wasm\"\nhosts = 2", "2:1", "native plugins"),
+        (
+            "transform_dir = \"d\"\n[transforms.x]\nkind = \"native\"\nenv = { A = \"b\" }",
+            "2:1",
+            "WASI commands",
+        ),
+        ("transform_dir = \"d\"\n[transforms.x]\nmax_running = 2", "2:1", "for programs"),
+        ("transform_dir = \"d\"\n[transforms.x]\nkind = \"process\"", "2:1", "`command`"),
+        ("transform_dir = \"d\"\n[transforms.\"a b\"]\nspool = true", "2:1", "name of a transform"),
         ("transform = \"/usr/lib/a b.so \"", "1:13", "cannot be the name"),
         ("transform = \"exec.so\"", "1:13", "cannot be the name"),
         ("[transforms.x]\nspool = true", "1:1", "`command`"),
@@ -154,6 +164,41 @@ fn what_cannot_be_is_named_at_its_place() {
         let said = wrong(text);
         assert!(said.starts_with(&format!("x.toml:{place}: ")) && said.contains(named), "{said}");
     }
+}
+
+#[test]
+fn a_table_without_a_file_is_of_a_file_in_the_folder() {
+    let text = "transform_dir = \"no-such-folder\"
+        [transform_defaults]
+        isolation = \"none\"
+        hosts = 3
+        timeout = 5
+        [transforms.any]
+        options = { a = 1 }
+        [transforms.native]
+        isolation = \"process\"
+        hosts = 2
+        [transforms.guest]
+        env = { A = \"b\" }
+        [transforms.told]
+        kind = \"native\"
+        cpu = 1";
+    let transforms = transforms(text, &[]).unwrap();
+    let [any, guest, native, told] = &transforms.definitions.awaited[..] else { panic!("four of them") };
+    assert_eq!(
+        [any, guest, native, told].map(|it| it.spec.name.as_str()),
+        ["any", "guest", "native", "told"]
+    );
+    let (wasm, shared) = (Some(transform::Kind::Wasm), Some(transform::Kind::Native));
+    assert_eq!([any.kind, guest.kind, native.kind, told.kind], [None, wasm, shared, shared]);
+    assert!(any.fits(Path::new("d/any.so")) && any.fits(Path::new("d/any.wasm")));
+    assert!(native.fits(Path::new("d/native.so")) && !native.fits(Path::new("d/native.wasm")));
+    // What is said for all holds for them as well.
+    assert_eq!((any.spec.isolation, any.spec.hosts), (Isolation::None, 3));
+    assert_eq!((native.spec.isolation, native.spec.hosts), (Isolation::Process, 2));
+    assert_eq!((any.spec.timeout, told.spec.cpu), (Duration::from_secs(5), Duration::from_secs(1)));
+    let said: Vec<_> = transforms.missing.iter().map(Exit::to_string).collect();
+    assert!(said[0].starts_with("x.toml:6:9: ") && said[0].contains("any.so or any.wasm"), "{said:?}");
 }
 
 #[test]
@@ -196,6 +241,15 @@ fn a_rule_that_cannot_match_is_named_at_its_place() {
         ("users = []", "2:9", "empty"),
         ("users = [\"a\", \"\"]", "2:15", "empty name"),
         ("users = [\"a\"]\nexcept_users = [\"*\"]", "1:1", "never match"),
+        ("users = [\"a*\"]\nexcept_users = [\"a\", \"a?*\"]", "1:1", "leaves none of its users"),
+        ("users = [\"b\", \"sales-[ab]\"]", "2:15", "nothing else"),
+        ("users = [\"sales-{a,b}\"]", "2:10", "nothing else"),
+        ("except_users = [\"a\\\\*b\"]", "2:17", "nothing else"),
+        ("users = [\"a/b*\"]", "2:10", "no user has such a name"),
+        ("users = [\".a*\"]", "2:10", "no user has such a name"),
+        ("users = [\"a\\u0000\"]", "2:10", "no user has such a name"),
+        ("if_header = [\"X-*: y\"]", "2:14", "no glob"),
+        ("if_header = [\"X: y\\r\\nZ: *\"]", "2:14", "line end"),
         ("min_size = 2\nmax_size = 1", "1:1", "never match"),
         ("if_header = [\"Subject\"]", "2:14", "Name: glob"),
         ("commands = [\"LIST\"]", "2:13", "RETR"),
@@ -212,6 +266,9 @@ fn a_rule_that_cannot_match_is_named_at_its_place() {
         "{}",
         wrong(&shadowed)
     );
+    let together = [rule("commands = [\"RETR\"]"), rule("users = [\"ann\"]"), rule("commands = [\"TOP\"]")];
+    let said = wrong(&format!("{}\n{}", together.join("\n"), rule("max_size = 7")));
+    assert!(said.starts_with("x.toml:10:1: ") && said.contains("rules 1 and 3 before it"), "{said}");
     assert!(wrong("[[rule]]\nusers = [\"a\"]").contains("missing field `transform`"));
     let missing = transforms("[[rule]]\ntransform = [\"cat\", \"no-such-program\"]", &[]).unwrap().missing;
     assert!(missing[0].to_string().starts_with("x.toml:2:21: "), "{}", missing[0]);

@@ -106,6 +106,22 @@ fn endless_guests_hold_up_nobody() {
 }
 
 #[test]
+fn a_guest_that_gets_nowhere_is_out_of_time_before_its_processor_time_is() {
+    for calls in [
+        Calls { start: "(call $forever) unreachable", ..Calls::new() },
+        Calls { push: "(call $forever) unreachable", ..Calls::new() },
+        Calls { finish: "(call $forever) unreachable", ..Calls::new() },
+    ] {
+        let timeout = Duration::from_millis(30);
+        let spec = WasmSpec { timeout, cpu: Duration::from_secs(3600), ..WasmSpec::new("test") };
+        let wasm = load(spec, &calls.build());
+        let error = play(&wasm, b"x", &Manner::default()).unwrap_err();
+        assert!(matches!(error, Error::TimedOut(limit) if limit == timeout), "{error:?}");
+        assert!(!wasm.statistics().cpu.is_zero());
+    }
+}
+
+#[test]
 fn messages_wait_for_a_place_among_the_instances() {
     let engine = Arc::new(WasmEngine::with_instances(1, None).unwrap());
     let pool = Pool::start("test", 1).unwrap();

@@ -77,7 +77,7 @@ impl Conversation {
             Security::Required { .. } => (is_authorization, !is_authorization),
             Security::None | Security::Tls => (false, true),
         };
-        let &mut Self { mechanisms, login_delay, .. } = self;
+        let Self { mechanisms, login_delay, .. } = *self;
         let capabilities = Capabilities { stls, login, mechanisms, login_delay, implementation };
         capability::say(&mut self.replies, capabilities);
     }

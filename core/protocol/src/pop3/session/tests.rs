@@ -49,8 +49,8 @@ const GREETING: Greeting = Greeting {
     timestamp: None,
     mechanisms: Mechanisms::NONE,
     tolerance: Tolerance::DEFAULT,
-    login_delay: None,
     security: Security::None,
+    login_delay: None,
 };
 
 fn refusal(code: Option<ResponseCode>, text: &str) -> Refusal {

@@ -1,0 +1,64 @@
+//! Certificates of clients: who vouches for them, and whose they are.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use x509_parser::extensions::GeneralName;
+use x509_parser::parse_x509_certificate;
+
+use super::TlsError;
+use super::certificates::{PairError, read};
+use crate::accounts::UserName;
+
+/// Who vouches for clients.
+pub struct Authorities(RootCertStore);
+
+impl Authorities {
+    /// Reads a file of PEM with their certificates.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or has none that can be used.
+    pub fn read(path: &Path) -> Result<Self, PairError> {
+        let wrong = |what: String| PairError::new(path, what);
+        let octets = read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&octets) {
+            let certificate = certificate.map_err(|error| wrong(format!("no PEM: {error}")))?;
+            roots
+                .add(certificate)
+                .map_err(|error| wrong(format!("no authority that can be used: {error}")))?;
+        }
+        if roots.is_empty() {
+            return Err(wrong("no certificate in it; write it as PEM".to_owned()));
+        }
+        Ok(Self(roots))
+    }
+
+    /// Asks for a certificate, and lets those in who have none: they have passwords.
+    pub(super) fn verifier(
+        self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(self.0), provider);
+        builder.allow_unauthenticated().build().map_err(|error| TlsError(error.to_string()))
+    }
+}
+
+/// Whose certificate it is, as it says: its addresses of mail, then the common name. Those that are no names of users are
+/// left out.
+pub(super) fn users(certificate: &CertificateDer<'_>) -> Vec<UserName> {
+    let Ok((_, certificate)) = parse_x509_certificate(certificate) else { return Vec::new() };
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let addresses = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+        GeneralName::RFC822Name(address) => Some(*address),
+        _ => None,
+    });
+    let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+    addresses.chain(common).filter_map(|name| UserName::parse(name.as_bytes())).collect()
+}
