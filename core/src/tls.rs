@@ -9,10 +9,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use rustls::crypto::ring;
 use rustls::server::{ResolvesServerCert, ServerConfig};
 use rustls::version::{TLS12, TLS13};
+
+use crate::nets::Nets;
 
 pub use self::authorities::Authorities;
 use self::certificates::Certificates;
@@ -50,7 +51,7 @@ pub enum Clear {
     /// Whoever likes to.
     Everybody,
     /// Who comes from one of these.
-    From(Vec<IpNet>),
+    From(Nets),
 }
 
 /// TLS, ready to be served.
@@ -119,7 +120,7 @@ impl Tls {
     pub(crate) fn is_required(&self, address: IpAddr) -> bool {
         match &self.clear {
             Clear::Everybody => false,
-            Clear::From(nets) => !nets.iter().any(|net| net.contains(&address.to_canonical())),
+            Clear::From(nets) => !nets.contains(address),
         }
     }
 }

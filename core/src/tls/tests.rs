@@ -57,9 +57,9 @@ fn options(pairs: Vec<Pair>) -> TlsOptions {
 #[test]
 fn a_login_waits_for_tls_outside_of_the_nets_alone() {
     let pair = Files::new().make("a", &["a.example"]);
-    let nets = ["127.0.0.0/8", "::1/128", "192.0.2.0/24"].map(|net| net.parse().unwrap());
+    let nets = ["127.0.0.0/8", "::1", "192.0.2.0/24"].iter().map(|net| net.parse().unwrap()).collect();
     let tls = |clear| Tls::new(TlsOptions { clear, ..options(vec![pair.clone()]) }).unwrap();
-    let required = tls(Clear::From(nets.to_vec()));
+    let required = tls(Clear::From(nets));
     let everybody = tls(Clear::Everybody);
     for (address, is_required) in [
         ("127.0.0.1", false),

@@ -1,22 +1,18 @@
 //! `[tls]`: certificates, what is spoken, and who has to.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use ipnet::IpNet;
+use pop3d_core::nets::Nets;
 use pop3d_core::tls::{Authorities, Clear, Pair, Tls, TlsOptions, Version};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::File;
-use super::values::Address;
+use super::values::{Address, NetText};
 use crate::cli::Cli;
 use crate::exit::Exit;
-
-/// Who may log in without TLS where nothing else is said: this machine.
-const CLEARTEXT_NETS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
 /// The table as it stands.
 #[derive(Debug, Default, Deserialize)]
@@ -37,7 +33,7 @@ pub(crate) struct Table {
     /// Who vouches for clients, as PEM.
     client_ca: Option<Spanned<PathBuf>>,
     /// Who may log in without TLS where logins have to wait for it.
-    cleartext_nets: Option<Spanned<Vec<Spanned<String>>>>,
+    cleartext_nets: Option<Vec<NetText>>,
 }
 
 /// `[[tls.sni]]`.
@@ -73,7 +69,9 @@ pub(crate) fn tls(cli: &Cli, file: &File) -> Result<Option<Arc<Tls>>, Exit> {
     let table = &file.config.tls;
     let pairs = pairs(cli, file)?;
     let required = table.require_tls.as_ref().filter(|required| *required.as_ref() == Required::Login);
-    let clear = if required.is_some() { Clear::From(cleartext_nets(file)?) } else { Clear::Everybody };
+    let nets = table.cleartext_nets.as_ref();
+    let nets = nets.map_or_else(Nets::loopback, |nets| nets.iter().map(|net| net.0).collect());
+    let clear = if required.is_some() { Clear::From(nets) } else { Clear::Everybody };
     if pairs.is_empty() {
         let place = required.map(|it| it.span()).or_else(|| table.listen.as_ref().map(|it| it.span()));
         return match place {
@@ -120,19 +118,6 @@ fn pairs(cli: &Cli, file: &File) -> Result<Vec<Pair>, Exit> {
         (None, None) if cli.tls_self_signed => Ok(vec![self_signed()?]),
         (None, None) => Ok(Vec::new()),
     }
-}
-
-fn cleartext_nets(file: &File) -> Result<Vec<IpNet>, Exit> {
-    let Some(nets) = &file.config.tls.cleartext_nets else {
-        return Ok(CLEARTEXT_NETS.iter().filter_map(|net| net.parse().ok()).collect());
-    };
-    let net = |net: &Spanned<String>| {
-        let text = net.as_ref();
-        let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from).map_err(drop));
-        parsed
-            .map_err(|()| file.error(net.span(), "no net; write it as \"192.0.2.0/24\" or \"2001:db8::/32\""))
-    };
-    nets.as_ref().iter().map(net).collect()
 }
 
 /// A certificate that nobody vouches for, of the names of this machine; the same as long as the process runs.

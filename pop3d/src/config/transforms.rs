@@ -1,5 +1,6 @@
 //! What the configuration says of transforms: the chain, the programs by name, and what holds for all.
 
+mod keys;
 mod links;
 mod rules;
 #[cfg(test)]
@@ -14,13 +15,13 @@ use pop3d_core::settings::Sizes;
 use pop3d_core::transform;
 use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
 use pop3d_core::transform::rules::NamedRule;
-use pop3d_core::transform::{OnError, Policy};
 use pop3d_transforms::registry::{Definitions, Permissions};
-use pop3d_transforms::spec::{Awaited, CommandLine, Isolation, PluginSpec, ProcessSpec, Spec};
+use pop3d_transforms::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec, Spec};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
+use self::keys::Keys;
 use self::links::Links;
 pub(crate) use self::rules::RuleTable;
 use super::File;
@@ -477,95 +478,5 @@ impl Defaults {
             env,
             options: options.as_ref().map(Spanned::as_ref),
         }
-    }
-}
-
-/// The keys that a transform and the defaults have in common.
-struct Keys<'config> {
-    isolation: Option<Isolated>,
-    hosts: Option<usize>,
-    on_error: Option<Policed>,
-    spool: Option<bool>,
-    timeout: Option<Time>,
-    cpu: Option<Time>,
-    memory: Option<Size>,
-    max_output: Option<Size>,
-    max_running: Option<usize>,
-    env: &'config Environment,
-    options: Option<&'config toml::Table>,
-}
-
-impl Keys<'_> {
-    fn policy(&self, before: Policy) -> Policy {
-        let on_error = match self.on_error {
-            Some(Policed::Fail) => OnError::Fail,
-            Some(Policed::Pass) => OnError::Pass,
-            None => before.on_error,
-        };
-        Policy { on_error, spool: self.spool.unwrap_or(before.spool) }
-    }
-
-    fn put_options(&self, options: &mut Vec<(String, String)>) {
-        for (key, value) in self.options.into_iter().flatten() {
-            // Strings as they are, what else there is as JSON.
-            let text = value.as_str().map_or_else(|| json(value).to_string(), str::to_owned);
-            put(options, key, text);
-        }
-    }
-
-    fn apply_plugin(self, spec: &mut PluginSpec) {
-        spec.isolation = match self.isolation {
-            Some(Isolated::None) => Isolation::None,
-            Some(Isolated::Process) => Isolation::Process,
-            None => spec.isolation,
-        };
-        spec.hosts = self.hosts.unwrap_or(spec.hosts);
-        spec.policy = self.policy(spec.policy);
-        spec.timeout = self.timeout.map_or(spec.timeout, |timeout| timeout.0);
-        spec.cpu = self.cpu.map_or(spec.cpu, |cpu| cpu.0);
-        spec.memory = self.memory.map(|memory| memory.0).or(spec.memory);
-        spec.max_output = self.max_output.map_or(spec.max_output, |size| size.0);
-        for (key, value) in self.env {
-            put(&mut spec.env, key.as_ref(), value.as_ref().clone());
-        }
-        self.put_options(&mut spec.options);
-    }
-
-    fn apply(self, spec: &mut ProcessSpec) {
-        spec.policy = self.policy(spec.policy);
-        self.put_options(&mut spec.options);
-        spec.timeout = self.timeout.map_or(spec.timeout, |timeout| timeout.0);
-        spec.cpu = self.cpu.map_or(spec.cpu, |cpu| cpu.0);
-        spec.memory = self.memory.map(|memory| memory.0).or(spec.memory);
-        spec.max_output = self.max_output.map_or(spec.max_output, |size| size.0);
-        spec.max_running = self.max_running.unwrap_or(spec.max_running);
-        for (key, value) in self.env {
-            // Programs are looked for where they will look for others.
-            match key.as_ref().as_str() {
-                "PATH" => spec.path.clone_from(value.as_ref()),
-                key => put(&mut spec.env, key, value.as_ref().clone()),
-            }
-        }
-    }
-}
-
-/// A value of TOML as JSON has it; what JSON has no word for is a string.
-fn json(value: &toml::Value) -> serde_json::Value {
-    match value {
-        toml::Value::String(text) => text.clone().into(),
-        toml::Value::Integer(number) => (*number).into(),
-        toml::Value::Float(number) if number.is_finite() => (*number).into(),
-        toml::Value::Float(number) => number.to_string().into(),
-        toml::Value::Boolean(is_true) => (*is_true).into(),
-        toml::Value::Datetime(time) => time.to_string().into(),
-        toml::Value::Array(values) => values.iter().map(json).collect(),
-        toml::Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
-    }
-}
-
-fn put(pairs: &mut Vec<(String, String)>, key: &str, value: String) {
-    match pairs.iter_mut().find(|(known, _)| known == key) {
-        Some((_, known)) => *known = value,
-        None => pairs.push((key.to_owned(), value)),
     }
 }

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pop3d_core::transform::OnError;
+use pop3d_transforms::spec::Isolation;
+
 use super::links::CHAIN_MAX;
 use super::*;
 
