@@ -230,7 +230,7 @@ impl Server {
         self.listen_all(address, protocol, false).map_err(|cause| ListenError { address, cause })
     }
 
-    /// Listens for balancers: each connection begins with a header of the PROXY protocol.
+    /// Listens for balancers: each connection begins with a header of the PROXY protocol, then with what the client says.
     ///
     /// # Errors
     /// As those of `listen`.
@@ -259,7 +259,8 @@ impl Server {
         }
         let listening = |socket| Listening { socket, protocol, is_proxied };
         self.listeners.push(listeners.into_iter().map(listening).collect());
-        if protocol == Protocol::Pop3s {
+        // Clients do not know the address of a listener for balancers.
+        if protocol == Protocol::Pop3s && !is_proxied {
             self.pop3s_port.get_or_insert(true_address.port());
         }
         Ok(true_address)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
 use pop3d_core::maildir::{LocalStore, UniqueIds};
+use pop3d_core::server::Protocol;
 use pop3d_core::settings::Limits;
 use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
@@ -76,8 +77,8 @@ pub(crate) struct Fixed {
     pub(crate) listen: Listen,
     /// Where clients begin with TLS; none: there is no certificate.
     pub(crate) pop3s_listen: Option<Listen>,
-    /// Where balancers connect.
-    pub(crate) proxy_listen: Vec<SocketAddr>,
+    /// Where balancers connect, and what their clients speak.
+    pub(crate) proxy_listen: Vec<(SocketAddr, Protocol)>,
     pub(crate) peep_listen: PeepListen,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
@@ -189,7 +190,7 @@ impl Fixed {
             confinement: file.confinement(),
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
-            proxy_listen: addresses(file, &config.proxy.listen)?,
+            proxy_listen: proxy_listen(file, has_tls)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
@@ -210,7 +211,7 @@ impl Fixed {
             ("[confine]", self.confinement != other.confinement),
             ("listen", self.listen != other.listen),
             ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
-            ("[proxy] listen", self.proxy_listen != other.proxy_listen),
+            ("[proxy] listen or pop3s_listen", self.proxy_listen != other.proxy_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
@@ -286,6 +287,17 @@ fn addresses(file: &File, listen: &[toml::Spanned<Address>]) -> Result<Vec<Socke
         addresses.push(address);
     }
     Ok(addresses)
+}
+
+/// Where balancers connect, and what their clients speak there.
+fn proxy_listen(file: &File, has_tls: bool) -> Result<Vec<(SocketAddr, Protocol)>, Exit> {
+    let table = &file.config.proxy;
+    if let (Some(address), false) = (table.pop3s_listen.first(), has_tls) {
+        return Err(file.error(address.span(), "POP3S needs a certificate: name one in [tls]"));
+    }
+    let plain = addresses(file, &table.listen)?.into_iter().map(|address| (address, Protocol::Pop3));
+    let tls = addresses(file, &table.pop3s_listen)?.into_iter().map(|address| (address, Protocol::Pop3s));
+    Ok(plain.chain(tls).collect())
 }
 
 fn transform_workers(file: &File) -> Result<usize, Exit> {

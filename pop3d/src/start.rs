@@ -105,8 +105,8 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         None => Vec::new(),
     };
     let mut balancers = Vec::new();
-    for &address in &fixed.proxy_listen {
-        let listening = server.listen_for_balancers(address, Protocol::Pop3);
+    for &(address, protocol) in &fixed.proxy_listen {
+        let listening = server.listen_for_balancers(address, protocol);
         balancers.push(listening.map_err(|error| unavailable(&error, &error.cause, "listen in [proxy]"))?);
     }
     let mut doors = listen_for_administrators(&fixed.peep_listen)?;

@@ -27,6 +27,7 @@ pub(super) struct Waiting {
 
 struct Balancer {
     stream: TcpStream,
+    /// What comes behind the header.
     protocol: Protocol,
     peer: SocketAddr,
     seat: Seat,

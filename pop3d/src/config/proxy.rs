@@ -15,6 +15,9 @@ pub(crate) struct Table {
     /// TCP addresses where each connection begins with a header.
     #[serde(default)]
     pub(crate) listen: Vec<Spanned<Address>>,
+    /// The same, where clients begin with TLS behind the header.
+    #[serde(default)]
+    pub(crate) pop3s_listen: Vec<Spanned<Address>>,
     /// Who is believed.
     nets: Option<Spanned<Vec<Spanned<NetText>>>>,
 }
@@ -26,7 +29,7 @@ impl Table {
     /// Where balancers are listened for and none is: then nobody could come in.
     pub(super) fn nets(&self, file: &File) -> Result<Nets, Exit> {
         let nets: &[Spanned<NetText>] = self.nets.as_ref().map_or(&[], |nets| nets.as_ref());
-        if let (Some(listen), []) = (self.listen.first(), nets) {
+        if let (Some(listen), []) = (self.listen.first().or(self.pop3s_listen.first()), nets) {
             let what = "no balancer is trusted: name their nets in [proxy], such as nets = [\"192.0.2.10\"]";
             return Err(file.error(listen.span(), what));
         }
