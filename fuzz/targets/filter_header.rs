@@ -119,9 +119,9 @@ fn name_and_value(whole: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         return None;
     }
     let mut value = whole[colon + 1..].to_vec();
-    if value.ends_with(b"\n") {
-        value.pop();
-        if value.ends_with(b"\r") {
+    // A carriage return at the very end of the message is half of a line end.
+    for octet in [b'\n', b'\r'] {
+        if value.last() == Some(&octet) {
             value.pop();
         }
     }
