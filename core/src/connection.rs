@@ -273,6 +273,10 @@ impl Connection {
                     "user {} from {}: connection reset in the middle of a message: {reason}",
                     self.user(), self.peer,
                 );
+                // What precedes the fault is right as far as it goes: the replies to earlier commands, whole messages, and
+                // a beginning that tells the client that there was one.
+                self.task = Task::None;
+                let _ = self.flush(&mut { usize::MAX }, desk);
                 self.reset();
                 Turn::Gone
             }
