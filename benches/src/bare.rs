@@ -1,6 +1,6 @@
 //! The bare loop behind `bin/bare`: replies are prepared, so that what is measured is the machine and its kernel.
 //!
-//! A message of up to [`PREPARED_MAX`] octets is a whole reply in memory. A larger one, which must be stored as it is
+//! A message of up to `PREPARED_MAX` octets is a whole reply in memory. A larger one, which must be stored as it is
 //! sent, goes from its file: by `sendfile`, or by reading and writing blocks.
 
 use std::collections::HashMap;
