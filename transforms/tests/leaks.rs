@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 #[path = "process/driver.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the other tests use the rest of it")]
 mod driver;
 
 use driver::{Input, Loop, message, octets};

@@ -104,7 +104,7 @@ macro_rules! export_transform {
         /// What the server looks for.
         #[cfg(not(target_arch = "wasm32"))]
         #[unsafe(no_mangle)]
-        #[allow(non_upper_case_globals)]
+        #[allow(non_upper_case_globals, reason = "the name is that of the interface")]
         pub static pop3d_transform_v1: $crate::native::Descriptor = $crate::native::descriptor::<$filter>(
             ::core::concat!($name, "\0"),
             ::core::concat!(::core::env!("CARGO_PKG_VERSION"), "\0"),
