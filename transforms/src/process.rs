@@ -28,7 +28,8 @@ use pop3d_core::transform::{
 
 pub use self::child::Children;
 #[cfg(feature = "wasm")]
-pub(crate) use self::complaints::{Complaints, escape};
+pub(crate) use self::complaints::Complaints;
+pub(crate) use self::complaints::escape;
 use self::errand::Errand;
 pub(crate) use self::start::check;
 use self::stream::ProcessStream;
