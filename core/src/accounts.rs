@@ -3,6 +3,7 @@
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
 mod account;
+mod code;
 mod exchange;
 mod external;
 pub mod file;
@@ -29,12 +30,13 @@ use pop3d_protocol::pop3::Credentials;
 use subtle::ConstantTimeEq;
 
 use self::account::{Account, Look, Price};
+use self::code::MemoryKey;
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
 pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
 pub(crate) use self::prepared::prepared;
-use self::scheme::{MemoryKey, Stored};
+use self::scheme::Stored;
 pub use self::secret::Secret;
 use self::shares::Shares;
 pub use self::switches::Switches;
@@ -462,7 +464,7 @@ impl Accounts {
 fn verify_apop(account: Option<&Account>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
     let Some(timestamp) = timestamp else { return false };
     let secret = account.and_then(Account::plain);
-    let octets = secret.unwrap_or(scheme::nobody()).octets();
+    let octets = secret.unwrap_or(Secret::of_nobody()).octets();
     let expected: [u8; 16] = Md5::new().chain_update(timestamp).chain_update(octets).finalize().into();
     let is_right: bool = expected.ct_eq(digest).into();
     is_right && secret.is_some()

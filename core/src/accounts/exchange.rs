@@ -12,7 +12,6 @@ use pop3d_protocol::pop3::{Credentials, Mechanism, Mechanisms};
 use subtle::ConstantTimeEq;
 
 use super::account::{Account, SALT};
-use super::scheme;
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
 use super::{Accounts, Asking, Secret, UserName, WrongCredentials};
 
@@ -92,7 +91,7 @@ impl Accounts {
         let code = self.key.code(user);
         let more = self.key.code(code.octets());
         let salt = [code.octets(), more.octets()].concat();
-        let password = secret.unwrap_or(scheme::nobody()).octets();
+        let password = secret.unwrap_or(Secret::of_nobody()).octets();
         let made = Keys::derive(hash, password, salt.get(..SALT).unwrap_or_default(), ITERATIONS);
         let user = account.map(|(user, _)| user);
         if let Some(kept) = account.and_then(|(_, account)| account.keys(hash)) {
@@ -276,7 +275,7 @@ impl Exchange {
         self.user = user.to_vec();
         let account = self.accounts.account(user);
         let secret = account.and_then(|(_, account)| Account::plain(account));
-        let key = secret.unwrap_or(scheme::nobody()).octets();
+        let key = secret.unwrap_or(Secret::of_nobody()).octets();
         let mac =
             Hmac::<Md5>::new_from_slice(key).expect("a key may have any length").chain_update(challenge);
         let expected: String =

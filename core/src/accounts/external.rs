@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::UserName;
-use super::scheme::{Code, MemoryKey};
+use super::code::{Code, MemoryKey};
 use super::verified::REMEMBERED_FOR;
 
 /// Something that knows whether a password is right. Asking it may take long: called in a pool of its own.
