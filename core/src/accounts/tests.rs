@@ -3,9 +3,11 @@
 mod changes;
 mod files;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use pop3d_protocol::pop3::Credentials;
 
 use super::*;
 
