@@ -29,7 +29,7 @@ pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
 pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
-pub(crate) use self::prepared::prepared;
+pub(crate) use self::prepared::{is_prohibited, prepared};
 use self::scheme::{MemoryKey, Stored};
 pub use self::secret::Secret;
 use self::shares::Shares;
@@ -153,7 +153,7 @@ impl Accounts {
     #[must_use]
     pub fn asking(&self, user: &[u8]) -> Option<Asking> {
         let external = self.external.as_ref()?;
-        if self.account(user).is_some() {
+        if self.account(user).is_some() || is_prohibited(user) {
             return None;
         }
         Some(Asking::new(external, UserName::parse(user)?))

@@ -99,6 +99,21 @@ fn a_name_and_a_password_may_be_composed_in_another_way() {
 }
 
 #[test]
+fn who_sends_what_none_may_have_is_refused_at_the_same_cost() {
+    let mut accounts = Accounts::new(false);
+    let secret = "pass\u{202E}".as_bytes();
+    accounts.add(name("plain"), secret);
+    accounts.add_stored(name("hashed"), hashed(secret, 8).as_bytes()).unwrap();
+    accounts.add(name("pri\u{E000}vate"), b"secret");
+    for user in ["plain", "hashed", "nobody", "pri\u{E000}vate"] {
+        assert_eq!(login(&accounts, user.as_bytes(), secret), Err(WrongCredentials));
+        let before = accounts.hashes();
+        assert_eq!(login(&accounts, user.as_bytes(), b"secret"), Err(WrongCredentials), "{user}");
+        assert_eq!(accounts.hashes() - before, 1);
+    }
+}
+
+#[test]
 fn another_form_of_a_password_costs_everybody_the_same() {
     let mut accounts = Accounts::new(false);
     accounts.add_stored(name("hashed"), hashed(b"secret", 8).as_bytes()).unwrap();

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::account::{Account, Look, Price};
 use super::shares::Shares;
-use super::{Accounts, Switches, UserName, WrongCredentials, prepared, scheme, scram};
+use super::{Accounts, Switches, UserName, WrongCredentials, is_prohibited, prepared, scheme, scram};
 
 impl Accounts {
     /// Finds out whose credentials these are. `timestamp` is what the greeting said, for APOP; `from`: where they come
@@ -43,7 +43,8 @@ impl Accounts {
         let is_right = match credentials {
             Credentials::Password { password, .. } => {
                 let code = self.key.code(password);
-                kept.is_some_and(|account| account.recognize(&code, Instant::now()))
+                !is_prohibited(password)
+                    && kept.is_some_and(|account| account.recognize(&code, Instant::now()))
             }
             Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
         };
@@ -65,8 +66,9 @@ impl Accounts {
             Credentials::Password { user, password } => {
                 // A hash of another server may be of either form.
                 let prepared = prepared(password);
-                self.verify_password(kept, user, password, from, now)
-                    || *prepared != **password && self.verify_password(kept, user, &prepared, from, now)
+                let is_right = self.verify_password(kept, user, password, from, now)
+                    || *prepared != **password && self.verify_password(kept, user, &prepared, from, now);
+                is_right && !is_prohibited(password)
             }
             Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
         };
@@ -87,6 +89,9 @@ impl Accounts {
     }
 
     pub(super) fn account(&self, user: &[u8]) -> Option<(&UserName, &Account)> {
+        if is_prohibited(user) {
+            return None;
+        }
         let named = |user: &[u8]| UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
         named(user).or_else(|| named(&prepared(user)))
     }

@@ -8,6 +8,7 @@ use crate::number::MessageNumber;
 use crate::pop3::authorization::{Authorization, Login, Patience};
 use crate::pop3::command::{Command, Malformed};
 use crate::pop3::count;
+use crate::pop3::language;
 use crate::pop3::sasl::{self, Mechanism, Step};
 use crate::pop3::transaction::{Activity, Sizes};
 use crate::reply::ResponseCode;
@@ -96,6 +97,9 @@ impl Conversation {
         let State::Authorization(authorization) = &mut self.state else { return };
         match command {
             Command::Stls => self.start_tls(),
+            // RFC 6856, section 2.1. Nothing is sent otherwise in this mode: see docs/accounts.md.
+            Command::Utf8 => self.replies.ok(format_args!("UTF-8 mode")),
+            Command::Lang(range) => language::answer(range, &mut self.replies),
             Command::User(name) => {
                 authorization.name(name);
                 self.replies.ok(format_args!("send PASS"));
@@ -134,6 +138,8 @@ impl Conversation {
                 Security::None => Malformed::Unknown.as_str(),
                 Security::Offered | Security::Required { .. } | Security::Tls => "not after login",
             }),
+            Command::Utf8 => self.mistake("not after login"),
+            Command::Lang(range) => language::answer(range, &mut self.replies),
             Command::Stat => self.show_sizes(Sizes::Stat),
             Command::List(None) => self.show_sizes(Sizes::List),
             Command::List(Some(number)) => self.show_sizes(Sizes::ListOne(number)),
