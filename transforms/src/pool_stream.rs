@@ -33,7 +33,7 @@ use rustix::time::{ClockId, clock_gettime};
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
 pub(crate) use self::pipe::Pipe;
-use crate::process::escape;
+use crate::complaints::escape;
 use crate::record::Record;
 
 /// What one message may cost.

@@ -18,7 +18,8 @@ use pop3d_core::transform::{Transform, TransformStatistics};
 use self::dropped::dropped_in;
 use self::loaded::Loaded;
 use crate::folder::is_code;
-use crate::process::{Resources, check};
+use crate::process::check;
+use crate::resources::Resources;
 use crate::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec, Spec};
 use crate::stamp::Stamp;
 
