@@ -10,8 +10,9 @@ use pop3d_core::administration::{Configured, Host};
 use pop3d_core::transform::{self, Holding};
 use pop3d_transforms::checkpassword::Checkpassword;
 use pop3d_transforms::folder::FolderWatch;
-use pop3d_transforms::process::{Children, Resources};
+use pop3d_transforms::process::Children;
 use pop3d_transforms::registry::{Definitions, Registry};
+use pop3d_transforms::resources::Resources;
 
 use crate::cli::Cli;
 use crate::plan::{Fixed, Plan};

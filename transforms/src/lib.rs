@@ -2,6 +2,7 @@
 //! registry that has them by name.
 
 pub mod checkpassword;
+mod complaints;
 mod environment;
 pub mod folder;
 pub mod name;
@@ -11,6 +12,7 @@ pub mod process;
 mod queue;
 mod record;
 pub mod registry;
+pub mod resources;
 pub mod spec;
 mod stamp;
 #[cfg(feature = "wasm")]

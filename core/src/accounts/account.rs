@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use super::code::Code;
 use super::hashed::{Cost, Hashed};
-use super::scheme::{Code, Stored};
+use super::scheme::Stored;
 use super::scram::{self, ITERATIONS, Keys};
 use super::secret::Secret;
 use super::switches::Switches;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::UserName;
-use super::scheme::{Code, MemoryKey};
+use super::code::{Code, MemoryKey};
 use super::verified::REMEMBERED_FOR;
+use super::{UserName, is_prohibited};
 
 /// Something that knows whether a password is right. Asking it may take long: called in a pool of its own.
 pub trait Checker: Send + Sync {
@@ -103,6 +103,9 @@ impl Asking {
     /// # Errors
     /// Why that cannot be found out now, for the log.
     pub fn ask(&self, password: &[u8]) -> Result<bool, String> {
+        if is_prohibited(password) {
+            return Ok(false);
+        }
         self.external.ask(&self.user, password, Instant::now())
     }
 }
