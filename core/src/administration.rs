@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use log::{error, warn};
 use pop3d_protocol::peep::{Argument, Failure, Ranges};
 use pop3d_protocol::pop3::Credentials;
+use rustls::server::ServerConfig;
 
 pub(crate) use self::change::makes_transforms;
 use self::configured::Kept;
@@ -139,6 +140,11 @@ impl Administration {
         if let Some(tls) = tls {
             tls.renew();
         }
+    }
+
+    /// TLS as administrators get it; none: there is no certificate.
+    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.server.settings().tls.as_ref().map(|tls| Arc::clone(&tls.peep))
     }
 
     fn loading(&self) -> MutexGuard<'_, ()> {

@@ -29,6 +29,9 @@ const POP3S_PORT: u16 = 1995;
 /// The same for PEEP.
 const PEEP_PORT: u16 = 2110;
 
+/// The first port that everybody may listen on.
+const PRIVILEGED_END: u16 = 1024;
+
 /// The name of PEEP's socket in the state folder.
 const SOCKET: &str = "peep.sock";
 
@@ -66,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) warnings: Vec<String>,
     /// Whether the configuration names an accounts file.
     has_accounts_file: bool,
+    /// Whether somebody has said that root may serve: by the configuration, or by a trial on the command line.
+    may_serve_as_root: bool,
 }
 
 /// What only a start can take.
@@ -80,6 +85,8 @@ pub(crate) struct Fixed {
     /// Where balancers connect, and what their clients speak.
     pub(crate) proxy_listen: Vec<(SocketAddr, Protocol)>,
     pub(crate) peep_listen: PeepListen,
+    /// Where administrators begin with TLS.
+    pub(crate) peep_tls_listen: Vec<SocketAddr>,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) workers: usize,
@@ -155,7 +162,26 @@ impl Plan {
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
+            may_serve_as_root: config.allow_root || !cli.users.is_empty(),
         })
+    }
+
+    /// Whether root may serve. On a port that needs root the server is one of the network's, and is not left to run as root by
+    /// having forgotten something; on others it is started by hand, and warns.
+    ///
+    /// # Errors
+    /// Where it may not, with what to do.
+    pub(crate) fn check_root(&self, is_root: bool) -> Result<(), Exit> {
+        if !is_root || self.may_serve_as_root || self.fixed.identity.is_some() {
+            return Ok(());
+        }
+        match self.fixed.ports().find(|port| (1..PRIVILEGED_END).contains(port)) {
+            None => Ok(()),
+            Some(port) => Err(Exit::Config(format!(
+                "started as root for port {port}, and would stay root: name whom it is to become by user in the \
+                 configuration, or write allow_root = true there"
+            ))),
+        }
     }
 
     /// Whether somebody could log in, or let somebody in; what to do, where that is nobody yet. `kept`: whether PEEP has
@@ -187,11 +213,12 @@ impl Fixed {
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,
-            confinement: file.confinement(),
+            confinement: file.confinement()?,
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
             proxy_listen: proxy_listen(file, has_tls)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
+            peep_tls_listen: peep_tls_listen(file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
             transform_workers: transform_workers(file)?,
@@ -204,6 +231,20 @@ impl Fixed {
         })
     }
 
+    /// Every port that is listened on.
+    fn ports(&self) -> impl Iterator<Item = u16> {
+        let listen = std::iter::once(&self.listen).chain(&self.pop3s_listen);
+        let clients = listen.flat_map(|listen| listen.addresses().0).map(|address| address.port());
+        let balancers = self.proxy_listen.iter().map(|(address, _)| address.port());
+        let peep: Vec<_> = match &self.peep_listen {
+            PeepListen::Nowhere => Vec::new(),
+            PeepListen::Loopback(port) => vec![*port],
+            PeepListen::Addresses(addresses) => addresses.iter().map(SocketAddr::port).collect(),
+        };
+        let peep = peep.into_iter().chain(self.peep_tls_listen.iter().map(SocketAddr::port));
+        clients.chain(balancers).chain(peep)
+    }
+
     /// The first key that another one has another value for.
     pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         let keys = [
@@ -213,6 +254,7 @@ impl Fixed {
             ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
             ("[proxy] listen or pop3s_listen", self.proxy_listen != other.proxy_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
+            ("[peep] tls_listen", self.peep_tls_listen != other.peep_tls_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
             ("workers", self.workers != other.workers),
@@ -273,6 +315,14 @@ impl PeepListen {
             (None, Some(addresses)) => Self::Addresses(addresses),
             (None, None) => Self::Loopback(PEEP_PORT),
         })
+    }
+}
+
+/// Where administrators begin with TLS: nowhere by default, and where there are none.
+fn peep_tls_listen(file: &File, has_no_administrator: bool) -> Result<Vec<SocketAddr>, Exit> {
+    match &file.config.peep.tls_listen {
+        Some(listen) if !has_no_administrator => addresses(file, listen.as_ref()),
+        Some(_) | None => Ok(Vec::new()),
     }
 }
 
