@@ -3,6 +3,7 @@
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
 mod account;
+mod bearer;
 mod exchange;
 mod external;
 pub mod file;
@@ -15,6 +16,7 @@ mod shares;
 mod switches;
 #[cfg(test)]
 mod tests;
+pub mod token;
 mod verified;
 mod verify;
 
@@ -25,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use self::account::{Account, Look, Price};
+pub use self::bearer::{Bearer, Presented, TokenCheck, TooLong};
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
@@ -91,6 +94,8 @@ pub struct Accounts {
     hashes: Arc<AtomicU64>,
     /// Who knows the passwords of users that have no account here.
     external: Option<Arc<External>>,
+    /// Logins by tokens; none: there are none.
+    bearer: Option<Arc<Bearer>>,
 }
 
 /// The credentials are not those of an account.
@@ -118,6 +123,7 @@ impl Accounts {
             looks: Default::default(),
             hashes: Arc::default(),
             external: None,
+            bearer: None,
         }
     }
 
@@ -147,6 +153,11 @@ impl Accounts {
     /// Asks somebody else about users that have no account here.
     pub fn set_external(&mut self, external: External) {
         self.external = Some(Arc::new(external));
+    }
+
+    /// Lets users log in by tokens.
+    pub fn set_bearer(&mut self, bearer: Bearer) {
+        self.bearer = Some(Arc::new(bearer));
     }
 
     /// Whom to ask about a user; none: the user has an account here, which alone decides, or nobody else knows any.
@@ -328,7 +339,9 @@ impl Accounts {
     /// Whether nobody could log in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.external.is_none()
+        let bearer = self.bearer.as_ref().map(|bearer| &bearer.check);
+        let asks = self.external.is_some() || matches!(bearer, Some(TokenCheck::Program(_)));
+        self.accounts.is_empty() && !asks
     }
 
     /// Who could log in, in no order.
