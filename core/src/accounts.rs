@@ -3,6 +3,7 @@
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
 mod account;
+mod apps;
 mod bearer;
 mod exchange;
 mod external;
@@ -27,6 +28,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use self::account::{Account, Look, Price};
+use self::apps::Origin;
+pub(crate) use self::apps::seconds_now;
+pub use self::apps::{AppPassword, make_secret};
 pub use self::bearer::{Bearer, Presented, TokenCheck, TooLong};
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
@@ -176,18 +180,18 @@ impl Accounts {
         self.accounts.get(user).is_some_and(Account::is_weak)
     }
 
-    /// Adds a further secret to an account, as it stands in the configuration; nothing happens where there is no account.
+    /// Adds an app password to an account, as it stands in the configuration; nothing happens where there is no account.
     ///
     /// # Errors
     /// Where the scheme is not known, or the secret is not of that scheme.
-    pub fn add_app(&mut self, user: &UserName, secret: &[u8]) -> Result<(), SchemeError> {
+    pub fn add_app(&mut self, user: &UserName, name: &str, secret: &[u8]) -> Result<(), SchemeError> {
         let stored = if secret.starts_with(b"{") {
             Stored::parse(secret, self.key, self.keeps_plain)?
         } else {
             Stored::keyed(self.key, secret, false)
         };
         if let Some(mut account) = self.accounts.get(user).cloned() {
-            account.add(stored);
+            account.add(name, Origin::Configured, stored);
             self.insert(user.clone(), account);
         }
         Ok(())
@@ -221,8 +225,8 @@ impl Accounts {
             file::Secret::Stored(text) => self.stored(text)?,
         };
         let mut account = Account::new(stored, line.switches);
-        for (_, secret) in line.apps {
-            account.add(self.stored(secret)?);
+        for (name, secret) in line.apps {
+            account.add(name, Origin::Configured, self.stored(secret)?);
         }
         self.insert(line.user, account);
         Ok(())
