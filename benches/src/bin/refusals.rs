@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use base64ct::{Base64, Encoding};
 use clap::Parser;
 use pop3d_benches::loopback::Loopback;
 use pop3d_benches::ranks::{Comparison, compare};
@@ -22,6 +23,9 @@ struct Arguments {
     /// Refusals of each kind
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     count: u32,
+    /// Log in by OAUTHBEARER with this token, to its refusal behind what is told of it; without: by USER and PASS
+    #[arg(long)]
+    token: Option<String>,
     /// Kinds of users, each a word and a user name; "*" in it is the number of the refusal
     #[arg(value_name = "KIND=NAME", required = true, value_parser = kind)]
     kinds: Vec<Kind>,
@@ -38,17 +42,30 @@ fn kind(text: &str) -> Result<Kind, String> {
     Ok(Kind { word: word.to_owned(), name: name.to_owned() })
 }
 
-/// The time from the password to its refusal, in a connection of its own.
-fn refusal(server: Loopback, name: &str) -> io::Result<Duration> {
+/// The time from the password, or the token, to its refusal, in a connection of its own.
+fn refusal(server: Loopback, name: &str, token: Option<&str>) -> io::Result<Duration> {
     let stream = TcpStream::connect(server.address())?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut client = BufReader::new(stream);
     expect(&mut client, "+OK")?;
-    write!(client.get_mut(), "USER {name}\r\n")?;
-    expect(&mut client, "+OK")?;
-    let begun = Instant::now();
-    client.get_mut().write_all(b"PASS this is wrong\r\n")?;
+    let begun = if let Some(token) = token {
+        client.get_mut().write_all(b"AUTH OAUTHBEARER\r\n")?;
+        expect(&mut client, "+ ")?;
+        let message = format!("n,a={name},\u{1}auth=Bearer {token}\u{1}\u{1}");
+        let line = format!("{}\r\n", Base64::encode_string(message.as_bytes()));
+        let begun = Instant::now();
+        client.get_mut().write_all(line.as_bytes())?;
+        expect(&mut client, "+ ")?;
+        client.get_mut().write_all(b"AQ==\r\n")?;
+        begun
+    } else {
+        write!(client.get_mut(), "USER {name}\r\n")?;
+        expect(&mut client, "+OK")?;
+        let begun = Instant::now();
+        client.get_mut().write_all(b"PASS this is wrong\r\n")?;
+        begun
+    };
     expect(&mut client, "-ERR")?;
     Ok(begun.elapsed())
 }
@@ -65,7 +82,8 @@ fn measure(arguments: &Arguments) -> io::Result<Vec<Vec<Duration>>> {
     for number in 0..arguments.count {
         // In turn, so that whatever else the machine does strikes all kinds alike.
         for (kind, times) in arguments.kinds.iter().zip(&mut times) {
-            times.push(refusal(arguments.server, &kind.name.replace('*', &number.to_string()))?);
+            let name = kind.name.replace('*', &number.to_string());
+            times.push(refusal(arguments.server, &name, arguments.token.as_deref())?);
         }
     }
     Ok(times)

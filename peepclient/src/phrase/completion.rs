@@ -113,7 +113,7 @@ mod tests {
         for (typed, expected) in [
             ("us", &["users"][..]),
             ("a", &["add", "all", "app"]),
-            ("add ", &["app", "user"]),
+            ("add ", &["user"]),
             ("add user ", &[]),
             ("set password ", &["alice", "bob"]),
             ("delete user b", &["bob"]),

@@ -170,14 +170,14 @@ pub static PHRASES: [Phrase; 44] = [
         "lists the app passwords of a user, and when each was made and used last, in seconds after 1970",
     ),
     row(
-        "add app password",
+        "make app password",
         &[USER, required("name", Kind::NewName)],
         "ua+",
         Shows::Plain,
         "makes an app password of a user, and tells it once",
     ),
     row(
-        "delete app password",
+        "revoke app password",
         &[USER, required("name", Kind::NewName)],
         "ua-",
         Shows::Plain,
