@@ -3,10 +3,12 @@
 //! By default a plugin runs in helper processes (`host.rs`, `helper.rs`): one that crashes, hangs or exits costs the
 //! messages that it has. Trusted ones may run in this process (`isolation = "none"`).
 
+pub mod alone;
 mod frames;
 pub mod helper;
 mod host;
 pub(crate) mod library;
+mod outgoing;
 mod plugin;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 //!
 //! A guest runs on a fiber: where it waits for input or room, or has had its slice, its task is `Pending`.
 
+pub mod alone;
 mod cache;
 mod command;
 mod engine;
