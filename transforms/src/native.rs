@@ -18,11 +18,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pop3d_core::pool::Pool;
-use pop3d_core::transform::{Error, Kind, Message, Policy, Stream, Transform, Wake};
+use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
 
 pub use self::host::ARGUMENT;
 use self::host::{Host, Start};
 use self::plugin::Plugin;
+use crate::alike::alike;
 use crate::pool_stream::{Limits, PoolStream, run_filter};
 use crate::record::Record;
 use crate::spec::{Isolation, PluginSpec};
@@ -136,21 +137,7 @@ fn start<'start>(
 }
 
 impl Transform for Native {
-    fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Native
-    }
-
-    fn policy(&self) -> Policy {
-        self.spec.policy
-    }
-
-    fn count_passed(&self) {
-        self.record.count_passed();
-    }
+    alike!(Native);
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;
