@@ -7,12 +7,14 @@ pub mod alone;
 mod frames;
 pub mod helper;
 mod host;
+mod inline;
 pub(crate) mod library;
 mod outgoing;
 mod plugin;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
 
 pub use self::host::ARGUMENT;
 use self::host::{Host, Start};
+use self::inline::Inline;
 use self::plugin::Plugin;
 use crate::alike::alike;
 use crate::pool_stream::{Limits, PoolStream, run_filter};
@@ -43,8 +46,15 @@ pub struct Native {
 }
 
 enum Place {
-    Here(Arc<Plugin>),
-    Helpers { library: Vec<u8>, slots: Vec<Mutex<Slot>> },
+    Here {
+        plugin: Arc<Plugin>,
+        /// It never waits, as it says, and has kept to that: who drives a message may call it.
+        is_quick: AtomicBool,
+    },
+    Helpers {
+        library: Vec<u8>,
+        slots: Vec<Mutex<Slot>>,
+    },
 }
 
 /// Where a helper is, or may be again.
@@ -68,7 +78,7 @@ impl Native {
             Isolation::None => {
                 let descriptor = library::load(&library).map_err(in_file)?;
                 let plugin = Plugin::configure(descriptor, &spec.name, &spec.options).map_err(in_file)?;
-                Place::Here(Arc::new(plugin))
+                Place::Here { is_quick: AtomicBool::new(plugin.is_nonblocking()), plugin: Arc::new(plugin) }
             }
             Isolation::Process => {
                 let count = match spec.hosts {
@@ -141,16 +151,22 @@ impl Transform for Native {
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;
+        if let Place::Here { plugin, is_quick } = &self.place
+            && is_quick.load(Ordering::Relaxed)
+        {
+            let instance = Plugin::instance(plugin);
+            return Ok(Box::new(Inline::new(self, instance, message, wake)));
+        }
         let PluginSpec { cpu, timeout, max_output, .. } = self.spec;
         // A helper is watched by who reads from it.
-        let timeout = matches!(self.place, Place::Here(_)).then_some(timeout);
+        let timeout = matches!(self.place, Place::Here { .. }).then_some(timeout);
         let limits = Limits { cpu, timeout, may_hang: timeout.is_some(), max_output };
         let (own, told) = (Arc::clone(&self), Arc::clone(&message));
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| {
             Box::pin(async move {
                 match &own.place {
-                    Place::Here(plugin) => {
+                    Place::Here { plugin, .. } => {
                         let instance = Box::new(Plugin::instance(plugin));
                         run_filter(instance, told, pipe).await
                     }
