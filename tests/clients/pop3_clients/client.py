@@ -43,9 +43,9 @@ class Client:
     remembers = False
     # Whether what it stored tells in which order.
     ordered = True
-    # Whether it takes what comes before the end of a connection for a whole message, as Mail::Transport::POP3
-    # does: then nothing that a server does can tell it that a message was cut.
-    trusts_the_end = False
+    # Whether the end of a connection, even by a reset, is the end of a message for it, or it misses that end: nothing
+    # that a server does tells it that a message was cut.
+    misses_a_cut = False
 
     def __init__(self, security=None, mechanism="user", only_new=False):
         self.security = security

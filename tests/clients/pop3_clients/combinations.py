@@ -2,7 +2,6 @@
 
 import contextlib
 import tempfile
-import time
 from pathlib import Path
 
 from .client import Failed, StillRunning
@@ -13,6 +12,8 @@ from .server import Server
 
 # What the failing transform gives before it fails: more than the server holds back.
 CUT_OCTETS = 100 * 1024
+# After ten failures in a row a transform rests; a client may open the message by TOP as well.
+FAILURES_MOST = 4
 # Many messages, and a large one; how long a client may take for each is a limit against loops.
 MANY = 5000
 LARGE_OCTETS = 60 * 1024 * 1024
@@ -168,9 +169,16 @@ def leave_on_server(report, program, clients, mail, names):
 def cut_message(report, program, clients, layout, security=None):
     """A transform fails behind its first 100 KiB: an error for the client, and nothing deleted.
 
-    A client that takes the end of a connection for the end of a message (`trusts_the_end`) cannot
-    be told, and is left out.
+    A client that misses the cut cannot be told, and is left out.
     """
+    kinds = [kind for kind in clients if security in kind.securities and not kind.misses_a_cut]
+    for begin in range(0, len(kinds), FAILURES_MOST):
+        group = kinds[begin : begin + FAILURES_MOST]
+        cut_message_of_few(report, program, group, layout, security)
+
+
+def cut_message_of_few(report, program, kinds, layout, security):
+    """The same for so few that the transform does not rest."""
     message = b"Subject: kept\n\n" + b"a line of the message\n" * 20_000
     title = f"a cut message, {layout}" + (f", {security}" if security else "")
     with contextlib.ExitStack() as stack:
@@ -180,7 +188,6 @@ def cut_message(report, program, clients, layout, security=None):
         options = {"transform": transform, "tls": bool(security)}
         service = serving(report, title, program, layout, [message], **options)
         server, folder, maildrop = stack.enter_context(service)
-        kinds = [kind for kind in clients if security in kind.securities and not kind.trusts_the_end]
         for client in [kind(security) for kind in kinds]:
 
             def fetch(client=client):
