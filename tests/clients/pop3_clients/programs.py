@@ -4,6 +4,7 @@ import re
 import ssl
 
 from .client import HOST, PASSWORD, Client, Failed, call, delivered, delivered_maildir, delivery_script, private
+from .libraries import cut_at_nul
 from .mail import USER, lf
 from .python_poplib import Poplib
 
@@ -29,7 +30,7 @@ KEPT_BY_MBOXES = re.compile(rb"(?mi)^(content-length|lines|status|x-status|x-uid
 
 def is_plain(message):
     """Whether the message is as RFC 5322 has it, and without what mboxes have for themselves."""
-    return PLAIN.fullmatch(message) is not None and not KEPT_BY_MBOXES.search(message)
+    return bool(PLAIN.fullmatch(message)) and b"\r\r" not in message and not KEPT_BY_MBOXES.search(message)
 
 
 def certificate_of(security, port):
@@ -125,6 +126,7 @@ class Fdm(Client):
     """Hands each message to a program. Its STLS insists on a certificate that is known.
 
     It gives up at a message without octets, and, unless told otherwise, at one of more than 32 MiB.
+    It drops what follows a NUL in a line, and a first line that begins with "From ".
     """
 
     name = "fdm"
@@ -137,6 +139,9 @@ class Fdm(Client):
     def carries(cls, message):
         return message != b""
 
+    def stored(self, sent):
+        return re.sub(rb"\AFrom [^\n]*\n", b"", lf(cut_at_nul(sent)))
+
     def fetch(self, port, count, home, delete=False):
         script = delivery_script(home)
         scheme = "pop3s" if self.security == "pop3s" else "pop3"
@@ -145,7 +150,7 @@ class Fdm(Client):
         options += "insecure "
         configuration = private(
             home / "fdm.conf",
-            "set no-received\nset queue-high 1\nset maximum-size 1G\n"
+            f'set no-received\nset queue-high 1\nset maximum-size 1G\nset lock-file "{home}/lock"\n'
             f'account "a" {scheme} server "{HOST}" port {port} user "{USER}" pass "{PASSWORD}" {options}'
             f'{"" if delete else "keep"}\n'
             f'action "a" pipe "{script}"\nmatch all action "a"\n',
