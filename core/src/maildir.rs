@@ -353,9 +353,11 @@ fn inspect(file: File, record: &Record<'_>) -> io::Result<Option<Source>> {
     }
     let length = status.stx_size;
     let (octets, wire_clean) = match record.size {
-        Size::Counted { stamp, .. } if stamp != Stamp::of(&status) => return Ok(None),
+        Size::Counted { stamp, .. } if !stamp.is_of_same_file(Stamp::of(&status)) => return Ok(None),
         // A file that may have changed without a trace is sent through the encoder, which is right whatever it holds.
-        Size::Counted { octets, wire_clean, racy, .. } => (Some(Octets(octets)), wire_clean && !racy),
+        Size::Counted { octets, wire_clean, racy, stamp } => {
+            (Some(Octets(octets)), wire_clean && !racy && stamp == Stamp::of(&status))
+        }
         Size::Named { .. } if Sizes::of(record.base).length.is_some_and(|named| named > length) => {
             return Ok(None);
         }
