@@ -15,7 +15,7 @@ use pop3d_core::settings::Limits;
 use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, LEVEL_RULE};
 use crate::config::{self, Address, File, Tokens, Transforms};
 use crate::exit::Exit;
 use crate::privileges::{Confinement, Identity};
@@ -434,10 +434,7 @@ fn checkpassword(
 fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {
     match (cli.log_level, &file.config.log.level) {
         (Some(level), _) => Ok(level),
-        (None, Some(level)) => level
-            .as_ref()
-            .parse()
-            .map_err(|_| file.error(level.span(), "a level is off, error, warn, info, debug or trace")),
+        (None, Some(level)) => level.as_ref().parse().map_err(|_| file.error(level.span(), LEVEL_RULE)),
         (None, None) => Ok(LevelFilter::Info),
     }
 }
