@@ -12,7 +12,7 @@ use pop3d_core::pool::Pool;
 use pop3d_core::store::Source;
 use pop3d_core::transform::registry::chain;
 use pop3d_core::transform::{Chain, Command, Message};
-use pop3d_transforms::process::Resources;
+use pop3d_transforms::resources::Resources;
 use pop3d_transforms::registry::{Definitions, Permissions, Registry};
 use pop3d_transforms::spec::{CommandLine, PluginSpec, ProcessSpec, Spec};
 use rustix::fs::{MemfdFlags, memfd_create};

@@ -30,6 +30,7 @@ use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::socket;
 use crate::statistics::{Counters, Totals};
+use crate::timestamp::timestamp;
 use crate::token::WORKERS_MAX;
 use crate::transform::Reactor;
 use crate::worker::Worker;
@@ -385,7 +386,7 @@ impl Shared {
         }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let count = self.greetings.fetch_add(1, Ordering::Relaxed);
-        Some(format!("<{}.{count}.{clock}@{}>", std::process::id(), self.host).into())
+        Some(timestamp(std::process::id(), clock, count, &self.host))
     }
 
     /// Whether too many logins from that address failed.
@@ -442,28 +443,35 @@ impl Drop for Seat {
 impl Admission {
     /// Counts a client for its address; an error where nobody from there may come in.
     pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
+        let mut admission = Self { seat, address: None };
+        admission.move_to(address, now)?;
+        Ok(admission)
+    }
+
+    /// Counts the client for another address, and not for the one before; an error where nobody from there may come in.
+    pub(crate) fn move_to(&mut self, address: IpAddr, now: Instant) -> Result<(), TurnedAway> {
+        self.leave();
         let (counted, limit) = {
-            let limits = &seat.shared.settings.load().limits;
+            let limits = &self.seat.shared.settings.load().limits;
             (limits.counted(address), limits.connections_per_address)
         };
-        let Some(address) = counted else { return Ok(Self { seat, address: None }) };
-        if seat.shared.guesses.is_refused(address, now) {
+        let Some(address) = counted else { return Ok(()) };
+        if self.seat.shared.guesses.is_refused(address, now) {
             return Err(TurnedAway::FailedLogins);
         }
-        let mut addresses = seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = addresses.entry(address).or_default();
         if *count >= limit {
             return Err(TurnedAway::TooMany);
         }
         *count += 1;
-        drop(addresses);
-        Ok(Self { seat, address: Some(address) })
+        self.address = Some(address);
+        Ok(())
     }
-}
 
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let Some(address) = self.address else { return };
+    /// Counts the client for no address.
+    fn leave(&mut self) {
+        let Some(address) = self.address.take() else { return };
         let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = addresses.get_mut(&address) {
             *count -= 1;
@@ -471,6 +479,12 @@ impl Drop for Admission {
                 addresses.remove(&address);
             }
         }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -10,8 +10,9 @@ use pop3d_core::administration::{Configured, Host};
 use pop3d_core::transform::{self, Holding};
 use pop3d_transforms::checkpassword::Checkpassword;
 use pop3d_transforms::folder::FolderWatch;
-use pop3d_transforms::process::{Children, Resources};
+use pop3d_transforms::process::Children;
 use pop3d_transforms::registry::{Definitions, Registry};
+use pop3d_transforms::resources::Resources;
 
 use crate::cli::Cli;
 use crate::plan::{Fixed, Plan};
@@ -79,6 +80,14 @@ fn configured(
         && let Some(program) = Checkpassword::new(&words, limit, Arc::clone(children))
     {
         accounts.set_external(External::new(Box::new(program)));
+    }
+    let limit = plan.checking_limit;
+    let program = |words: &[String]| {
+        let program = Checkpassword::of_tokens(words, limit, Arc::clone(children))?;
+        Some(External::new(Box::new(program)).without_memory())
+    };
+    if let Some(bearer) = plan.tokens.and_then(|tokens| tokens.bearer(program)) {
+        accounts.set_bearer(bearer);
     }
     let registry = Arc::new(registry(plan.transforms.definitions));
     let spool_folder = state.map_or_else(env::temp_dir, Path::to_owned);

@@ -189,3 +189,20 @@ fn clients_that_go_leave_nothing_behind() {
         assert_eq!(server.children(), children);
     }
 }
+
+#[test]
+fn what_a_plugin_writes_to_standard_error_is_in_the_log_but_not_without_end() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
+    let server = serving_plugin(&mail, &file, "process", "hosts = 1\noptions = { do = \"noisy\" }");
+    let mut admin = Admin::of(&server);
+    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
+    // The helper ends once another one has taken its place, and what it wrote has been counted.
+    admin.says("tfo= filter do:identity").hears("+");
+    wait_until("the rest is counted", || server.log().contains("more octets of standard error"));
+    let log = server.log();
+    let noise = log.matches("noise").count();
+    assert!(noise > 0 && log.len() < 100_000, "{noise} times, {} octets", log.len());
+    assert!(server.peak_memory() < 200 << 10, "{} KiB", server.peak_memory());
+}

@@ -3,6 +3,7 @@
 
 mod alike;
 pub mod checkpassword;
+mod complaints;
 mod environment;
 pub mod folder;
 pub mod name;
@@ -12,6 +13,7 @@ pub mod process;
 mod queue;
 mod record;
 pub mod registry;
+pub mod resources;
 pub mod spec;
 mod stamp;
 #[cfg(feature = "wasm")]

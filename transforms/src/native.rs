@@ -13,6 +13,7 @@ mod outgoing;
 mod plugin;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

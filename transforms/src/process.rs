@@ -9,7 +9,6 @@
 
 mod child;
 mod clock;
-mod complaints;
 mod errand;
 mod running;
 mod start;
@@ -17,16 +16,12 @@ mod stream;
 mod usage;
 mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pop3d_core::pool::Pool;
-use pop3d_core::transform::{Error, Message, Reactor, Stream, Transform, TransformStatistics, Wake};
+use pop3d_core::transform::{Error, Message, Stream, Transform, TransformStatistics, Wake};
 
 pub use self::child::Children;
-#[cfg(feature = "wasm")]
-pub(crate) use self::complaints::{Complaints, escape};
 use self::errand::Errand;
 pub(crate) use self::start::check;
 use self::stream::ProcessStream;
@@ -34,23 +29,8 @@ pub(crate) use self::usage::charge_beyond;
 pub use self::usage::processor_time;
 use crate::alike::alike;
 use crate::record::Record;
+use crate::resources::Resources;
 use crate::spec::ProcessSpec;
-
-/// What all processes share.
-#[derive(Clone)]
-pub struct Resources {
-    /// Starts and ends children, and keeps their time.
-    pub pool: Pool,
-    /// Where their descriptors are registered.
-    pub reactor: Arc<dyn Reactor>,
-    /// POP3D_VERSION in their environment.
-    pub version: &'static str,
-    /// All that run, so that none outlives the server.
-    pub children: Arc<Children>,
-    /// What runs filters in WebAssembly, made when the first is loaded.
-    #[cfg(feature = "wasm")]
-    pub(crate) wasm: Arc<crate::wasm::Shared>,
-}
 
 /// A program that is started for each message.
 pub struct Process {
@@ -59,49 +39,6 @@ pub struct Process {
     limit: usize,
     resources: Resources,
     record: Arc<Record>,
-}
-
-impl Resources {
-    /// With no children yet.
-    #[must_use]
-    pub fn new(pool: Pool, reactor: Arc<dyn Reactor>, version: &'static str) -> Self {
-        Self {
-            pool,
-            reactor,
-            version,
-            children: Arc::default(),
-            #[cfg(feature = "wasm")]
-            wasm: Arc::default(),
-        }
-    }
-
-    /// The same, with a folder of its own for what was compiled: filters in WebAssembly are loaded from there sooner.
-    #[must_use]
-    #[cfg(feature = "wasm")]
-    pub fn with_cache(self, folder: PathBuf) -> Self {
-        Self { wasm: Arc::new(self.wasm.with_cache(folder)), ..self }
-    }
-
-    /// The same, with room for so many guests at once.
-    #[must_use]
-    #[cfg(feature = "wasm")]
-    pub fn with_instances(self, instances: u32) -> Self {
-        Self { wasm: Arc::new(self.wasm.with_instances(instances)), ..self }
-    }
-
-    /// The same: this build has no guests.
-    #[must_use]
-    #[cfg(not(feature = "wasm"))]
-    pub fn with_instances(self, _instances: u32) -> Self {
-        self
-    }
-
-    /// The same: this build compiles nothing.
-    #[must_use]
-    #[cfg(not(feature = "wasm"))]
-    pub fn with_cache(self, _folder: PathBuf) -> Self {
-        self
-    }
 }
 
 impl Process {

@@ -18,7 +18,8 @@ use pop3d_core::transform::{Transform, TransformStatistics};
 use self::dropped::dropped_in;
 use self::loaded::Loaded;
 use crate::folder::is_code;
-use crate::process::{Resources, check};
+use crate::process::check;
+use crate::resources::Resources;
 use crate::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec, Spec};
 use crate::stamp::Stamp;
 
@@ -309,7 +310,7 @@ impl registry::Registry for Registry {
     }
 
     fn reload(&self, name: &str) -> Result<(), RegistryError> {
-        if self.transform(name).is_some() && !self.permissions.transform_load {
+        if self.entries().contains_key(name) && !self.permissions.transform_load {
             return Err(RegistryError::NotPermitted);
         }
         let _changing = self.change();

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::scheme::Code;
+use super::code::Code;
 
 /// How long a password is remembered, from when it was hashed. Using it makes that no longer.
 pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(600);

@@ -14,12 +14,10 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use sha2::{Digest, Sha256};
 
-use super::state::StateFolder;
+use super::state::{LOCK_FILES, StateFolder};
 use crate::accounts::UserName;
 use crate::store::OpenError;
 
-/// How many lock files share the locks: the kernel looks at every lock on a file to set one.
-pub(super) const LOCK_FILES: usize = 128;
 /// How many places a lock file has to say since when a lock is held.
 const SINCE_PLACES: u64 = 1 << 12;
 /// Length of such a place: which lock, and the seconds since 1970.

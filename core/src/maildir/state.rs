@@ -19,13 +19,14 @@ use rustix::io::Errno;
 use super::checksum::{checksum, mix};
 use super::folder::{is_exhausted, status_in, status_of};
 use super::index::{DOUBT_AT, HEADER, Index, IndexError};
-use super::lock::LOCK_FILES;
 use crate::accounts::UserName;
 
 /// Nobody else needs to know who gets mail from whom.
 const FOLDER_MODE: Mode = Mode::RWXU;
 /// The same for files.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// How many lock files share the locks: the kernel looks at every lock on a file to set one.
+pub(super) const LOCK_FILES: usize = 128;
 
 /// What tells an index file from every other, and from itself once it was written again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -9,8 +9,8 @@ use pop3d_core::offline::Offline;
 use pop3d_core::pool::Pool;
 use pop3d_core::transform;
 use pop3d_core::transform::registry::chain;
-use pop3d_transforms::process::Resources;
 use pop3d_transforms::registry::{Permissions, Registry};
+use pop3d_transforms::resources::Resources;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

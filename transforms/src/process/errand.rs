@@ -7,7 +7,7 @@ use std::time::Duration;
 use pop3d_core::transform::{Message, Wake};
 
 use super::Process;
-use super::complaints::escape;
+use crate::complaints::escape;
 
 /// A message and the program that it is to pass.
 pub(super) struct Errand {

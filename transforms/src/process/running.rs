@@ -12,10 +12,10 @@ use rustix::process::Signal;
 
 use super::child::{Exit, Owner};
 use super::clock::Clock;
-use super::complaints::{Complaints, escape};
 use super::errand::Errand;
 use super::start::{Started, Stdin};
 use super::watch::{Watch, Watched};
+use crate::complaints::{Complaints, escape};
 use crate::spec::CommandLine;
 
 /// How long a child may live after it closed its output.

@@ -8,10 +8,10 @@ use std::{io, mem};
 
 use pop3d_core::transform::{Error, Read, Stream};
 
-use super::complaints::escape;
 use super::errand::Errand;
 use super::running::Running;
 use super::start::{Source, Started, start};
+use crate::complaints::escape;
 use crate::queue::{Place, Turn};
 
 /// One message on its way through a program.

@@ -8,8 +8,9 @@ use pop3d_core::transform::{Kind, Transform};
 use crate::native::Native;
 #[cfg(feature = "wasm")]
 use crate::native::library;
-use crate::process::{Process, Resources, check};
+use crate::process::{Process, check};
 use crate::record::Record;
+use crate::resources::Resources;
 use crate::spec::{PluginSpec, Spec};
 #[cfg(feature = "wasm")]
 use crate::wasm::{Wasm, WasmSpec};

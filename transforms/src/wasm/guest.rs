@@ -13,8 +13,8 @@ use super::engine::WasmEngine;
 use super::failure::{failure, sentence};
 use super::host::{Host, LINE_MAX, PIECE};
 use super::{Wasm, system};
+use crate::complaints::escape;
 use crate::pool_stream::Pipe;
-use crate::process::escape;
 
 /// What a filter exports.
 const FILTER: &str = "pop3d:transform/filter@1.0.0";

@@ -7,8 +7,8 @@ use pop3d_core::transform::{Error, Message};
 use wasmtime::ResourceLimiter;
 
 use super::WasmSpec;
+use crate::complaints::{Complaints, escape};
 use crate::pool_stream::Pipe;
-use crate::process::{Complaints, escape};
 
 /// Lines of one message that reach the log.
 const LINES_MAX: usize = 32;

@@ -14,7 +14,8 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Command, Error, Message, Reactor, Read, Stream, Transform, Wake};
-use pop3d_transforms::process::{Process, Resources};
+use pop3d_transforms::process::Process;
+use pop3d_transforms::resources::Resources;
 use pop3d_transforms::spec::{CommandLine, ProcessSpec};
 
 /// No test takes as long on any machine. What takes longer stands still.

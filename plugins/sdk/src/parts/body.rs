@@ -2,18 +2,16 @@
 
 use std::borrow::Cow;
 
-use data_encoding::{BASE64, BASE64_MIME_PERMISSIVE};
+use data_encoding::BASE64_MIME_PERMISSIVE;
 use encoding_rs::{Encoding, UTF_8, X_USER_DEFINED};
 use quoted_printable::ParseMode;
 
 use super::Edit;
+use super::lines::{base64_lines, quoted_printable_lines, with_line_ends};
 use super::part::Part;
 
 /// Longest line of 8-bit text without its end (RFC 5322, section 2.1.1).
 const LINE_OCTETS: usize = 998;
-
-/// Longest line of an encoded body (RFC 2045, sections 6.7 and 6.8).
-const ENCODED_LINE: usize = 76;
 
 /// How octets stand in a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -196,65 +194,4 @@ pub(super) fn decoded_octets(encoding: &str, body: &[u8]) -> u64 {
     }
     let is_digit = |octet: &&u8| octet.is_ascii_alphanumeric() || b"+/".contains(octet);
     body.iter().filter(is_digit).count() as u64 * 3 / 4
-}
-
-/// Octets with these line ends: LF and CRLF are ends, CR alone is none.
-pub(super) fn with_line_ends(octets: &[u8], line_end: &[u8]) -> Vec<u8> {
-    let mut lines = Vec::with_capacity(octets.len());
-    for line in octets.split_inclusive(|&octet| octet == b'\n') {
-        let content = crate::header::trim_line_end(line);
-        if line.ends_with(b"\n") {
-            lines.extend_from_slice(content);
-            lines.extend_from_slice(line_end);
-        } else {
-            lines.extend_from_slice(line);
-        }
-    }
-    lines
-}
-
-/// Base64 in lines.
-pub(super) fn base64_lines(octets: &[u8], line_end: &[u8]) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for line in octets.chunks(ENCODED_LINE / 4 * 3) {
-        lines.extend_from_slice(BASE64.encode(line).as_bytes());
-        lines.extend_from_slice(line_end);
-    }
-    lines
-}
-
-/// Quoted-printable: a LF ends a line, and a CR before it belongs to that end.
-fn quoted_printable_lines(octets: &[u8], line_end: &[u8]) -> Vec<u8> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut lines = Vec::with_capacity(octets.len() * 2);
-    for line in octets.split_inclusive(|&octet| octet == b'\n') {
-        let has_end = line.ends_with(b"\n");
-        let content = if has_end { crate::header::trim_line_end(line) } else { line };
-        let mut column = 0;
-        for (at, &octet) in content.iter().enumerate() {
-            let is_last = at + 1 == content.len();
-            let is_plain = match octet {
-                b' ' | b'\t' => !is_last,
-                // Some programs take a leading "From " for another message, and "." for an end.
-                b'.' | b'F' => column > 0,
-                _ => octet.is_ascii_graphic() && octet != b'=',
-            };
-            let size = if is_plain { 1 } else { 3 };
-            if column + size > ENCODED_LINE - 1 {
-                lines.extend_from_slice(b"=");
-                lines.extend_from_slice(line_end);
-                column = 0;
-            }
-            if is_plain {
-                lines.push(octet);
-            } else {
-                lines.extend([b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
-            }
-            column += size;
-        }
-        if has_end {
-            lines.extend_from_slice(line_end);
-        }
-    }
-    lines
 }

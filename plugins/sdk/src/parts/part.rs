@@ -2,6 +2,7 @@
 
 use mailparse::{DispositionType, parse_content_disposition, parse_content_type};
 
+use super::lines::{base64_lines, with_line_ends};
 use crate::header::{Value, encode_text, line_end, pieces, write_field};
 
 /// A part of a message, or the message itself, by its header.
@@ -188,9 +189,9 @@ impl NewPart {
         let is_short = self.text.lines().all(|line| line.len() < 990);
         let content_type = format!("text/{}; charset=utf-8", self.subtype).into_bytes();
         let (encoding, body) = if is_plain && is_short {
-            ("7bit", super::body::with_line_ends(self.text.as_bytes(), line_end))
+            ("7bit", with_line_ends(self.text.as_bytes(), line_end))
         } else {
-            ("base64", super::body::base64_lines(self.text.replace('\n', "\r\n").as_bytes(), line_end))
+            ("base64", base64_lines(self.text.replace('\n', "\r\n").as_bytes(), line_end))
         };
         let content = [("Content-Type", content_type), ("Content-Transfer-Encoding", encode_text(encoding))];
         let keep: fn(&str) -> bool =

@@ -1,9 +1,10 @@
 //! TLS as the session sees it: STLS, and what changes with it (RFC 2595, section 4).
 
-use super::{Action, Conversation, LineReader, Malformed, Mechanisms, ResponseCode, Session, State};
+use super::{Action, Conversation, LineReader, Mechanisms, Session, State};
 use crate::pop3::authorization::Login;
 use crate::pop3::capability::{self, Capabilities};
-use crate::pop3::command::Command;
+use crate::pop3::command::{Command, Malformed};
+use crate::reply::ResponseCode;
 
 /// What protects the octets of a session.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -39,7 +40,8 @@ impl Session {
             | Login::Verifying
             | Login::Exchanging { .. }
             | Login::Challenged { .. }
-            | Login::Opening => return,
+            | Login::Opening
+            | Login::Identifying => return,
         }
         authorization.login = Login::Nobody;
         *security = Security::Tls;
@@ -77,8 +79,9 @@ impl Conversation {
             Security::Required { .. } => (is_authorization, !is_authorization),
             Security::None | Security::Tls => (false, true),
         };
-        let Self { mechanisms, login_delay, .. } = *self;
-        let capabilities = Capabilities { stls, login, mechanisms, login_delay, implementation };
+        let Self { mechanisms, login_delay, is_proxy, .. } = *self;
+        let xclient = is_proxy && is_authorization;
+        let capabilities = Capabilities { stls, login, xclient, mechanisms, login_delay, implementation };
         capability::say(&mut self.replies, capabilities);
     }
 

@@ -7,14 +7,21 @@ mod ending;
 mod model;
 mod security;
 mod transaction;
+mod xclient;
 
 use alloc::borrow::ToOwned;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec;
 
-use super::*;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+use super::*;
+use crate::maildrop::Snapshot;
+use crate::number::{MessageNumber, Octets};
+use crate::reply::ResponseCode;
 
 /// A maildrop of messages with these octets; their unique-ids are "uid-1" and so on.
 struct Stored {
@@ -51,6 +58,7 @@ const GREETING: Greeting = Greeting {
     tolerance: Tolerance::DEFAULT,
     security: Security::None,
     login_delay: None,
+    is_proxy: false,
 };
 
 fn refusal(code: Option<ResponseCode>, text: &str) -> Refusal {
@@ -228,6 +236,8 @@ fn an_answer_to_what_was_not_asked_changes_nothing() {
             Answer::Maildrop(Ok(opened)),
             Answer::Maildrop(Err(refusal(None, "no"))),
             Answer::Secured(Mechanisms::NONE),
+            Answer::Identified(Ok(())),
+            Answer::Identified(Err(refusal(None, "no"))),
             Answer::Measured(Ok(Stored::shared(&[7]))),
             Answer::Message(Ok(None)),
             Answer::Sent,

@@ -1,4 +1,4 @@
-//! What a child says on standard error: lines for the log, so many of them, and the tail for a failure.
+//! What a program or a guest says on standard error: lines for the log, so many of them, and the tail for a failure.
 
 use std::fmt::Write as _;
 
