@@ -3,6 +3,8 @@
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
 mod account;
+mod apps;
+mod bearer;
 mod code;
 mod exchange;
 mod external;
@@ -16,6 +18,7 @@ mod shares;
 mod switches;
 #[cfg(test)]
 mod tests;
+pub mod token;
 mod verified;
 mod verify;
 
@@ -26,6 +29,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use self::account::{Account, Look, Price};
+use self::apps::Origin;
+pub(crate) use self::apps::seconds_now;
+pub use self::apps::{AppPassword, make_secret};
+pub use self::bearer::{Bearer, Presented, TokenCheck, TooLong};
 use self::code::MemoryKey;
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
@@ -93,6 +100,8 @@ pub struct Accounts {
     hashes: Arc<AtomicU64>,
     /// Who knows the passwords of users that have no account here.
     external: Option<Arc<External>>,
+    /// Logins by tokens; none: there are none.
+    bearer: Option<Arc<Bearer>>,
 }
 
 /// The credentials are not those of an account.
@@ -120,6 +129,7 @@ impl Accounts {
             looks: Default::default(),
             hashes: Arc::default(),
             external: None,
+            bearer: None,
         }
     }
 
@@ -151,6 +161,11 @@ impl Accounts {
         self.external = Some(Arc::new(external));
     }
 
+    /// Lets users log in by tokens.
+    pub fn set_bearer(&mut self, bearer: Bearer) {
+        self.bearer = Some(Arc::new(bearer));
+    }
+
     /// Whom to ask about a user; none: the user has an account here, which alone decides, or nobody else knows any.
     #[must_use]
     pub fn asking(&self, user: &[u8]) -> Option<Asking> {
@@ -167,18 +182,18 @@ impl Accounts {
         self.accounts.get(user).is_some_and(Account::is_weak)
     }
 
-    /// Adds a further secret to an account, as it stands in the configuration; nothing happens where there is no account.
+    /// Adds an app password to an account, as it stands in the configuration; nothing happens where there is no account.
     ///
     /// # Errors
     /// Where the scheme is not known, or the secret is not of that scheme.
-    pub fn add_app(&mut self, user: &UserName, secret: &[u8]) -> Result<(), SchemeError> {
+    pub fn add_app(&mut self, user: &UserName, name: &str, secret: &[u8]) -> Result<(), SchemeError> {
         let stored = if secret.starts_with(b"{") {
             Stored::parse(secret, self.key, self.keeps_plain)?
         } else {
             Stored::keyed(self.key, secret, false)
         };
         if let Some(mut account) = self.accounts.get(user).cloned() {
-            account.add(stored);
+            account.add(name, Origin::Configured, stored);
             self.insert(user.clone(), account);
         }
         Ok(())
@@ -212,8 +227,8 @@ impl Accounts {
             file::Secret::Stored(text) => self.stored(text)?,
         };
         let mut account = Account::new(stored, line.switches);
-        for (_, secret) in line.apps {
-            account.add(self.stored(secret)?);
+        for (name, secret) in line.apps {
+            account.add(name, Origin::Configured, self.stored(secret)?);
         }
         self.insert(line.user, account);
         Ok(())
@@ -330,7 +345,9 @@ impl Accounts {
     /// Whether nobody could log in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.external.is_none()
+        let bearer = self.bearer.as_ref().map(|bearer| &bearer.check);
+        let asks = self.external.is_some() || matches!(bearer, Some(TokenCheck::Program(_)));
+        self.accounts.is_empty() && !asks
     }
 
     /// Who could log in, in no order.

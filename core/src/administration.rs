@@ -4,6 +4,7 @@
 //! Called by the admin thread (`query`, which never waits) and by its pool (`change`, which may).
 
 mod accounts;
+mod apps;
 mod change;
 mod configured;
 mod query;
@@ -178,6 +179,11 @@ impl Administration {
     fn keep_settings(&self, kept: &Kept) -> Result<(), Failure> {
         let Some(claim) = &self.claim else { return Ok(()) };
         kept.settings.save(claim).map_err(|error| not_kept(&error))
+    }
+
+    fn keep_apps(&self, kept: &Kept) -> Result<(), Failure> {
+        let Some(claim) = &self.claim else { return Ok(()) };
+        kept.apps.save(claim).map_err(|error| not_kept(&error))
     }
 
     fn keep_accounts(&self, kept: &Kept) -> Result<(), Failure> {

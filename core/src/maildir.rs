@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use pop3d_protocol::maildrop::{Deletions, Snapshot};
+use pop3d_protocol::multiline::Measure;
 use pop3d_protocol::number::{MessageNumber, Octets};
 
 use self::cache::Cache;
@@ -55,6 +56,10 @@ const MOVED_KEPT: Duration = Duration::from_secs(5);
 
 /// Messages of a flat folder, each of which is looked at, that a worker looks at.
 const LOOKED_AT_MAX: u32 = 32;
+
+/// The longest message whose size in the name is compared with its contents when it is opened, in octets: it is read then
+/// in any case, and lies in one piece on the stack.
+const COUNTED_AT_ONCE: usize = 16 * 1024;
 
 /// The flags that mail programs set most often when they move a message to `cur`.
 const USUAL_FLAGS: [&[u8]; 3] = [b":2,S", b":2,", b":2,RS"];
@@ -353,9 +358,11 @@ fn inspect(file: File, record: &Record<'_>) -> io::Result<Option<Source>> {
     }
     let length = status.stx_size;
     let (octets, wire_clean) = match record.size {
-        Size::Counted { stamp, .. } if stamp != Stamp::of(&status) => return Ok(None),
+        Size::Counted { stamp, .. } if !stamp.is_of_same_file(Stamp::of(&status)) => return Ok(None),
         // A file that may have changed without a trace is sent through the encoder, which is right whatever it holds.
-        Size::Counted { octets, wire_clean, racy, .. } => (Some(Octets(octets)), wire_clean && !racy),
+        Size::Counted { octets, wire_clean, racy, stamp } => {
+            (Some(Octets(octets)), wire_clean && !racy && stamp == Stamp::of(&status))
+        }
         Size::Named { .. } if Sizes::of(record.base).length.is_some_and(|named| named > length) => {
             return Ok(None);
         }
@@ -367,14 +374,25 @@ fn inspect(file: File, record: &Record<'_>) -> io::Result<Option<Source>> {
     Ok(Some(Source { file, length, octets, wire_clean }))
 }
 
-/// Whether a file can have the size that its name or another server's list tells. Who wrote that did not count the
-/// line end that a message without one gets on its way.
+/// Whether a file has the size that its name or another server's list tells, as far as a look shows: a short one is
+/// counted. Who wrote that did not count the line end that a message without one gets on its way.
 fn is_as_named(file: &File, length: u64, octets: u64, base: &[u8]) -> io::Result<bool> {
-    if Sizes::of(base).length.is_some_and(|named| named != length) {
+    // Each octet of the file is sent, and a line feed at most with a CR before it.
+    let can_be = (length..=length.saturating_mul(2)).contains(&octets);
+    if !can_be || Sizes::of(base).length.is_some_and(|named| named != length) {
         return Ok(false);
     }
-    let Some(last) = length.checked_sub(1) else { return Ok(octets == 0) };
-    let mut octet = [0];
-    file.read_exact_at(&mut octet, last)?;
-    Ok(octet == *b"\n")
+    let Some(last) = length.checked_sub(1) else { return Ok(true) };
+    if length > COUNTED_AT_ONCE as u64 {
+        let mut octet = [0];
+        file.read_exact_at(&mut octet, last)?;
+        return Ok(octet == *b"\n");
+    }
+    let mut message = [0; COUNTED_AT_ONCE];
+    let message =
+        usize::try_from(length).ok().and_then(|length| message.get_mut(..length)).unwrap_or_default();
+    file.read_exact_at(message, 0)?;
+    let mut measure = Measure::default();
+    measure.update(message);
+    Ok(measure.octets() == Octets(octets))
 }

@@ -30,6 +30,7 @@ use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::socket;
 use crate::statistics::{Counters, Totals};
+use crate::timestamp::timestamp;
 use crate::token::WORKERS_MAX;
 use crate::transform::Reactor;
 use crate::worker::Worker;
@@ -385,7 +386,7 @@ impl Shared {
         }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let count = self.greetings.fetch_add(1, Ordering::Relaxed);
-        Some(format!("<{}.{count}.{clock}@{}>", std::process::id(), self.host).into())
+        Some(timestamp(std::process::id(), clock, count, &self.host))
     }
 
     /// Whether too many logins from that address failed.

@@ -77,7 +77,7 @@ pub(crate) struct Cli {
     pub(crate) state: Option<PathBuf>,
 
     /// What is logged: error, warn, info, debug or trace [default: info].
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub(crate) log_level: Option<log::LevelFilter>,
 
     /// Reads the configuration, says what is wrong with it, and starts nothing.
@@ -162,6 +162,13 @@ pub(crate) fn is_argument(octets: &[u8]) -> bool {
     Request::new("u-", &[octets]).is_ok()
 }
 
+/// What is said of a level of the log that there is not.
+pub(crate) const LEVEL_RULE: &str = "a level is off, error, warn, info, debug or trace";
+
+fn level(text: &str) -> Result<log::LevelFilter, &'static str> {
+    text.parse().map_err(|_| LEVEL_RULE)
+}
+
 /// Splits at the first ":", so that the password may contain ":".
 fn account(option: &str, octets: &[u8]) -> Result<Account, String> {
     let colon = octets.iter().position(|&octet| octet == b':');
@@ -217,7 +224,7 @@ mod tests {
             (&["-a", "root:pass word"], "no space"),
             (&["-P", "x"], "invalid value 'x'"),
             (&["-m"], "a value is required for '--mailbox <FOLDER>'"),
-            (&["--log-level", "loud"], "'loud' for '--log-level <LEVEL>'"),
+            (&["--log-level", "loud"], "'loud' for '--log-level <LEVEL>': a level is off, error, warn"),
             (&["-m", "a", "-m", "b"], "'--mailbox <FOLDER>' cannot be used multiple times"),
         ] {
             let text = read(arguments).unwrap_err().to_string();

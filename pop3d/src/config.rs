@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
 mod limits;
+mod oauth;
 mod peep;
 mod program;
 mod proxy;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use self::limits::limits;
+pub(crate) use self::oauth::{Tokens, tokens};
 pub(crate) use self::peep::administrators;
 pub(crate) use self::program::missing_program;
 pub(crate) use self::tls::tls;
@@ -87,6 +89,8 @@ pub(crate) struct Config {
     pub(crate) checkpassword_timeout: Option<Spanned<Time>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) oauth: oauth::Table,
     #[serde(default)]
     pub(crate) proxy: proxy::Table,
     #[serde(default)]

@@ -15,8 +15,8 @@ use pop3d_core::settings::Limits;
 use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
 
-use crate::cli::Cli;
-use crate::config::{self, Address, File, Transforms};
+use crate::cli::{Cli, LEVEL_RULE};
+use crate::config::{self, Address, File, Tokens, Transforms};
 use crate::exit::Exit;
 use crate::privileges::{Confinement, Identity};
 
@@ -64,6 +64,10 @@ pub(crate) struct Plan {
     pub(crate) rehash: bool,
     /// The program that knows passwords, and how long it may take.
     pub(crate) checkpassword: Option<(Vec<String>, Duration)>,
+    /// What users log in by beside passwords.
+    pub(crate) tokens: Option<Tokens>,
+    /// How long a program that knows passwords or tokens may take.
+    pub(crate) checking_limit: Duration,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
@@ -140,7 +144,9 @@ impl Plan {
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
             );
         }
-        let checkpassword = checkpassword(&file, &mut warnings)?;
+        let checking_limit = checking_limit(&file)?;
+        let checkpassword = checkpassword(&file, checking_limit, &mut warnings)?;
+        let tokens = config::tokens(&file, &mut warnings)?;
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -159,6 +165,8 @@ impl Plan {
             tls,
             rehash: config.rehash,
             checkpassword,
+            tokens,
+            checking_limit,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
@@ -192,6 +200,7 @@ impl Plan {
     pub(crate) fn check_accounts(&self, has_kept: bool) -> Result<Option<&'static str>, Exit> {
         if has_kept
             || self.checkpassword.is_some()
+            || self.tokens.as_ref().is_some_and(|tokens| tokens.asks_program())
             || !self.accounts.is_empty()
             || !self.command_line.is_empty()
         {
@@ -392,17 +401,24 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     Ok(accounts)
 }
 
-/// The program that knows passwords, and how long it may take.
-fn checkpassword(file: &File, warnings: &mut Vec<String>) -> Result<Option<(Vec<String>, Duration)>, Exit> {
-    let config = &file.config;
-    let limit = match &config.checkpassword_timeout {
+/// How long a program that knows passwords or tokens may take.
+fn checking_limit(file: &File) -> Result<Duration, Exit> {
+    match &file.config.checkpassword_timeout {
         Some(limit) if limit.as_ref().0.is_zero() || limit.as_ref().0 > CHECKPASSWORD_TIMEOUT_MAX => {
-            return Err(file.error(limit.span(), "a client waits for it; more than 0, and at most 1m"));
+            Err(file.error(limit.span(), "a client waits for it; more than 0, and at most 1m"))
         }
-        Some(limit) => limit.as_ref().0,
-        None => CHECKPASSWORD_TIMEOUT,
-    };
-    let Some(program) = &config.checkpassword else { return Ok(None) };
+        Some(limit) => Ok(limit.as_ref().0),
+        None => Ok(CHECKPASSWORD_TIMEOUT),
+    }
+}
+
+/// The program that knows passwords, and how long it may take.
+fn checkpassword(
+    file: &File,
+    limit: Duration,
+    warnings: &mut Vec<String>,
+) -> Result<Option<(Vec<String>, Duration)>, Exit> {
+    let Some(program) = &file.config.checkpassword else { return Ok(None) };
     let words = program.as_ref().words();
     if words.first().is_none_or(String::is_empty) || words.iter().any(|word| word.contains('\0')) {
         return Err(
@@ -418,10 +434,7 @@ fn checkpassword(file: &File, warnings: &mut Vec<String>) -> Result<Option<(Vec<
 fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {
     match (cli.log_level, &file.config.log.level) {
         (Some(level), _) => Ok(level),
-        (None, Some(level)) => level
-            .as_ref()
-            .parse()
-            .map_err(|_| file.error(level.span(), "a level is off, error, warn, info, debug or trace")),
+        (None, Some(level)) => level.as_ref().parse().map_err(|_| file.error(level.span(), LEVEL_RULE)),
         (None, None) => Ok(LevelFilter::Info),
     }
 }

@@ -1,5 +1,5 @@
 //! Signals: SIGTERM and SIGINT drain the server, a second one ends it at once; SIGHUP opens the log
-//! and reads the configuration anew.
+//! and reads the configuration anew, SIGUSR1 opens the log alone.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use log::{error, info, warn};
 use pop3d_core::administration::Administration;
 use pop3d_core::server::Running;
 use pop3d_transforms::process::Children;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::logging::Log;
@@ -29,7 +29,8 @@ pub(crate) fn listen() -> io::Result<Signals> {
     // A file that may not grow is a full disk to whoever writes it. By default this signal would end the process; it is
     // caught, not ignored, so that programs that are transforms have the default again.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    Signals::new([SIGTERM, SIGINT, SIGHUP])
+    // SIGUSR1 is what many a program that moves logs away sends; its default would cut all messages under way.
+    Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
 }
 
 /// Does what signals ask for; returns once the server has stopped.
@@ -80,20 +81,24 @@ pub(crate) fn serve(
 /// Waits for a signal to stop, doing what others ask for; none once the signals are closed.
 fn stop_signal(signals: &mut Signals, administration: &Administration, log: &Log) -> Option<i32> {
     signals.forever().find(|&signal| {
+        let is_to_stop = !matches!(signal, SIGHUP | SIGUSR1);
+        if !is_to_stop {
+            reopen(log, signal);
+        }
         if signal == SIGHUP {
-            reopen(log);
             // What is wrong with it is in the log.
             let _ = administration.reload();
         }
-        signal != SIGHUP
+        is_to_stop
     })
 }
 
-fn reopen(log: &Log) {
+fn reopen(log: &Log, signal: i32) {
+    let signal = name(signal);
     match log.reopen() {
-        Ok(true) => info!(target: "pop3d", "SIGHUP: log opened anew"),
-        Err(error) => error!(target: "pop3d", "SIGHUP: the log cannot be opened anew: {error}"),
-        Ok(false) => info!(target: "pop3d", "SIGHUP: there is no log file to open anew"),
+        Ok(true) => info!(target: "pop3d", "{signal}: log opened anew"),
+        Err(error) => error!(target: "pop3d", "{signal}: the log cannot be opened anew: {error}"),
+        Ok(false) => info!(target: "pop3d", "{signal}: there is no log file to open anew"),
     }
 }
 

@@ -287,6 +287,9 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 }
 
 fn unavailable(error: &dyn std::error::Error, cause: &io::Error, option: &str) -> Exit {
+    if matches!(Errno::from_io_error(cause), Some(Errno::MFILE | Errno::NFILE)) {
+        return Exit::System(format!("{error}; raise the limit of open files, such as by ulimit -n"));
+    }
     let advice = match cause.kind() {
         io::ErrorKind::AddrInUse => {
             format!("; another program listens there: end it, or take another port by {option}")

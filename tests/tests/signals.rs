@@ -65,9 +65,11 @@ fn a_log_that_was_moved_away_is_opened_anew() {
     let (path, moved) = (log.path().join("log"), log.path().join("log.1"));
     let config = format!("[log]\nfile = {path:?}\n");
     let server = Server::with(&mail, &Options { config: &config, log: Some(&path), ..Options::default() });
-    fs::rename(&path, &moved).unwrap();
-    server.signal(Signal::HUP);
-    wait_until("the log is there again", || path.exists());
+    for signal in [Signal::HUP, Signal::USR1] {
+        fs::rename(&path, &moved).unwrap();
+        server.signal(signal);
+        wait_until("the log is there again", || path.exists());
+    }
     Client::login(server.address(), "user").says("QUIT").hears("+OK");
     wait_until("the login is in it", || fs::read_to_string(&path).unwrap().contains("logged out"));
     assert!(!fs::read_to_string(&moved).unwrap().contains("logged out"));

@@ -12,8 +12,9 @@ use pop3d_protocol::pop3::{Credentials, Mechanism, Mechanisms};
 use subtle::ConstantTimeEq;
 
 use super::account::{Account, SALT};
+use super::bearer::{Presented, TokenCheck};
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
-use super::{Accounts, Asking, Secret, UserName, WrongCredentials};
+use super::{Accounts, Asking, Secret, UserName, WrongCredentials, prepared};
 
 /// Octets of the random part of CRAM-MD5's challenge.
 const CHALLENGE: usize = 18;
@@ -30,8 +31,10 @@ pub struct Exchange {
     certified: Vec<UserName>,
     /// Who the client claims to be, where it has said so.
     user: Vec<u8>,
-    /// What it said, by a mechanism that tells passwords.
+    /// What it said, by a mechanism that tells passwords or tokens.
     password: Option<Secret>,
+    /// What it is told where that is wrong, by a mechanism of tokens.
+    refusal: Option<String>,
 }
 
 /// What is awaited.
@@ -75,6 +78,8 @@ impl Accounts {
             offered(Hash::Sha256, Mechanism::ScramSha256),
             offered(Hash::Sha1, Mechanism::ScramSha1),
             self.keeps_plain.then_some(Mechanism::CramMd5),
+            self.bearer.as_ref().map(|_| Mechanism::OauthBearer),
+            self.bearer.as_ref().map(|_| Mechanism::Xoauth2),
             Some(Mechanism::Plain),
             Some(Mechanism::Login),
         ];
@@ -123,6 +128,7 @@ impl Exchange {
             certified: Vec::new(),
             user: Vec::new(),
             password: None,
+            refusal: None,
         }
     }
 
@@ -190,7 +196,9 @@ impl Exchange {
                 | Mechanism::ScramSha256
                 | Mechanism::ScramSha1Plus
                 | Mechanism::ScramSha256Plus
-                | Mechanism::External,
+                | Mechanism::External
+                | Mechanism::OauthBearer
+                | Mechanism::Xoauth2,
                 None,
             ) => {
                 self.state = State::Begun(mechanism);
@@ -202,7 +210,9 @@ impl Exchange {
             (Mechanism::ScramSha1Plus, Some(message)) => self.scram(Hash::Sha1, true, message),
             (Mechanism::ScramSha256Plus, Some(message)) => self.scram(Hash::Sha256, true, message),
             (Mechanism::External, Some(message)) => self.external(message),
-            (Mechanism::CramMd5 | Mechanism::OauthBearer | Mechanism::Xoauth2, _) => Err(WrongCredentials),
+            (Mechanism::OauthBearer, Some(message)) => self.bearer(mechanism, Presented::parse(message)),
+            (Mechanism::Xoauth2, Some(message)) => self.bearer(mechanism, Presented::parse_xoauth2(message)),
+            (Mechanism::CramMd5, Some(_)) => Err(WrongCredentials),
         }
     }
 
@@ -231,6 +241,47 @@ impl Exchange {
         };
         let user = user.cloned().ok_or(WrongCredentials)?;
         self.let_in(&user)
+    }
+
+    /// A token, and for whom.
+    fn bearer(
+        &mut self,
+        mechanism: Mechanism,
+        presented: Option<Presented<'_>>,
+    ) -> Result<Stepped, WrongCredentials> {
+        let bearer = self.accounts.bearer.clone().ok_or(WrongCredentials)?;
+        self.refusal = Some(bearer.refusal(mechanism).to_owned());
+        let Presented { user, token } = presented.ok_or(WrongCredentials)?;
+        self.user = user;
+        match &bearer.check {
+            TokenCheck::Keys(keys) => {
+                let user = keys.user(token).ok_or(WrongCredentials)?;
+                if self.user.is_empty() {
+                    self.user = user.as_str().as_bytes().to_vec();
+                }
+                // Nobody may be somebody else.
+                if *prepared(&self.user) != *user.as_str().as_bytes() {
+                    return Err(WrongCredentials);
+                }
+                self.let_in(&user)
+            }
+            TokenCheck::Program(program) => {
+                let account = self.accounts.account(&self.user);
+                if account.is_some_and(|(_, account)| !account.switches.permit(self.from)) {
+                    return Err(WrongCredentials);
+                }
+                let user = account.map(|(user, _)| user.clone()).or_else(|| UserName::parse(&self.user));
+                let asking = Asking::new(program, user.ok_or(WrongCredentials)?);
+                self.password = Some(Secret::new(token.as_bytes()));
+                Ok(Stepped::Ask(asking))
+            }
+        }
+    }
+
+    /// What the client is told before it is refused, which it answers with nothing that matters (RFC 7628, section 3.2.3); none:
+    /// it is refused at once.
+    pub(crate) fn take_refusal(&mut self) -> Option<String> {
+        self.refusal.take()
     }
 
     fn login_user(&mut self, user: &[u8]) -> Result<Stepped, WrongCredentials> {

@@ -10,7 +10,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, openat, openat2, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, StatxTimestamp, openat,
+    openat2, statx,
 };
 use rustix::io::Errno;
 
@@ -161,16 +162,27 @@ impl Layout {
     }
 }
 
-/// What a message file looked like, in a number: inode, length and time of change.
+/// What a message file looked like, in a number. Its upper half is of inode, length and time of modification: what stays
+/// while a Maildir file gets other flags. Its lower half is of the time of change of the inode, which nobody can set: it
+/// tells a file that was written in place and had its time set back from one that was not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Stamp(u64);
+
+/// The upper half of a stamp.
+const FILE: u64 = u64::MAX << 32;
 
 impl Stamp {
     /// The stamp of a file.
     pub(super) fn of(status: &Statx) -> Self {
-        let time = status.stx_mtime;
-        let seconds = time.tv_sec.cast_unsigned();
-        Self(mix(&[status.stx_ino, status.stx_size, seconds, time.tv_nsec.into()]))
+        let words = |time: StatxTimestamp| [time.tv_sec.cast_unsigned(), time.tv_nsec.into()];
+        let ([modified, nanoseconds], changed) = (words(status.stx_mtime), words(status.stx_ctime));
+        let file = mix(&[status.stx_ino, status.stx_size, modified, nanoseconds]);
+        Self(file & FILE | mix(&changed) & !FILE)
+    }
+
+    /// Whether two stamps are of the same file, which may have got another name, owner or mode.
+    pub(super) fn is_of_same_file(self, other: Self) -> bool {
+        self.0 & FILE == other.0 & FILE
     }
 
     pub(super) fn value(self) -> u64 {

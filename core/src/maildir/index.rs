@@ -24,7 +24,7 @@ use super::folder::{Layout, Listed, Place, Stamp, Visit};
 use super::name::UNIQUE_ID_MAX;
 
 /// What an index file begins with; the last octet is the version of the format.
-const MAGIC: [u8; 8] = *b"pop3idx\x01";
+const MAGIC: [u8; 8] = *b"pop3idx\x02";
 /// Length of the header.
 pub(super) const HEADER: usize = 120;
 /// Length of a record.

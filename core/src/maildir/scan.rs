@@ -46,7 +46,7 @@ pub(super) fn is_as_known(record: &Record<'_>, folder: BorrowedFd<'_>) -> bool {
 pub(super) fn is_same_file(record: &Record<'_>, status: &Statx) -> bool {
     folder::is_regular(status)
         && match record.size {
-            Size::Counted { stamp, .. } => Stamp::of(status) == stamp,
+            Size::Counted { stamp, .. } => stamp.is_of_same_file(Stamp::of(status)),
             Size::Named { .. } | Size::Unknown { .. } => true,
         }
 }

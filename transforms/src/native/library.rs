@@ -219,7 +219,52 @@ fn text(place: *const std::ffi::c_char) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn what_others_could_have_written_is_not_read() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, file) = (place.path().join("d"), place.path().join("d/x.so"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&file, "code").unwrap();
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let shown = |path: &Path| path.display().to_string();
+        // Where nobody may replace another's file, others may write to the folder.
+        for (of_folder, of_file, wrong) in [
+            (0o755, 0o644, None),
+            (0o700, 0o600, None),
+            (0o1777, 0o644, None),
+            (0o755, 0o646, Some(shown(&file))),
+            (0o1777, 0o666, Some(shown(&file))),
+            (0o777, 0o644, Some(shown(&folder))),
+        ] {
+            mode(&folder, of_folder);
+            mode(&file, of_file);
+            match (read(&file), wrong) {
+                (Ok(octets), None) => assert_eq!(octets, b"code"),
+                (Err(said), Some(path)) => {
+                    assert_eq!(said, format!("{path}: others can write it; chmod go-w"));
+                }
+                (read, _) => panic!("{of_folder:o} {of_file:o}: {read:?}"),
+            }
+        }
+        mode(&folder, 0o755);
+        assert!(read(&folder).unwrap_err().ends_with("no regular file"));
+        assert!(read(&folder.join("none")).unwrap_err().contains("No such file"));
+        // Only root gives files away.
+        mode(&file, 0o644);
+        if geteuid().is_root() {
+            for path in [&file, &folder] {
+                std::os::unix::fs::chown(path, Some(12_345), None).unwrap();
+                let said = read(&file).unwrap_err();
+                assert!(said.starts_with(&shown(path)) && said.contains("another user"), "{said}");
+                std::os::unix::fs::chown(path, Some(0), None).unwrap();
+            }
+        }
+    }
 
     #[test]
     fn a_library_for_another_machine_is_known() {

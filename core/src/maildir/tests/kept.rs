@@ -123,6 +123,41 @@ fn a_size_in_a_name_leaves_out_the_line_end_that_is_added() {
 }
 
 #[test]
+fn a_size_in_a_name_that_cannot_be_is_not_told_and_counted_at_the_next_login() {
+    let short = "a: b\n\nbody\n";
+    let long = "line\n".repeat(100_000);
+    let house = House::maildir(&[
+        // Too few, too many, far too many, and a wrong one that could be right.
+        ("new/1.a.host,W=5", short),
+        ("new/2.b.host,W=0", short),
+        ("new/3.c.host,W=18446744073709551615", short),
+        ("new/4.d.host,S=11,W=12", short),
+        ("new/5.e.host,W=499999", &long),
+        ("new/6.f.host,W=1000001", &long),
+    ]);
+    let mut maildrop = house.open();
+    for refused in 1..=6 {
+        assert!(maildrop.message(number(refused)).unwrap().octets.is_none(), "{refused}");
+    }
+    drop(maildrop);
+    assert_eq!(sizes(&*house.open()), [14, 14, 14, 14, 600_000, 600_000]);
+}
+
+#[test]
+fn a_size_in_a_name_that_is_right_is_told_whatever_the_line_ends_are() {
+    let long = "line\n".repeat(100_000);
+    let house = House::maildir(&[
+        ("new/1.a.host,W=6", "a\r\nb\r\n"),
+        ("new/2.b.host,W=6", "a\nb\n"),
+        ("new/3.c.host,W=6", "\ra\n\n"),
+        ("new/4.d.host,W=600000", &long),
+    ]);
+    let mut maildrop = house.open();
+    let told = [1, 2, 3, 4].map(|told| maildrop.message(number(told)).unwrap().octets.unwrap().0);
+    assert_eq!(told, [6, 6, 6, 600_000]);
+}
+
+#[test]
 fn a_size_in_the_name_of_a_flat_file_is_no_promise() {
     let house = House::flat(&[("1.a.host,S=4,W=50", "abc\n")]);
     assert_eq!(sizes(&*house.open()), [5]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use super::*;
@@ -180,6 +180,27 @@ fn octets_are_counted_as_sent() {
     let seen: Vec<_> =
         sources.map(|source| (source.octets.unwrap().0, source.length, source.wire_clean)).collect();
     assert_eq!(seen, [(6, 4, false), (6, 6, true), (7, 7, false), (6, 4, false), (0, 0, true)]);
+}
+
+#[test]
+fn a_file_written_in_place_with_its_time_set_back_is_not_sent_as_it_is() {
+    let clean = "a: b\r\n\r\nfirst\r\nsecond \r\n";
+    for house in [House::flat(&[("1.eml", clean)]), House::maildir(&[("new/1.eml", clean)])] {
+        house.settle();
+        let mut maildrop = house.open();
+        assert!(maildrop.message(number(1)).unwrap().wire_clean);
+        let path = ["1.eml", "new/1.eml"].map(|name| house.user().join(name));
+        let path = path.iter().find(|path| path.exists()).unwrap();
+        let changed = || fs::metadata(path).map(|file| (file.ctime(), file.ctime_nsec())).unwrap();
+        let counted = changed();
+        // The kernel's clock for files has ticks.
+        while changed() == counted {
+            fs::write(path, "a: b\r\n\r\n.\r\n-ERR second\r\n").unwrap();
+            age(path, 0);
+        }
+        let source = maildrop.message(number(1)).unwrap();
+        assert_eq!((source.length, source.wire_clean), (clean.len() as u64, false));
+    }
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl Conversation {
                     (Part::Whole, None) => self.replies.ok(format_args!("message follows")),
                     (Part::Top { .. }, _) => self.replies.ok(format_args!("top of message follows")),
                 }
+                transaction.forgive();
                 transaction.activity = Activity::Sending;
                 self.action = Some(Action::SendMessage);
             }
