@@ -138,9 +138,9 @@ impl Guest {
     pub(super) async fn begin(&self, store: &mut Store<Host>) -> Result<Calls, Error> {
         let begin = async {
             let instance = self.instance.instantiate_async(&mut *store).await?;
-            let start = instance.get_typed_func(&mut *store, &self.start)?;
-            let push = instance.get_typed_func(&mut *store, &self.push)?;
-            let finish = instance.get_typed_func(&mut *store, &self.finish)?;
+            let start = instance.get_typed_func(&mut *store, self.start)?;
+            let push = instance.get_typed_func(&mut *store, self.push)?;
+            let finish = instance.get_typed_func(&mut *store, self.finish)?;
             Ok(Calls { start, push, finish })
         };
         begin.await.map_err(|error: wasmtime::Error| failure(&error))
