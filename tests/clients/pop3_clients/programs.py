@@ -90,10 +90,12 @@ class Neomutt(Mutt):
 class Snail(Client):
     """Copies into a Maildir. Each CRLF becomes LF, and an empty line ends each message.
 
-    It makes an mbox of all of it on the way: a line "From " begins another message for it.
+    It makes an mbox of all of it on the way: a line "From " begins another message for it. Of a
+    message that is cut it keeps what came, and in TLS says nothing.
     """
 
     name = "s-nail"
+    misses_a_cut = True
     ordered = False
     optional = True
     needs = ("s-nail",)
