@@ -98,6 +98,7 @@ class Snail(Client):
     misses_a_cut = True
     ordered = False
     optional = True
+    small = True
     needs = ("s-nail",)
     securities = (None, "stls", "pop3s")
     mechanisms = ("user", "apop")
@@ -133,6 +134,7 @@ class Fdm(Client):
 
     name = "fdm"
     optional = True
+    small = True
     needs = ("fdm",)
     securities = (None, "pop3s")
     mechanisms = ("user", "apop")
@@ -171,6 +173,7 @@ class Movemail(Client):
     name = "movemail"
     ordered = False
     optional = True
+    small = True
     needs = ("movemail.mailutils",)
     securities = (None, "pop3s")
     mechanisms = ("user", "apop")
@@ -194,6 +197,7 @@ class Inc(Client):
 
     name = "inc of nmh"
     optional = True
+    small = True
     needs = ("/usr/bin/mh/inc",)
     securities = (None, "stls", "pop3s")
     mechanisms = ("user", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
