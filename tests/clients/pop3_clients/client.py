@@ -36,6 +36,8 @@ class Client:
     needs = ()
     # Whether it is left out where it is not installed; else that is a failure.
     optional = False
+    # Whether an optional one is quick, and installed by .ci/run.
+    small = False
     # None: in the clear.
     securities = (None,)
     # What it can log in by: "user" (USER and PASS), "apop", or the name of a SASL mechanism.

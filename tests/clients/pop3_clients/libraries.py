@@ -41,6 +41,7 @@ class NetPop3Tls(NetPop3):
 
     name = "Net::POP3 with IO::Socket::SSL and Authen::SASL"
     optional = True
+    small = True
     needs = ("perl", "/usr/share/perl5/IO/Socket/SSL.pm", "/usr/share/perl5/Authen/SASL.pm")
     securities = ("stls", "pop3s")
     mechanisms = ("user", "sasl")
@@ -51,6 +52,7 @@ class NetPop3Tls(NetPop3):
 
 class MailPop3Client(ScriptClient):
     name = "Mail::POP3Client"
+    small = True
     needs = ("perl", "/usr/share/perl5/Mail/POP3Client.pm")
     interpreter = ("perl",)
     script = "mail_pop3client.pl"
@@ -77,6 +79,7 @@ class MailTransportPop3(ScriptClient):
 
 class RubyNetPop(ScriptClient):
     name = "Ruby's net-pop"
+    small = True
     needs = ("ruby",)
     interpreter = ("ruby",)
     script = "net_pop.rb"
@@ -91,6 +94,7 @@ class TclPop3(ScriptClient):
     """
 
     name = "Tcl's pop3"
+    small = True
     needs = ("tclsh", "/usr/share/tcltk/tcllib1.21/pop3/pop3.tcl")
     interpreter = ("tclsh",)
     script = "tcl_pop3.tcl"
@@ -299,6 +303,7 @@ class Etpan(CompiledClient):
     """A NUL ends a line: the rest of it is dropped. Its APOP makes a wrong digest on 64-bit machines."""
 
     name = "libetpan"
+    small = True
     needs = ("cc", "/usr/include/libetpan/libetpan.h")
     script = "etpan.c"
     compiler = 'cc -O1 "$1" -o "$2" -letpan'

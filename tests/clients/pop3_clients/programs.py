@@ -90,12 +90,15 @@ class Neomutt(Mutt):
 class Snail(Client):
     """Copies into a Maildir. Each CRLF becomes LF, and an empty line ends each message.
 
-    It makes an mbox of all of it on the way: a line "From " begins another message for it.
+    It makes an mbox of all of it on the way: a line "From " begins another message for it. Of a
+    message that is cut it keeps what came, and in TLS says nothing.
     """
 
     name = "s-nail"
+    misses_a_cut = True
     ordered = False
     optional = True
+    small = True
     needs = ("s-nail",)
     securities = (None, "stls", "pop3s")
     mechanisms = ("user", "apop")
@@ -131,6 +134,7 @@ class Fdm(Client):
 
     name = "fdm"
     optional = True
+    small = True
     needs = ("fdm",)
     securities = (None, "pop3s")
     mechanisms = ("user", "apop")
@@ -169,6 +173,7 @@ class Movemail(Client):
     name = "movemail"
     ordered = False
     optional = True
+    small = True
     needs = ("movemail.mailutils",)
     securities = (None, "pop3s")
     mechanisms = ("user", "apop")
@@ -192,6 +197,7 @@ class Inc(Client):
 
     name = "inc of nmh"
     optional = True
+    small = True
     needs = ("/usr/bin/mh/inc",)
     securities = (None, "stls", "pop3s")
     mechanisms = ("user", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
