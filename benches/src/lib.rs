@@ -4,6 +4,7 @@
 //! bin/mail ──► maildir ──► text                       mail on disk
 //! bin/refusals ──► ranks                             whether a refusal tells who there is
 //! bin/bare ──► bare ──► loopback                     the bound
+//! bin/alone ──► streams                              what filters cost without a server
 //! bin/load ──► swarm ──► session ──► answer ──► text  one loop, many connections
 //!                   └──► tally ──► latency            what is reported
 //! ```
@@ -15,6 +16,7 @@
 //! - [`session`]: what one connection says, scenario by scenario; without sockets or clock.
 //! - [`swarm`]: the loop that lets many sessions speak at once, within bounds of time and number.
 //! - [`tally`], [`latency`]: what was counted, in memory that does not grow.
+//! - [`streams`]: messages through one transform, without a server.
 //! - [`ranks`]: whether two lists of times differ.
 //! - [`loopback`]: the only addresses it speaks to.
 
@@ -25,6 +27,7 @@ pub mod loopback;
 pub mod maildir;
 pub mod ranks;
 pub mod session;
+pub mod streams;
 pub mod swarm;
 pub mod tally;
 pub mod text;

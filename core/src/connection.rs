@@ -5,6 +5,7 @@ mod actions;
 mod deadlines;
 mod flow;
 mod judging;
+mod proxy;
 mod securing;
 
 pub(crate) use self::actions::message_of;
@@ -25,7 +26,7 @@ use crate::guesses::Penalty;
 use crate::measure::Measuring;
 use crate::notice::Notices;
 use crate::retr::{Fill, Opening, RetrCursor};
-use crate::server::{Place, Shared};
+use crate::server::{Admission, Place, Shared};
 use crate::sessions::{Present, Sessions};
 use crate::statistics::Counters;
 use crate::store::Maildrop;
@@ -64,6 +65,9 @@ pub(crate) struct Desk {
 
 /// A connected client.
 pub(crate) struct Connection {
+    /// Gives its seat back when dropped, which is before the socket is closed: who sees its end may connect again. None
+    /// before it was admitted.
+    admission: Option<Admission>,
     key: Key,
     peer: SocketAddr,
     /// Stands before the socket, so that it is dropped before: who sees the end of the connection finds the maildrop
@@ -211,6 +215,7 @@ impl Connection {
             tolerance: desk.shared.settings.load().limits.tolerance,
             security: securing::security(&transport, peer.ip(), desk),
             login_delay: desk.shared.settings.load().limits.login_delays.told_to_all(),
+            is_proxy: desk.shared.settings.load().limits.trusted.contains(peer.ip()),
         };
         // An event tells of what the client has said before it was accepted, too.
         let input = Input::default();
@@ -219,6 +224,7 @@ impl Connection {
         // A client that came by IPv4 is shown so, whatever socket took it.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         Self {
+            admission: None,
             key,
             peer,
             account: Account::Unknown,

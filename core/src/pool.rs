@@ -29,6 +29,8 @@ struct State {
     queue: VecDeque<Job>,
     later: BinaryHeap<Later>,
     sequence: u64,
+    /// Threads that wait for the bell: where there is none, ringing is a system call for nothing.
+    idle: usize,
     closed: bool,
 }
 
@@ -51,6 +53,7 @@ impl Pool {
                 queue: VecDeque::new(),
                 later: BinaryHeap::new(),
                 sequence: 0,
+                idle: 0,
                 closed: false,
             }),
             bell: Condvar::new(),
@@ -66,8 +69,9 @@ impl Pool {
 
     /// Runs a job as soon as a thread is free, in the order of calls.
     pub fn run(&self, job: impl FnOnce() + Send + 'static) {
-        self.shared.lock().queue.push_back(Box::new(job));
-        self.shared.bell.notify_one();
+        let mut state = self.shared.lock();
+        state.queue.push_back(Box::new(job));
+        self.shared.ring(state);
     }
 
     /// Runs a job once `delay` has passed and a thread is free.
@@ -76,8 +80,7 @@ impl Pool {
         let sequence = state.sequence;
         state.sequence += 1;
         state.later.push(Later { due: Instant::now() + delay, sequence, job: Box::new(job) });
-        drop(state);
-        self.shared.bell.notify_one();
+        self.shared.ring(state);
     }
 }
 
@@ -94,6 +97,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has a thread look, where one waits. One that does not looks by itself before it waits.
+    fn ring(&self, state: MutexGuard<'_, State>) {
+        let is_awaited = state.idle > 0;
+        drop(state);
+        if is_awaited {
+            self.bell.notify_one();
+        }
+    }
+
     fn run(&self) {
         while let Some(job) = self.next() {
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
@@ -105,28 +117,38 @@ impl Shared {
     fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
-            let now = Instant::now();
-            while state.later.peek().is_some_and(|later| later.due <= now) {
-                if let Some(later) = state.later.pop() {
-                    state.queue.push_back(later.job);
-                }
+            if !state.later.is_empty() {
+                state.queue_due(Instant::now());
             }
             if let Some(job) = state.queue.pop_front() {
                 if !state.queue.is_empty() {
-                    self.bell.notify_one();
+                    self.ring(state);
                 }
                 return Some(job);
             }
             if state.closed {
                 return None;
             }
-            let wait = state.later.peek().map(|later| later.due.saturating_duration_since(now));
+            let wait = state.later.peek().map(|later| later.due.saturating_duration_since(Instant::now()));
+            state.idle += 1;
             state = match wait {
                 Some(wait) => {
                     self.bell.wait_timeout(state, wait).map_or_else(|poison| poison.into_inner().0, |it| it.0)
                 }
                 None => self.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
+            state.idle -= 1;
+        }
+    }
+}
+
+impl State {
+    /// Puts what is due behind what waits.
+    fn queue_due(&mut self, now: Instant) {
+        while self.later.peek().is_some_and(|later| later.due <= now) {
+            if let Some(later) = self.later.pop() {
+                self.queue.push_back(later.job);
+            }
         }
     }
 }

@@ -443,28 +443,35 @@ impl Drop for Seat {
 impl Admission {
     /// Counts a client for its address; an error where nobody from there may come in.
     pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
+        let mut admission = Self { seat, address: None };
+        admission.move_to(address, now)?;
+        Ok(admission)
+    }
+
+    /// Counts the client for another address, and not for the one before; an error where nobody from there may come in.
+    pub(crate) fn move_to(&mut self, address: IpAddr, now: Instant) -> Result<(), TurnedAway> {
+        self.leave();
         let (counted, limit) = {
-            let limits = &seat.shared.settings.load().limits;
+            let limits = &self.seat.shared.settings.load().limits;
             (limits.counted(address), limits.connections_per_address)
         };
-        let Some(address) = counted else { return Ok(Self { seat, address: None }) };
-        if seat.shared.guesses.is_refused(address, now) {
+        let Some(address) = counted else { return Ok(()) };
+        if self.seat.shared.guesses.is_refused(address, now) {
             return Err(TurnedAway::FailedLogins);
         }
-        let mut addresses = seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = addresses.entry(address).or_default();
         if *count >= limit {
             return Err(TurnedAway::TooMany);
         }
         *count += 1;
-        drop(addresses);
-        Ok(Self { seat, address: Some(address) })
+        self.address = Some(address);
+        Ok(())
     }
-}
 
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let Some(address) = self.address else { return };
+    /// Counts the client for no address.
+    fn leave(&mut self) {
+        let Some(address) = self.address.take() else { return };
         let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = addresses.get_mut(&address) {
             *count -= 1;
@@ -472,6 +479,12 @@ impl Drop for Admission {
                 addresses.remove(&address);
             }
         }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -68,7 +68,7 @@ struct Table {
 /// What a connection tells of itself.
 struct Presence {
     key: Key,
-    address: SocketAddr,
+    address: Mutex<SocketAddr>,
     since: Instant,
     stage: AtomicU8,
     octets_sent: AtomicU64,
@@ -109,7 +109,7 @@ impl Sessions {
         let id = sessions.next_id.fetch_add(1, Ordering::Relaxed);
         let presence = Arc::new(Presence {
             key,
-            address,
+            address: Mutex::new(address),
             since,
             stage: AtomicU8::new(0),
             octets_sent: AtomicU64::new(0),
@@ -190,7 +190,7 @@ impl Presence {
         SessionFacts {
             id,
             user: self.user.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            address: self.address,
+            address: *self.address.lock().unwrap_or_else(PoisonError::into_inner),
             stage,
             since: self.since,
             octets_sent: self.octets_sent.load(Ordering::Relaxed),
@@ -199,6 +199,11 @@ impl Presence {
 }
 
 impl Present {
+    /// A proxy has said whose session it is.
+    pub(crate) fn moved(&self, address: SocketAddr) {
+        *self.presence.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    }
+
     /// The user has logged in.
     pub(crate) fn logged_in(&self, user: &UserName) {
         *self.presence.user.lock().unwrap_or_else(PoisonError::into_inner) = Some(user.clone());

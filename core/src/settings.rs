@@ -127,6 +127,8 @@ pub struct Limits {
     pub excepted: Nets,
     /// Who may say, by the PROXY protocol, for whom it speaks.
     pub proxies: Nets,
+    /// Who may say the same by XCLIENT.
+    pub trusted: Nets,
     /// Silence before login.
     pub login_silence: Option<Duration>,
     /// Silence after login; RFC 1939, section 3 wants 10 minutes or more.
@@ -174,6 +176,7 @@ impl Default for Limits {
             give_way_after: Duration::from_secs(5),
             excepted: Nets::loopback(),
             proxies: Nets::none(),
+            trusted: Nets::none(),
             login_silence: Some(Duration::from_secs(60)),
             silence: Some(Duration::from_secs(600)),
             slow_reader_rate: 1024,

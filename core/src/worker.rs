@@ -86,8 +86,6 @@ struct Listener {
 }
 
 struct Client {
-    /// Gives its seat back when dropped, which is before the socket is closed: who sees its end may connect again.
-    _admission: Admission,
     connection: Connection,
     /// Whether it is in `ready`.
     is_ready: bool,
@@ -425,8 +423,8 @@ impl Worker {
             }
         };
         self.desk.counters.connections.add(1);
-        let connection = Connection::new(key, peer, transport, &self.desk);
-        self.connections.insert(Client { connection, is_ready: false, _admission: admission });
+        let connection = Connection::new(key, peer, transport, &self.desk).admitted(admission);
+        self.connections.insert(Client { connection, is_ready: false });
         self.newcomers.enter(key, &self.connections);
         self.turn(key);
     }

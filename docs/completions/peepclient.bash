@@ -23,7 +23,7 @@ _peepclient() {
 
     case "${cmd}" in
         peepclient)
-            opts="-a -p -u -s -j -h -V --address --port --user --pass --password-file --socket --tls --tls-ca --tls-name --tls-fingerprint --tls-insecure --tls-certificate --tls-key --json --help --version add all amount bans bytes capa connection connections current delete emails error help kick level load log logged maildir max option password program quit reload removed retrieved sessions set statistics stats time timeout top transform transforms unban unload uptime user users version"
+            opts="-a -p -u -s -j -h -V --address --port --user --pass --password-file --socket --tls --tls-ca --tls-name --tls-fingerprint --tls-insecure --tls-certificate --tls-key --json --help --version add all amount app bans bytes capa connection connections current delete emails error help kick level load log logged maildir max option password passwords program quit reload removed retrieved sessions set statistics stats time timeout top transform transforms unban unload uptime user users version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

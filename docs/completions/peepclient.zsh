@@ -38,7 +38,7 @@ _peepclient() {
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
 '--version[Print version]' \
-'*::command -- "top", or a command such as "add user bob secret"; several with ";" between them:(add all amount bans bytes capa connection connections current delete emails error help kick level load log logged maildir max option password program quit reload removed retrieved sessions set statistics stats time timeout top transform transforms unban unload uptime user users version)' \
+'*::command -- "top", or a command such as "add user bob secret"; several with ";" between them:(add all amount app bans bytes capa connection connections current delete emails error help kick level load log logged maildir max option password passwords program quit reload removed retrieved sessions set statistics stats time timeout top transform transforms unban unload uptime user users version)' \
 && ret=0
 }
 

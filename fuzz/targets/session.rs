@@ -48,6 +48,7 @@ fn play(octets: &[u8], cuts: &[u8]) -> Vec<u8> {
         } else {
             Security::Offered
         },
+        is_proxy: octets.len().is_multiple_of(3),
         ..Greeting::default()
     });
     let (mut heard, mut rest, mut opened) = (Vec::new(), octets, 0);
@@ -88,6 +89,8 @@ fn answer(session: &mut Session, action: &Action, opened: &mut u32, heard: &mut 
         Action::Verify(_) | Action::Exchange(_) => Answer::Verified(Ok(())),
         // What stands behind STLS would be thrown away; here it goes on as if it had come by TLS.
         Action::StartTls => Answer::Secured(Mechanism::ALL.into_iter().collect()),
+        Action::Identify(_) if is_refused => Answer::Identified(Err(refusal())),
+        Action::Identify(_) => Answer::Identified(Ok(())),
         Action::OpenMaildrop if is_refused => Answer::Maildrop(Err(refusal())),
         Action::OpenMaildrop => {
             Answer::Maildrop(Ok(Opened { snapshot: Arc::new(Messages), measure_first: *opened == 2 }))

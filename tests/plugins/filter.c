@@ -9,11 +9,12 @@
 #include "pop3d_transform.h"
 
 enum what { ROT13, IDENTITY, DOUBLE, SWALLOW, AT_END, ONE_BY_ONE, PASS, STOP, RAGGED, FAIL, TEMPORARY, PERMANENT, NONSENSE,
-            CRASH, EXIT, HANG, BOMB, LOOP, EAT, WILD, ABORT, SEVEN, MINUS_NINE, LIE, FLOOD, NOISY };
+            CRASH, EXIT, HANG, BOMB, LOOP, EAT, WILD, ABORT, SEVEN, MINUS_NINE, LIE, FLOOD, NOISY, SLOW };
 
 static const char *const NAMES[] = { "rot13", "identity", "double", "swallow", "at-end", "one-by-one", "pass", "stop",
                                      "ragged", "fail", "temporary", "permanent", "nonsense", "crash", "exit", "hang",
-                                     "bomb", "loop", "eat", "wild", "abort", "seven", "minus-nine", "lie", "flood", "noisy" };
+                                     "bomb", "loop", "eat", "wild", "abort", "seven", "minus-nine", "lie", "flood",
+                                     "noisy", "slow" };
 
 /* Digits at the beginning of a message: after how many octets FAIL fails. */
 #define DIGITS 9
@@ -220,6 +221,10 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
     case LOOP:
         for (volatile unsigned i = 0;; i++)
             ;
+    case SLOW:
+        /* Longer than one that never waits may take. */
+        usleep(100000);
+        return host->write(host->ctx, octets, length);
     case EAT:
         for (uint8_t *more; (more = malloc(1 << 20)) != NULL;)
             memset(more, 1, 1 << 20);
@@ -273,6 +278,9 @@ static void end(void *self)
 #ifndef TEST_SIZE
 #define TEST_SIZE sizeof(pop3d_transform)
 #endif
+#ifndef TEST_FLAGS
+#define TEST_FLAGS 0
+#endif
 #ifndef TEST_NAME
 #define TEST_NAME "filter"
 #endif
@@ -299,7 +307,7 @@ static void end(void *self)
 
 #ifndef TEST_NO_SYMBOL
 POP3D_EXPORT const pop3d_transform pop3d_transform_v1 = {
-    TEST_ABI, TEST_SIZE, 0, TEST_NAME, "1", "for tests", TEST_CONFIGURE, TEST_RELEASE, TEST_OPEN,
+    TEST_ABI, TEST_SIZE, TEST_FLAGS, TEST_NAME, "1", "for tests", TEST_CONFIGURE, TEST_RELEASE, TEST_OPEN,
     TEST_PUSH, TEST_FINISH, TEST_CLOSE,
 };
 #endif

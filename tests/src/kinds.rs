@@ -15,6 +15,8 @@ pub enum Kind {
     Isolated,
     /// A native plugin in the server.
     Native,
+    /// One that says of itself that it never waits.
+    Inline,
     /// A component.
     Component,
     /// A WASI command.
@@ -22,7 +24,8 @@ pub enum Kind {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 5] = [Kind::Program, Kind::Isolated, Kind::Native, Kind::Component, Kind::Command];
+pub const KINDS: [Kind; 6] =
+    [Kind::Program, Kind::Isolated, Kind::Native, Kind::Inline, Kind::Component, Kind::Command];
 
 /// What a filter does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -137,9 +140,7 @@ pub struct Filters {
 impl Default for Filters {
     /// Builds what all native ones are.
     fn default() -> Self {
-        let plugins = Plugins::default();
-        plugins.build("filter.so", &[]);
-        Self { plugins }
+        Self::of(Plugins::default())
     }
 }
 
@@ -147,8 +148,12 @@ impl Filters {
     /// Those in a folder that is there and stays.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
-        let plugins = Plugins::at(folder);
+        Self::of(Plugins::at(folder))
+    }
+
+    fn of(plugins: Plugins) -> Self {
         plugins.build("filter.so", &[]);
+        plugins.build("quick.so", &["TEST_FLAGS=POP3D_FLAG_NONBLOCKING"]);
         Self { plugins }
     }
 
@@ -167,6 +172,7 @@ impl Filters {
             Kind::Program => format!("command = \"\"\"{program}\"\"\""),
             Kind::Isolated => self.native(option, "process"),
             Kind::Native => self.native(option, "none"),
+            Kind::Inline => self.native(option, "none").replace("filter.so", "quick.so"),
             Kind::Component => self.wasm(name, &deed.guest().component()),
             Kind::Command => self.wasm(name, &deed.guest().command()),
         };

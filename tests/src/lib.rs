@@ -23,7 +23,7 @@ pub use client::{Client, End};
 pub use guest::{Guest, root, with_type};
 pub use kinds::{DEEDS, Deed, Filters, KINDS, Kind, edge, failing_at};
 pub use mail::Mail;
-pub use plugin::Plugins;
+pub use plugin::{Plugins, plugin_config, retrieved, serving_plugin};
 pub use process::processes_with;
 pub use random::{Random, corpus};
 pub use server::{Options, Server, built, checked, fails_to_start, fails_to_start_with, peepclient, program};

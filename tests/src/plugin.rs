@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
+use crate::{Client, Mail, Options, Server};
+
 /// A folder with plugins.
 pub struct Plugins {
     folder: PathBuf,
@@ -64,4 +66,32 @@ impl Plugins {
         fs::rename(made, &path).unwrap();
         path
     }
+}
+
+/// The configuration of a plugin as the transform "filter", which is the chain.
+#[must_use]
+pub fn plugin_config(file: &Path, isolation: &str, keys: &str) -> String {
+    format!(
+        "transform = \"filter\"\n[transforms.filter]\nfile = \"{}\"\nisolation = \"{isolation}\"\n{keys}\n",
+        file.display()
+    )
+}
+
+/// A server with that.
+#[must_use]
+pub fn serving_plugin(mail: &Mail, file: &Path, isolation: &str, keys: &str) -> Server {
+    Server::with(mail, &Options { config: &plugin_config(file, isolation, keys), ..Options::default() })
+}
+
+/// The only message of "user", as it comes.
+///
+/// # Errors
+/// The reply, where it is none of "+OK", or why the message was cut.
+pub fn retrieved(server: &Server) -> Result<Vec<u8>, String> {
+    let mut client = Client::login_when_free(server.address(), "user");
+    let reply = client.says("RETR 1").line();
+    if !reply.starts_with("+OK") {
+        return Err(reply);
+    }
+    client.body().map_err(|error| error.to_string())
 }

@@ -175,6 +175,11 @@ fn a_plugin_in_the_server_fails_at_every_edge() {
 }
 
 #[test]
+fn a_plugin_that_never_waits_fails_at_every_edge() {
+    of_kind(Kind::Inline);
+}
+
+#[test]
 fn a_component_fails_at_every_edge() {
     of_kind(Kind::Component);
 }

@@ -117,7 +117,7 @@ fn a_chain_of_sixty_four_links_is_one_pipe() {
     let mail = Mail::flat_in_order("user", &messages);
     // PEEP's lines are short; the chain of the configuration is not.
     let links: Vec<_> =
-        (0..64).map(|link| format!("\"{}\"", name(Deed::Rot13, KINDS[1 + link % 4]))).collect();
+        (0..64).map(|link| format!("\"{}\"", name(Deed::Rot13, KINDS[1 + link % 5]))).collect();
     let config = format!("transform = [{}]\n{}", links.join(", "), everything(&filters));
     let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
     let mut admin = Admin::of(&server);

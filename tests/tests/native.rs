@@ -1,41 +1,16 @@
-//! Native plugins, in helper processes and in the server, from outside: by the published C interface alone.
+//! Messages in native plugins, in helper processes and in the server, from outside: by the published C interface alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use pop3d_tests::{
-    Admin, Client, End, Mail, Options, Plugins, Server, as_sent, light_or_heavy, message, rot13, wait_until,
+    Admin, Client, End, Mail, Options, Plugins, Server, as_sent, message, retrieved, rot13, serving_plugin,
+    wait_until,
 };
-use rustix::process::Signal;
 
 /// The two places where a plugin may run.
 const ISOLATIONS: [&str; 2] = ["process", "none"];
-
-/// The configuration of a transform "filter" as the chain.
-fn config(file: &Path, isolation: &str, keys: &str) -> String {
-    format!(
-        "transform = \"filter\"\n[transforms.filter]\nfile = \"{}\"\nisolation = \"{isolation}\"\n{keys}\n",
-        file.display()
-    )
-}
-
-fn serving(mail: &Mail, file: &Path, isolation: &str, keys: &str) -> Server {
-    Server::with(mail, &Options { config: &config(file, isolation, keys), ..Options::default() })
-}
-
-fn retrieved(server: &Server) -> Result<Vec<u8>, String> {
-    let mut client = Client::login_when_free(server.address(), "user");
-    let reply = client.says("RETR 1").line();
-    if !reply.starts_with("+OK") {
-        return Err(reply);
-    }
-    client.body().map_err(|error| error.to_string())
-}
 
 /// A function that does to a message what the plugin does.
 type Twin = fn(&[u8]) -> Vec<u8>;
@@ -59,7 +34,8 @@ fn what_a_plugin_writes_is_what_the_client_gets() {
         for (what, twin) in cases {
             for text in &texts {
                 let mail = Mail::flat("user", &[text]);
-                let server = serving(&mail, &file, isolation, &format!("options = {{ do = \"{what}\" }}"));
+                let server =
+                    serving_plugin(&mail, &file, isolation, &format!("options = {{ do = \"{what}\" }}"));
                 assert!(
                     retrieved(&server).unwrap() == as_sent(&twin(text)),
                     "{isolation} {what} {}",
@@ -103,24 +79,24 @@ fn a_failure_is_told_before_ok_and_is_a_reset_after_it() {
             let keys = |after: usize, more: &str| {
                 format!("options = {{ do = \"{what}\", after = {after} }}\n{more}")
             };
-            let server = serving(&mail, &file, isolation, &keys(0, ""));
+            let server = serving_plugin(&mail, &file, isolation, &keys(0, ""));
             let refused = retrieved(&server).unwrap_err();
             assert!(
                 refused.starts_with(&format!("-ERR [{code}] transform filter failed")),
                 "{what}: {refused}"
             );
 
-            let server = serving(&mail, &file, isolation, &keys(0, "on_error = \"pass\""));
+            let server = serving_plugin(&mail, &file, isolation, &keys(0, "on_error = \"pass\""));
             assert!(retrieved(&server).unwrap() == as_sent(&text), "{what}");
 
-            let server = serving(&mail, &file, isolation, &keys(200_000, ""));
+            let server = serving_plugin(&mail, &file, isolation, &keys(200_000, ""));
             let mut client = Client::login(server.address(), "user");
             client.says("RETR 1").hears("+OK");
             let (octets, end) = client.rest();
             assert_eq!(end, End::Reset, "{isolation} {what}");
             assert!(!octets.ends_with(b"\r\n.\r\n"));
 
-            let server = serving(&mail, &file, isolation, &keys(200_000, "spool = true"));
+            let server = serving_plugin(&mail, &file, isolation, &keys(200_000, "spool = true"));
             assert!(retrieved(&server).unwrap_err().starts_with("-ERR ["), "{isolation} {what}");
         }
     }
@@ -133,7 +109,7 @@ fn a_plugin_that_hangs_or_floods_is_stopped_and_the_next_message_served() {
     let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
     for isolation in ISOLATIONS {
         let keys = "timeout = \"1s\"\nhosts = 1\noptions = { do = \"hang\" }";
-        let server = serving(&mail, &file, isolation, keys);
+        let server = serving_plugin(&mail, &file, isolation, keys);
         let mut admin = Admin::of(&server);
         assert!(retrieved(&server).unwrap_err().starts_with("-ERR [SYS/TEMP]"));
         assert_ne!(admin.says("tfe? filter").line(), "+");
@@ -143,7 +119,7 @@ fn a_plugin_that_hangs_or_floods_is_stopped_and_the_next_message_served() {
     }
     for isolation in ISOLATIONS {
         let keys = "max_output = \"1MiB\"\noptions = { do = \"bomb\" }";
-        let server = serving(&mail, &file, isolation, keys);
+        let server = serving_plugin(&mail, &file, isolation, keys);
         assert!(retrieved(&server).is_err());
         assert!(server.peak_memory() < 200 << 10, "{} KiB", server.peak_memory());
     }
@@ -158,7 +134,7 @@ fn the_only_helper_is_there_again_after_every_message_that_floods() {
     for what in ["bomb", "flood"] {
         let keys =
             format!("hosts = 1\ntimeout = \"1s\"\nmax_output = \"8MiB\"\noptions = {{ do = \"{what}\" }}");
-        let server = serving(&mail, &file, "process", &keys);
+        let server = serving_plugin(&mail, &file, "process", &keys);
         for _ in 0..3 {
             let mut client = Client::login_when_free(server.address(), "user");
             let reply = client.says("RETR 1").line();
@@ -181,7 +157,7 @@ fn output_that_nobody_takes_waits_in_the_helper() {
     fs::create_dir(mail.path().join("other")).unwrap();
     fs::write(mail.path().join("other/1"), "Subject: x\n\nx\n").unwrap();
     let keys = "hosts = 1\nmemory = \"512MiB\"\noptions = { do = \"at-end\" }";
-    let server = serving(&mail, &file, "process", keys);
+    let server = serving_plugin(&mail, &file, "process", keys);
     let mut client = Client::login(server.address(), "user");
     client.says("RETR 1").hears("+OK");
     // The helper does one thing at a time: once it answers another one, it has written all of the first.
@@ -193,440 +169,12 @@ fn output_that_nobody_takes_waits_in_the_helper() {
 }
 
 #[test]
-fn what_cannot_be_loaded_is_failed_with_its_reason() {
-    let plugins = Plugins::default();
-    plugins.build("symbol.so", &["TEST_NO_SYMBOL"]);
-    plugins.build("version.so", &["TEST_ABI=2"]);
-    plugins.build("size.so", &["TEST_SIZE=8"]);
-    plugins.build("name.so", &["TEST_NAME=\"Bad Name\""]);
-    for function in ["CONFIGURE", "RELEASE", "OPEN", "PUSH", "FINISH", "CLOSE"] {
-        let name = format!("null-{}", function.to_lowercase());
-        plugins.build(&format!("{name}.so"), &[&format!("TEST_{function}=NULL")]);
-    }
-    // What goes wrong in its constructor is told by how the helper ended.
-    plugins.build("aborts.so", &["TEST_CONSTRUCTOR=abort()"]);
-    plugins.build("leaves.so", &["TEST_CONSTRUCTOR=exit(3)"]);
-    plugins.build("right.so", &[]);
-    let mut other = fs::read(plugins.path().join("right.so")).unwrap();
-    // Elf64_Ehdr: e_machine.
-    other[18..20].copy_from_slice(&50_u16.to_ne_bytes());
-    fs::write(plugins.path().join("machine.so"), other).unwrap();
-    plugins.build("others.so", &[]);
-    fs::set_permissions(plugins.path().join("others.so"), fs::Permissions::from_mode(0o666)).unwrap();
-    fs::write(plugins.path().join("text.so"), "no library\n").unwrap();
-    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
-    let folder = format!("transform_dir = \"{}\"\n", plugins.path().display());
-    let server = Server::with(&mail, &Options { config: &folder, ..Options::default() });
-    let mut admin = Admin::of(&server);
-    let failed = |name: &str| format!("{name} native failed 1");
-    assert_eq!(
-        admin.lines("tfl?"),
-        [
-            failed("aborts"),
-            failed("leaves"),
-            failed("machine"),
-            failed("name"),
-            failed("null-close"),
-            failed("null-configure"),
-            failed("null-finish"),
-            failed("null-open"),
-            failed("null-push"),
-            failed("null-release"),
-            failed("others"),
-            "right native ready 1".into(),
-            failed("size"),
-            failed("symbol"),
-            failed("text"),
-            failed("version"),
-        ]
-    );
-    for (name, why) in [
-        ("symbol", "no%20symbol"),
-        ("version", "version%202"),
-        ("size", "octets"),
-        ("name", "name"),
-        ("null-configure", "null"),
-        ("null-release", "null"),
-        ("null-open", "null"),
-        ("null-push", "null"),
-        ("null-finish", "null"),
-        ("null-close", "null"),
-        ("others", "chmod"),
-        ("text", "no%20shared%20library"),
-        ("machine", "no%20shared%20library%20for%20this%20machine"),
-        ("aborts", "ended%20while%20it%20loaded%20it:%20signal:%206"),
-        ("leaves", "ended%20while%20it%20loaded%20it:%20exit%20status:%203"),
-    ] {
-        let said = admin.says(&format!("tfe? {name}")).line();
-        assert!(said.contains(why), "{name}: {said}");
-        admin.says(&format!("tf= {name}")).hears("-20");
-        admin.says(&format!("tfr {name}")).hears("-21");
-    }
-    admin.says("tf+ again right.so").hears("+");
-    admin.says("tf+ again right.so").hears("-22");
-    for wrong in ["../right.so", "/etc/passwd", "nothing.so", "text.so", ".hidden.so"] {
-        admin.says(&format!("tf+ new {wrong}")).hears("-21");
-    }
-    admin.says("tfo= again do:nothing-that-it-knows").hears("-21");
-    admin.says("tf= again").hears("+");
-    assert_eq!(retrieved(&server).unwrap(), as_sent(&rot13(b"Subject: x\n\nx\n")));
-    admin.says("tfo= again do:identity").hears("+");
-    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
-    admin.says("tf- again").hears("-23");
-    admin.says("tf= none").hears("+");
-    admin.says("tf- again").hears("+");
-
-    // What is dropped in is found by a look at all of them, which what is broken already does not keep.
-    plugins.build("late.so", &[]);
-    admin.says("tfr *").hears("-21");
-    admin.says("tf= late").hears("+");
-    admin.says("tf= none").hears("+");
-
-    // What was loaded by another name is there again after a restart.
-    let state = tempfile::tempdir().unwrap();
-    let options = Options { config: &folder, state: Some(state.path()), ..Options::default() };
-    let server = Server::with(&mail, &options);
-    let mut admin = Admin::at(&state.path().join("peep.sock"));
-    admin.says("tf+ again right.so").hears("+");
-    admin.says("tf= again").hears("+");
-    drop(server);
-    let server = Server::with(&mail, &options);
-    assert_eq!(retrieved(&server).unwrap(), as_sent(&rot13(b"Subject: x\n\nx\n")));
-    drop(server);
-
-    // In the chain of the configuration it stops the start.
-    let state = tempfile::tempdir().unwrap();
-    let config = format!("{folder}transform = \"version\"\n");
-    let (status, said) = pop3d_tests::fails_to_start_with(&mail, state.path(), &config);
-    assert_eq!(status.code(), Some(78), "{said}");
-    assert!(said.contains("pop3d.toml:2:13: the chain names the transform version"), "{said}");
-    // And in a rule, where the file is named.
-    let file = plugins.path().join("text.so");
-    let config = format!("[transforms.x]\nfile = {file:?}\n[[rule]]\nusers = [\"bob\"]\ntransform = \"x\"\n");
-    let (status, said) = pop3d_tests::fails_to_start_with(&mail, state.path(), &config);
-    assert_eq!(status.code(), Some(78), "{said}");
-    assert!(said.contains("pop3d.toml:2:8: rule 1 names the transform x"), "{said}");
-}
-
-#[test]
-fn a_refused_option_changes_nothing_for_anybody() {
-    let plugins = Plugins::default();
-    let file = plugins.build("filter.so", &[]);
-    let text = message(300_000, 5);
-    let mail = Mail::flat("user", &[&text]);
-    fs::create_dir(mail.path().join("other")).unwrap();
-    fs::write(mail.path().join("other/1"), &text).unwrap();
-    let expected = as_sent(&rot13(&text));
-    for isolation in ISOLATIONS {
-        let server = serving(&mail, &file, isolation, "options = { do = \"rot13\" }");
-        let mut admin = Admin::of(&server);
-        // One message is under way meanwhile: its client takes nothing yet.
-        let mut under_way = Client::login_when_free(server.address(), "other");
-        under_way.says("RETR 1").hears("+OK");
-        for refused in ["do:nothing-that-it-knows", "unknown:1"] {
-            admin.says(&format!("tfo= filter {refused}")).hears("-21");
-            let why =
-                if refused.starts_with("do") { "no%20such%20thing%20to%20do" } else { "unknown%20option" };
-            let said = admin.says("tfe? filter").line();
-            assert!(said.ends_with(why), "{said}");
-            assert_eq!(admin.lines("tfl?"), ["filter native ready 1"], "{isolation}");
-            assert_eq!(admin.lines("tf?"), ["filter"]);
-            assert!(retrieved(&server).unwrap() == expected, "{isolation}");
-        }
-        assert!(server.log().contains("no such thing to do"));
-        // It is not kept beside the next one either.
-        admin.says("tfo= filter do:rot13").hears("+");
-        assert_eq!(admin.lines("tfl?"), ["filter native ready 2"]);
-        assert!(retrieved(&server).unwrap() == expected, "{isolation}");
-        assert!(under_way.body().unwrap() == expected, "{isolation}");
-        assert_eq!(admin.value("tfs? filter", "failed"), 0);
-    }
-}
-
-#[test]
-fn what_a_plugin_writes_to_standard_error_is_in_the_log_but_not_without_end() {
-    let plugins = Plugins::default();
-    let file = plugins.build("filter.so", &[]);
-    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
-    let server = serving(&mail, &file, "process", "hosts = 1\noptions = { do = \"noisy\" }");
-    let mut admin = Admin::of(&server);
-    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
-    // The helper ends once another one has taken its place, and what it wrote has been counted.
-    admin.says("tfo= filter do:identity").hears("+");
-    wait_until("the rest is counted", || server.log().contains("more octets of standard error"));
-    let log = server.log();
-    let noise = log.matches("noise").count();
-    assert!(noise > 0 && log.len() < 100_000, "{noise} times, {} octets", log.len());
-    assert!(server.peak_memory() < 200 << 10, "{} KiB", server.peak_memory());
-}
-
-#[test]
-fn a_plugin_that_cannot_be_loaded_anew_is_failed_and_its_older_one_serves() {
-    let plugins = Plugins::default();
-    let file = plugins.build("filter.so", &[]);
-    let right = fs::read(&file).unwrap();
-    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
-    let expected = as_sent(&rot13(b"Subject: x\n\nx\n"));
-    for isolation in ISOLATIONS {
-        let server = serving(&mail, &file, isolation, "options = { do = \"rot13\" }");
-        let mut admin = Admin::of(&server);
-        fs::write(&file, "no library\n").unwrap();
-        admin.says("tfr filter").hears("-21");
-        let is_failed = |admin: &mut Admin| {
-            assert_eq!(admin.lines("tfl?"), ["filter native failed 1"], "{isolation}");
-            let said = admin.says("tfe? filter").line();
-            assert!(said.contains("no%20shared%20library"), "{said}");
-            assert_eq!(retrieved(&server).unwrap(), expected);
-        };
-        is_failed(&mut admin);
-        // Neither another attempt, nor a refused option, nor the configuration makes it better.
-        admin.says("tfr filter").hears("-21");
-        admin.says("tfo= filter do:identity").hears("-21");
-        admin.says("cf").hears("+");
-        is_failed(&mut admin);
-        server.signal(Signal::HUP);
-        wait_until("the configuration is read again", || server.log().matches("read again").count() == 2);
-        is_failed(&mut admin);
-        fs::write(&file, &right).unwrap();
-        admin.says("tfr filter").hears("+");
-        assert_eq!(admin.lines("tfl?"), ["filter native ready 2"]);
-        assert_eq!(retrieved(&server).unwrap(), expected);
-    }
-}
-
-#[test]
-fn what_was_loaded_at_run_time_stays_over_a_reading_of_the_configuration() {
-    let plugins = Plugins::default();
-    let file = plugins.build("filter.so", &[]);
-    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
-    let config = format!("transform_dir = \"{}\"\n", plugins.path().display());
-    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
-    let mut admin = Admin::of(&server);
-    admin.says("tf+ again filter.so").hears("+");
-    admin.says("tf+ unused filter.so").hears("+");
-    admin.says("tf= again").hears("+");
-    admin.says("tfo= again do:identity").hears("+");
-    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
-    admin.says("cf").hears("+");
-    let (again, unused) = ("again native ready 2", "unused native ready 1");
-    assert_eq!(admin.lines("tfl?"), [again, "filter native ready 1", unused]);
-    assert_eq!(admin.value("tfs? again", "messages"), 1);
-
-    // Not even a file that is no plugin any more takes them away.
-    fs::write(&file, "no library\n").unwrap();
-    admin.says("tfr again").hears("-21");
-    let failed = ["again native failed 2", "filter native failed 1", "unused native failed 1"];
-    wait_until("the others are noticed", || admin.lines("tfl?") == failed);
-    admin.says("cf").hears("+");
-    assert_eq!(admin.lines("tfl?"), failed);
-    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
-    admin.says("tf- unused").hears("+");
-    admin.says("cf").hears("+");
-    assert_eq!(admin.lines("tfl?"), failed[..2]);
-
-    // What the configuration defines by their names is theirs, and the folder that they are of must be the same.
-    plugins.build("filter.so", &[]);
-    let ready = ["again native ready 3", "filter native ready 2"];
-    wait_until("they are loaded again", || admin.lines("tfl?") == ready);
-    let named = format!("{config}[transforms.again]\ncommand = \"cat\"\n");
-    fs::write(server.config(), named).unwrap();
-    admin.says("cf").hears("+");
-    assert_eq!(admin.lines("tfl?"), ["again process ready 4", "filter native ready 2"]);
-}
-
-#[test]
-fn a_check_loads_plugins_and_asks_them_about_their_options() {
-    let plugins = Plugins::default();
-    let file = plugins.build("filter.so", &[]);
-    let mail = Mail::flat("user", &[b"x\n"]);
-    for isolation in ISOLATIONS {
-        let check = |options: &str| pop3d_tests::checked(&mail, &config(&file, isolation, options));
-        let (status, said) = check("options = { do = \"identity\" }");
-        assert!(status.success() && said.is_empty(), "{isolation}: {said}");
-        let (status, said) = check("options = { do = \"nothing-that-it-knows\" }");
-        assert_eq!(status.code(), Some(78), "{isolation}: {said}");
-        assert!(
-            said.contains("pop3d.toml:3:8: the transform filter cannot be used: "),
-            "{isolation}: {said}"
-        );
-    }
-}
-
-#[test]
-fn a_look_at_all_files_loads_those_that_changed_and_notes_those_that_are_gone() {
-    let plugins = Plugins::default();
-    for name in ["changed", "gone", "same"] {
-        plugins.build(&format!("{name}.so"), &[]);
-    }
-    let text = b"Subject: x\n\nx\n";
-    let mail = Mail::flat("user", &[text]);
-    let config = format!(
-        "transform_dir = \"{}\"\ntransform = \"gone\"\n[transforms.program]\ncommand = \"cat\"\n",
-        plugins.path().display()
-    );
-    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
-    let mut admin = Admin::of(&server);
-    admin.says("tfr *").hears("+");
-    let lines = |changed: &str, gone: &str| {
-        [
-            format!("changed native {changed}"),
-            format!("gone native {gone}"),
-            "program process ready 1".to_owned(),
-            "same native ready 1".to_owned(),
-        ]
-    };
-    assert_eq!(admin.lines("tfl?"), lines("ready 1", "ready 1"));
-
-    // By another file of its name, and in place.
-    plugins.build("changed.so", &["TEST_NAME=\"other\""]);
-    admin.says("tfr *").hears("+");
-    assert_eq!(admin.lines("tfl?"), lines("ready 2", "ready 1"));
-    fs::write(plugins.path().join("changed.so"), "no library\n").unwrap();
-    for _ in 0..2 {
-        admin.says("tfr *").hears("-21");
-        assert_eq!(admin.lines("tfl?"), lines("failed 2", "ready 1"));
-    }
-    plugins.build("changed.so", &[]);
-    admin.says("tfr *").hears("+");
-    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 1"));
-
-    // What is gone serves on, and is as it was once its file is back.
-    let (file, away) = (plugins.path().join("gone.so"), plugins.path().join(".away"));
-    fs::rename(&file, &away).unwrap();
-    admin.says("tfr *").hears("-21");
-    assert_eq!(admin.lines("tfl?"), lines("ready 3", "failed 1"));
-    let said = admin.says("tfe? gone").line();
-    assert!(said.contains("No%20such%20file"), "{said}");
-    assert_eq!(retrieved(&server).unwrap(), as_sent(&rot13(text)));
-    fs::rename(&away, &file).unwrap();
-    admin.says("tfr *").hears("+");
-    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 2"));
-    admin.says("tfr *").hears("+");
-    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 2"));
-    // By its name it is loaded whether or not it changed.
-    admin.says("tfr gone").hears("+");
-    assert_eq!(admin.lines("tfl?"), lines("ready 3", "ready 3"));
-}
-
-#[test]
-fn a_folder_is_not_looked_at_where_that_is_not_permitted() {
-    let plugins = Plugins::default();
-    plugins.build("first.so", &[]);
-    let mail = Mail::flat("user", &[b"x\n"]);
-    let config =
-        format!("transform_dir = \"{}\"\n[peep]\ntransform_load = false\n", plugins.path().display());
-    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
-    let mut admin = Admin::of(&server);
-    plugins.build("second.so", &[]);
-    admin.says("tfr *").hears("-24");
-    assert_eq!(admin.lines("tfl?"), ["first native ready 1"]);
-}
-
-#[test]
-fn a_file_that_is_replaced_all_the_time_tears_no_message() {
-    let plugins = Plugins::default();
-    let (rot, same) = (plugins.build("rot", &[]), plugins.build("same", &["TEST_NAME=\"other\""]));
-    let file = plugins.path().join("filter.so");
-    fs::copy(&rot, &file).unwrap();
-    let clients = light_or_heavy(6, 6);
-    let text = message(100_000, 5);
-    let mail = Mail::default();
-    for user in ["user", "other", "a", "b", "c", "d"] {
-        fs::create_dir(mail.path().join(user)).unwrap();
-        fs::write(mail.path().join(user).join("1"), &text).unwrap();
-    }
-    let expected = as_sent(&rot13(&text));
-    for isolation in ISOLATIONS {
-        let server = serving(&mail, &file, isolation, "hosts = 2");
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut admin = Admin::of(&server);
-                for round in 0..light_or_heavy(20, 200) {
-                    let from = if round % 2 == 0 { &same } else { &rot };
-                    if round % 3 == 0 {
-                        // In place, as a careless copy does.
-                        fs::write(&file, fs::read(from).unwrap()).unwrap();
-                    } else {
-                        let new = plugins.path().join(".new");
-                        fs::copy(from, &new).unwrap();
-                        fs::rename(&new, &file).unwrap();
-                    }
-                    admin.says("tfr filter").hears("+");
-                }
-                is_over.store(true, Ordering::Relaxed);
-            });
-            for user in ["user", "other", "a", "b", "c", "d"].into_iter().take(clients) {
-                let (server, expected, is_over) = (&server, &expected, &is_over);
-                scope.spawn(move || {
-                    let mut client = Client::login(server.address(), user);
-                    while !is_over.load(Ordering::Relaxed) {
-                        client.says("RETR 1").hears("+OK");
-                        assert!(client.body().unwrap() == *expected);
-                    }
-                });
-            }
-        });
-        wait_until("helpers that are not needed are gone", || server.children() <= 2);
-    }
-}
-
-#[test]
-fn a_hundred_downloads_go_on_while_their_plugin_is_loaded_anew() {
-    let plugins = Plugins::default();
-    let (rot, same) = (plugins.build(".rot", &[]), plugins.build(".same", &["TEST_NAME=\"other\""]));
-    let file = plugins.path().join("filter.so");
-    // More than what waits anywhere on its way.
-    let text = message(6 << 20, 7);
-    let expected = as_sent(&rot13(&text));
-    let mail = Mail::default();
-    let mut users = String::from("[users]\n");
-    let count = light_or_heavy(20, 100);
-    for number in 0..count {
-        fs::create_dir(mail.path().join(format!("u{number}"))).unwrap();
-        fs::write(mail.path().join(format!("u{number}/1")), &text).unwrap();
-        users.push_str(&format!("u{number} = \"pass\"\n"));
-    }
-    for isolation in ISOLATIONS {
-        fs::copy(&rot, &file).unwrap();
-        let server = serving(&mail, &file, isolation, &format!("hosts = 2\n{users}"));
-        let mut clients: Vec<_> =
-            (0..count).map(|number| Client::login(server.address(), &format!("u{number}"))).collect();
-        for client in &mut clients {
-            client.says("RETR 1").hears("+OK");
-        }
-        // All of them are in the middle now. The file is overwritten as it is, and by another of its name.
-        let mut admin = Admin::of(&server);
-        for round in 0..10 {
-            fs::write(&file, b"nothing that can be run").unwrap();
-            admin.says("tfr filter").hears("-21");
-            if round % 2 == 0 {
-                fs::write(&file, fs::read(&same).unwrap()).unwrap();
-            } else {
-                let new = plugins.path().join(".new");
-                fs::copy(&rot, &new).unwrap();
-                fs::rename(&new, &file).unwrap();
-            }
-            admin.says("tfr filter").hears("+");
-        }
-        thread::scope(|scope| {
-            for mut client in clients {
-                let expected = &expected;
-                scope.spawn(move || assert!(client.body().unwrap() == *expected, "{isolation}"));
-            }
-        });
-        wait_until("helpers that are not needed are gone", || server.children() <= 2);
-        assert_eq!(admin.value("tfs? filter", "failed"), 0);
-    }
-}
-
-#[test]
 fn clients_that_go_leave_nothing_behind() {
     let plugins = Plugins::default();
     let file = plugins.build("filter.so", &[]);
     let mail = Mail::flat("user", &[message(8 << 20, 6)]);
     for isolation in ISOLATIONS {
-        let server = serving(&mail, &file, isolation, "hosts = 1");
+        let server = serving_plugin(&mail, &file, isolation, "hosts = 1");
         retrieved(&server).unwrap();
         let (children, descriptors) = (server.children(), server.descriptors());
         for _ in 0..20 {
@@ -643,52 +191,18 @@ fn clients_that_go_leave_nothing_behind() {
 }
 
 #[test]
-fn a_plugin_that_loads_slowly_holds_nobody_but_who_asked_for_it() {
+fn what_a_plugin_writes_to_standard_error_is_in_the_log_but_not_without_end() {
     let plugins = Plugins::default();
-    let (awaited, begun) = (plugins.path().join("awaited"), plugins.path().join("awaited.begun"));
-    let mail = Mail::flat("user", &[b"x\n"]);
-    let config = format!("transform_dir = \"{}\"\n", plugins.path().display());
-    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
-    plugins.build("slow.so", &[&format!("WAITS_FOR=\"{}\"", awaited.display())]);
-    let mut waiting: Vec<_> = (0..5).map(|_| Admin::of(&server)).collect();
-    for (number, admin) in waiting.iter_mut().enumerate() {
-        admin.says(&format!("tf+ slow{number} slow.so"));
-    }
-    wait_until("it is being loaded", || begun.exists());
-    let mut other = Admin::of(&server);
-    other.says("t= 99").hears("+");
-    other.says("u+ ann secret").hears("+");
-    other.says("tf= none").hears("+");
-    let loaded = |admin: &mut Admin| {
-        admin
-            .lines("tfl?")
-            .iter()
-            .filter(|line| line.contains("slow") && line.ends_with(" native ready 1"))
-            .count()
-    };
-    assert_eq!(loaded(&mut other), 0);
-    assert_eq!(retrieved(&server).unwrap(), b"x\r\n");
-    fs::write(&awaited, "").unwrap();
-    for admin in &mut waiting {
-        admin.hears("+");
-    }
-    assert!(loaded(&mut other) >= 5);
-}
-
-#[test]
-fn who_asked_for_a_plugin_that_never_loads_is_told_so_in_the_end() {
-    let plugins = Plugins::default();
-    let mail = Mail::flat("user", &[b"x\n"]);
-    let config = format!("transform_dir = \"{}\"\n", plugins.path().display());
-    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
-    let never = plugins.path().join("never");
-    let built = plugins.build(".built", &[&format!("WAITS_FOR=\"{}\"", never.display())]);
-    // Whose file is not closed it is not loaded by itself, which would take as long.
-    let mut held = fs::File::create(plugins.path().join("slow.so")).unwrap();
-    std::io::copy(&mut fs::File::open(built).unwrap(), &mut held).unwrap();
+    let file = plugins.build("filter.so", &[]);
+    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
+    let server = serving_plugin(&mail, &file, "process", "hosts = 1\noptions = { do = \"noisy\" }");
     let mut admin = Admin::of(&server);
-    // Half a minute, in which the administrator is not looked at.
-    admin.says("tf+ slow0 slow.so").hears("-21");
-    admin.says("v?").hears(concat!("+", env!("CARGO_PKG_VERSION")));
-    drop(held);
+    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
+    // The helper ends once another one has taken its place, and what it wrote has been counted.
+    admin.says("tfo= filter do:identity").hears("+");
+    wait_until("the rest is counted", || server.log().contains("more octets of standard error"));
+    let log = server.log();
+    let noise = log.matches("noise").count();
+    assert!(noise > 0 && log.len() < 100_000, "{noise} times, {} octets", log.len());
+    assert!(server.peak_memory() < 200 << 10, "{} KiB", server.peak_memory());
 }

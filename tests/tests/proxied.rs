@@ -1,4 +1,4 @@
-//! Behind a balancer that speaks the PROXY protocol: clients of POP3S have their own addresses.
+//! Behind a balancer that speaks the PROXY protocol, or a proxy that says XCLIENT: clients have their own addresses.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -61,4 +61,64 @@ fn who_sends_no_header_or_none_that_is_one_gets_no_handshake() {
     let mut late = Client::silent(address);
     late.sends(b"PROXY TCP4 192.0.2.7\r\n");
     assert!(late.wire().start_tls().is_err(), "a header that says less than it has to");
+}
+
+#[test]
+fn a_trusted_proxy_speaks_for_clients_who_are_limited_by_their_own_addresses() {
+    let mail = Mail::maildir("user", &["Subject: x\n\nx\n"]);
+    let config = "[proxy]\nxclient_nets = [\"127.0.0.1\"]\n\
+                  [limits]\nconnections_per_address = 2\nfailed_login_delay = 0\n\
+                  [limits.failed_logins]\nrefuse_after = 2\nper_connection = 10\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    let speaks = |line: &str| {
+        let mut proxy = Client::silent(server.address());
+        proxy.hears("+OK [XCLIENT] ");
+        let reply = proxy.says(line).line();
+        (proxy, reply)
+    };
+    let (mut first, reply) = speaks("XCLIENT ADDR=192.0.2.7 PORT=50000 SESSION=a TTL=3");
+    assert!(reply.starts_with("+OK"), "{reply}");
+    first.says("USER user").hears("+OK");
+    first.says("PASS pass").hears("+OK");
+    let sessions = Admin::of(&server).lines("s?");
+    assert!(sessions.iter().any(|line| line.contains(" user 192.0.2.7:50000 ")), "{sessions:?}");
+    first.says("XCLIENT ADDR=192.0.2.8").hears("-ERR");
+    wait_until("the log tells who that is", || {
+        server.log().contains("user user from 192.0.2.7:50000 logged in")
+    });
+
+    // Two connections of that address, and not one more; the proxy has others.
+    let (mut second, reply) = speaks("XCLIENT ADDR=192.0.2.7");
+    assert!(reply.starts_with("+OK"), "{reply}");
+    let (mut third, reply) = speaks("XCLIENT ADDR=192.0.2.7");
+    assert!(reply.starts_with("-ERR [SYS/TEMP] too many connections"), "{reply}");
+    assert!(third.rest().0.is_empty());
+    // One that has moved is counted where it is.
+    assert!(second.says("XCLIENT ADDR=192.0.2.9").line().starts_with("+OK"));
+    let (mut guesser, reply) = speaks("XCLIENT ADDR=192.0.2.7");
+    assert!(reply.starts_with("+OK"), "{reply}");
+
+    // What it guesses is its own, and not the proxy's.
+    for _ in 0..2 {
+        guesser.says("USER user").hears("+OK");
+        guesser.says("PASS wrong").hears("-ERR");
+    }
+    let (_, reply) = speaks("XCLIENT ADDR=192.0.2.7");
+    assert!(reply.starts_with("-ERR [SYS/TEMP]"), "{reply}");
+    let (_, reply) = speaks("XCLIENT ADDR=192.0.2.10");
+    assert!(reply.starts_with("+OK"), "{reply}");
+}
+
+#[test]
+fn for_who_is_not_trusted_there_is_no_xclient() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    for config in ["", "[proxy]\nxclient_nets = [\"192.0.2.0/24\"]\n"] {
+        let server = Server::with(&mail, &Options { config, ..Options::default() });
+        let mut client = Client::silent(server.address());
+        assert!(!client.line().contains("XCLIENT"));
+        client.says("CAPA").hears("+OK");
+        assert!(!String::from_utf8(client.body().unwrap()).unwrap().contains("XCLIENT"));
+        let unknown = client.says("XYZZY").line();
+        assert_eq!(client.says("XCLIENT ADDR=192.0.2.7").line(), unknown);
+    }
 }

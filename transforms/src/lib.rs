@@ -1,6 +1,7 @@
 //! What a message passes through on its way out: the implementations of `pop3d_core::transform::Transform`, and the
 //! registry that has them by name.
 
+mod alike;
 pub mod checkpassword;
 mod complaints;
 mod environment;

@@ -3,25 +3,31 @@
 //! By default a plugin runs in helper processes (`host.rs`, `helper.rs`): one that crashes, hangs or exits costs the
 //! messages that it has. Trusted ones may run in this process (`isolation = "none"`).
 
+pub mod alone;
 mod frames;
 pub mod helper;
 mod host;
+mod inline;
 pub(crate) mod library;
+mod outgoing;
 mod plugin;
 #[cfg(test)]
 mod tests;
 mod words;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pop3d_core::pool::Pool;
-use pop3d_core::transform::{Error, Kind, Message, Policy, Stream, Transform, Wake};
+use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
 
 pub use self::host::ARGUMENT;
 use self::host::{Host, Start};
+use self::inline::Inline;
 use self::plugin::Plugin;
+use crate::alike::alike;
 use crate::pool_stream::{Limits, PoolStream, run_filter};
 use crate::record::Record;
 use crate::spec::{Isolation, PluginSpec};
@@ -41,8 +47,15 @@ pub struct Native {
 }
 
 enum Place {
-    Here(Arc<Plugin>),
-    Helpers { library: Vec<u8>, slots: Vec<Mutex<Slot>> },
+    Here {
+        plugin: Arc<Plugin>,
+        /// It never waits, as it says, and has kept to that: who drives a message may call it.
+        is_quick: AtomicBool,
+    },
+    Helpers {
+        library: Vec<u8>,
+        slots: Vec<Mutex<Slot>>,
+    },
 }
 
 /// Where a helper is, or may be again.
@@ -66,7 +79,7 @@ impl Native {
             Isolation::None => {
                 let descriptor = library::load(&library).map_err(in_file)?;
                 let plugin = Plugin::configure(descriptor, &spec.name, &spec.options).map_err(in_file)?;
-                Place::Here(Arc::new(plugin))
+                Place::Here { is_quick: AtomicBool::new(plugin.is_nonblocking()), plugin: Arc::new(plugin) }
             }
             Isolation::Process => {
                 let count = match spec.hosts {
@@ -135,34 +148,26 @@ fn start<'start>(
 }
 
 impl Transform for Native {
-    fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Native
-    }
-
-    fn policy(&self) -> Policy {
-        self.spec.policy
-    }
-
-    fn count_passed(&self) {
-        self.record.count_passed();
-    }
+    alike!(Native);
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;
+        if let Place::Here { plugin, is_quick } = &self.place
+            && is_quick.load(Ordering::Relaxed)
+        {
+            let instance = Plugin::instance(plugin);
+            return Ok(Box::new(Inline::new(self, instance, message, wake)));
+        }
         let PluginSpec { cpu, timeout, max_output, .. } = self.spec;
         // A helper is watched by who reads from it.
-        let timeout = matches!(self.place, Place::Here(_)).then_some(timeout);
+        let timeout = matches!(self.place, Place::Here { .. }).then_some(timeout);
         let limits = Limits { cpu, timeout, may_hang: timeout.is_some(), max_output };
         let (own, told) = (Arc::clone(&self), Arc::clone(&message));
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| {
             Box::pin(async move {
                 match &own.place {
-                    Place::Here(plugin) => {
+                    Place::Here { plugin, .. } => {
                         let instance = Box::new(Plugin::instance(plugin));
                         run_filter(instance, told, pipe).await
                     }

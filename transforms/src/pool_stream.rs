@@ -32,7 +32,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
-pub(crate) use self::pipe::Pipe;
+pub(crate) use self::pipe::{CHUNK, Pipe};
 use crate::complaints::escape;
 use crate::record::Record;
 
@@ -55,6 +55,8 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// One message. Dropping it cancels: the task is dropped by the pool.
 pub(crate) struct PoolStream {
     shared: Arc<Shared>,
+    /// The pool has been asked to begin: not before there is something to begin with.
+    has_begun: bool,
 }
 
 struct Shared {
@@ -72,6 +74,8 @@ struct Shared {
     is_asked: AtomicBool,
     /// It has ended, or was given up.
     is_over: AtomicBool,
+    /// The task is dropped, and nothing is left to do in the pool.
+    is_gone: AtomicBool,
 }
 
 /// The task, and what it has cost.
@@ -95,7 +99,7 @@ impl PoolStream {
     ) -> Self {
         record.count_message();
         let bound = message.octets.saturating_mul(100).saturating_add(1 << 20);
-        let pipe = Arc::new(Pipe::new(wake, limits.max_output.min(bound)));
+        let pipe = Arc::new(Pipe::new(wake, limits.max_output.min(bound), message.octets));
         let task: Task = {
             let pipe = Arc::clone(&pipe);
             // What is made of the pipe may take long as well.
@@ -113,16 +117,24 @@ impl PoolStream {
             is_queued: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
         });
         shared.record.begin();
-        Shared::enqueue(&shared);
-        Self { shared }
+        Self { shared, has_begun: false }
+    }
+
+    /// Has the task begin. With input in the pipe the first slice may be the only one.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            Shared::enqueue(&self.shared);
+        }
     }
 }
 
 impl Stream for PoolStream {
     fn take_file(&mut self, file: &File) -> io::Result<bool> {
         self.shared.pipe.take_file(file.try_clone()?);
+        self.begin();
         Ok(true)
     }
 
@@ -131,14 +143,22 @@ impl Stream for PoolStream {
     }
 
     fn write(&mut self, input: &[u8]) -> Result<usize, Error> {
-        self.shared.pipe.offer(input)
+        let taken = self.shared.pipe.offer(input);
+        // A piece that is not full may be all there is: `finish` or `read` come next.
+        if !matches!(taken, Ok(count) if count == input.len() && count < CHUNK) {
+            self.begin();
+        }
+        taken
     }
 
     fn finish(&mut self) -> Result<(), Error> {
-        self.shared.pipe.end_input()
+        let ended = self.shared.pipe.end_input();
+        self.begin();
+        ended
     }
 
     fn read(&mut self, output: &mut [u8]) -> Result<Read, Error> {
+        self.begin();
         self.shared.pipe.take(output)
     }
 
@@ -149,6 +169,9 @@ impl Stream for PoolStream {
 
 impl Drop for PoolStream {
     fn drop(&mut self) {
+        if self.shared.is_gone.load(Ordering::Acquire) {
+            return;
+        }
         self.shared.pipe.cancel();
         // The task may hold much, and ends where it may wait.
         Shared::enqueue(&self.shared);
@@ -187,7 +210,7 @@ impl Shared {
     fn advance(this: &Arc<Self>, mut progress: MutexGuard<'_, Progress>) {
         let Some(task) = &mut progress.task else { return };
         if this.pipe.is_cancelled() {
-            progress.task = None;
+            this.drop_task(&mut progress);
             let spent = progress.spent + this.pipe.charged();
             drop(progress);
             this.record.add_cpu(spent);
@@ -195,7 +218,7 @@ impl Shared {
             return;
         }
         if this.is_over.load(Ordering::Acquire) {
-            progress.task = None;
+            this.drop_task(&mut progress);
             return;
         }
         let waker = Waker::from(Arc::clone(this));
@@ -206,6 +229,9 @@ impl Shared {
         drop(watched);
         progress.spent += thread_time().saturating_sub(spent);
         let spent = progress.spent + this.pipe.charged();
+        if matches!(polled, Ok(Poll::Pending)) {
+            this.pipe.end_slice();
+        }
         let outcome = match polled {
             Ok(Poll::Ready(outcome)) => outcome,
             Ok(Poll::Pending) if spent > this.limits.cpu => Err(Error::TimedOut(this.limits.cpu)),
@@ -224,12 +250,17 @@ impl Shared {
             },
             Err(_) => Err(Error::Crashed("it panicked".to_owned())),
         };
-        progress.task = None;
+        this.drop_task(&mut progress);
         drop(progress);
         this.record.add_cpu(spent);
         // Output that nobody takes any more is an error to the task. That it was at work just then is no failure of it.
         let is_wanted = !this.pipe.is_cancelled();
         this.end(is_wanted.then_some(outcome));
+    }
+
+    fn drop_task(&self, progress: &mut Progress) {
+        progress.task = None;
+        self.is_gone.store(true, Ordering::Release);
     }
 
     /// A call has not returned in time, and may never do.

@@ -19,7 +19,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pop3d_core::transform::{Error, Kind, Message, Policy, Stream, Transform, TransformStatistics, Wake};
+use pop3d_core::transform::{Error, Message, Stream, Transform, TransformStatistics, Wake};
 
 pub use self::child::Children;
 use self::errand::Errand;
@@ -27,6 +27,7 @@ pub(crate) use self::start::check;
 use self::stream::ProcessStream;
 pub(crate) use self::usage::charge_beyond;
 pub use self::usage::processor_time;
+use crate::alike::alike;
 use crate::record::Record;
 use crate::resources::Resources;
 use crate::spec::ProcessSpec;
@@ -75,21 +76,7 @@ impl Process {
 }
 
 impl Transform for Process {
-    fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Process
-    }
-
-    fn policy(&self) -> Policy {
-        self.spec.policy
-    }
-
-    fn count_passed(&self) {
-        self.record.count_passed();
-    }
+    alike!(Process);
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;

@@ -7,6 +7,7 @@
 //!
 //! A guest runs on a fiber: where it waits for input or room, or has had its slice, its task is `Pending`.
 
+pub mod alone;
 mod cache;
 mod command;
 mod engine;
@@ -25,14 +26,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pop3d_core::pool::Pool;
-use pop3d_core::transform::{
-    Error, Flow, Kind, Message, Policy, Stream, Transform, TransformStatistics, Wake,
-};
+use pop3d_core::transform::{Error, Flow, Message, Policy, Stream, Transform, TransformStatistics, Wake};
 
 use self::command::Command;
 pub use self::engine::WasmEngine;
 use self::guest::Guest;
 use self::shape::Shape;
+use crate::alike::alike;
 use crate::pool_stream::{Limits, Pipe, PoolStream};
 use crate::record::Record;
 
@@ -190,21 +190,7 @@ impl Wasm {
 }
 
 impl Transform for Wasm {
-    fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Wasm
-    }
-
-    fn policy(&self) -> Policy {
-        self.spec.policy
-    }
-
-    fn count_passed(&self) {
-        self.record.count_passed();
-    }
+    alike!(Wasm);
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;

@@ -17,6 +17,8 @@ pub enum ResponseCode {
     SysPerm,
     /// Too soon after the last login (RFC 2449, section 8.1.1).
     LoginDelay,
+    /// In the greeting: this server takes XCLIENT from here. Dovecot's proxy looks for it.
+    Xclient,
 }
 
 impl ResponseCode {
@@ -29,6 +31,7 @@ impl ResponseCode {
             Self::SysTemp => "SYS/TEMP",
             Self::SysPerm => "SYS/PERM",
             Self::LoginDelay => "LOGIN-DELAY",
+            Self::Xclient => "XCLIENT",
         }
     }
 }
@@ -71,8 +74,8 @@ impl Replies {
     }
 
     /// Says the greeting.
-    pub(crate) fn greet(&mut self, text: fmt::Arguments<'_>) {
-        self.line(GREETING_MAX, "+OK", None, text);
+    pub(crate) fn greet(&mut self, code: Option<ResponseCode>, text: fmt::Arguments<'_>) {
+        self.line(GREETING_MAX, "+OK", code, text);
     }
 
     /// Says a challenge (RFC 5034, section 4), which must fit.

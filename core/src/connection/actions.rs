@@ -29,6 +29,7 @@ impl Connection {
             Action::Verify(credentials) => self.verify(credentials, desk),
             Action::Exchange(step) => self.exchange(step, desk),
             Action::StartTls => self.begin_securing(),
+            Action::Identify(proxied) => self.identify(proxied, desk),
             Action::OpenMaildrop => self.open_maildrop(desk),
             Action::Measure => self.measure(desk),
             Action::OpenMessage { number, part } => self.open_message(number, part, desk),

@@ -80,7 +80,9 @@ impl Pump {
         let feed = if taken {
             Feed::Taken
         } else {
-            Feed::Blocks { offset: 0, block: vec![0; BLOCK].into(), start: 0, end: 0 }
+            // Most messages are shorter than a block.
+            let length = usize::try_from(source.length).unwrap_or(BLOCK).min(BLOCK);
+            Feed::Blocks { offset: 0, block: vec![0; length].into(), start: 0, end: 0 }
         };
         Ok(Self { stream, feed })
     }

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pop3d_abi::{Host, MORE, Opt, PASS, PERMANENT, RETR, STOP, Str, TEMPORARY};
+use pop3d_abi::{FLAG_NONBLOCKING, Host, MORE, Opt, PASS, PERMANENT, RETR, STOP, Str, TEMPORARY};
 
 use crate::{Command, Error, Filter, Flow, Level, Message, Options, Output, Sink};
 
@@ -37,7 +37,7 @@ pub const fn descriptor<F: Filter>(
     Descriptor {
         abi: ABI,
         size: size as u32,
-        flags: 0,
+        flags: if F::NONBLOCKING { FLAG_NONBLOCKING } else { 0 },
         name: name.as_ptr().cast(),
         version: version.as_ptr().cast(),
         description: description.as_ptr().cast(),

@@ -105,6 +105,7 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
     }
     limits.login_delays = login_delays(file)?;
     limits.proxies = config.proxy.nets(file)?;
+    limits.trusted = config.proxy.trusted();
     limits.tolerance = tolerance(table);
     limits.failed_logins = failed_logins(&table.failed_logins);
     Ok(limits)
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(limits_of(""), Ok(Limits::default()));
         let limits = limits_of(
             "timeout = 0\nlogin_timeout = \"5s\"\n\
-             [proxy]\nnets = [\"198.51.100.1\"]\n\
+             [proxy]\nnets = [\"198.51.100.1\"]\nxclient_nets = [\"198.51.100.2\"]\n\
              [limits]\nconnections = 7\nconnections_per_address = 6\nsessions_per_user = 5\n\
              give_way_after = 0\nexcepted_nets = [\"192.0.2.0/24\"]\n\
              slow_reader_rate = \"2KiB\"\nslow_reader_period = \"1m\"\nmistakes_before_login = 5\nmistakes = 4\n\
@@ -176,6 +177,7 @@ mod tests {
             give_way_after: Duration::ZERO,
             excepted: ["192.0.2.0/24".parse().unwrap()].into_iter().collect(),
             proxies: ["198.51.100.1".parse().unwrap()].into_iter().collect(),
+            trusted: ["198.51.100.2".parse().unwrap()].into_iter().collect(),
             login_silence: Some(Duration::from_secs(5)),
             silence: None,
             slow_reader_rate: 2048,

@@ -1,4 +1,5 @@
-//! `[proxy]`: where balancers connect, which say by the PROXY protocol for whom they speak.
+//! `[proxy]`: where balancers connect, which say by the PROXY protocol for whom they speak; and from where proxies come that say
+//! it by XCLIENT.
 
 use pop3d_core::nets::Nets;
 use serde::Deserialize;
@@ -20,9 +21,17 @@ pub(crate) struct Table {
     pub(crate) pop3s_listen: Vec<Spanned<Address>>,
     /// Who is believed.
     nets: Option<Spanned<Vec<Spanned<NetText>>>>,
+    /// Who is believed when it says so by XCLIENT, at any port of POP3.
+    #[serde(default)]
+    xclient_nets: Vec<Spanned<NetText>>,
 }
 
 impl Table {
+    /// Who has XCLIENT.
+    pub(super) fn trusted(&self) -> Nets {
+        self.xclient_nets.iter().map(|net| net.as_ref().0).collect()
+    }
+
     /// Who is believed.
     ///
     /// # Errors

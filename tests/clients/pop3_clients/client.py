@@ -1,9 +1,11 @@
 """What all clients have in common, and how they are started."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from .mail import USER, lf
@@ -43,9 +45,9 @@ class Client:
     remembers = False
     # Whether what it stored tells in which order.
     ordered = True
-    # Whether it takes what comes before the end of a connection for a whole message, as Mail::Transport::POP3
-    # does: then nothing that a server does can tell it that a message was cut.
-    trusts_the_end = False
+    # Whether the end of a connection, even by a reset, is the end of a message for it, or it misses that end: nothing
+    # that a server does tells it that a message was cut.
+    misses_a_cut = False
 
     def __init__(self, security=None, mechanism="user", only_new=False):
         self.security = security
@@ -64,6 +66,9 @@ class Client:
                 return need
         return None
 
+    def prepare(self, home):
+        """Makes what is not a part of fetching."""
+
     def fetch(self, port, count, home, delete=False):
         """Fetches all messages, and returns what it stored of each, in order."""
         raise NotImplementedError
@@ -77,8 +82,42 @@ class Client:
         return lf(sent)
 
 
-def call(arguments, home, seconds=CLIENT_SECONDS, more_environment=None, stdin=None):
-    """Runs a client with a home of its own."""
+# How often it is looked whether the time has come to kill a client.
+LOOK_SECONDS = 0.02
+
+
+class Patience:
+    """How long a client may take: until that file is there, where there is one, else CLIENT_SECONDS."""
+
+    until = None
+
+
+@contextlib.contextmanager
+def killed_at(mark):
+    """Clients are killed as soon as that file is there."""
+    Patience.until = mark
+    try:
+        yield
+    finally:
+        Patience.until = None
+
+
+def outcome(process, stdin):
+    """What a client said until its end; raises `TimeoutExpired` where it has to be killed."""
+    if Patience.until is None:
+        return process.communicate(stdin, timeout=CLIENT_SECONDS)[0]
+    ends = time.monotonic() + CLIENT_SECONDS
+    while True:
+        try:
+            return process.communicate(stdin, timeout=LOOK_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            stdin = None
+            if Patience.until.exists() or time.monotonic() > ends:
+                raise
+
+
+def call(arguments, home, more_environment=None, stdin=None):
+    """Runs a client with a home of its own; one that takes too long is killed."""
     environment = {
         "HOME": str(home),
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
@@ -97,11 +136,11 @@ def call(arguments, home, seconds=CLIENT_SECONDS, more_environment=None, stdin=N
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate(stdin, timeout=seconds)
+        output = outcome(process, stdin)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise StillRunning(f"still running after {seconds} s") from None
+        raise StillRunning("still running") from None
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

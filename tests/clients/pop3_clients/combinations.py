@@ -2,10 +2,9 @@
 
 import contextlib
 import tempfile
-import time
 from pathlib import Path
 
-from .client import Failed, StillRunning
+from .client import Failed, StillRunning, killed_at
 from .mail import LINE_ENDS, as_sent, files_in, store, with_line_ends
 from .python_poplib import Poplib
 from .report import compare
@@ -13,6 +12,10 @@ from .server import Server
 
 # What the failing transform gives before it fails: more than the server holds back.
 CUT_OCTETS = 100 * 1024
+# After ten failures in a row a transform rests; a client may open the message by TOP as well.
+FAILURES_MOST = 4
+# How long the rest of a message does not come in which a client is killed: longer than that takes.
+STALL_SECONDS = 60
 # Many messages, and a large one; how long a client may take for each is a limit against loops.
 MANY = 5000
 LARGE_OCTETS = 60 * 1024 * 1024
@@ -168,9 +171,16 @@ def leave_on_server(report, program, clients, mail, names):
 def cut_message(report, program, clients, layout, security=None):
     """A transform fails behind its first 100 KiB: an error for the client, and nothing deleted.
 
-    A client that takes the end of a connection for the end of a message (`trusts_the_end`) cannot
-    be told, and is left out.
+    A client that misses the cut cannot be told, and is left out.
     """
+    kinds = [kind for kind in clients if security in kind.securities and not kind.misses_a_cut]
+    for begin in range(0, len(kinds), FAILURES_MOST):
+        group = kinds[begin : begin + FAILURES_MOST]
+        cut_message_of_few(report, program, group, layout, security)
+
+
+def cut_message_of_few(report, program, kinds, layout, security):
+    """The same for so few that the transform does not rest."""
     message = b"Subject: kept\n\n" + b"a line of the message\n" * 20_000
     title = f"a cut message, {layout}" + (f", {security}" if security else "")
     with contextlib.ExitStack() as stack:
@@ -180,7 +190,6 @@ def cut_message(report, program, clients, layout, security=None):
         options = {"transform": transform, "tls": bool(security)}
         service = serving(report, title, program, layout, [message], **options)
         server, folder, maildrop = stack.enter_context(service)
-        kinds = [kind for kind in clients if security in kind.securities and not kind.trusts_the_end]
         for client in [kind(security) for kind in kinds]:
 
             def fetch(client=client):
@@ -199,6 +208,43 @@ def cut_message(report, program, clients, layout, security=None):
                     raise Failed("the message is gone from the maildrop")
 
             report.case(f"{client.name}: {title}", fetch)
+
+
+def killed_in_the_middle(report, program, clients):
+    """A client that is killed in its second message has deleted nothing, and its maildrop is free again."""
+    line = b"a line of the message\n"
+    messages = [b"Subject: first\n\n" + line, b"Subject: second\n\n" + line * 20_000]
+    title = "killed in the middle"
+    with contextlib.ExitStack() as stack:
+        begun = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pop3d-begun-"))) / "n"
+        # What is behind CUT_OCTETS does not come.
+        transform = (
+            f"dd bs=1024 count={CUT_OCTETS // 1024} iflag=fullblock status=none; "
+            f"if read -r line; then echo begun >> '{begun}'; sleep {STALL_SECONDS}; fi"
+        )
+        service = serving(report, title, program, "maildir", messages, transform=transform)
+        server, folder, maildrop = stack.enter_context(service)
+        # Python's poplib runs in this process.
+        for kind in [kind for kind in clients if kind.deletes and None in kind.securities and kind is not Poplib]:
+
+            def fetch(client=kind()):
+                home = home_of(client, folder)
+                client.prepare(home)
+                begun.unlink(missing_ok=True)
+                try:
+                    with killed_at(begun):
+                        client.fetch(server.port, len(messages), home, delete=True)
+                except StillRunning:
+                    pass
+                else:
+                    raise Failed("it came to an end")
+                if not begun.exists():
+                    raise Failed("it did not come as far as the second message")
+                Poplib().look(server.port, len(messages))
+                if sorted(path.read_bytes() for path in files_in(maildrop)) != sorted(messages):
+                    raise Failed("a message is gone from the maildrop")
+
+            report.case(f"{kind.name}: {title}", fetch)
 
 
 def large_message(report, program, clients):

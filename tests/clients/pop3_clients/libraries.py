@@ -59,11 +59,7 @@ class MailPop3Client(ScriptClient):
 
 
 class MailTransportPop3(ScriptClient):
-    """Perl's Mail::Transport::POP3, below Mail::Box, drops an empty last line.
-
-    The end of the connection is the end of a message for it, however that came; then it logs in
-    again and deletes what it has.
-    """
+    """Perl's Mail::Transport::POP3, below Mail::Box, drops an empty last line."""
 
     name = "Mail::Transport::POP3"
     needs = ("perl", "/usr/share/perl5/Mail/Transport/POP3.pm")
@@ -89,15 +85,16 @@ class RubyNetPop(ScriptClient):
 
 
 class TclPop3(ScriptClient):
-    """Turns each CRLF, and each lone CR, into LF.
+    """Turns each CRLF, and each lone CR, into LF; leaves a first line stuffed.
 
-    It waits for ever behind a message without octets. Its STLS asks for SSL 3, which no library has.
+    It waits for ever behind a message without octets, and behind one that is cut. Its STLS asks for SSL 3, which no library has.
     """
 
     name = "Tcl's pop3"
     needs = ("tclsh", "/usr/share/tcltk/tcllib1.21/pop3/pop3.tcl")
     interpreter = ("tclsh",)
     script = "tcl_pop3.tcl"
+    misses_a_cut = True
     mechanisms = ("user", "apop")
     securities = (None, "pop3s")
 
@@ -106,11 +103,14 @@ class TclPop3(ScriptClient):
         return message != b""
 
     def stored(self, sent):
-        return lf(sent).replace(b"\r", b"\n")
+        first = b"." if sent.startswith(b".") else b""
+        return first + lf(sent).replace(b"\r", b"\n")
 
 
 class CClient(ScriptClient):
     """The library of UW IMAP, Alpine and PHP. A NUL ends a line: the rest of it is dropped.
+
+    It stores what came of a message that is cut, and reports nothing.
 
     Its STLS speaks TLS 1.0 only, which this server does not. Without TLS it knows no PLAIN.
     """
@@ -119,6 +119,7 @@ class CClient(ScriptClient):
     needs = ("php", "/usr/share/php8.2-imap/imap/imap.ini")
     interpreter = ("php",)
     script = "c_client.php"
+    misses_a_cut = True
     mechanisms = ("user", "LOGIN", "CRAM-MD5")
     securities = (None, "pop3s")
 
@@ -249,19 +250,31 @@ class Twisted(ScriptClient):
 
 
 class Pop3El(ScriptClient):
-    """Emacs writes an mbox."""
+    """Writes an mbox, in which each CRLF is LF: that each message is in it is all that is looked at.
+
+    It asks for all messages at once. In the clear it wants to ask somebody first. Where mail is left on the server,
+    a message gets the field X-UIDL.
+    """
 
     name = "Emacs's pop3.el"
     needs = ("emacs",)
     script = "pop3.el"
-    securities = (None, "stls", "pop3s")
+    securities = ("stls", "pop3s")
     mechanisms = ("user", "apop")
 
     def fetch(self, port, count, home, delete=False):
+        (home / ".emacs.d").mkdir()
         arguments = [HOST, port, USER, PASSWORD, int(delete), self.security or "", self.mechanism]
         call(["emacs", "-Q", "--batch", "-l", SCRIPTS / self.script, *arguments], home)
-        mbox = (home / "mbox").read_bytes()
-        return [mbox]
+        self.mbox = (home / "mbox").read_bytes()
+        return [self.mbox] * count
+
+    def stored_all(self, sent, _fetched, _home):
+        return [self.mbox if self.has(lf(one)) else lf(one) for one in sent]
+
+    def has(self, message):
+        header, _, body = message.partition(b"\n\n")
+        return header in self.mbox and body in self.mbox
 
 
 class Racket(ScriptClient):

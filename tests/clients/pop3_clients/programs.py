@@ -1,9 +1,10 @@
-"""Mail programs that can be told what to do: mutt, neomutt, s-nail, fdm, GNU movemail, nmh's inc, Dovecot's pop3c."""
+"""Mail programs that can be told what to do: mutt, neomutt, s-nail, fdm, GNU movemail, nmh's inc."""
 
 import re
 import ssl
 
 from .client import HOST, PASSWORD, Client, Failed, call, delivered, delivered_maildir, delivery_script, private
+from .libraries import cut_at_nul
 from .mail import USER, lf
 from .python_poplib import Poplib
 
@@ -29,7 +30,7 @@ KEPT_BY_MBOXES = re.compile(rb"(?mi)^(content-length|lines|status|x-status|x-uid
 
 def is_plain(message):
     """Whether the message is as RFC 5322 has it, and without what mboxes have for themselves."""
-    return PLAIN.fullmatch(message) is not None and not KEPT_BY_MBOXES.search(message)
+    return bool(PLAIN.fullmatch(message)) and b"\r\r" not in message and not KEPT_BY_MBOXES.search(message)
 
 
 def certificate_of(security, port):
@@ -77,7 +78,12 @@ class Mutt(Client):
 
 
 class Neomutt(Mutt):
+    """As mutt. By SASL in TLS it begins with SCRAM bound to the channel, which it cannot, cancels that, and does
+    not wait for the answer: from there on it takes each answer for that of the command behind.
+    """
+
     name = "neomutt"
+    mechanisms = ("user", "apop")
     needs = ("neomutt", "script")
 
 
@@ -103,7 +109,8 @@ class Snail(Client):
         commands = f"{'move' if delete else 'copy'} * maildir://{folder}\n{'quit' if delete else 'exit'}\n"
         program = ["s-nail", "-:/", *([] if delete else ["-R"]), "-#", *options, "-f", url(scheme, port)]
         said = call(program, home, stdin=commands.encode())
-        if not folder.is_dir():
+        if not folder.is_dir() or b"POP3: " in said:
+            # Its exit status does not tell.
             raise Failed(said.decode(errors="replace")[-300:])
         return delivered_maildir(folder)
 
@@ -116,35 +123,35 @@ class Snail(Client):
 
 
 class Fdm(Client):
-    """Hands each message to a program. It gives up at a message without octets, and, unless told
-    otherwise, at one of more than 32 MiB.
+    """Hands each message to a program. Its STLS insists on a certificate that is known.
+
+    It gives up at a message without octets, and, unless told otherwise, at one of more than 32 MiB.
+    It drops what follows a NUL in a line, and a first line that begins with "From ".
     """
 
     name = "fdm"
     optional = True
     needs = ("fdm",)
-    securities = (None, "stls", "pop3s")
+    securities = (None, "pop3s")
     mechanisms = ("user", "apop")
-    remembers = True
 
     @classmethod
     def carries(cls, message):
         return message != b""
+
+    def stored(self, sent):
+        return re.sub(rb"\AFrom [^\n]*\n", b"", lf(cut_at_nul(sent)))
 
     def fetch(self, port, count, home, delete=False):
         script = delivery_script(home)
         scheme = "pop3s" if self.security == "pop3s" else "pop3"
         options = "no-apop " if self.mechanism == "user" else ""
         options += "no-verify " if self.security == "pop3s" else ""
-        options += "starttls no-verify " if self.security == "stls" else "insecure "
-        if self.only_new:
-            cache = f'new-only cache "{home}/cache" '
-        else:
-            cache = ""
+        options += "insecure "
         configuration = private(
             home / "fdm.conf",
-            'set no-received\nset queue-high 1\nset maximum-size 1G\n'
-            f'account "a" {scheme} server "{HOST}" port {port} user "{USER}" pass "{PASSWORD}" {cache}{options}'
+            f'set no-received\nset queue-high 1\nset maximum-size 1G\nset lock-file "{home}/lock"\n'
+            f'account "a" {scheme} server "{HOST}" port {port} user "{USER}" pass "{PASSWORD}" {options}'
             f'{"" if delete else "keep"}\n'
             f'action "a" pipe "{script}"\nmatch all action "a"\n',
         )
@@ -165,14 +172,13 @@ class Movemail(Client):
     needs = ("movemail.mailutils",)
     securities = (None, "pop3s")
     mechanisms = ("user", "apop")
-    remembers = True
 
     def fetch(self, port, count, home, delete=False):
         scheme = "pops" if self.security == "pop3s" else "pop"
         source = url(scheme, port)
         if self.mechanism == "apop":
             source = source.replace("@", ";auth=+APOP@")
-        options = ["--no-config", *([] if delete else ["--preserve"]), *(["--uidl"] if self.only_new else [])]
+        options = ["--no-config", *([] if delete else ["--preserve"])]
         call([self.needs[0], *options, source, f"maildir:{home}/stored"], home)
         return delivered_maildir(home / "stored")
 
@@ -204,30 +210,8 @@ class Inc(Client):
             options += ["-sasl", "-saslmech", self.mechanism]
         options += ["-truncate" if delete else "-notruncate", "-silent"]
         call(["/usr/bin/mh/inc", "-host", HOST, "-port", port, "-user", USER, *options], home)
-        files = sorted((path for path in (home / "mh" / "inbox").iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-        return [path.read_bytes() for path in files]
+        files = [path for path in (home / "mh" / "inbox").iterdir() if path.name.isdigit()]
+        return [path.read_bytes() for path in sorted(files, key=lambda path: int(path.name))]
 
 
-class Pop3c(Client):
-    """Dovecot's POP3 client: doveadm backup from a POP3 server into a Maildir."""
-
-    name = "Dovecot's pop3c"
-    ordered = False
-    optional = True
-    needs = ("doveadm",)
-    deletes = False
-    remembers = True
-
-    def fetch(self, port, count, home, delete=False):
-        doveconf = home / "dovecot.conf"
-        doveconf.write_text(
-            f"base_dir={home}/run\nlog_path=/dev/stderr\nmail_location=maildir:{home}/stored\n"
-            "mail_uid=root\nmail_gid=root\nfirst_valid_uid=0\nfirst_valid_gid=0\nssl=no\nmailbox_list_index=no\n"
-            f"pop3c_host={HOST}\npop3c_port={port}\npop3c_user={USER}\npop3c_password={PASSWORD}\n"
-        )
-        environment = {"USER": "root"}
-        call(["doveadm", "-c", doveconf, "backup", "-R", "pop3c:"], home, more_environment=environment)
-        return delivered_maildir(home / "stored")
-
-
-PROGRAMS = [Mutt, Neomutt, Snail, Fdm, Movemail, Inc, Pop3c]
+PROGRAMS = [Mutt, Neomutt, Snail, Fdm, Movemail, Inc]

@@ -3,9 +3,13 @@
 import contextlib
 import poplib
 import ssl
+import time
 
 from .client import CLIENT_SECONDS, HOST, PASSWORD, Client, Failed
 from .mail import USER
+
+# The server hears of a client's death by its socket: at once, but not before the next login.
+ATTEMPTS, ATTEMPT_SECONDS = 20, 0.1
 
 
 class Poplib(Client):
@@ -28,6 +32,23 @@ class Poplib(Client):
         except (poplib.error_proto, OSError, EOFError) as error:
             raise Failed(f"{type(error).__name__}: {error}") from error
         return messages
+
+    def look(self, port, count):
+        """Logs in, and raises `Failed` where there are not so many messages."""
+        for _ in range(ATTEMPTS):
+            try:
+                with self.secured(port) as connection:
+                    self.log_in(connection)
+                    found, _ = connection.stat()
+                    connection.quit()
+            except poplib.error_proto as error:
+                failure = str(error)
+                time.sleep(ATTEMPT_SECONDS)
+            else:
+                if found != count:
+                    raise Failed(f"{found} messages are served, not {count}")
+                return
+        raise Failed(f"no login: {failure}")
 
     def retrieve(self, connection, delete):
         """All messages, which make as many octets as STAT says."""

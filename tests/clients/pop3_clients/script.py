@@ -46,6 +46,9 @@ class CompiledClient(ScriptClient):
     folder = None
     programs = {}
 
+    def prepare(self, home):
+        self.program(home)
+
     def program(self, home):
         if self.name not in self.programs:
             if CompiledClient.folder is None:

@@ -3,6 +3,8 @@ const fs = require('fs');
 const imported = require('node-pop3');
 const Pop3Command = imported.default || imported;
 const [host, port, user, password, remove, security] = process.argv.slice(2);
+// A connection that is gone leaves its promise for ever, and Node.js ends where nothing is left to do.
+process.exitCode = 1;
 (async () => {
   const pop3 = new Pop3Command({
     host, port: Number(port), user, password, timeout: 60000,
@@ -13,4 +15,5 @@ const [host, port, user, password, remove, security] = process.argv.slice(2);
     if (remove === '1') await pop3.command('DELE', number);
   }
   await pop3.QUIT();
+  process.exitCode = 0;
 })().catch((error) => { console.error(String(error)); process.exit(1); });

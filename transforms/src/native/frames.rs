@@ -9,6 +9,12 @@ use pop3d_core::transform::{Command, Error, Flow, Message};
 /// Longest payload of a frame: a library with its options.
 const PAYLOAD_MAX: usize = 320 << 20;
 
+/// Octets that are read or written by one system call: a frame of output with its answer, or one of input.
+pub(super) const BUFFER: usize = 72 * 1024;
+
+/// Octets before the payload of a frame.
+const HEAD: usize = 9;
+
 /// Frames of output of one message that the server may have and not have taken yet.
 pub(super) const WINDOW: usize = 8;
 
@@ -31,6 +37,8 @@ pub(super) enum Kind {
     Failed,
     /// To it: a message begins.
     Open,
+    /// To it: a message with all its octets. Begun, pushed and finished, as far as the filter wants that; one answer.
+    Whole,
     /// To it: octets of the message.
     Push,
     /// To it: the message ends.
@@ -41,15 +49,16 @@ pub(super) enum Kind {
     Output,
     /// From it: what a call came to, and how many frames of its output are still to come.
     Answer,
-    /// To it: a frame of output was taken.
+    /// To it: so many frames of output were taken.
     Taken,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Load,
     Kind::Loaded,
     Kind::Failed,
     Kind::Open,
+    Kind::Whole,
     Kind::Push,
     Kind::Finish,
     Kind::Close,
@@ -65,31 +74,50 @@ impl Frame {
 
     /// Writes a frame whole.
     pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
-        let length = u32::try_from(self.payload.len()).map_err(io::Error::other)?;
-        let mut head = [0; 9];
-        head[..4].copy_from_slice(&length.to_ne_bytes());
-        head[4..8].copy_from_slice(&self.stream.to_ne_bytes());
-        head[8] = u8::try_from(kind).map_err(io::Error::other)?;
-        to.write_all(&head)?;
+        to.write_all(&head(self.stream, self.kind, self.payload.len())?)?;
         to.write_all(&self.payload)
     }
 
     /// Reads a frame; an error where the other end says what is none.
     pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
-        let mut head = [0; 9];
+        let mut head = [0; HEAD];
         from.read_exact(&mut head)?;
-        let [a, b, c, d, e, f, g, h, kind] = head;
-        let length = u32::from_ne_bytes([a, b, c, d]) as usize;
-        let kind = KINDS.get(usize::from(kind)).copied();
-        let kind = kind.filter(|_| length <= PAYLOAD_MAX).ok_or(io::ErrorKind::InvalidData)?;
-        let mut payload = Vec::new();
+        let (stream, kind, length) = read_head(head).ok_or(io::ErrorKind::InvalidData)?;
+        // What is only announced takes no memory.
+        let mut payload = Vec::with_capacity(length.min(BUFFER));
         from.take(length as u64).read_to_end(&mut payload)?;
         if payload.len() < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Self { stream: u32::from_ne_bytes([e, f, g, h]), kind, payload })
+        Ok(Self { stream, kind, payload })
     }
+
+    /// Whether these octets begin with a whole frame, or with what is none.
+    pub(super) fn is_in(octets: &[u8]) -> bool {
+        octets
+            .split_first_chunk()
+            .is_some_and(|(head, rest)| read_head(*head).is_none_or(|(_, _, length)| length <= rest.len()))
+    }
+}
+
+/// What stands before a payload of so many octets.
+///
+/// # Errors
+/// They are too many.
+pub(super) fn head(stream: u32, kind: Kind, length: usize) -> io::Result<[u8; HEAD]> {
+    let kind = KINDS.iter().position(|other| *other == kind).unwrap_or_default();
+    let length = u32::try_from(length).map_err(io::Error::other)?;
+    let mut head = [0; HEAD];
+    head[..4].copy_from_slice(&length.to_ne_bytes());
+    head[4..8].copy_from_slice(&stream.to_ne_bytes());
+    head[8] = u8::try_from(kind).map_err(io::Error::other)?;
+    Ok(head)
+}
+
+fn read_head([a, b, c, d, e, f, g, h, kind]: [u8; HEAD]) -> Option<(u32, Kind, usize)> {
+    let length = u32::from_ne_bytes([a, b, c, d]) as usize;
+    let kind = KINDS.get(usize::from(kind)).copied().filter(|_| length <= PAYLOAD_MAX)?;
+    Some((u32::from_ne_bytes([e, f, g, h]), kind, length))
 }
 
 /// Values one after another.
@@ -152,7 +180,7 @@ pub(super) fn read_load(payload: &[u8]) -> Option<Load> {
     Some((name, options, reader.octets()?.to_vec()))
 }
 
-/// A message that begins, and how many octets of output it may have.
+/// A message that begins, and how many octets of output it may have. In `Whole` its own octets stand behind that.
 pub(super) fn write_message(message: &Message, max_output: u64) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.number(max_output);
@@ -170,7 +198,8 @@ pub(super) fn write_message(message: &Message, max_output: u64) -> Vec<u8> {
     writer.0
 }
 
-pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64)> {
+/// That, and what stands behind it.
+pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64, &[u8])> {
     let mut reader = Reader(payload);
     let max_output = reader.number()?;
     let (user, uid) = (reader.text()?, reader.text()?);
@@ -181,13 +210,15 @@ pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64)> {
         None => Command::Retr,
         Some(lines) => Command::Top { lines: u32::try_from(lines).ok()? },
     };
-    Some((Message { user, number, octets, uid, command, remote }, max_output))
+    Some((Message { user, number, octets, uid, command, remote }, max_output, reader.0))
 }
 
 /// What a call came to.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) result: Result<Flow, Error>,
+    /// Octets that came with it were not pushed.
+    pub(super) is_unread: bool,
     /// How many frames of its output are still to come.
     pub(super) owed: u64,
     /// Processor time since the last answer.
@@ -209,6 +240,7 @@ pub(super) fn write_answer(answer: &Answer) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.number(kind);
     writer.octets(said.as_bytes());
+    writer.number(answer.is_unread.into());
     writer.number(answer.owed);
     writer.number(u64::try_from(answer.spent.as_nanos()).unwrap_or(u64::MAX));
     writer.0
@@ -226,7 +258,17 @@ pub(super) fn read_answer(payload: &[u8]) -> Option<Answer> {
         6 => Err(Error::Limit("max_output")),
         _ => Err(Error::Crashed(said)),
     };
-    Some(Answer { result, owed: reader.number()?, spent: Duration::from_nanos(reader.number()?) })
+    let is_unread = reader.number()? != 0;
+    Some(Answer { result, is_unread, owed: reader.number()?, spent: Duration::from_nanos(reader.number()?) })
+}
+
+/// How many frames were taken.
+pub(super) fn write_taken(count: usize) -> Vec<u8> {
+    (count as u64).to_ne_bytes().to_vec()
+}
+
+pub(super) fn read_taken(payload: &[u8]) -> Option<usize> {
+    usize::try_from(Reader(payload).number()?).ok()
 }
 
 #[cfg(test)]
@@ -243,6 +285,7 @@ mod tests {
             frame.write(&mut octets).unwrap();
             prop_assert_eq!(Frame::read(&mut octets.as_slice()).unwrap(), frame);
             prop_assert!(Frame::read(&mut &octets[..octets.len() - 1]).is_err());
+            prop_assert!(Frame::is_in(&octets) && !Frame::is_in(&octets[..octets.len() - 1]));
         }
 
         #[test]
@@ -250,15 +293,20 @@ mod tests {
             let _ = Frame::read(&mut octets.as_slice());
             let _ = read_answer(&octets);
             let _ = read_message(&octets);
+            let _ = read_taken(&octets);
+            let _ = Frame::is_in(&octets);
             let _ = read_load(&octets);
         }
 
         #[test]
         fn a_message_and_a_library_are_what_they_were(user in "\\PC{0,20}", uid in "[!-~]{1,70}", number in 1_u32.., octets in any::<u64>(), lines in prop::option::of(any::<u32>())) {
             let command = lines.map_or(Command::Retr, |lines| Command::Top { lines });
+            let uid_octets = uid.clone().into_bytes();
             let message = Message { user: user.clone(), number, octets, uid, command, remote: [127, 0, 0, 1].into() };
-            let (read, max_output) = read_message(&write_message(&message, octets / 2)).unwrap();
+            let written = [&write_message(&message, octets / 2), uid_octets.as_slice()].concat();
+            let (read, max_output, rest) = read_message(&written).unwrap();
             prop_assert_eq!(max_output, octets / 2);
+            prop_assert_eq!(rest, uid_octets);
             prop_assert_eq!(format!("{read:?}"), format!("{message:?}"));
             let options = vec![(user.clone(), user.clone())];
             prop_assert_eq!(read_load(&write_load(&user, &options, b"\x7FELF")), Some((user, options, b"\x7FELF".to_vec())));

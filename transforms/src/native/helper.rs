@@ -15,7 +15,7 @@ use std::time::Duration;
 use pop3d_core::transform::{Error, Filter, Flow, Sink};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::frames::{self, Answer, Frame, Kind, WINDOW};
+use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
 use super::library;
 use super::plugin::{Instance, Plugin};
 
@@ -60,8 +60,8 @@ fn serve() -> io::Result<()> {
     // Nothing that a plugin starts can have more rights than it.
     rustix::thread::set_no_new_privs(true)?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut from = BufReader::new(socket.try_clone()?);
-    let mut server = BufWriter::new(socket);
+    let mut from = BufReader::with_capacity(BUFFER, socket.try_clone()?);
+    let mut server = BufWriter::with_capacity(BUFFER, socket);
     let first = Frame::read(&mut from)?;
     let plugin = match load(&first) {
         Ok(plugin) => plugin,
@@ -84,17 +84,18 @@ fn serve() -> io::Result<()> {
         };
         let stream = frame.stream;
         match frame.kind {
-            Kind::Open | Kind::Push | Kind::Finish => {
-                let (result, owed) = call(&plugin, &mut messages, &frame, &mut server)?;
+            Kind::Open | Kind::Whole | Kind::Push | Kind::Finish => {
+                let mut answer = call(&plugin, &mut messages, &frame, &mut server)?;
                 let now = process_time();
-                let answer = Answer { result, owed: owed as u64, spent: now.saturating_sub(counted) };
+                answer.spent = now.saturating_sub(counted);
                 counted = now;
                 Frame::new(stream, Kind::Answer, frames::write_answer(&answer)).write(&mut server)?;
             }
             Kind::Taken => {
                 if let Some(message) = messages.get_mut(&stream) {
-                    message.output.sent = message.output.sent.saturating_sub(1);
-                    message.output.send_kept(stream, &mut server)?;
+                    let taken = frames::read_taken(&frame.payload).unwrap_or(1);
+                    message.output.sent = message.output.sent.saturating_sub(taken);
+                    message.output.send(stream, 0, &mut server)?;
                 }
             }
             Kind::Close => {
@@ -102,6 +103,11 @@ fn serve() -> io::Result<()> {
             }
             Kind::Load | Kind::Loaded | Kind::Failed | Kind::Output | Kind::Answer => {}
         }
+        // One that has ended is closed by that: the server says nothing more of it.
+        if messages.get(&stream).is_some_and(Open::is_over) {
+            messages.remove(&stream);
+        }
+        // Also where the next frame is there already: what that one asks for may take long.
         server.flush()?;
     }
 }
@@ -120,7 +126,7 @@ fn load(frame: &Frame) -> Result<Arc<Plugin>, String> {
     Plugin::configure(descriptor, &name, &options).map(Arc::new)
 }
 
-/// Does what a frame asks for; what it came to, and how many frames of output are kept.
+/// Does what a frame asks for; what it came to, but for the time.
 ///
 /// # Errors
 /// Where the server has gone.
@@ -129,38 +135,63 @@ fn call(
     messages: &mut HashMap<u32, Open>,
     frame: &Frame,
     server: &mut Server,
-) -> io::Result<(Result<Flow, Error>, usize)> {
+) -> io::Result<Answer> {
     let stream = frame.stream;
-    let begun = if frame.kind == Kind::Open { frames::read_message(&frame.payload) } else { None };
-    if let Some((_, left)) = begun {
+    let begins = matches!(frame.kind, Kind::Open | Kind::Whole);
+    let begun = if begins { frames::read_message(&frame.payload) } else { None };
+    if let Some((_, left, _)) = begun {
         let output = Output { left, sent: 0, kept: VecDeque::new() };
         messages.insert(stream, Open { instance: Some(Plugin::instance(plugin)), output });
     }
-    let unknown = || Err(Error::Crashed("no such message".to_owned()));
-    let Some(Open { instance, output }) = messages.get_mut(&stream) else { return Ok((unknown(), 0)) };
+    let mut answer = Answer { result: Err(unknown()), is_unread: false, owed: 0, spent: Duration::ZERO };
+    let Some(Open { instance, output }) = messages.get_mut(&stream) else { return Ok(answer) };
     let mut outlet = Outlet { stream, output, server, failed: None };
-    let answer = match (instance.as_mut(), frame.kind, &begun) {
-        (Some(instance), Kind::Open, Some((message, _))) => instance.start(message, &mut outlet),
+    let result = match (instance.as_mut(), frame.kind, &begun) {
+        (Some(instance), Kind::Open, Some((message, ..))) => instance.start(message, &mut outlet),
+        (Some(instance), Kind::Whole, Some((message, _, octets))) => {
+            instance.start(message, &mut outlet).and_then(|mut flow| {
+                if flow == Flow::More && !octets.is_empty() {
+                    flow = instance.push(octets, &mut outlet)?;
+                } else {
+                    answer.is_unread = true;
+                }
+                instance.finish(&mut outlet).map(|()| flow)
+            })
+        }
         (Some(instance), Kind::Push, _) => instance.push(&frame.payload, &mut outlet),
         (Some(instance), Kind::Finish, _) => instance.finish(&mut outlet).map(|()| Flow::Stop),
-        _ => unknown(),
+        _ => Err(unknown()),
     };
     if let Some(error) = outlet.failed {
         return Err(error);
     }
-    if answer.is_err() {
+    if result.is_err() {
         // Nobody wants what it wrote.
         output.kept = VecDeque::new();
     }
-    if answer.is_err() || frame.kind == Kind::Finish {
+    if result.is_err() || matches!(frame.kind, Kind::Whole | Kind::Finish) {
         *instance = None;
     }
-    Ok((answer, output.kept.len()))
+    output.send(stream, 0, server)?;
+    (answer.result, answer.owed) = (result, output.kept.len() as u64);
+    Ok(answer)
+}
+
+fn unknown() -> Error {
+    Error::Crashed("no such message".to_owned())
+}
+
+impl Open {
+    fn is_over(&self) -> bool {
+        self.instance.is_none() && self.output.kept.is_empty()
+    }
 }
 
 impl Output {
-    fn send_kept(&mut self, stream: u32, server: &mut Server) -> io::Result<()> {
+    /// Sends what the server takes, but for so many frames.
+    fn send(&mut self, stream: u32, but: usize, server: &mut Server) -> io::Result<()> {
         while self.sent < WINDOW
+            && self.kept.len() > but
             && let Some(piece) = self.kept.pop_front()
         {
             self.sent += 1;
@@ -191,7 +222,8 @@ impl Sink for Outlet<'_> {
                 _ => self.output.kept.push_back(piece.to_vec()),
             }
         }
-        if let Err(error) = self.output.send_kept(self.stream, self.server) {
+        // The last one may grow, and goes out once the call is over.
+        if let Err(error) = self.output.send(self.stream, 1, self.server) {
             self.failed = Some(error);
             return Err(Error::Temporary("the server has gone".to_owned()));
         }

@@ -1,18 +1,17 @@
 //! The server's side of helper processes: started when they are needed, watched, killed when they hang, and started
 //! again, ever later, when they die.
 //!
-//! Each has three threads here: one reads what it says, one writes to it, one reads its log. A message is a task that
-//! waits for its answers; nothing here is called by a worker.
+//! Each has three threads here: one reads what it says, one writes what its socket did not take at once, one reads its
+//! log. A message is a task that waits for its answers; nothing here is called by a worker.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, BufReader};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -22,7 +21,8 @@ use pop3d_core::transform::{Error, Flow, Message};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
-use super::frames::{self, Answer, Frame, Kind, WINDOW};
+use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
+use super::outgoing::Outgoing;
 use super::words;
 use crate::pool_stream::Pipe;
 use crate::process::charge_beyond;
@@ -47,8 +47,7 @@ const DESCRIPTORS: u64 = 64;
 pub(super) struct Host {
     name: String,
     shared: Arc<Shared>,
-    /// None once the host is dropped.
-    frames: Sender<Frame>,
+    outgoing: Arc<Outgoing>,
     /// The number of the next message.
     next: Arc<AtomicU32>,
 }
@@ -125,12 +124,12 @@ impl Host {
         }
         let socket = ours.try_clone().map_err(failed)?;
         let shared = Arc::new(Shared { socket, state: Mutex::default() });
-        let (frames, receiver) = channel();
-        let writer = ours.try_clone().map_err(failed)?;
-        spawn("helper-writer", move || write_all(writer, &receiver)).map_err(failed)?;
+        let outgoing = Arc::new(Outgoing::new(ours.try_clone().map_err(failed)?));
+        let writer = Arc::clone(&outgoing);
+        spawn("helper-writer", move || writer.run()).map_err(failed)?;
         let (reading, timeout, record) = (Arc::clone(&shared), start.timeout, Arc::clone(start.record));
         spawn("helper-reader", move || reading.read_all(ours, child, timeout, &record)).map_err(failed)?;
-        Ok(Arc::new(Self { name: start.name.to_owned(), shared, frames, next }))
+        Ok(Arc::new(Self { name: start.name.to_owned(), shared, outgoing, next }))
     }
 
     /// Whether it can take messages.
@@ -146,16 +145,16 @@ impl Host {
     /// Has the helper work on the message of a pipe.
     pub(super) async fn run(self: Arc<Self>, message: Arc<Message>, pipe: Arc<Pipe>) -> Result<(), Error> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let stream = Stream { host: &self, number };
+        let mut stream = Stream { host: &self, number, taken: 0, is_over: false };
         self.shared.lock().streams.insert(number, Mailbox::default());
-        let mut flow =
-            stream.call(Kind::Open, frames::write_message(&message, pipe.max_output()), &pipe).await?;
-        while flow == Flow::More {
-            pipe.room().await?;
-            let Some(chunk) = pipe.next().await? else { break };
-            flow = stream.call(Kind::Push, chunk, &pipe).await?;
-        }
-        stream.call(Kind::Finish, Vec::new(), &pipe).await?;
+        let mut chunk = Vec::new();
+        let has_input = pipe.next(&mut chunk).await?;
+        let told = frames::write_message(&message, pipe.max_output());
+        let flow = if !has_input || pipe.is_at_end() {
+            stream.pass_whole(told, chunk, &pipe).await?
+        } else {
+            stream.pass_in_pieces(told, chunk, &pipe).await?
+        };
         drop(stream);
         if flow == Flow::Pass { pipe.pass().await } else { Ok(()) }
     }
@@ -164,6 +163,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         log::debug!(target: "pop3d::transform", "transform {}: a helper process is let go", self.name);
+        self.outgoing.close();
         // It ends by itself; the reader reaps it, and kills it where it does not.
         let _ = self.shared.socket.shutdown(Shutdown::Both);
     }
@@ -173,46 +173,102 @@ impl Drop for Host {
 struct Stream<'host> {
     host: &'host Host,
     number: u32,
+    /// Frames of output that were taken and of which the helper was not told.
+    taken: usize,
+    /// It has ended: the helper has closed it too.
+    is_over: bool,
 }
 
 impl Stream<'_> {
-    /// Asks for something, and passes on what comes until the answer.
-    async fn call(&self, kind: Kind, payload: Vec<u8>, pipe: &Pipe) -> Result<Flow, Error> {
-        {
-            let mut state = self.host.shared.lock();
-            if let Some(mailbox) = state.streams.get_mut(&self.number) {
-                mailbox.asked = Some(Instant::now());
+    /// Has all of a message pass by one call: most are short, and each call costs two switches of processes.
+    async fn pass_whole(&mut self, told: Vec<u8>, chunk: Vec<u8>, pipe: &Pipe) -> Result<Flow, Error> {
+        let (flow, is_unread) = self.call(Kind::Whole, &[told.as_slice(), &chunk].concat(), pipe).await?;
+        if is_unread {
+            pipe.give_back(chunk);
+        }
+        Ok(flow)
+    }
+
+    /// Has a message pass as it comes.
+    async fn pass_in_pieces(
+        &mut self,
+        told: Vec<u8>,
+        mut chunk: Vec<u8>,
+        pipe: &Pipe,
+    ) -> Result<Flow, Error> {
+        let (mut flow, _) = self.call(Kind::Open, &told, pipe).await?;
+        if flow != Flow::More {
+            pipe.give_back(std::mem::take(&mut chunk));
+        }
+        while flow == Flow::More {
+            (flow, _) = self.call(Kind::Push, &chunk, pipe).await?;
+            if flow != Flow::More {
+                break;
+            }
+            pipe.room().await?;
+            if !pipe.next(&mut chunk).await? {
+                break;
             }
         }
-        // Where nobody writes any more, the mailbox tells why.
-        let _ = self.host.frames.send(Frame::new(self.number, kind, payload));
+        self.call(Kind::Finish, &[], pipe).await?;
+        Ok(flow)
+    }
+
+    /// Asks for something, and passes on what comes until the answer. What is to be done, and whether octets that went
+    /// along were not looked at.
+    async fn call(&mut self, kind: Kind, payload: &[u8], pipe: &Pipe) -> Result<(Flow, bool), Error> {
+        if let Some(mailbox) = self.host.shared.lock().streams.get_mut(&self.number) {
+            mailbox.asked = Some(Instant::now());
+        }
+        self.send(kind, payload)?;
         let (mut answer, mut owed) = (None, 0);
         loop {
             if owed == 0
-                && let Some(flow) = answer
+                && let Some(answered) = answer
             {
-                return Ok(flow);
+                self.is_over |= matches!(kind, Kind::Whole | Kind::Finish);
+                return Ok(answered);
             }
             let frame = poll_fn(|context| self.poll(context.waker())).await?;
             match frame.kind {
                 Kind::Output => {
                     pipe.write(&frame.payload).await?;
-                    let _ = self.host.frames.send(Frame::new(self.number, Kind::Taken, Vec::new()));
+                    self.taken += 1;
                     if answer.is_some() {
                         owed -= 1;
                     }
                 }
                 Kind::Answer if answer.is_none() => {
                     let nonsense = || Error::Crashed("its helper process answered nonsense".to_owned());
-                    let Answer { result, owed: more, spent } =
+                    let Answer { result, is_unread, owed: more, spent } =
                         frames::read_answer(&frame.payload).ok_or_else(nonsense)?;
                     pipe.charge(spent);
                     self.host.shared.lock().charged += spent;
-                    (answer, owed) = (Some(result?), more);
+                    self.is_over |= result.is_err();
+                    (answer, owed) = (Some((result?, is_unread)), more);
                 }
                 _ => return Err(Error::Crashed("its helper process said nonsense".to_owned())),
             }
+            // What it keeps comes once it knows. Else the next call tells, if there is one.
+            if answer.is_some() && owed > 0 && self.taken > 0 {
+                let taken = frames::write_taken(std::mem::take(&mut self.taken));
+                self.send(Kind::Taken, &taken)?;
+            }
         }
+    }
+
+    /// Sends a frame, and before it how much was taken. Where nobody reads any more, the mailbox tells why.
+    fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
+        let too_long = |_| Error::Limit("a frame");
+        let mut head = Vec::new();
+        if self.taken > 0 {
+            let taken = frames::write_taken(std::mem::take(&mut self.taken));
+            head.extend_from_slice(&frames::head(self.number, Kind::Taken, taken.len()).map_err(too_long)?);
+            head.extend_from_slice(&taken);
+        }
+        head.extend_from_slice(&frames::head(self.number, kind, payload.len()).map_err(too_long)?);
+        self.host.outgoing.send(&head, payload);
+        Ok(())
     }
 
     fn poll(&self, waker: &Waker) -> Poll<Result<Frame, Error>> {
@@ -235,7 +291,11 @@ impl Stream<'_> {
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
         self.host.shared.lock().close(self.number);
-        let _ = self.host.frames.send(Frame::new(self.number, Kind::Close, Vec::new()));
+        if !self.is_over {
+            self.taken = 0;
+            // It has no payload that could be too long.
+            let _ = self.send(Kind::Close, &[]);
+        }
     }
 }
 
@@ -269,13 +329,19 @@ impl Shared {
     /// # Errors
     /// It hangs.
     fn read_frames(&self, socket: UnixStream, timeout: Duration) -> Result<String, Error> {
-        let mut from = Patient { socket, shared: self, timeout, looked: Instant::now() };
+        let patient = Patient { socket, shared: self, timeout, looked: Instant::now() };
+        let mut from = BufReader::with_capacity(BUFFER, patient);
+        let mut told = Told::default();
         loop {
+            if !Frame::is_in(from.buffer()) {
+                told.wake();
+            }
             match Frame::read(&mut from) {
                 Ok(frame) => {
-                    if !self.deliver(frame) {
+                    let Ok(waiting) = self.deliver(frame) else {
                         return Ok("it says more than it was asked for; ".to_owned());
-                    }
+                    };
+                    told.0.extend(waiting);
                 }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(String::new()),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -286,11 +352,14 @@ impl Shared {
         }
     }
 
-    /// Puts a frame where it belongs; false: it is one too many.
-    fn deliver(&self, frame: Frame) -> bool {
+    /// Puts a frame where it belongs; who is to be woken for it.
+    ///
+    /// # Errors
+    /// It is one too many.
+    fn deliver(&self, frame: Frame) -> Result<Option<Waker>, TooMany> {
         let mut state = self.lock();
         // What a closed message still had on the way is for nobody.
-        let Some(mailbox) = state.streams.get_mut(&frame.stream) else { return true };
+        let Some(mailbox) = state.streams.get_mut(&frame.stream) else { return Ok(None) };
         let is_answer = frame.kind == Kind::Answer;
         if mailbox.is_closed {
             // That it writes on and on is no sign of life.
@@ -298,11 +367,11 @@ impl Shared {
                 state.streams.remove(&frame.stream);
                 state.heard = Some(Instant::now());
             }
-            return true;
+            return Ok(None);
         }
         // The answer comes beside what is in the window.
         if mailbox.frames.len() > WINDOW {
-            return false;
+            return Err(TooMany);
         }
         if is_answer {
             mailbox.asked = None;
@@ -310,11 +379,7 @@ impl Shared {
         mailbox.frames.push_back(frame);
         let waiting = mailbox.waiting.take();
         state.heard = Some(Instant::now());
-        drop(state);
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
-        true
+        Ok(waiting)
     }
 
     /// Whether an answer is owed and nothing at all was heard for too long.
@@ -323,6 +388,26 @@ impl Shared {
         let oldest = state.streams.values().filter_map(|mailbox| mailbox.asked).min();
         let since = oldest.map(|asked| state.heard.map_or(asked, |heard| heard.max(asked)));
         since.is_some_and(|since| since.elapsed() > timeout)
+    }
+}
+
+/// A helper has sent more than it may.
+struct TooMany;
+
+/// Messages that were told something. One that is told several things at once is woken once.
+#[derive(Default)]
+struct Told(Vec<Waker>);
+
+impl Told {
+    fn wake(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        // Whatever ended the reading: what they were told is there.
+        self.wake();
     }
 }
 
@@ -392,15 +477,6 @@ fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<String>> {
     match answer.kind {
         Kind::Loaded => Ok(()),
         _ => Err(Some(String::from_utf8_lossy(&answer.payload).into_owned())),
-    }
-}
-
-fn write_all(mut socket: UnixStream, frames: &Receiver<Frame>) {
-    for frame in frames {
-        // The reader notices that it has gone.
-        if frame.write(&mut socket).is_err() {
-            return;
-        }
     }
 }
 

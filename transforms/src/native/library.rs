@@ -246,7 +246,7 @@ mod tests {
             match (read(&file), wrong) {
                 (Ok(octets), None) => assert_eq!(octets, b"code"),
                 (Err(said), Some(path)) => {
-                    assert_eq!(said, format!("{path}: others can write it; chmod go-w"))
+                    assert_eq!(said, format!("{path}: others can write it; chmod go-w"));
                 }
                 (read, _) => panic!("{of_folder:o} {of_file:o}: {read:?}"),
             }

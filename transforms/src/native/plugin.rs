@@ -12,8 +12,8 @@ use std::ptr;
 use std::sync::Arc;
 
 use pop3d_abi::{
-    ABI, CLOSED, Descriptor, Host, LOG_ERROR, LOG_INFO, LOG_WARN, MORE, Opt, PASS, PERMANENT, RETR, STOP,
-    Str, TEMPORARY, TOP,
+    ABI, CLOSED, Descriptor, FLAG_NONBLOCKING, Host, LOG_ERROR, LOG_INFO, LOG_WARN, MORE, Opt, PASS,
+    PERMANENT, RETR, STOP, Str, TEMPORARY, TOP,
 };
 use pop3d_core::transform::{Command, Error, Filter, Flow, Message, Sink};
 
@@ -82,6 +82,11 @@ impl Plugin {
             return Err(if said.is_empty() { format!("it refuses its options ({answer})") } else { said });
         }
         Ok(Self { descriptor, state, name: name.to_owned() })
+    }
+
+    /// Whether it says that it never waits.
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.descriptor.flags & FLAG_NONBLOCKING != 0
     }
 
     /// A message that has not begun.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;
 
-use pop3d_core::transform::{Command, Filter, Flow, Sink};
+use pop3d_core::transform::{Command, Filter, Flow, Read, Sink};
 
 use super::plugin::Instance;
 use super::*;
@@ -74,6 +74,44 @@ fn a_library_in_this_process_does_what_it_says_and_frees_what_it_has() {
         instance.push(&input, &mut output).unwrap();
         drop(instance);
         drop(Plugin::instance(&plugin));
+    }
+}
+
+#[test]
+fn a_library_that_breaks_its_promise_never_to_wait_is_called_in_the_pool_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = build(folder.path(), &["TEST_FLAGS=POP3D_FLAG_NONBLOCKING"]);
+    for (what, keeps_it) in [("identity", true), ("slow", false)] {
+        let options = vec![("do".to_owned(), what.to_owned())];
+        let isolation = Isolation::None;
+        let spec = PluginSpec { isolation, options, ..PluginSpec::new("test", file.clone()) };
+        let record = Arc::<Record>::default();
+        let native = Native::load(spec, Pool::start("test", 1).unwrap(), Arc::clone(&record)).unwrap();
+        let native = Arc::new(native);
+        let is_quick = || match &native.place {
+            Place::Here { is_quick, .. } => is_quick.load(Ordering::Relaxed),
+            Place::Helpers { .. } => panic!("it is isolated"),
+        };
+        assert!(is_quick());
+        for _ in 0..2 {
+            let (sender, woken) = std::sync::mpsc::channel();
+            let wake = Wake(Arc::new(move || sender.send(()).unwrap_or_default()));
+            let mut stream = Arc::clone(&native).open(Arc::new(message()), wake).unwrap();
+            assert_eq!(stream.write(b"12345").unwrap(), 5);
+            stream.finish().unwrap();
+            let mut room = [0; 10];
+            let read = loop {
+                match stream.read(&mut room).unwrap() {
+                    Read::Pending => woken.recv().unwrap(),
+                    read => break read,
+                }
+            };
+            assert_eq!((read, &room[..5]), (Read::Data(5), &b"12345"[..]));
+            drop(stream);
+            assert_eq!(is_quick(), keeps_it, "{what}");
+        }
+        let statistics = record.statistics();
+        assert_eq!((statistics.messages, statistics.failed), (2, 0));
     }
 }
 

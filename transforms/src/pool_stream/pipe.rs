@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
-use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pop3d_core::transform::{Error, Read, Wake};
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
-/// Octets of a chunk of input.
-const CHUNK: usize = 32 * 1024;
+/// Octets of a chunk of input: no more than a plugin is promised at once.
+pub(crate) const CHUNK: usize = 32 * 1024;
 
 /// Chunks of input that wait.
 const CHUNKS: usize = 2;
@@ -19,11 +20,22 @@ const CHUNKS: usize = 2;
 /// Octets of output that wait, before the task waits too. A synchronous filter may exceed it within one call.
 const OUTPUT: usize = 64 * 1024;
 
+/// Octets of output at which the worker is told at once, so that both go on side by side. Of less it is told when the task
+/// has had its slice: to wake a thread costs more than a short message.
+const TOLD_AT: usize = OUTPUT / 2;
+
+/// Octets of output at which a task that waits for room goes on: it is not woken for a little.
+const RESUMED_AT: usize = OUTPUT / 2;
+
+const _: () = assert!(RESUMED_AT < OUTPUT, "a task that goes on must find room");
+
 pub(crate) struct Pipe {
     state: Mutex<State>,
     /// Rings at the worker.
     wake: Wake,
     max_output: u64,
+    /// Octets of the message, where it is a file.
+    octets: u64,
 }
 
 struct State {
@@ -35,10 +47,11 @@ struct State {
     steps: u64,
     /// Processor time that was spent for the task elsewhere.
     charged: Duration,
-    /// What the task waits with, for input or for room.
-    waiting: Option<Waker>,
-    /// The worker found nothing, or no room, and is to be told of any.
-    is_worker_waiting: bool,
+    /// What the task waits with, for input and for room.
+    awaits_input: Option<Waker>,
+    awaits_room: Option<Waker>,
+    /// What the worker did not find, and is to be told of.
+    wanted: Wanted,
     may_pass: bool,
     passes_from: Option<u64>,
     outcome: Option<Result<(), Error>>,
@@ -47,36 +60,43 @@ struct State {
     is_crowded_out: bool,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Wanted {
+    output: bool,
+    room: bool,
+}
+
 enum Input {
     Chunks {
         chunks: VecDeque<Vec<u8>>,
+        /// One that was emptied.
+        spare: Vec<u8>,
         has_ended: bool,
     },
     /// The whole message, to be read from here on.
-    File {
-        file: File,
-        offset: u64,
-    },
+    File { file: Arc<File>, offset: u64 },
 }
 
 impl Pipe {
-    pub(crate) fn new(wake: Wake, max_output: u64) -> Self {
+    /// The pipe of a message of so many octets, should it come as a file.
+    pub(crate) fn new(wake: Wake, max_output: u64, octets: u64) -> Self {
         let state = State {
-            input: Input::Chunks { chunks: VecDeque::new(), has_ended: false },
+            input: Input::Chunks { chunks: VecDeque::new(), spare: Vec::new(), has_ended: false },
             output: VecDeque::new(),
             consumed: 0,
             produced: 0,
             steps: 0,
             charged: Duration::ZERO,
-            waiting: None,
-            is_worker_waiting: false,
+            awaits_input: None,
+            awaits_room: None,
+            wanted: Wanted::default(),
             may_pass: false,
             passes_from: None,
             outcome: None,
             is_cancelled: false,
             is_crowded_out: false,
         };
-        Self { state: Mutex::new(state), wake, max_output }
+        Self { state: Mutex::new(state), wake, max_output, octets }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,10 +107,11 @@ impl Pipe {
 
 /// The worker's end.
 impl Pipe {
-    pub(super) fn take_file(&self, file: File) {
+    pub(crate) fn take_file(&self, file: File) {
         let mut state = self.lock();
-        state.input = Input::File { file, offset: 0 };
-        wake_task(state);
+        state.input = Input::File { file: Arc::new(file), offset: 0 };
+        let waiting = state.awaits_input.take();
+        wake_task(state, waiting);
     }
 
     pub(super) fn allow_passing(&self) {
@@ -104,18 +125,27 @@ impl Pipe {
             return Err(error.clone());
         }
         let is_over = state.outcome.is_some();
-        let Input::Chunks { chunks, .. } = &mut state.input else { return Ok(0) };
+        let Input::Chunks { chunks, spare, .. } = &mut state.input else { return Ok(0) };
         if is_over {
             // Nobody wants it any more.
             return Ok(input.len());
         }
-        if chunks.len() >= CHUNKS {
-            state.is_worker_waiting = true;
-            return Ok(0);
-        }
-        let count = input.len().min(CHUNK);
-        chunks.push_back(input.get(..count).unwrap_or_default().to_vec());
-        wake_task(state);
+        let is_full = chunks.len() >= CHUNKS;
+        let count = match chunks.back_mut() {
+            Some(last) if last.len() < CHUNK => append_up_to(last, input),
+            Some(_) if is_full => {
+                state.wanted.room = true;
+                return Ok(0);
+            }
+            Some(_) | None => {
+                let mut chunk = std::mem::take(spare);
+                let count = append_up_to(&mut chunk, input);
+                chunks.push_back(chunk);
+                count
+            }
+        };
+        let waiting = state.awaits_input.take();
+        wake_task(state, waiting);
         Ok(count)
     }
 
@@ -124,11 +154,12 @@ impl Pipe {
         if let Input::Chunks { has_ended, .. } = &mut state.input {
             *has_ended = true;
         }
-        wake_task(state);
+        let waiting = state.awaits_input.take();
+        wake_task(state, waiting);
         Ok(())
     }
 
-    pub(super) fn take(&self, room: &mut [u8]) -> Result<Read, Error> {
+    pub(crate) fn take(&self, room: &mut [u8]) -> Result<Read, Error> {
         let mut state = self.lock();
         // What a task wrote before it failed is not asked for: the message has failed.
         if let Some(Err(error)) = &state.outcome {
@@ -139,16 +170,23 @@ impl Pipe {
             if state.outcome.is_some() {
                 return Ok(Read::End);
             }
-            state.is_worker_waiting = true;
+            state.wanted.output = true;
             return Ok(Read::Pending);
         }
-        for (place, octet) in room.iter_mut().zip(state.output.drain(..count)) {
-            *place = octet;
-        }
-        if state.output.len() < OUTPUT {
-            wake_task(state);
-        }
+        let (front, back) = state.output.as_slices();
+        let (place, rest) = room[..count].split_at_mut(count.min(front.len()));
+        place.copy_from_slice(&front[..place.len()]);
+        rest.copy_from_slice(&back[..rest.len()]);
+        state.output.drain(..count);
+        let waiting = if state.output.len() <= RESUMED_AT { state.awaits_room.take() } else { None };
+        wake_task(state, waiting);
         Ok(Read::Data(count))
+    }
+
+    /// Octets of output that wait.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn output_len(&self) -> usize {
+        self.lock().output.len()
     }
 
     pub(super) fn passes_from(&self) -> Option<u64> {
@@ -202,71 +240,119 @@ impl Pipe {
         (state.consumed, state.produced)
     }
 
-    /// The next octets of the message, up to `CHUNK` of them; none: there are no more.
-    pub(crate) async fn next(&self) -> Result<Option<Vec<u8>>, Error> {
-        poll_fn(|context| self.poll_next(context)).await
+    /// Puts the next octets of the message into `chunk`, in place of what was there; false: there are no more.
+    pub(crate) async fn next(&self, chunk: &mut Vec<u8>) -> Result<bool, Error> {
+        poll_fn(|context| self.poll_next(context, chunk)).await
     }
 
-    fn poll_next(&self, context: &Context<'_>) -> Poll<Result<Option<Vec<u8>>, Error>> {
+    fn poll_next(&self, context: &Context<'_>, chunk: &mut Vec<u8>) -> Poll<Result<bool, Error>> {
+        chunk.clear();
         let mut state = self.lock();
-        let chunk = match &mut state.input {
-            Input::File { file, offset } => match read(file, *offset) {
-                Ok(chunk) => {
-                    *offset += chunk.len() as u64;
-                    Some(chunk).filter(|chunk| !chunk.is_empty())
+        match &mut state.input {
+            Input::File { file, offset } => {
+                let (file, offset) = (Arc::clone(file), *offset);
+                // Nobody waits for the disk but the task.
+                drop(state);
+                if let Err(error) = self.read(&file, offset, chunk) {
+                    return Poll::Ready(Err(Error::Temporary(format!("the message: {error}"))));
                 }
-                Err(error) => return Poll::Ready(Err(Error::Temporary(format!("the message: {error}")))),
-            },
-            Input::Chunks { chunks, has_ended } => match chunks.pop_front() {
-                Some(chunk) => Some(chunk),
-                None if *has_ended => None,
+                state = self.lock();
+                if let Input::File { offset, .. } = &mut state.input {
+                    *offset += chunk.len() as u64;
+                }
+            }
+            Input::Chunks { chunks, spare, has_ended } => match chunks.pop_front() {
+                Some(next) => *spare = std::mem::replace(chunk, next),
+                None if *has_ended => {}
                 None => {
-                    state.waiting = Some(context.waker().clone());
+                    state.awaits_input = Some(context.waker().clone());
                     return Poll::Pending;
                 }
             },
-        };
-        state.consumed += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        }
+        state.consumed += chunk.len() as u64;
         state.steps += 1;
-        self.wake_worker(state);
-        Poll::Ready(Ok(chunk))
+        let is_wanted = std::mem::take(&mut state.wanted.room);
+        drop(state);
+        if is_wanted {
+            self.wake.wake();
+        }
+        Poll::Ready(Ok(!chunk.is_empty()))
+    }
+
+    /// Reads from a file up to what it had when the message began.
+    fn read(&self, file: &File, offset: u64, chunk: &mut Vec<u8>) -> Result<(), Errno> {
+        let left = usize::try_from(self.octets.saturating_sub(offset)).unwrap_or(CHUNK).min(CHUNK);
+        chunk.reserve_exact(left);
+        while chunk.is_empty() && left > 0 {
+            match rustix::io::pread(file, spare_capacity(chunk), offset) {
+                Ok(0) => return Ok(()),
+                Ok(_) => chunk.truncate(left),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all of the message has been taken, so that `next` will say so without waiting.
+    pub(crate) fn is_at_end(&self) -> bool {
+        match &self.lock().input {
+            Input::Chunks { chunks, has_ended, .. } => *has_ended && chunks.is_empty(),
+            Input::File { offset, .. } => *offset >= self.octets,
+        }
+    }
+
+    /// Takes back what `next` gave last: nobody has looked at it.
+    pub(crate) fn give_back(&self, chunk: Vec<u8>) {
+        let mut state = self.lock();
+        state.consumed -= chunk.len() as u64;
+        match &mut state.input {
+            Input::File { offset, .. } => *offset -= chunk.len() as u64,
+            Input::Chunks { chunks, .. } if !chunk.is_empty() => chunks.push_front(chunk),
+            Input::Chunks { .. } => {}
+        }
     }
 
     /// Writes, once there is room.
     pub(crate) async fn write(&self, octets: &[u8]) -> Result<(), Error> {
-        poll_fn(|context| {
-            let mut state = self.lock();
-            if state.output.len() >= OUTPUT && !state.is_cancelled {
-                state.waiting = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-            drop(state);
-            Poll::Ready(())
-        })
-        .await;
+        self.room().await?;
         self.append(octets)
     }
 
     /// Waits until what was written last has gone out far enough.
+    ///
+    /// # Errors
+    /// Nobody wants it any more.
     pub(crate) async fn room(&self) -> Result<(), Error> {
-        self.write(&[]).await
+        poll_fn(|context| {
+            let mut state = self.lock();
+            if state.is_cancelled {
+                return Poll::Ready(Err(gone()));
+            }
+            if state.output.len() >= OUTPUT {
+                state.awaits_room = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// Writes at once, whether there is room or not.
     pub(crate) fn append(&self, octets: &[u8]) -> Result<(), Error> {
         let mut state = self.lock();
         if state.is_cancelled {
-            return Err(Error::Temporary("the client has gone".to_owned()));
+            return Err(gone());
         }
         state.produced = state.produced.saturating_add(octets.len() as u64);
         if state.produced > self.max_output {
             return Err(Error::Limit("max_output"));
         }
         state.output.extend(octets);
-        // To ask for room is no progress.
         state.steps += u64::from(!octets.is_empty());
-        if !octets.is_empty() {
-            self.wake_worker(state);
+        if state.output.len() >= TOLD_AT {
+            self.tell_worker(state);
         }
         Ok(())
     }
@@ -280,18 +366,27 @@ impl Pipe {
                 return Ok(());
             }
         }
-        while let Some(chunk) = self.next().await? {
+        let mut chunk = Vec::new();
+        while self.next(&mut chunk).await? {
             self.write(&chunk).await?;
         }
         Ok(())
     }
 
-    /// The task is over: nobody reads the input any more, or waits. The waker holds the task's side of the stream, which
+    /// The task has had its slice: the worker is told of what came of it.
+    pub(super) fn end_slice(&self) {
+        let state = self.lock();
+        if !state.output.is_empty() {
+            self.tell_worker(state);
+        }
+    }
+
+    /// The task is over: nobody reads the input any more, or waits. The wakers hold the task's side of the stream, which
     /// holds this.
     pub(super) fn let_go(&self) {
         let mut state = self.lock();
-        let waiting = state.waiting.take();
-        let input = Input::Chunks { chunks: VecDeque::new(), has_ended: true };
+        let waiting = (state.awaits_input.take(), state.awaits_room.take());
+        let input = Input::Chunks { chunks: VecDeque::new(), spare: Vec::new(), has_ended: true };
         let input = std::mem::replace(&mut state.input, input);
         drop(state);
         drop((waiting, input));
@@ -301,37 +396,35 @@ impl Pipe {
     pub(super) fn end(&self, outcome: Result<(), Error>) {
         let mut state = self.lock();
         state.outcome = Some(outcome);
-        state.is_worker_waiting = true;
-        self.wake_worker(state);
+        // Whatever the worker did last: it may be that it wants no output, but to hear of this.
+        state.wanted.output = true;
+        self.tell_worker(state);
     }
 
-    fn wake_worker(&self, mut state: MutexGuard<'_, State>) {
-        let is_waiting = std::mem::take(&mut state.is_worker_waiting);
+    /// Rings at the worker, where it found no output before.
+    fn tell_worker(&self, mut state: MutexGuard<'_, State>) {
+        let is_wanted = std::mem::take(&mut state.wanted.output);
         drop(state);
-        if is_waiting {
+        if is_wanted {
             self.wake.wake();
         }
     }
 }
 
-fn wake_task(mut state: MutexGuard<'_, State>) {
-    let waiting = state.waiting.take();
+fn wake_task(state: MutexGuard<'_, State>, waiting: Option<Waker>) {
     drop(state);
     if let Some(waker) = waiting {
         waker.wake();
     }
 }
 
-fn read(file: &File, offset: u64) -> std::io::Result<Vec<u8>> {
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match file.read_at(&mut chunk, offset) {
-            Ok(count) => {
-                chunk.truncate(count);
-                return Ok(chunk);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// Appends what a chunk takes; how much that was.
+fn append_up_to(chunk: &mut Vec<u8>, input: &[u8]) -> usize {
+    let fitting = input.get(..CHUNK.saturating_sub(chunk.len())).unwrap_or(input);
+    chunk.extend_from_slice(fitting);
+    fitting.len()
+}
+
+fn gone() -> Error {
+    Error::Temporary("the client has gone".to_owned())
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pop3d_core::transform::{self, Error, Flow, Message};
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, WasmList, WasmStr,
-    types::ComponentItem,
+    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, TypedFunc, WasmList,
+    WasmStr, types::ComponentItem,
 };
 use wasmtime::{Store, StoreContextMut};
 
@@ -52,7 +52,7 @@ struct GuestMessage {
 #[component(enum)]
 #[repr(u8)]
 #[expect(dead_code, reason = "made of its number by `Lift`")]
-enum GuestFlow {
+pub(super) enum GuestFlow {
     #[component(name = "more")]
     More,
     #[component(name = "pass")]
@@ -63,7 +63,7 @@ enum GuestFlow {
 
 #[derive(Clone, ComponentType, Lift)]
 #[component(variant)]
-enum GuestError {
+pub(super) enum GuestError {
     #[component(name = "temporary")]
     Temporary(String),
     #[component(name = "permanent")]
@@ -86,9 +86,17 @@ enum Level {
 }
 
 type Start = (GuestMessage, Vec<(String, String)>);
-type Push = (Vec<u8>,);
-type Answer = (Result<GuestFlow, GuestError>,);
+/// Shared, so that it can be filled again after the call.
+pub(super) type Push = (Arc<Vec<u8>>,);
+pub(super) type Answer = (Result<GuestFlow, GuestError>,);
 type End = (Result<(), GuestError>,);
+
+/// The functions of an instance.
+pub(super) struct Calls {
+    start: TypedFunc<Start, Answer>,
+    pub(super) push: TypedFunc<Push, Answer>,
+    finish: TypedFunc<(), End>,
+}
 
 /// A component, compiled and linked.
 pub(super) struct Guest {
@@ -126,6 +134,18 @@ impl Guest {
         outcome
     }
 
+    /// An instance, and what it exports.
+    pub(super) async fn begin(&self, store: &mut Store<Host>) -> Result<Calls, Error> {
+        let begin = async {
+            let instance = self.instance.instantiate_async(&mut *store).await?;
+            let start = instance.get_typed_func(&mut *store, &self.start)?;
+            let push = instance.get_typed_func(&mut *store, &self.push)?;
+            let finish = instance.get_typed_func(&mut *store, &self.finish)?;
+            Ok(Calls { start, push, finish })
+        };
+        begin.await.map_err(|error: wasmtime::Error| failure(&error))
+    }
+
     async fn talk(
         &self,
         store: &mut Store<Host>,
@@ -133,23 +153,18 @@ impl Guest {
         message: &Message,
         pipe: &Pipe,
     ) -> Result<Flow, Error> {
-        let instance = self.instance.instantiate_async(&mut *store).await.map_err(|e| failure(&e))?;
-        let start = instance.get_typed_func::<Start, Answer>(&mut *store, &self.start);
-        let push = instance.get_typed_func::<Push, Answer>(&mut *store, &self.push);
-        let finish = instance.get_typed_func::<(), End>(&mut *store, &self.finish);
-        let (start, push, finish) = (
-            start.map_err(|e| failure(&e))?,
-            push.map_err(|e| failure(&e))?,
-            finish.map_err(|e| failure(&e))?,
-        );
+        let Calls { start, push, finish } = self.begin(store).await?;
         let options = wasm.spec.options.clone();
         let answer = start.call_async(&mut *store, (guest_message(message), options)).await;
         let mut flow = self::flow(answer)?;
+        let mut chunk = Arc::new(Vec::new());
         while flow == Flow::More {
             // No room, no push: what a guest reads it may have to write.
             pipe.room().await?;
-            let Some(chunk) = pipe.next().await? else { break };
-            flow = self::flow(push.call_async(&mut *store, (chunk,)).await)?;
+            if !pipe.next(Arc::make_mut(&mut chunk)).await? {
+                break;
+            }
+            flow = self::flow(push.call_async(&mut *store, (Arc::clone(&chunk),)).await)?;
         }
         let (end,) = finish.call_async(&mut *store, ()).await.map_err(|e| failure(&e))?;
         end.map_err(Error::from)?;

@@ -138,9 +138,11 @@ async fn read(mut guest: Guest<'_>, fd: i32, parts: i32, count: i32, result: i32
     };
     if guest.data().read == guest.data().input.len() {
         let pipe = Arc::clone(&guest.data().host.pipe);
-        let chunk = pipe.next().await.map_err(wasmtime::Error::new)?;
+        let mut input = std::mem::take(&mut guest.data_mut().input);
+        let taken = pipe.next(&mut input).await;
         let program = guest.data_mut();
-        (program.input, program.read) = (chunk.unwrap_or_default(), 0);
+        (program.input, program.read) = (input, 0);
+        taken.map_err(wasmtime::Error::new)?;
     }
     let (octets, program) = memory.data_and_store_mut(&mut guest);
     let begun = program.read;

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use super::sasl::{Mechanisms, Step};
+use super::session::Proxied;
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::ResponseCode;
@@ -57,6 +58,8 @@ pub enum Action {
     /// and that was not taken is thrown away (RFC 2595, section 4). Where TLS fails the connection ends and there is no
     /// answer.
     StartTls,
+    /// Take the client for whom a trusted proxy says that it is: `Answer::Identified`.
+    Identify(Proxied),
     /// Lock and list the maildrop of the verified user: `Answer::Maildrop`.
     OpenMaildrop,
     /// Find the sizes that the messages have once transformed: `Answer::Measured`. Only where
@@ -103,6 +106,8 @@ pub enum Answer {
     Challenged(Box<[u8]>),
     /// TLS is in force, and AUTH offers these. Also before the greeting is sent, where a client begins with TLS.
     Secured(Mechanisms),
+    /// The client is who the proxy says it is; or why it may not come in, which ends the session.
+    Identified(Result<(), Refusal>),
     /// The maildrop is locked and listed, or why not.
     Maildrop(Result<Opened, Refusal>),
     /// The same messages with the sizes that they have once transformed, or why not.

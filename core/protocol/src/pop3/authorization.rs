@@ -58,6 +58,8 @@ pub(super) enum Login {
     Opening,
     /// `Action::StartTls` is unanswered.
     Securing,
+    /// `Action::Identify` is unanswered.
+    Identifying,
 }
 
 /// Whether something may be tried once more.
@@ -93,7 +95,8 @@ impl Authorization {
             | Login::Exchanging { .. }
             | Login::Challenged { .. }
             | Login::Opening
-            | Login::Securing) => {
+            | Login::Securing
+            | Login::Identifying) => {
                 self.login = other;
                 None
             }
@@ -135,7 +138,11 @@ impl Authorization {
     pub(super) fn is_waiting(&self) -> bool {
         match self.login {
             Login::Nobody | Login::Named(_) | Login::Challenged { .. } => false,
-            Login::Verifying | Login::Exchanging { .. } | Login::Opening | Login::Securing => true,
+            Login::Verifying
+            | Login::Exchanging { .. }
+            | Login::Opening
+            | Login::Securing
+            | Login::Identifying => true,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Capabilities<'a> {
     pub(super) stls: bool,
     /// Whether logins are: USER and SASL.
     pub(super) login: bool,
+    /// Whether the client may say for whom it speaks.
+    pub(super) xclient: bool,
     pub(super) mechanisms: Mechanisms,
     pub(super) login_delay: Option<LoginDelay>,
     pub(super) implementation: &'a str,
@@ -31,7 +33,7 @@ pub(super) struct Capabilities<'a> {
 /// the name of the implementation, which tells its version only to those who are logged in, and for the LOGIN-DELAY that is
 /// the user's own.
 pub(super) fn say(replies: &mut Replies, capabilities: Capabilities<'_>) {
-    let Capabilities { stls, login, mechanisms, login_delay, implementation } = capabilities;
+    let Capabilities { stls, login, xclient, mechanisms, login_delay, implementation } = capabilities;
     replies.ok(format_args!("capability list follows"));
     // TOP, UIDL, USER, PIPELINING, RESP-CODES, EXPIRE, IMPLEMENTATION: RFC 2449, sections 6.1 to 6.9;
     // AUTH-RESP-CODE: RFC 3206, section 6; UTF8, with names and passwords in UTF-8, and LANG: RFC 6856, sections 2 and 3;
@@ -41,6 +43,9 @@ pub(super) fn say(replies: &mut Replies, capabilities: Capabilities<'_>) {
         if login { "USER\r\n" } else { "" },
         if stls { "STLS\r\n" } else { "" },
     ));
+    if xclient {
+        replies.raw(format_args!("XCLIENT\r\n"));
+    }
     if login && !mechanisms.is_empty() {
         // RFC 5034, section 3.
         replies.raw(format_args!("SASL"));
@@ -71,8 +76,14 @@ mod tests {
         let name = core::str::from_utf8(&[b'x'; 200]).unwrap();
         let mechanisms = Mechanism::ALL.into_iter().collect();
         let login_delay = Some(LoginDelay { seconds: u32::MAX, differs: true });
-        let capabilities =
-            Capabilities { stls: true, login: true, mechanisms, login_delay, implementation: name };
+        let capabilities = Capabilities {
+            stls: true,
+            login: true,
+            xclient: true,
+            mechanisms,
+            login_delay,
+            implementation: name,
+        };
         say(&mut replies, capabilities);
         assert!(replies.take(&mut [0; 1024]) <= REPLY_MAX);
     }

@@ -14,13 +14,15 @@ use super::transaction::Transaction;
 use crate::engine::Engine;
 use crate::line::LineReader;
 use crate::maildrop::Deletions;
-use crate::reply::Replies;
+use crate::reply::{Replies, ResponseCode};
 
 mod answers;
 mod commands;
 mod stls;
+mod xclient;
 
 pub use self::stls::Security;
+pub use self::xclient::Proxied;
 
 /// How a session begins.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,8 @@ pub struct Greeting {
     pub security: Security,
     /// What CAPA tells as LOGIN-DELAY before login.
     pub login_delay: Option<LoginDelay>,
+    /// Whether the client is a proxy that is believed when it says for whom it speaks (XCLIENT).
+    pub is_proxy: bool,
 }
 
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
@@ -67,6 +71,8 @@ struct Conversation {
     keeps_all: bool,
     security: Security,
     login_delay: Option<LoginDelay>,
+    /// Whether there is XCLIENT.
+    is_proxy: bool,
     /// The commands since they were last taken; none while nobody wants them.
     trace: Option<Box<Trace>>,
     counts: Counts,
@@ -90,13 +96,22 @@ impl Session {
     /// A session whose greeting waits in `poll_output`.
     #[must_use]
     pub fn new(greeting: Greeting) -> Self {
-        let Greeting { name, implementation, timestamp, mechanisms, tolerance, security, login_delay } =
-            greeting;
+        let Greeting {
+            name,
+            implementation,
+            timestamp,
+            mechanisms,
+            tolerance,
+            security,
+            login_delay,
+            is_proxy,
+        } = greeting;
         let offers_apop = timestamp.is_some();
         let mut replies = Replies::default();
+        let code = is_proxy.then_some(ResponseCode::Xclient);
         match timestamp {
-            Some(timestamp) => replies.greet(format_args!("{name} ready {timestamp}")),
-            None => replies.greet(format_args!("{name} ready")),
+            Some(timestamp) => replies.greet(code, format_args!("{name} ready {timestamp}")),
+            None => replies.greet(code, format_args!("{name} ready")),
         }
         let conversation = Conversation {
             state: State::Authorization(Authorization::default()),
@@ -111,6 +126,7 @@ impl Session {
             keeps_all: false,
             security,
             login_delay,
+            is_proxy,
             trace: None,
             counts: Counts::default(),
         };
@@ -228,6 +244,7 @@ impl Engine for Session {
             Answer::Verified(result) => self.conversation.handle_verified(result),
             Answer::Challenged(challenge) => self.conversation.handle_challenged(&challenge),
             Answer::Secured(mechanisms) => self.handle_secured(mechanisms),
+            Answer::Identified(result) => self.conversation.handle_identified(result),
             Answer::Maildrop(result) => self.conversation.handle_maildrop(result),
             Answer::Measured(result) => self.conversation.handle_measured(result),
             Answer::Message(result) => self.conversation.handle_message(result),

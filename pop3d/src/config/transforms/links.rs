@@ -149,12 +149,19 @@ impl<'config> Links<'config> {
     /// The name of a plugin whose file is named as it is; none: it is no plugin.
     fn plugin(&mut self, text: &str, error: impl Fn(&str) -> Exit) -> Result<Option<String>, Exit> {
         let path = Path::new(text.trim());
+        // A program may be told of such a file: "wasmtime run filter.wasm".
+        if text.trim().contains([' ', '\t', '\n']) && !path.is_file() {
+            return Ok(None);
+        }
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("so" | "wasm") => {}
             Some(_) | None => return Ok(None),
         }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let is_free = !self.file.config.transforms.contains_key(stem) && !RESERVED_NAMES.contains(&stem);
+        // The same file may stand there twice; another one of its name, or a command that got it, would be it as well.
+        let is_same = self.natives.get(stem).is_none_or(|known| known.file == path);
+        let is_taken = self.file.config.transforms.contains_key(stem) || self.specs.contains_key(stem);
+        let is_free = is_same && !is_taken && !RESERVED_NAMES.contains(&stem);
         if !is_name(stem) || !is_free {
             return Err(error(&format!(
                 "\"{stem}\" cannot be the name of a transform, or is another one's; give {} a [transforms.NAME]",
@@ -177,7 +184,13 @@ impl<'config> Links<'config> {
         if let Some(name) = self.commands.get(&command) {
             return Ok(Some(name.clone()));
         }
-        let name = name_of(&command, |name| self.specs.contains_key(name));
+        let is_taken = |name: &str| {
+            self.specs.contains_key(name)
+                || self.natives.contains_key(name)
+                || self.file.config.transforms.contains_key(name)
+                || self.is_dropped_in(name, |_| true)
+        };
+        let name = name_of(&command, is_taken);
         let spec = ProcessSpec { name: name.clone(), command: command.clone(), ..self.template.clone() };
         if let Some(what) = program::missing(&spec) {
             self.missing.push(error(&format!("{what}, and there is no [transforms.{text}]")));

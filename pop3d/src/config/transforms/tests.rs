@@ -53,6 +53,34 @@ fn a_chain_is_made_of_names_and_commands() {
 }
 
 #[test]
+fn a_program_that_is_told_of_a_file_of_code_is_a_program() {
+    let one = transforms("transform = \"wasmtime run /opt/filter.wasm\"", &[]).unwrap();
+    let words = ["wasmtime", "run", "/opt/filter.wasm"].map(str::to_owned).to_vec();
+    assert_eq!((names(&one), &programs(&one)[0].command), (vec!["wasmtime"], &CommandLine::Direct(words)));
+    // Where there is such a file, the space is one of its name.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a b.so");
+    std::fs::write(&file, "").unwrap();
+    assert!(wrong(&format!("transform = {file:?}")).contains("cannot be the name"));
+}
+
+#[test]
+fn no_two_links_share_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("scan.so"), "").unwrap();
+    let text = format!(
+        "transform_dir = {:?}
+        transform = [\"a/tag.wasm\", \"/opt/tag.py\", \"a/tag.wasm\", \"/opt/scan.sh\"]",
+        folder.path(),
+    );
+    assert_eq!(names(&transforms(&text, &[]).unwrap()), ["tag", "tag-2", "tag", "scan-2"]);
+    for chain in ["[\"a/tag.wasm\", \"b/tag.wasm\"]", "[\"/opt/tag.py\", \"a/tag.wasm\"]"] {
+        let said = wrong(&format!("transform = {chain}"));
+        assert!(said.contains("is another one's"), "{said}");
+    }
+}
+
+#[test]
 fn a_command_used_as_it_is_has_a_name_of_its_own() {
     let text = "transform = [\"cat\", \"/bin/cat\", \"cat -u\", \"cat\", \"sed\", \"/opt/sed x\", \"exec cat\", \"sed-2\"]
         [transforms.sed]
@@ -157,7 +185,7 @@ fn what_cannot_be_is_named_at_its_place() {
         ("[transform_defaults]\ncwd = \"\"", "2:7", "a whole path"),
         ("transform_dir = \"d\"\n[transforms.x]\nkind = \"process\"", "2:1", "`command`"),
         ("transform_dir = \"d\"\n[transforms.\"a b\"]\nspool = true", "2:1", "name of a transform"),
-        ("transform = \"/usr/lib/a b.so \"", "1:13", "cannot be the name"),
+        ("transform = \"/usr/lib/a+b.so \"", "1:13", "cannot be the name"),
         ("transform = \"exec.so\"", "1:13", "cannot be the name"),
         ("[transforms.x]\nspool = true", "1:1", "`command`"),
         ("[transforms.x]\nkind = \"native\"", "1:1", "`file`"),

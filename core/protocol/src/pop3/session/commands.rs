@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Action, Conversation, Part, Security, State};
+use super::{Action, Conversation, Part, Security, State, xclient};
 use crate::line::Line;
 use crate::number::MessageNumber;
 use crate::pop3::authorization::{Authorization, Login, Patience};
@@ -17,6 +17,12 @@ impl Conversation {
     pub(super) fn handle_line(&mut self, line: Line<'_>) {
         if let Some(trace) = &mut self.trace {
             trace.note(line);
+        }
+        if self.is_proxy
+            && let Line::Whole(line) = line
+            && let Some(arguments) = xclient::arguments(line)
+        {
+            return self.identify(arguments);
         }
         let command = match line {
             Line::Whole(line) => Command::parse(line),

@@ -40,7 +40,8 @@ impl Session {
             | Login::Verifying
             | Login::Exchanging { .. }
             | Login::Challenged { .. }
-            | Login::Opening => return,
+            | Login::Opening
+            | Login::Identifying => return,
         }
         authorization.login = Login::Nobody;
         *security = Security::Tls;
@@ -78,8 +79,9 @@ impl Conversation {
             Security::Required { .. } => (is_authorization, !is_authorization),
             Security::None | Security::Tls => (false, true),
         };
-        let Self { mechanisms, login_delay, .. } = *self;
-        let capabilities = Capabilities { stls, login, mechanisms, login_delay, implementation };
+        let Self { mechanisms, login_delay, is_proxy, .. } = *self;
+        let xclient = is_proxy && is_authorization;
+        let capabilities = Capabilities { stls, login, xclient, mechanisms, login_delay, implementation };
         capability::say(&mut self.replies, capabilities);
     }
 

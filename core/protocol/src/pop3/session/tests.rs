@@ -7,6 +7,7 @@ mod ending;
 mod model;
 mod security;
 mod transaction;
+mod xclient;
 
 use alloc::borrow::ToOwned;
 use alloc::collections::VecDeque;
@@ -57,6 +58,7 @@ const GREETING: Greeting = Greeting {
     tolerance: Tolerance::DEFAULT,
     security: Security::None,
     login_delay: None,
+    is_proxy: false,
 };
 
 fn refusal(code: Option<ResponseCode>, text: &str) -> Refusal {
@@ -234,6 +236,8 @@ fn an_answer_to_what_was_not_asked_changes_nothing() {
             Answer::Maildrop(Ok(opened)),
             Answer::Maildrop(Err(refusal(None, "no"))),
             Answer::Secured(Mechanisms::NONE),
+            Answer::Identified(Ok(())),
+            Answer::Identified(Err(refusal(None, "no"))),
             Answer::Measured(Ok(Stored::shared(&[7]))),
             Answer::Message(Ok(None)),
             Answer::Sent,

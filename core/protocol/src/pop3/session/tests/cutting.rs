@@ -88,6 +88,7 @@ impl Outside {
             }
             Action::Verify(Credentials::Apop { .. }) => panic!("APOP is not offered"),
             Action::StartTls => panic!("STLS is not offered"),
+            Action::Identify(_) => panic!("nobody is trusted"),
             Action::Exchange(Step::Begin { initial: None, .. }) => {
                 Answer::Challenged(b"go on".as_slice().into())
             }

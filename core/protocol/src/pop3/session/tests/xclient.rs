@@ -1,0 +1,47 @@
+//! XCLIENT: proxies that say for whom they speak, and others who would.
+
+use super::*;
+
+fn proxy() -> Dialogue {
+    let mut dialogue = Dialogue::with(Greeting { is_proxy: true, ..GREETING });
+    dialogue.hears("+OK [XCLIENT] pop3d ready");
+    dialogue
+}
+
+#[test]
+fn a_trusted_proxy_says_for_whom_it_speaks_and_begins_anew() {
+    let mut dialogue = proxy();
+    dialogue.says("USER mrose").hears("+OK").says("xclient ADDR=192.0.2.7 PORT=7 LOGIN=root");
+    let Action::Identify(proxied) = dialogue.asked() else { panic!() };
+    assert_eq!(proxied, Proxied { address: Some([192, 0, 2, 7].into()), port: Some(7) });
+    // Nothing is done before it is known who that is.
+    dialogue.says("USER other").hears_nothing().asks_nothing();
+    dialogue.answers(Answer::Identified(Ok(()))).hears("+OK").hears("+OK");
+    dialogue.says("XCLIENT ADDR=x").hears("-ERR").asks_nothing();
+    dialogue.says("XCLIENT ADDR=192.0.2.8");
+    assert!(matches!(dialogue.asked(), Action::Identify(_)));
+    dialogue.answers(Answer::Identified(Ok(()))).hears("+OK");
+    dialogue.says("PASS secret").hears("-ERR").asks_nothing();
+}
+
+#[test]
+fn who_may_not_come_in_is_sent_away_through_the_proxy_too() {
+    let mut dialogue = proxy();
+    dialogue.says("XCLIENT ADDR=192.0.2.7");
+    assert!(matches!(dialogue.asked(), Action::Identify(_)));
+    dialogue.answers(Answer::Identified(Err(refusal(Some(ResponseCode::SysTemp), "too many"))));
+    dialogue.hears("-ERR [SYS/TEMP] too many");
+    assert!(matches!(dialogue.asked(), Action::Close));
+}
+
+#[test]
+fn for_others_there_is_no_xclient() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.says("XYZZY ADDR=192.0.2.7");
+    let unknown = dialogue.line();
+    dialogue.says("XCLIENT ADDR=192.0.2.7");
+    assert_eq!(dialogue.line(), unknown);
+    dialogue.asks_nothing();
+    let mut transaction = Dialogue::in_transaction(&[1]);
+    transaction.says("XCLIENT ADDR=192.0.2.7").hears("-ERR").asks_nothing();
+}
