@@ -23,7 +23,9 @@ const LISTINGS_MAX: u32 = 3;
 /// How much of a message is read at once.
 const BLOCK: usize = 256 * 1024;
 /// Unique-ids of messages that are gone, kept so that they are not given out again. The oldest are forgotten.
-const RETIRED_MAX: usize = 4096;
+pub(super) const RETIRED_MAX: usize = 4096;
+/// Stands before the retired unique-ids where some were forgotten: no unique-id is empty.
+const FORGOTTEN: &[u8] = b"";
 
 /// Whether `known` still tells what is in the folders.
 pub(super) fn is_current(known: &Index, folder: &UserFolder, layout: &Layout) -> io::Result<bool> {
@@ -62,10 +64,11 @@ pub(super) fn scan(
     let mut layout = folder.layout()?;
     let mut made: Option<Index> = None;
     for _ in 0..LISTINGS_MAX {
-        let started = Listed::at(now());
+        let began = now();
+        let started = Listed::at(began);
         let known = made.as_ref().or(known).filter(|known| known.layout().is_same_place(&layout));
         let listing = Listing::of(folder, &layout, known)?;
-        let mut scan = Scan::new(folder, &layout, known, started, unique_ids)?;
+        let mut scan = Scan::new(folder, &layout, known, (began, started), unique_ids)?;
         let builder = scan.merge(&listing)?;
         let after = folder.layout()?;
         let is_certain = after == layout && scan.is_complete() && !listing.has_twice();
@@ -92,6 +95,8 @@ struct Scan<'a> {
     /// Unique-ids that a base must not take.
     taken: HashSet<Vec<u8>>,
     retired: Vec<&'a [u8]>,
+    /// Where unique-ids were forgotten: what no forgotten one was made of. A base may be one of them then.
+    fresh: Option<[u8; 16]>,
     counter: Counter,
     /// Messages to be looked at again next time.
     loose_ends: u32,
@@ -104,7 +109,7 @@ impl<'a> Scan<'a> {
         folder: &'a UserFolder,
         layout: &'a Layout,
         known: Option<&'a Index>,
-        started: Listed,
+        (began, started): (SystemTime, Listed),
         unique_ids: UniqueIds,
     ) -> io::Result<Self> {
         let mut folders = Vec::new();
@@ -113,7 +118,11 @@ impl<'a> Scan<'a> {
                 folders.push((place, folder));
             }
         }
-        let retired: Vec<&[u8]> = known.into_iter().flat_map(Index::retired).collect();
+        let mut retired: Vec<&[u8]> = known.into_iter().flat_map(Index::retired).collect();
+        let fresh = (retired.first() == Some(&FORGOTTEN)).then(|| {
+            retired.remove(0);
+            began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_le_bytes()
+        });
         let own = known.into_iter().flat_map(Index::records).filter_map(|record| record.unique_id);
         let taken = own.chain(retired.iter().copied()).map(<[u8]>::to_vec).collect();
         let counter = Counter::default();
@@ -131,6 +140,7 @@ impl<'a> Scan<'a> {
             notes,
             taken,
             retired,
+            fresh,
             counter,
             loose_ends: 0,
             unreadable: 0,
@@ -239,11 +249,14 @@ impl<'a> Scan<'a> {
     fn unique_id(&mut self, base: &[u8], listing: &Listing) -> Option<Vec<u8>> {
         let noted = self.notes.of(base).and_then(|note| note.unique_id.clone());
         let noted = noted.filter(|unique_id| self.is_free(unique_id, listing));
-        if noted.is_none() && name::is_unique_id(base) && !self.taken.contains(base) {
+        if noted.is_none() && self.fresh.is_none() && name::is_unique_id(base) && !self.taken.contains(base) {
             return None;
         }
+        // "/" occurs in no file name: no base has this input, nor another attempt, which is shorter.
+        let fresh = self.fresh.map(|fresh| [base, b"/", &fresh].concat());
+        let input = fresh.as_deref().unwrap_or(base);
         let hashed = || {
-            let mut hashed = (0..).map(|attempt| name::hashed_unique_id(base, attempt));
+            let mut hashed = (0..).map(|attempt| name::hashed_unique_id(input, attempt));
             hashed.find(|unique_id| self.is_free(unique_id, listing)).map(|unique_id| unique_id.to_vec())
         };
         let unique_id = noted.or_else(hashed);
@@ -272,7 +285,8 @@ impl<'a> Scan<'a> {
     /// The retired unique-ids that are kept.
     fn retired(&self) -> Vec<&'a [u8]> {
         let start = self.retired.len().saturating_sub(RETIRED_MAX);
-        self.retired.get(start..).unwrap_or_default().to_vec()
+        let forgotten = (start > 0 || self.fresh.is_some()).then_some(FORGOTTEN);
+        forgotten.into_iter().chain(self.retired.iter().skip(start).copied()).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the index keeps, when it is believed, and what becomes of a bad one.
 
+use std::collections::HashSet;
 use std::fs;
 
 use proptest::prelude::*;
@@ -155,6 +156,24 @@ fn a_size_in_a_name_that_is_right_is_told_whatever_the_line_ends_are() {
     let mut maildrop = house.open();
     let told = [1, 2, 3, 4].map(|told| maildrop.message(number(told)).unwrap().octets.unwrap().0);
     assert_eq!(told, [6, 6, 6, 600_000]);
+}
+
+#[test]
+fn no_unique_id_comes_again_however_many_messages_are_gone() {
+    let house = House::flat(&[]);
+    let names: Vec<String> = (0..super::super::scan::RETIRED_MAX + 10).map(|name| name.to_string()).collect();
+    let mut met = HashSet::new();
+    for round in 0..4 {
+        names.iter().for_each(|name| house.put(name, &format!("message {round}\n")));
+        let mut maildrop = house.open();
+        for unique_id in unique_ids(&*maildrop) {
+            assert!(met.insert(unique_id), "round {round}");
+        }
+        let all: Vec<u32> = (1..).take(names.len()).collect();
+        assert_eq!(maildrop.commit(&marked(&all)).remaining, 0);
+        drop(maildrop);
+        assert_eq!(house.open().snapshot().count(), 0);
+    }
 }
 
 #[test]
