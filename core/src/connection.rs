@@ -136,7 +136,7 @@ enum Task {
     /// An answer that is held back for a while.
     Delayed {
         until: Instant,
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The reply to STLS to leave, before TLS begins.
     Securing,

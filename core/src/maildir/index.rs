@@ -85,10 +85,10 @@ pub struct Index {
     count: u32,
     /// The sizes of all messages together.
     total: u64,
-    layout: Layout,
-    strings: Range<usize>,
-    retired: Range<usize>,
-    owner: Range<usize>,
+    /// Where the retired unique-ids begin, which is where the strings end.
+    retired: usize,
+    /// Where the owner begins.
+    owner: usize,
 }
 
 impl Index {
@@ -108,31 +108,13 @@ impl Index {
         }
         let count = u32::try_from(word(&octets, 24)).ok().filter(|&count| count <= COUNT_MAX);
         let count = count.ok_or(IndexError::Record)?;
-        let visit = |at| Visit {
-            inode: word(&octets, at),
-            seconds: word(&octets, at + 8).cast_signed(),
-            nanoseconds: word(&octets, at + 16),
-        };
-        let layout = match word(&octets, 32) {
-            0 => Layout::Flat(visit(48)),
-            1 => Layout::Maildir { new: visit(48).if_there(), cur: visit(72).if_there() },
-            _ => return Err(IndexError::Record),
-        };
         let end = |start: usize, length| usize::try_from(length).map(|length| start.saturating_add(length));
         let strings = HEADER.saturating_add((count as usize).saturating_mul(RECORD));
         let retired = end(strings, word(&octets, 96)).map_err(|_| IndexError::Length)?;
         let owner = end(retired, word(&octets, 104)).map_err(|_| IndexError::Length)?;
         let whole = octets.len();
-        let mut index = Self {
-            octets,
-            count,
-            total: 0,
-            layout,
-            strings: strings..retired,
-            retired: retired..owner,
-            owner: owner..whole,
-        };
-        if index.strings.end > index.retired.end || index.retired.end > whole || !index.is_consistent() {
+        let mut index = Self { octets, count, total: 0, retired, owner };
+        if retired > owner || owner > whole || layout_of(&index.octets).is_none() || !index.is_consistent() {
             return Err(IndexError::Record);
         }
         index.total = index.sum();
@@ -160,8 +142,8 @@ impl Index {
 
     /// Whether each record stays within the strings.
     fn is_consistent(&self) -> bool {
-        let length = self.strings.len() as u64;
-        let records = self.octets.get(HEADER..self.strings.start).unwrap_or_default();
+        let length = self.strings().len() as u64;
+        let records = self.octets.get(HEADER..self.strings().start).unwrap_or_default();
         records.chunks_exact(RECORD).all(|record| {
             let places = Places::of(word(record, 0));
             let own = places.unique_id_length;
@@ -173,7 +155,7 @@ impl Index {
 
     /// The sizes of all messages together.
     fn sum(&self) -> u64 {
-        let records = self.octets.get(HEADER..self.strings.start).unwrap_or_default();
+        let records = self.octets.get(HEADER..self.strings().start).unwrap_or_default();
         records.chunks_exact(RECORD).fold(0, |total, record| (word(record, 8) >> 8).saturating_add(total))
     }
 
@@ -185,12 +167,18 @@ impl Index {
 
     /// Whom it belongs to; see `state.rs`.
     pub(super) fn owner(&self) -> &[u8] {
-        self.octets.get(self.owner.clone()).unwrap_or_default()
+        self.octets.get(self.owner..).unwrap_or_default()
     }
 
     /// What the folders looked like when they were listed.
     pub(super) fn layout(&self) -> Layout {
-        self.layout
+        // `parse` and `Builder` leave no other.
+        layout_of(&self.octets).unwrap_or(Layout::Maildir { new: None, cur: None })
+    }
+
+    /// Where the strings are: behind the records.
+    fn strings(&self) -> Range<usize> {
+        HEADER.saturating_add((self.count as usize).saturating_mul(RECORD))..self.retired
     }
 
     /// When the folders were listed; none where that left something open, so that they must be listed again.
@@ -200,7 +188,7 @@ impl Index {
 
     /// Whether a change since the listing would have changed the folders' times for certain.
     pub(super) fn is_settled(&self) -> bool {
-        self.listed().is_some_and(|listed| self.layout.is_settled(listed))
+        self.listed().is_some_and(|listed| self.layout().is_settled(listed))
     }
 
     /// Whether another one tells nothing more, but that the folders were listed later.
@@ -225,7 +213,7 @@ impl Index {
         let start = HEADER + index as usize * RECORD;
         let record = self.octets.get(start..start + RECORD)?;
         let places = Places::of(word(record, 0));
-        let strings = self.octets.get(self.strings.clone())?.get(usize::try_from(places.start).ok()?..)?;
+        let strings = self.octets.get(self.strings())?.get(usize::try_from(places.start).ok()?..)?;
         let (name, rest) = strings.split_at_checked(places.name_length.into())?;
         let unique_id = rest.get(..places.unique_id_length.into())?;
         let sized = word(record, 8);
@@ -255,7 +243,7 @@ impl Index {
 
     /// Unique-ids that belonged to messages which are gone, the oldest first.
     pub(super) fn retired(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.octets.get(self.retired.clone()).unwrap_or_default();
+        let mut rest = self.octets.get(self.retired..self.owner).unwrap_or_default();
         std::iter::from_fn(move || {
             let (&length, behind) = rest.split_first()?;
             let (unique_id, behind) = behind.split_at_checked(length.into())?;
@@ -299,7 +287,7 @@ impl Snapshot for Index {
             own => (places.name_length, own),
         };
         let start =
-            usize::try_from(places.start).map(|start| self.strings.start + start + usize::from(behind));
+            usize::try_from(places.start).map(|start| self.strings().start + start + usize::from(behind));
         let unique_id = start.ok().and_then(|start| self.octets.get(start..start + usize::from(length)));
         unique_id.unwrap_or(b"?")
     }
@@ -326,6 +314,20 @@ impl Places {
 fn word(octets: &[u8], at: usize) -> u64 {
     let word = octets.get(at..).and_then(|octets| octets.first_chunk());
     u64::from_le_bytes(word.copied().unwrap_or_default())
+}
+
+/// The folders that a header tells of; none: it tells of none that there can be.
+fn layout_of(octets: &[u8]) -> Option<Layout> {
+    let visit = |at| Visit {
+        inode: word(octets, at),
+        seconds: word(octets, at + 8).cast_signed(),
+        nanoseconds: word(octets, at + 16),
+    };
+    match word(octets, 32) {
+        0 => Some(Layout::Flat(visit(48))),
+        1 => Some(Layout::Maildir { new: visit(48).if_there(), cur: visit(72).if_there() }),
+        _ => None,
+    }
 }
 
 /// The length that a header tells; none where it is too short or tells an impossible one.

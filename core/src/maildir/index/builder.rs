@@ -99,16 +99,7 @@ impl Builder {
         }
         // It lives as long as a session does.
         octets.shrink_to_fit();
-        let whole = octets.len();
-        let mut index = Index {
-            octets,
-            count,
-            total: 0,
-            layout,
-            strings: strings_start..retired_start,
-            retired: retired_start..owner_start,
-            owner: owner_start..whole,
-        };
+        let mut index = Index { octets, count, total: 0, retired: retired_start, owner: owner_start };
         index.total = index.sum();
         index
     }
