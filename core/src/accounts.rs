@@ -3,6 +3,8 @@
 //! Verifying costs what the scheme costs: it is a job of the pool.
 
 mod account;
+mod apps;
+mod bearer;
 mod code;
 mod exchange;
 mod external;
@@ -16,26 +18,27 @@ mod shares;
 mod switches;
 #[cfg(test)]
 mod tests;
+pub mod token;
 mod verified;
+mod verify;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use md5::{Digest, Md5};
-use pop3d_protocol::pop3::Credentials;
-use subtle::ConstantTimeEq;
-
 use self::account::{Account, Look, Price};
+use self::apps::Origin;
+pub(crate) use self::apps::seconds_now;
+pub use self::apps::{AppPassword, make_secret};
+pub use self::bearer::{Bearer, Presented, TokenCheck, TooLong};
 use self::code::MemoryKey;
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
 pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
-pub(crate) use self::prepared::prepared;
+pub(crate) use self::prepared::{is_prohibited, prepared};
 use self::scheme::Stored;
 pub use self::secret::Secret;
 use self::shares::Shares;
@@ -97,6 +100,8 @@ pub struct Accounts {
     hashes: Arc<AtomicU64>,
     /// Who knows the passwords of users that have no account here.
     external: Option<Arc<External>>,
+    /// Logins by tokens; none: there are none.
+    bearer: Option<Arc<Bearer>>,
 }
 
 /// The credentials are not those of an account.
@@ -124,6 +129,7 @@ impl Accounts {
             looks: Default::default(),
             hashes: Arc::default(),
             external: None,
+            bearer: None,
         }
     }
 
@@ -155,11 +161,16 @@ impl Accounts {
         self.external = Some(Arc::new(external));
     }
 
+    /// Lets users log in by tokens.
+    pub fn set_bearer(&mut self, bearer: Bearer) {
+        self.bearer = Some(Arc::new(bearer));
+    }
+
     /// Whom to ask about a user; none: the user has an account here, which alone decides, or nobody else knows any.
     #[must_use]
     pub fn asking(&self, user: &[u8]) -> Option<Asking> {
         let external = self.external.as_ref()?;
-        if self.account(user).is_some() {
+        if self.account(user).is_some() || is_prohibited(user) {
             return None;
         }
         Some(Asking::new(external, UserName::parse(user)?))
@@ -171,18 +182,18 @@ impl Accounts {
         self.accounts.get(user).is_some_and(Account::is_weak)
     }
 
-    /// Adds a further secret to an account, as it stands in the configuration; nothing happens where there is no account.
+    /// Adds an app password to an account, as it stands in the configuration; nothing happens where there is no account.
     ///
     /// # Errors
     /// Where the scheme is not known, or the secret is not of that scheme.
-    pub fn add_app(&mut self, user: &UserName, secret: &[u8]) -> Result<(), SchemeError> {
+    pub fn add_app(&mut self, user: &UserName, name: &str, secret: &[u8]) -> Result<(), SchemeError> {
         let stored = if secret.starts_with(b"{") {
             Stored::parse(secret, self.key, self.keeps_plain)?
         } else {
             Stored::keyed(self.key, secret, false)
         };
         if let Some(mut account) = self.accounts.get(user).cloned() {
-            account.add(stored);
+            account.add(name, Origin::Configured, stored);
             self.insert(user.clone(), account);
         }
         Ok(())
@@ -216,8 +227,8 @@ impl Accounts {
             file::Secret::Stored(text) => self.stored(text)?,
         };
         let mut account = Account::new(stored, line.switches);
-        for (_, secret) in line.apps {
-            account.add(self.stored(secret)?);
+        for (name, secret) in line.apps {
+            account.add(name, Origin::Configured, self.stored(secret)?);
         }
         self.insert(line.user, account);
         Ok(())
@@ -334,138 +345,13 @@ impl Accounts {
     /// Whether nobody could log in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.external.is_none()
+        let bearer = self.bearer.as_ref().map(|bearer| &bearer.check);
+        let asks = self.external.is_some() || matches!(bearer, Some(TokenCheck::Program(_)));
+        self.accounts.is_empty() && !asks
     }
 
     /// Who could log in, in no order.
     pub fn names(&self) -> impl Iterator<Item = &UserName> {
         self.accounts.keys()
     }
-
-    /// Finds out whose credentials these are. `timestamp` is what the greeting said, for APOP; `from`: where they come
-    /// from, none: from no network. May take long: called in the pool.
-    ///
-    /// # Errors
-    /// One answer after one amount of work, whatever was wrong: no such user, a wrong password, a name that cannot
-    /// be one, an account that is not to be used, or not from there.
-    pub fn verify(
-        &self,
-        credentials: &Credentials,
-        timestamp: Option<&str>,
-        from: IpAddr,
-    ) -> Result<UserName, WrongCredentials> {
-        self.verify_at(credentials, timestamp, from, Instant::now())
-    }
-
-    /// Whose credentials these are, where that is known without a hash. None says nothing of them: `verify` is to be asked.
-    /// One code is made for everybody, so the time it takes tells nothing.
-    #[must_use]
-    pub fn verify_at_once(
-        &self,
-        credentials: &Credentials,
-        timestamp: Option<&str>,
-        from: IpAddr,
-    ) -> Option<UserName> {
-        let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
-        let account = self.account(user);
-        let kept = account.map(|(_, account)| account);
-        let is_right = match credentials {
-            Credentials::Password { password, .. } => {
-                let code = self.key.code(password);
-                kept.is_some_and(|account| account.recognize(&code, Instant::now()))
-            }
-            Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
-        };
-        let account = account.filter(|(_, account)| is_right && account.switches.permit(from));
-        account.map(|(user, _)| user.clone())
-    }
-
-    fn verify_at(
-        &self,
-        credentials: &Credentials,
-        timestamp: Option<&str>,
-        from: IpAddr,
-        now: Instant,
-    ) -> Result<UserName, WrongCredentials> {
-        let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
-        let account = self.account(user);
-        let kept = account.map(|(_, account)| account);
-        let is_right = match credentials {
-            Credentials::Password { user, password } => {
-                // A hash of another server may be of either form.
-                let prepared = prepared(password);
-                self.verify_password(kept, user, password, from, now)
-                    || *prepared != **password && self.verify_password(kept, user, &prepared, from, now)
-            }
-            Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
-        };
-        match account {
-            Some((user, account)) if is_right && account.switches.permit(from) => Ok(user.clone()),
-            Some(_) | None => Err(WrongCredentials),
-        }
-    }
-
-    /// Whether these are the user's credentials, and the account is one that may be used from somewhere.
-    #[must_use]
-    pub fn is_password(&self, credentials: &Credentials) -> bool {
-        let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
-        let Some(user) = UserName::parse(user) else { return false };
-        let mut accounts = self.clone();
-        accounts.switch(&user, Switches { nets: None, ..self.switches(&user) });
-        accounts.verify(credentials, None, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)).is_ok()
-    }
-
-    fn account(&self, user: &[u8]) -> Option<(&UserName, &Account)> {
-        let named = |user: &[u8]| UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
-        named(user).or_else(|| named(&prepared(user)))
-    }
-
-    fn verify_password(
-        &self,
-        account: Option<&Account>,
-        user: &[u8],
-        password: &[u8],
-        from: IpAddr,
-        now: Instant,
-    ) -> bool {
-        // Made for everybody, whether there is one to compare it with or not.
-        let code = self.key.code(password);
-        // Of an account that is not to be used nothing is looked at: it fails as a name does that there is not.
-        let account = account.filter(|account| account.switches.permit(from));
-        let is_right = account.is_some_and(|account| account.verify(password, &code, now, &self.hashes));
-        if is_right {
-            return true;
-        }
-        if account.is_none_or(|account| account.price().is_empty()) {
-            // Else the time would tell who is hashed and who is nobody.
-            for cost in self.price_of_nobody(user).into_iter().flatten() {
-                self.hashes.fetch_add(1, Ordering::Relaxed);
-                cost.spend(password);
-            }
-        }
-        false
-    }
-
-    fn looks_of(&self, hash: scram::Hash) -> &Shares<Look> {
-        let [of_sha1, of_sha256] = &self.looks;
-        match hash {
-            scram::Hash::Sha1 => of_sha1,
-            scram::Hash::Sha256 => of_sha256,
-        }
-    }
-
-    /// What a failed login costs for a name that has no hash: always the same, and nobody can tell which beforehand.
-    fn price_of_nobody(&self, user: &[u8]) -> Option<&Price> {
-        self.prices.pick(self.key.code(user).number())
-    }
-}
-
-/// The digest of APOP: MD5 of the timestamp followed by the secret (RFC 1939, section 7).
-fn verify_apop(account: Option<&Account>, digest: &[u8; 16], timestamp: Option<&str>) -> bool {
-    let Some(timestamp) = timestamp else { return false };
-    let secret = account.and_then(Account::plain);
-    let octets = secret.unwrap_or(Secret::of_nobody()).octets();
-    let expected: [u8; 16] = Md5::new().chain_update(timestamp).chain_update(octets).finalize().into();
-    let is_right: bool = expected.ct_eq(digest).into();
-    is_right && secret.is_some()
 }

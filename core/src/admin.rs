@@ -206,7 +206,8 @@ impl Loop {
     fn accept(&mut self) {
         for index in 0..self.doors.len() {
             while self.has_seat(&self.doors[index]) {
-                match self.doors[index].accept(self.desk.now) {
+                let administration = &self.desk.administration;
+                match self.doors[index].accept(self.desk.now, || administration.tls()) {
                     Ok(Entered::Nobody) => break,
                     Ok(Entered::One(stream, peer)) => self.admit(stream, peer),
                     Ok(Entered::Stranger(who)) => {

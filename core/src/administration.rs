@@ -4,6 +4,7 @@
 //! Called by the admin thread (`query`, which never waits) and by its pool (`change`, which may).
 
 mod accounts;
+mod apps;
 mod change;
 mod configured;
 mod query;
@@ -19,6 +20,7 @@ use arc_swap::ArcSwap;
 use log::{error, warn};
 use pop3d_protocol::peep::{Argument, Failure, Ranges};
 use pop3d_protocol::pop3::Credentials;
+use rustls::server::ServerConfig;
 
 pub(crate) use self::change::makes_transforms;
 use self::configured::Kept;
@@ -141,6 +143,11 @@ impl Administration {
         }
     }
 
+    /// TLS as administrators get it; none: there is no certificate.
+    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.server.settings().tls.as_ref().map(|tls| Arc::clone(&tls.peep))
+    }
+
     fn loading(&self) -> MutexGuard<'_, ()> {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,6 +179,11 @@ impl Administration {
     fn keep_settings(&self, kept: &Kept) -> Result<(), Failure> {
         let Some(claim) = &self.claim else { return Ok(()) };
         kept.settings.save(claim).map_err(|error| not_kept(&error))
+    }
+
+    fn keep_apps(&self, kept: &Kept) -> Result<(), Failure> {
+        let Some(claim) = &self.claim else { return Ok(()) };
+        kept.apps.save(claim).map_err(|error| not_kept(&error))
     }
 
     fn keep_accounts(&self, kept: &Kept) -> Result<(), Failure> {

@@ -23,6 +23,7 @@ use pop3d_protocol::reply::ResponseCode;
 use self::ending::Ending;
 use crate::accounts::{Exchange, UserName};
 use crate::buffer::{Outbound, Spare};
+use crate::guesses::Penalty;
 use crate::measure::Measuring;
 use crate::notice::Notices;
 use crate::retr::{Fill, Opening, RetrCursor};
@@ -78,6 +79,8 @@ pub(crate) struct Connection {
     timestamp: Option<Box<str>>,
     /// A SASL exchange that waits for the client.
     exchange: Option<Box<Exchange>>,
+    /// What a login costs whose client has been told what is wrong with it, and is still to answer that.
+    explained: Option<Penalty>,
     input: Input,
     outbound: Outbound,
     /// The socket took all that was written so far.
@@ -213,6 +216,7 @@ impl Connection {
             session,
             timestamp,
             exchange: None,
+            explained: None,
             input,
             outbound: Outbound::default(),
             is_writable: true,

@@ -23,8 +23,8 @@
 //!
 //! **Mail.** [`store`] is what the server knows of where mail is kept; [`maildir`] is the store that is built in.
 //!
-//! **Who may come in.** [`accounts`] knows names and secrets. `guesses` has failures cost time, `logins` keeps logins apart, [`nets`]
-//! holds addresses against nets, [`proxied`] reads for whom a balancer speaks.
+//! **Who may come in.** [`accounts`] knows names and secrets. `timestamp` is what a greeting shows for APOP, `guesses` has failures
+//! cost time, `logins` keeps logins apart, [`nets`] holds addresses against nets, [`proxied`] reads for whom a balancer speaks.
 //!
 //! **Transforms.** [`transform`] is the contract: a factory for each, a stream for each message, chains, and rules that choose them. [`offline`]
 //! runs chains without a server.
@@ -57,6 +57,7 @@ mod socket;
 pub mod state;
 pub mod statistics;
 pub mod store;
+mod timestamp;
 pub mod tls;
 mod token;
 pub mod transform;

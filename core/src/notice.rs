@@ -33,6 +33,8 @@ pub(crate) enum Outcome {
     Unverified,
     /// A SASL exchange that goes on, and what the client is to answer.
     Challenged(Box<Exchange>, Vec<u8>),
+    /// They were nobody's, and what it costs; the client is to hear this first, and to answer it.
+    Explained(Vec<u8>, Penalty),
     /// The maildrop.
     Opened(Result<Box<dyn Maildrop>, OpenError>),
     /// The deletions; the maildrop is unlocked.

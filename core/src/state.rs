@@ -5,6 +5,7 @@
 //! the server serves, or in the pool.
 
 pub mod accounts;
+pub mod apps;
 mod damage;
 pub mod seal;
 pub mod settings;

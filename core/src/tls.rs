@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rustls::SupportedProtocolVersion;
 use rustls::crypto::ring;
 use rustls::server::{ResolvesServerCert, ServerConfig};
 use rustls::version::{TLS12, TLS13};
@@ -23,6 +24,9 @@ pub(crate) use self::channel::Channel;
 /// The name of POP3 in ALPN (RFC 7301).
 const ALPN: &[u8] = b"pop3";
 
+/// The name of PEEP in ALPN: nobody can have a client of one protocol talk to the other.
+const ALPN_PEEP: &[u8] = b"peep";
+
 /// What TLS is to be.
 pub struct TlsOptions {
     /// Certificates with their keys. A client gets the first one that is of the name that it asks for (SNI), else the first.
@@ -33,6 +37,8 @@ pub struct TlsOptions {
     pub clear: Clear,
     /// Who vouches for clients; none: no client is asked for a certificate.
     pub authorities: Option<Authorities>,
+    /// Whether administrators who come by TLS must have a certificate of these authorities.
+    pub administrators_need_one: bool,
 }
 
 /// A version of TLS.
@@ -57,6 +63,8 @@ pub enum Clear {
 /// TLS, ready to be served.
 pub struct Tls {
     pub(crate) config: Arc<ServerConfig>,
+    /// For administrators.
+    pub(crate) peep: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
     clear: Clear,
 }
@@ -77,9 +85,9 @@ impl Tls {
     /// Makes TLS of these options.
     ///
     /// # Errors
-    /// Where there is no certificate, or no randomness.
+    /// Where there is no certificate, or no randomness; where administrators need one that nobody vouches for.
     pub fn new(options: TlsOptions) -> Result<Self, TlsError> {
-        let TlsOptions { pairs, minimum, clear, authorities } = options;
+        let TlsOptions { pairs, minimum, clear, authorities, administrators_need_one } = options;
         let certificates =
             Certificates::new(pairs).ok_or_else(|| TlsError("there is no certificate".to_owned()))?;
         let certificates = Arc::new(certificates);
@@ -87,20 +95,16 @@ impl Tls {
             Version::Tls12 => &[&TLS13, &TLS12],
             Version::Tls13 => &[&TLS13],
         };
-        let wrong = |error: rustls::Error| TlsError(error.to_string());
-        let provider = Arc::new(ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_protocol_versions(versions).map_err(wrong)?;
-        let builder = match authorities {
-            Some(authorities) => builder.with_client_cert_verifier(authorities.verifier(provider)?),
-            None => builder.with_no_client_auth(),
+        if administrators_need_one && authorities.is_none() {
+            return Err(TlsError("nobody vouches for the certificates of administrators".to_owned()));
+        }
+        let config = |protocol: &[u8], has_to: bool| {
+            let resolver = Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>;
+            config(versions, protocol, authorities.as_ref(), has_to, resolver)
         };
-        let resolver = Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>;
-        let mut config = builder.with_cert_resolver(resolver);
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        // Sessions are resumed by what the client keeps: nothing is kept here for those that do not come back.
-        config.ticketer = ring::Ticketer::new().map_err(wrong)?;
-        Ok(Self { config: Arc::new(config), certificates, clear })
+        let pop3 = config(ALPN, false)?;
+        let peep = config(ALPN_PEEP, administrators_need_one)?;
+        Ok(Self { config: pop3, peep, certificates, clear })
     }
 
     /// Reads those certificates again whose files are others than before. Waits for the disk.
@@ -123,6 +127,29 @@ impl Tls {
             Clear::From(nets) => !nets.contains(address),
         }
     }
+}
+
+/// What is served to the clients of one protocol. `has_to`: whether they must have a certificate.
+fn config(
+    versions: &[&'static SupportedProtocolVersion],
+    protocol: &[u8],
+    authorities: Option<&Authorities>,
+    has_to: bool,
+    resolver: Arc<dyn ResolvesServerCert>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let wrong = |error: rustls::Error| TlsError(error.to_string());
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_protocol_versions(versions).map_err(wrong)?;
+    let builder = match authorities {
+        Some(authorities) => builder.with_client_cert_verifier(authorities.verifier(provider, has_to)?),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(resolver);
+    config.alpn_protocols = vec![protocol.to_vec()];
+    // Sessions are resumed by what the client keeps: nothing is kept here for those that do not come back.
+    config.ticketer = ring::Ticketer::new().map_err(wrong)?;
+    Ok(Arc::new(config))
 }
 
 #[cfg(test)]

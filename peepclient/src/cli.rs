@@ -9,20 +9,48 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use crate::exit::Exit;
-use crate::link::{DEFAULT_PORT, Target};
+use crate::link::{DEFAULT_PORT, DEFAULT_TLS_PORT, Target};
+use crate::tls::{Fingerprint, Tls, Trust, fingerprint};
 
-/// The long options that the published client writes with one dash.
-const SINGLE_DASH: [&str; 4] = ["address", "port", "user", "pass"];
+/// The long options that the published client writes with one dash, and those that go with them.
+const SINGLE_DASH: [&str; 11] = [
+    "address",
+    "port",
+    "user",
+    "pass",
+    "tls",
+    "tls-ca",
+    "tls-name",
+    "tls-fingerprint",
+    "tls-insecure",
+    "tls-certificate",
+    "tls-key",
+];
 
 /// All options that take a value, short and long; what follows one is no option.
-const WITH_VALUE: [&str; 10] =
-    ["-a", "-p", "-u", "-s", "--address", "--port", "--user", "--pass", "--password-file", "--socket"];
+const WITH_VALUE: [&str; 15] = [
+    "-a",
+    "-p",
+    "-u",
+    "-s",
+    "--address",
+    "--port",
+    "--user",
+    "--pass",
+    "--password-file",
+    "--socket",
+    "--tls-ca",
+    "--tls-name",
+    "--tls-fingerprint",
+    "--tls-certificate",
+    "--tls-key",
+];
 
 /// Administers a running POP3 server by PEEP.
 ///
 /// Without a command: a prompt, or, where standard input is no terminal, one command on each line of it. "top" is a
 /// screen that shows what the server does. Without an address, a port and a user the server of this machine is asked,
-/// by its Unix socket. -address, -port, -user and -pass are understood with one dash too.
+/// by its Unix socket. -address, -port, -user, -pass and -tls… are understood with one dash too.
 #[derive(Debug, Parser)]
 #[command(name = "peepclient", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -30,7 +58,7 @@ pub(crate) struct Cli {
     #[arg(short, long, value_name = "HOST", value_hint = clap::ValueHint::Hostname)]
     pub(crate) address: Option<String>,
 
-    /// Its port [default: 2110].
+    /// Its port [default: 2110, in TLS 2995].
     #[arg(short, long)]
     pub(crate) port: Option<u16>,
 
@@ -50,8 +78,38 @@ pub(crate) struct Cli {
     /// The Unix socket of a server on this machine, for root and the user of the server
     /// [default: /var/lib/pop3d/peep.sock as root, else $XDG_STATE_HOME/pop3d/peep.sock].
     #[arg(short, long, value_name = "PATH", value_hint = clap::ValueHint::FilePath,
-        conflicts_with_all = ["address", "port", "user", "pass", "password_file"])]
+        conflicts_with_all = ["address", "port", "user", "pass", "password_file", "tls", "tls_ca", "tls_name",
+            "tls_fingerprint", "tls_insecure", "tls_certificate", "tls_key"])]
     socket: Option<PathBuf>,
+
+    /// Connects in TLS. The server has to have a certificate of the host's name that an authority of this system
+    /// vouches for; the options below ask for something else, and for TLS too.
+    #[arg(long)]
+    tls: bool,
+
+    /// The file of the authorities that may vouch for the server, as PEM: those of the system count no more.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    tls_ca: Option<PathBuf>,
+
+    /// The name that its certificate has to have, where that is not the host's.
+    #[arg(long, value_name = "NAME")]
+    tls_name: Option<String>,
+
+    /// The SHA-256 of its certificate: then no one has to vouch for it, and its name does not matter.
+    #[arg(long, value_name = "SHA256", value_parser = fingerprint, conflicts_with_all = ["tls_ca", "tls_name"])]
+    tls_fingerprint: Option<Fingerprint>,
+
+    /// Takes any certificate. Whoever stands in between reads along, the password too: for trials only.
+    #[arg(long, conflicts_with_all = ["tls_ca", "tls_name", "tls_fingerprint"])]
+    tls_insecure: bool,
+
+    /// The administrator's own certificate, as PEM, where the server asks for one.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    tls_certificate: Option<PathBuf>,
+
+    /// Its key, as PEM [default: in the file of the certificate].
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
 
     /// Answers in JSON: one object or array for each command, each on one line.
     #[arg(short, long)]
@@ -86,12 +144,15 @@ impl Cli {
             || self.port.is_some()
             || self.user.is_some()
             || self.pass.is_some()
-            || self.password_file.is_some();
+            || self.password_file.is_some()
+            || self.is_tls();
         if is_remote {
             let host = self.address.as_deref().unwrap_or("localhost");
             // As in an address of the web.
             let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-            return Ok(Target::Tcp { host: host.to_owned(), port: self.port.unwrap_or(DEFAULT_PORT) });
+            let tls = self.is_tls().then(|| self.tls());
+            let default = if tls.is_some() { DEFAULT_TLS_PORT } else { DEFAULT_PORT };
+            return Ok(Target::Tcp { host: host.to_owned(), port: self.port.unwrap_or(default), tls });
         }
         let path = self.socket.clone().or_else(|| state_folder().map(|folder| folder.join("peep.sock")));
         path.map(Target::Socket).ok_or_else(|| {
@@ -99,6 +160,29 @@ impl Cli {
                 "neither HOME nor XDG_STATE_HOME says where the server is; use --socket or --address".into(),
             )
         })
+    }
+
+    /// Whether anything is said of TLS.
+    fn is_tls(&self) -> bool {
+        self.tls
+            || self.tls_insecure
+            || self.tls_ca.is_some()
+            || self.tls_name.is_some()
+            || self.tls_fingerprint.is_some()
+            || self.tls_certificate.is_some()
+    }
+
+    fn tls(&self) -> Tls {
+        let trust = match (&self.tls_ca, self.tls_fingerprint) {
+            (Some(path), _) => Trust::Authorities(path.clone()),
+            (None, Some(fingerprint)) => Trust::Fingerprint(fingerprint),
+            (None, None) if self.tls_insecure => Trust::Anybody,
+            (None, None) => Trust::System,
+        };
+        // They may be one file.
+        let key = self.tls_key.as_ref().or(self.tls_certificate.as_ref());
+        let own = self.tls_certificate.clone().zip(key.cloned());
+        Tls { trust, name: self.tls_name.clone(), own }
     }
 
     /// Takes the password that the command line has.
@@ -181,7 +265,31 @@ mod tests {
     }
 
     fn tcp(host: &str, port: u16) -> Target {
-        Target::Tcp { host: host.into(), port }
+        Target::Tcp { host: host.into(), port, tls: None }
+    }
+
+    #[test]
+    fn each_option_of_tls_asks_for_tls_with_one_dash_or_two() {
+        let tls = |arguments: &[&str]| match read(arguments).unwrap().target().unwrap() {
+            Target::Tcp { host, port, tls: Some(tls) } => (host, port, tls),
+            other => panic!("{other}"),
+        };
+        let plain = Tls { trust: Trust::System, name: None, own: None };
+        assert_eq!(tls(&["-tls"]), ("localhost".to_owned(), 2995, plain.clone()));
+        let (host, port, found) =
+            tls(&["-a", "h", "-port", "1", "-tls-ca", "x.pem", "--tls-name=mail.example"]);
+        assert_eq!((host.as_str(), port, found.trust), ("h", 1, Trust::Authorities("x.pem".into())));
+        assert_eq!(found.name.as_deref(), Some("mail.example"));
+        assert_eq!(tls(&["-tls-insecure"]).2.trust, Trust::Anybody);
+        let pinned = tls(&["--tls-fingerprint", &"ab".repeat(32)]).2.trust;
+        assert_eq!(pinned, Trust::Fingerprint([0xAB; 32]));
+        let own = tls(&["-tls-certificate", "me.pem"]).2.own;
+        assert_eq!(own, Some(("me.pem".into(), "me.pem".into())));
+        assert!(read(&["--tls-insecure", "--tls-ca", "x"]).is_err());
+        assert!(read(&["--tls-key", "x"]).is_err());
+        assert!(read(&["--socket", "/x", "-tls"]).is_err());
+        let said = read(&["--tls-fingerprint", "1234"]).unwrap_err().to_string();
+        assert!(said.contains("64 hexadecimal digits"), "{said}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     System(String),
     /// 74, `EX_IOERR`: the connection was lost, or the answers cannot be written.
     Lost(String),
-    /// 76, `EX_PROTOCOL`: what answers there is no PEEP server.
+    /// 76, `EX_PROTOCOL`: what answers there is no PEEP server, or cannot show that it is the one that is meant.
     NotPeep(String),
     /// 77, `EX_NOPERM`: the server does not take this administrator.
     NotPermitted(String),
@@ -39,12 +39,12 @@ pub const EXIT_STATUSES: [(&str, &str); 12] = [
     ("1", "the server refused a command"),
     ("64", "the command line is wrong"),
     ("65", "a line of standard input is no command"),
-    ("66", "the file of the password cannot be read"),
+    ("66", "a file that is named cannot be read"),
     ("68", "there is no host of that name"),
     ("69", "nobody answers there"),
     ("71", "the system does not give what every program needs"),
     ("74", "the connection was lost, or the answers cannot be written"),
-    ("76", "what answers there is no PEEP server"),
+    ("76", "what answers there is no PEEP server, or not the one that is meant"),
     ("77", "the server does not take this administrator"),
     ("128 + n", "signal n has ended the program"),
 ];

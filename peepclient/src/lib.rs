@@ -12,6 +12,7 @@ mod prompt;
 mod render;
 mod script;
 mod terminal;
+mod tls;
 mod top;
 
 use std::io::{self, IsTerminal};

@@ -13,6 +13,7 @@ use pop3d_protocol::peep::{Client, Failure, Reply, Request};
 use zeroize::Zeroizing;
 
 use crate::exit::Exit;
+use crate::tls::{Tls, TlsStream, explain};
 
 /// The longest wait for each address of a server to take a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -26,14 +27,20 @@ const PIPELINE_MAX: usize = 16;
 /// The port where none is given.
 pub(crate) const DEFAULT_PORT: u16 = 2110;
 
+/// The same in TLS.
+pub(crate) const DEFAULT_TLS_PORT: u16 = 2995;
+
+/// How an alert of TLS begins (RFC 8446, section 5.1): the answer to a client that speaks in the clear.
+const TLS_ALERT: u8 = 0x15;
+
 /// What a command came to.
 pub(crate) type Outcome = Result<Reply, Failure>;
 
 /// Where a server listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Target {
-    /// A name or an address, and a port.
-    Tcp { host: String, port: u16 },
+    /// A name or an address, and a port; in TLS or in the clear.
+    Tcp { host: String, port: u16, tls: Option<Tls> },
     /// A Unix socket, where the kernel says who the administrator is.
     Socket(PathBuf),
 }
@@ -41,8 +48,8 @@ pub(crate) enum Target {
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(formatter, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(formatter, "{host}:{port}"),
+            Self::Tcp { host, port, .. } if host.contains(':') => write!(formatter, "[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => write!(formatter, "{host}:{port}"),
             Self::Socket(path) => write!(formatter, "{}", path.display()),
         }
     }
@@ -66,11 +73,14 @@ pub(crate) struct Link {
     stream: Stream,
     client: Client,
     target: Target,
+    /// Whether the server has said nothing, or an alert of TLS.
+    is_unheard: bool,
     capabilities: Vec<String>,
 }
 
 enum Stream {
     Tcp(TcpStream),
+    Tls(Box<TlsStream>),
     Unix(UnixStream),
 }
 
@@ -85,8 +95,9 @@ impl Link {
         // In the same breath: a server of another protocol may greet with a "+", but not twice.
         requests.push(known("cap?"));
         let stream = connect(target)?;
+        let (client, target_told) = (Client::new(), target.clone());
         let mut link =
-            Self { stream, client: Client::new(), target: target.clone(), capabilities: Vec::new() };
+            Self { stream, client, target: target_told, is_unheard: true, capabilities: Vec::new() };
         let mut outcomes = Vec::new();
         let asked = link.ask_all(&requests, &mut outcomes);
         let mut outcomes = outcomes.into_iter();
@@ -154,6 +165,7 @@ impl Link {
             let Some(octets) = room.get(..count) else { return Ok(()) };
             let written = match &mut self.stream {
                 Stream::Tcp(stream) => stream.write_all(octets),
+                Stream::Tls(stream) => stream.write_all(octets).and_then(|()| stream.flush()),
                 Stream::Unix(stream) => stream.write_all(octets),
             };
             // A server that refuses and closes at once may have said why.
@@ -171,15 +183,21 @@ impl Link {
         while self.client.awaited() > 0 {
             let count = match &mut self.stream {
                 Stream::Tcp(stream) => stream.read(&mut room),
+                Stream::Tls(stream) => stream.read(&mut room),
                 Stream::Unix(stream) => stream.read(&mut room),
             };
             let count = match count {
-                Ok(0) => return Err(self.lost("the server closed it")),
+                Ok(0) => return Err(self.closed()),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.lost(&reason(&error))),
+                Err(error) if is_closed(&error) => return Err(self.closed()),
+                Err(error) => {
+                    let explained = explain(&error, &self.target.to_string(), "");
+                    return Err(explained.unwrap_or_else(|| self.lost(&reason(&error))));
+                }
             };
             let octets = room.get(..count).unwrap_or_default();
+            self.is_unheard &= octets.first() == Some(&TLS_ALERT);
             self.client.handle_input(octets).map_err(|error| {
                 let target = &self.target;
                 Exit::NotPeep(format!(
@@ -192,6 +210,15 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// What it is that the server has ended the connection.
+    fn closed(&self) -> Exit {
+        // So does one that waits for TLS, once it hears anything else.
+        if self.is_unheard && matches!(self.stream, Stream::Tcp(_)) {
+            return self.lost("the server closed it without a word; where it speaks TLS, use --tls");
+        }
+        self.lost("the server closed it")
     }
 
     fn lost(&self, why: &str) -> Exit {
@@ -223,14 +250,21 @@ fn connect(target: &Target) -> Result<Stream, Exit> {
         Exit::Unavailable(format!("cannot connect to {target}: {}; {advice}", reason(error)))
     };
     match target {
-        Target::Tcp { host, port } => {
+        Target::Tcp { host, port, tls } => {
             let addresses = (host.as_str(), *port).to_socket_addrs().map_err(|error| {
                 Exit::NoHost(format!("there is no host \"{host}\": {}; check --address", reason(&error)))
             })?;
             let mut last = None;
             for address in addresses {
                 match TcpStream::connect_timeout(&address, CONNECT_LIMIT).and_then(limited) {
-                    Ok(stream) => return Ok(Stream::Tcp(stream)),
+                    Ok(stream) => {
+                        return match tls {
+                            None => Ok(Stream::Tcp(stream)),
+                            Some(tls) => tls
+                                .connect(stream, host, &target.to_string())
+                                .map(|stream| Stream::Tls(Box::new(stream))),
+                        };
+                    }
                     Err(error) => last = Some(error),
                 }
             }
@@ -291,7 +325,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_is_told_apart_from_its_port() {
-        let target = |host: &str| Target::Tcp { host: host.into(), port: 2110 }.to_string();
+        let target = |host: &str| Target::Tcp { host: host.into(), port: 2110, tls: None }.to_string();
         assert_eq!(target("::1"), "[::1]:2110");
         assert_eq!(target("localhost"), "localhost:2110");
     }

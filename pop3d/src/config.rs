@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
 mod limits;
+mod oauth;
 mod peep;
 mod program;
 mod proxy;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use self::limits::limits;
+pub(crate) use self::oauth::{Tokens, tokens};
 pub(crate) use self::peep::administrators;
 pub(crate) use self::program::missing_program;
 pub(crate) use self::tls::tls;
@@ -59,6 +61,9 @@ pub(crate) struct Config {
     pub(crate) state: Option<PathBuf>,
     /// Whom the server becomes once it listens.
     pub(crate) user: Option<Spanned<String>>,
+    /// Whether it may stay root where nobody else is named.
+    #[serde(default)]
+    pub(crate) allow_root: bool,
     /// The group that it has then; none: that of the user.
     pub(crate) group: Option<Spanned<String>>,
     #[serde(default)]
@@ -84,6 +89,8 @@ pub(crate) struct Config {
     pub(crate) checkpassword_timeout: Option<Spanned<Time>>,
     /// A file of accounts.
     pub(crate) accounts: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) oauth: oauth::Table,
     #[serde(default)]
     pub(crate) proxy: proxy::Table,
     #[serde(default)]
@@ -119,6 +126,8 @@ pub(crate) struct ConfineTable {
     /// Further folders to write in.
     #[serde(default)]
     write: Vec<PathBuf>,
+    /// Whether system calls are refused; where nothing is said they are, unless `new_privileges` is true.
+    seccomp: Option<Spanned<bool>>,
     /// Whether the process may leave a core dump.
     #[serde(default)]
     core_dumps: bool,
@@ -227,10 +236,18 @@ impl File {
     }
 
     /// What the server gives up.
-    pub(crate) fn confinement(&self) -> Confinement {
-        let ConfineTable { landlock, write, core_dumps, new_privileges } = &self.config.confine;
-        let (landlock, write) = (*landlock, write.clone());
-        Confinement { landlock, write, core_dumps: *core_dumps, new_privileges: *new_privileges }
+    ///
+    /// # Errors
+    /// Where one excludes the other, with line and column.
+    pub(crate) fn confinement(&self) -> Result<Confinement, Exit> {
+        let ConfineTable { landlock, write, seccomp, core_dumps, new_privileges } = &self.config.confine;
+        let (landlock, core_dumps, new_privileges) = (*landlock, *core_dumps, *new_privileges);
+        if let Some(seccomp) = seccomp.as_ref().filter(|seccomp| new_privileges && *seccomp.as_ref()) {
+            let what = "the kernel takes no filter from who may gain rights; leave out new_privileges";
+            return Err(self.error(seccomp.span(), what));
+        }
+        let seccomp = seccomp.as_ref().map_or(!new_privileges, |seccomp| *seccomp.as_ref());
+        Ok(Confinement { landlock, write: write.clone(), seccomp, core_dumps, new_privileges })
     }
 
     /// Where it has passwords in plain that everybody on this machine can read: what to do.
@@ -287,7 +304,8 @@ mod tests {
             ("mailbox = ", "1:11", ""),
             ("apop = \"yes\"", "1:8", "boolean"),
             ("[confine]\nwrite = \"/tmp\"", "2:9", "sequence"),
-            ("[confine]\nseccomp = true", "2:1", "unknown field"),
+            ("[confine]\nseccomp = \"on\"", "2:11", "boolean"),
+            ("[confine]\nchroot = true", "2:1", "unknown field"),
             ("unique_ids = \"cyrus\"", "1:14", "`dovecot`"),
             ("[limits]\nconnections = 0", "2:15", "more than 0"),
             ("[limits]\nconnections_per_address = -1", "2:27", "-1"),
@@ -311,6 +329,19 @@ mod tests {
             let said = file.identity().unwrap_err().to_string();
             assert!(said.starts_with(&format!("pop3d.toml:{place}: ")) && said.contains(named), "{said}");
         }
+    }
+
+    #[test]
+    fn a_filter_and_rights_that_are_gained_exclude_each_other() {
+        let confinement = |text: &str| {
+            let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();
+            file.confinement().map(|it| it.seccomp).map_err(|error| error.to_string())
+        };
+        assert_eq!(confinement(""), Ok(true));
+        assert_eq!(confinement("[confine]\nseccomp = false"), Ok(false));
+        assert_eq!(confinement("[confine]\nnew_privileges = true"), Ok(false));
+        let said = confinement("[confine]\nnew_privileges = true\nseccomp = true").unwrap_err();
+        assert!(said.starts_with("pop3d.toml:3:11: ") && said.contains("leave out new_privileges"), "{said}");
     }
 
     #[test]

@@ -81,6 +81,14 @@ fn configured(
     {
         accounts.set_external(External::new(Box::new(program)));
     }
+    let limit = plan.checking_limit;
+    let program = |words: &[String]| {
+        let program = Checkpassword::of_tokens(words, limit, Arc::clone(children))?;
+        Some(External::new(Box::new(program)).without_memory())
+    };
+    if let Some(bearer) = plan.tokens.and_then(|tokens| tokens.bearer(program)) {
+        accounts.set_bearer(bearer);
+    }
     let registry = Arc::new(registry(plan.transforms.definitions));
     let spool_folder = state.map_or_else(env::temp_dir, Path::to_owned);
     let configured = Configured {

@@ -26,6 +26,10 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == pop3d_transforms::native::ARGUMENT) {
+        if let Err(error) = privileges::seccomp::confine_helper() {
+            eprintln!("pop3d: cannot be confined: {error}");
+            return std::process::ExitCode::FAILURE;
+        }
         return pop3d_transforms::native::helper::run();
     }
     let result = cli::Cli::read().and_then(|cli| match &cli.task {

@@ -16,7 +16,7 @@ use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
 
 use crate::cli::Cli;
-use crate::config::{self, Address, File, Transforms};
+use crate::config::{self, Address, File, Tokens, Transforms};
 use crate::exit::Exit;
 use crate::privileges::{Confinement, Identity};
 
@@ -28,6 +28,9 @@ const POP3S_PORT: u16 = 1995;
 
 /// The same for PEEP.
 const PEEP_PORT: u16 = 2110;
+
+/// The first port that everybody may listen on.
+const PRIVILEGED_END: u16 = 1024;
 
 /// The name of PEEP's socket in the state folder.
 const SOCKET: &str = "peep.sock";
@@ -61,11 +64,17 @@ pub(crate) struct Plan {
     pub(crate) rehash: bool,
     /// The program that knows passwords, and how long it may take.
     pub(crate) checkpassword: Option<(Vec<String>, Duration)>,
+    /// What users log in by beside passwords.
+    pub(crate) tokens: Option<Tokens>,
+    /// How long a program that knows passwords or tokens may take.
+    pub(crate) checking_limit: Duration,
     pub(crate) log_level: LevelFilter,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
     /// Whether the configuration names an accounts file.
     has_accounts_file: bool,
+    /// Whether somebody has said that root may serve: by the configuration, or by a trial on the command line.
+    may_serve_as_root: bool,
 }
 
 /// What only a start can take.
@@ -80,6 +89,8 @@ pub(crate) struct Fixed {
     /// Where balancers connect, and what their clients speak.
     pub(crate) proxy_listen: Vec<(SocketAddr, Protocol)>,
     pub(crate) peep_listen: PeepListen,
+    /// Where administrators begin with TLS.
+    pub(crate) peep_tls_listen: Vec<SocketAddr>,
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) workers: usize,
@@ -133,7 +144,9 @@ impl Plan {
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
             );
         }
-        let checkpassword = checkpassword(&file, &mut warnings)?;
+        let checking_limit = checking_limit(&file)?;
+        let checkpassword = checkpassword(&file, checking_limit, &mut warnings)?;
+        let tokens = config::tokens(&file, &mut warnings)?;
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -152,10 +165,31 @@ impl Plan {
             tls,
             rehash: config.rehash,
             checkpassword,
+            tokens,
+            checking_limit,
             log_level,
             warnings,
             has_accounts_file: config.accounts.is_some(),
+            may_serve_as_root: config.allow_root || !cli.users.is_empty(),
         })
+    }
+
+    /// Whether root may serve. On a port that needs root the server is one of the network's, and is not left to run as root by
+    /// having forgotten something; on others it is started by hand, and warns.
+    ///
+    /// # Errors
+    /// Where it may not, with what to do.
+    pub(crate) fn check_root(&self, is_root: bool) -> Result<(), Exit> {
+        if !is_root || self.may_serve_as_root || self.fixed.identity.is_some() {
+            return Ok(());
+        }
+        match self.fixed.ports().find(|port| (1..PRIVILEGED_END).contains(port)) {
+            None => Ok(()),
+            Some(port) => Err(Exit::Config(format!(
+                "started as root for port {port}, and would stay root: name whom it is to become by user in the \
+                 configuration, or write allow_root = true there"
+            ))),
+        }
     }
 
     /// Whether somebody could log in, or let somebody in; what to do, where that is nobody yet. `kept`: whether PEEP has
@@ -166,6 +200,7 @@ impl Plan {
     pub(crate) fn check_accounts(&self, has_kept: bool) -> Result<Option<&'static str>, Exit> {
         if has_kept
             || self.checkpassword.is_some()
+            || self.tokens.as_ref().is_some_and(|tokens| tokens.asks_program())
             || !self.accounts.is_empty()
             || !self.command_line.is_empty()
         {
@@ -187,11 +222,12 @@ impl Fixed {
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,
-            confinement: file.confinement(),
+            confinement: file.confinement()?,
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
             proxy_listen: proxy_listen(file, has_tls)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
+            peep_tls_listen: peep_tls_listen(file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             workers: config.workers.unwrap_or(0),
             transform_workers: transform_workers(file)?,
@@ -204,6 +240,20 @@ impl Fixed {
         })
     }
 
+    /// Every port that is listened on.
+    fn ports(&self) -> impl Iterator<Item = u16> {
+        let listen = std::iter::once(&self.listen).chain(&self.pop3s_listen);
+        let clients = listen.flat_map(|listen| listen.addresses().0).map(|address| address.port());
+        let balancers = self.proxy_listen.iter().map(|(address, _)| address.port());
+        let peep: Vec<_> = match &self.peep_listen {
+            PeepListen::Nowhere => Vec::new(),
+            PeepListen::Loopback(port) => vec![*port],
+            PeepListen::Addresses(addresses) => addresses.iter().map(SocketAddr::port).collect(),
+        };
+        let peep = peep.into_iter().chain(self.peep_tls_listen.iter().map(SocketAddr::port));
+        clients.chain(balancers).chain(peep)
+    }
+
     /// The first key that another one has another value for.
     pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         let keys = [
@@ -213,6 +263,7 @@ impl Fixed {
             ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
             ("[proxy] listen or pop3s_listen", self.proxy_listen != other.proxy_listen),
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
+            ("[peep] tls_listen", self.peep_tls_listen != other.peep_tls_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
             ("state", self.state != other.state),
             ("workers", self.workers != other.workers),
@@ -273,6 +324,14 @@ impl PeepListen {
             (None, Some(addresses)) => Self::Addresses(addresses),
             (None, None) => Self::Loopback(PEEP_PORT),
         })
+    }
+}
+
+/// Where administrators begin with TLS: nowhere by default, and where there are none.
+fn peep_tls_listen(file: &File, has_no_administrator: bool) -> Result<Vec<SocketAddr>, Exit> {
+    match &file.config.peep.tls_listen {
+        Some(listen) if !has_no_administrator => addresses(file, listen.as_ref()),
+        Some(_) | None => Ok(Vec::new()),
     }
 }
 
@@ -342,17 +401,24 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     Ok(accounts)
 }
 
-/// The program that knows passwords, and how long it may take.
-fn checkpassword(file: &File, warnings: &mut Vec<String>) -> Result<Option<(Vec<String>, Duration)>, Exit> {
-    let config = &file.config;
-    let limit = match &config.checkpassword_timeout {
+/// How long a program that knows passwords or tokens may take.
+fn checking_limit(file: &File) -> Result<Duration, Exit> {
+    match &file.config.checkpassword_timeout {
         Some(limit) if limit.as_ref().0.is_zero() || limit.as_ref().0 > CHECKPASSWORD_TIMEOUT_MAX => {
-            return Err(file.error(limit.span(), "a client waits for it; more than 0, and at most 1m"));
+            Err(file.error(limit.span(), "a client waits for it; more than 0, and at most 1m"))
         }
-        Some(limit) => limit.as_ref().0,
-        None => CHECKPASSWORD_TIMEOUT,
-    };
-    let Some(program) = &config.checkpassword else { return Ok(None) };
+        Some(limit) => Ok(limit.as_ref().0),
+        None => Ok(CHECKPASSWORD_TIMEOUT),
+    }
+}
+
+/// The program that knows passwords, and how long it may take.
+fn checkpassword(
+    file: &File,
+    limit: Duration,
+    warnings: &mut Vec<String>,
+) -> Result<Option<(Vec<String>, Duration)>, Exit> {
+    let Some(program) = &file.config.checkpassword else { return Ok(None) };
     let words = program.as_ref().words();
     if words.first().is_none_or(String::is_empty) || words.iter().any(|word| word.contains('\0')) {
         return Err(

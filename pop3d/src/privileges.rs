@@ -1,5 +1,7 @@
-//! What the process gives up: the rights of root, rights that programs would gain, core dumps, and writing outside of
-//! its folders. Each is given up before the first octet of a client is read.
+//! What the process gives up: the rights of root, rights that programs would gain, core dumps, writing outside of its
+//! folders, and system calls that it has no use for. Each is given up before the first octet of a client is read.
+
+pub(crate) mod seccomp;
 
 use std::fs::DirBuilder;
 use std::io;
@@ -33,6 +35,8 @@ pub(crate) struct Confinement {
     pub(crate) landlock: bool,
     /// Further folders.
     pub(crate) write: Vec<PathBuf>,
+    /// Whether the kernel refuses system calls that nothing here makes.
+    pub(crate) seccomp: bool,
     /// Whether the process may leave a core dump.
     pub(crate) core_dumps: bool,
     /// Whether programs may have the rights of their owners (set-user-ID).
@@ -132,6 +136,9 @@ impl Confinement {
             let further = self.write.iter().map(PathBuf::as_path);
             let folders: Vec<_> = folders.iter().copied().chain(further).collect();
             told.push(confine(&folders).map_err(io::Error::other)?);
+        }
+        if self.seccomp {
+            told.push(seccomp::confine()?);
         }
         Ok(told)
     }

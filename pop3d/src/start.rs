@@ -38,6 +38,7 @@ use crate::signals;
 /// Where it cannot start: then nothing is left half started.
 pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
     let mut plan = Plan::read(&cli)?;
+    plan.check_root(privileges::is_root())?;
     let warning = plan.check_accounts(has_kept_accounts(&plan)?)?;
     plan.warnings.extend(warning.map(str::to_owned));
     if cli.check {
@@ -109,7 +110,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         let listening = server.listen_for_balancers(address, protocol);
         balancers.push(listening.map_err(|error| unavailable(&error, &error.cause, "listen in [proxy]"))?);
     }
-    let mut doors = listen_for_administrators(&fixed.peep_listen)?;
+    let mut doors = listen_for_administrators(&fixed)?;
     if let Some(identity) = &fixed.identity {
         // Nothing that is read or written from here on is root's business.
         let become_user = identity.assume().and_then(|()| fixed.confinement.forbid_dumps());
@@ -174,8 +175,8 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     for address in balancers {
         info!(target: "pop3d", "PROXY protocol: listening on {address}");
     }
-    for (_, place) in &doors {
-        info!(target: "pop3d", "PEEP: listening on {place}");
+    for (_, what) in &doors {
+        info!(target: "pop3d", "{what}");
     }
     let told = Arc::clone(&administration);
     folder
@@ -232,13 +233,13 @@ fn listen(server: &mut Server, listen: &Listen, protocol: Protocol) -> Result<Ve
     listening.map_err(|error| unavailable(&error, &error.cause, option))
 }
 
-/// Doors by TCP, each with its address.
-fn listen_for_administrators(listen: &PeepListen) -> Result<Vec<(Door, String)>, Exit> {
+/// Doors by TCP, each with what the log says of it.
+fn listen_for_administrators(fixed: &Fixed) -> Result<Vec<(Door, String)>, Exit> {
     let open = |address: SocketAddr| {
         Door::tcp(address).map_err(|error| unavailable(&error, &error.cause, "--peep-port"))
     };
     let mut doors = Vec::new();
-    match listen {
+    match &fixed.peep_listen {
         PeepListen::Nowhere => {}
         PeepListen::Addresses(addresses) => {
             for &address in addresses {
@@ -256,7 +257,15 @@ fn listen_for_administrators(listen: &PeepListen) -> Result<Vec<(Door, String)>,
             }
         }
     }
-    Ok(doors.into_iter().map(|(door, address)| (door, address.to_string())).collect())
+    let mut doors: Vec<_> =
+        doors.into_iter().map(|(door, address)| (door, format!("PEEP: listening on {address}"))).collect();
+    for &address in &fixed.peep_tls_listen {
+        let opened = Door::tls(address);
+        let (door, address) =
+            opened.map_err(|error| unavailable(&error, &error.cause, "tls_listen in [peep]"))?;
+        doors.push((door, format!("PEEP in TLS: listening on {address}")));
+    }
+    Ok(doors)
 }
 
 /// PEEP's socket; service goes on without it.
@@ -268,7 +277,7 @@ fn open_socket(path: &Path) -> Option<(Door, String)> {
             "no socket for PEEP at {}: {cause}; name another by socket in [peep]", path.display(),
         );
     }
-    door.ok().map(|door| (door, path.display().to_string()))
+    door.ok().map(|door| (door, format!("PEEP: listening on {}", path.display())))
 }
 
 /// Whether the system has no IPv6, or has it and no address of it.

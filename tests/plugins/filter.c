@@ -1,6 +1,7 @@
 /* A native transform for tests: rot13, and whatever else its option "do" says. */
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,11 +9,11 @@
 #include "pop3d_transform.h"
 
 enum what { ROT13, IDENTITY, DOUBLE, SWALLOW, AT_END, ONE_BY_ONE, PASS, STOP, RAGGED, FAIL, TEMPORARY, PERMANENT, NONSENSE,
-            CRASH, EXIT, HANG, BOMB, LOOP, EAT, WILD, ABORT, SEVEN, MINUS_NINE, LIE, FLOOD };
+            CRASH, EXIT, HANG, BOMB, LOOP, EAT, WILD, ABORT, SEVEN, MINUS_NINE, LIE, FLOOD, NOISY };
 
 static const char *const NAMES[] = { "rot13", "identity", "double", "swallow", "at-end", "one-by-one", "pass", "stop",
                                      "ragged", "fail", "temporary", "permanent", "nonsense", "crash", "exit", "hang",
-                                     "bomb", "loop", "eat", "wild", "abort", "seven", "minus-nine", "lie", "flood" };
+                                     "bomb", "loop", "eat", "wild", "abort", "seven", "minus-nine", "lie", "flood", "noisy" };
 
 /* Digits at the beginning of a message: after how many octets FAIL fails. */
 #define DIGITS 9
@@ -34,12 +35,19 @@ struct instance {
 #ifdef WAITS_FOR
 /* Loading takes until a file is there. That it has begun is shown by another one. */
 #include <fcntl.h>
-#include <stdio.h>
 __attribute__((constructor)) static void wait_for_a_file(void)
 {
     close(open(WAITS_FOR ".begun", O_CREAT | O_WRONLY, 0600));
     while (access(WAITS_FOR, F_OK) != 0)
         usleep(1000);
+}
+#endif
+
+#ifdef TEST_CONSTRUCTOR
+/* Goes wrong while it is loaded. */
+__attribute__((constructor)) static void go_wrong(void)
+{
+    TEST_CONSTRUCTOR;
 }
 #endif
 
@@ -202,6 +210,13 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
         /* Whatever it is told. */
         for (;;)
             host->write(host->ctx, turned, sizeof turned);
+    case NOISY:
+        /* Without a line end first, then in lines. */
+        for (size_t i = 0; i < 1 << 20; i++)
+            fputs("noise on standard error ", stderr);
+        for (size_t i = 0; i < 1 << 16; i++)
+            fputs("\nnoise", stderr);
+        return host->write(host->ctx, octets, length);
     case LOOP:
         for (volatile unsigned i = 0;; i++)
             ;

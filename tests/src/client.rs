@@ -72,6 +72,14 @@ impl Client {
         client
     }
 
+    /// Connects and tries to log in: the reply to PASS.
+    #[must_use]
+    pub fn tries(address: SocketAddr, user: &str, password: &str) -> String {
+        let mut client = Self::connect(address);
+        client.says(&format!("USER {user}")).hears("+OK");
+        client.says(&format!("PASS {password}")).line()
+    }
+
     /// Connects and logs in, once the session before, whose end the server may not know of yet, has ended.
     #[must_use]
     pub fn login_when_free(address: SocketAddr, user: &str) -> Self {

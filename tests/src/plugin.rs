@@ -39,6 +39,14 @@ impl Plugins {
     /// # Panics
     /// Where it cannot be built.
     pub fn build(&self, name: &str, definitions: &[&str]) -> PathBuf {
+        self.build_from("filter.c", name, definitions)
+    }
+
+    /// The same of another source.
+    ///
+    /// # Panics
+    /// Where it cannot be built.
+    pub fn build_from(&self, source: &str, name: &str, definitions: &[&str]) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let made = self.path().join(format!(".{}.new", NUMBER.fetch_add(1, Ordering::Relaxed)));
@@ -49,7 +57,7 @@ impl Plugins {
             .args(definitions.iter().map(|definition| format!("-D{definition}")))
             .arg("-o")
             .arg(&made)
-            .arg(root.join("plugins/filter.c"))
+            .arg(root.join("plugins").join(source))
             .status();
         assert!(status.unwrap().success(), "the plugin does not build");
         let path = self.path().join(name);

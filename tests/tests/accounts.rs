@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use base64ct::{Base64, Encoding};
 use pop3d_tests::{Client, Mail, Options, Server, checked, processes_with, wait_until};
 use rustix::process::Signal;
 
@@ -107,6 +108,89 @@ fn users_without_an_account_are_asked_for_by_checkpassword() {
     let log = server.log();
     assert!(log.contains("user down") && log.contains("status 111") && log.contains("was killed"), "{log}");
     assert!(!log.contains("se cret"), "{log}");
+}
+
+/// Reads the same, and lets in ann and "user" with the token "good-" and 3,000 times "x". "down" is a problem.
+const CHECKS_TOKENS: &str = "#!/bin/sh
+read=$(tr '\\000' '\\n' <&3)
+name=$(printf '%s\\n' \"$read\" | sed -n 1p)
+token=$(printf '%s\\n' \"$read\" | sed -n 2p)
+printf '%s\\n' \"$name\" >> \"$0.asked\"
+[ \"$name\" = down ] && exit 111
+case $token in good-x*) ;; *) exit 1;; esac
+[ ${#token} = 3005 ] || exit 1
+exec \"$@\"
+";
+
+#[test]
+fn a_program_is_asked_about_tokens_each_time_and_only_about_users_who_may_log_in() {
+    let mail = Mail::default();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("check");
+    fs::write(&script, CHECKS_TOKENS).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let config = format!(
+        "[limits]\nfailed_login_delay = 0\n[oauth]\nprogram = \"{} /bin/true\"\n\
+         [users]\noff = {{ password = \"x\", disabled = true }}\n",
+        script.display()
+    );
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let asked = |name: &str| {
+        let text = fs::read_to_string(folder.path().join("check.asked")).unwrap_or_default();
+        text.lines().filter(|line| *line == name).count()
+    };
+    let says = |name: &str, token: &str| {
+        let mut client = Client::connect(server.address());
+        client.says("AUTH OAUTHBEARER").hears("+ ");
+        let message = format!("n,a={name},\u{1}auth=Bearer {token}\u{1}\u{1}");
+        let line = client.says(&Base64::encode_string(message.as_bytes())).line();
+        // What is wrong is told first.
+        if line.starts_with("+ ") { client.says("AQ==").line() } else { line }
+    };
+    let good = format!("good-{}", "x".repeat(3000));
+    for name in ["ann", "user", "ann"] {
+        assert!(says(name, &good).starts_with("+OK"), "{name}");
+    }
+    assert_eq!((asked("ann"), asked("user")), (2, 1), "a token ends by itself, so nothing is remembered");
+    assert_eq!(says("ann", "good-x"), "-ERR [AUTH] wrong user name or password");
+    assert_eq!(says("off", &good), "-ERR [AUTH] wrong user name or password");
+    assert_eq!(says("", &good), "-ERR [AUTH] wrong user name or password");
+    assert_eq!(says("ann", &format!("{good}{good}")), "-ERR [AUTH] wrong user name or password");
+    assert_eq!((asked("ann"), asked("off")), (3, 0));
+    assert!(says("down", &good).starts_with("-ERR [SYS/TEMP]"));
+    // A token is no password, and a password no token.
+    assert!(login(&server, "ann", &good[..200]).starts_with("-ERR [AUTH]"));
+    assert_eq!(says("user", "pass"), "-ERR [AUTH] wrong user name or password");
+    let log = server.log();
+    assert!(!log.contains("good-"), "{log}");
+}
+
+#[test]
+fn what_is_missing_for_tokens_is_named_at_its_place() {
+    let mail = Mail::default();
+    let folder = tempfile::tempdir().unwrap();
+    let (short, secret) = (folder.path().join("short"), folder.path().join("secret"));
+    fs::write(&short, "x").unwrap();
+    fs::write(&secret, "x".repeat(32)).unwrap();
+    let with = |keys: &str| format!("[oauth]\n{keys}");
+    let named = "issuer = \"a\"\naudience = [\"b\", \"c\"]\n";
+    for (config, what) in [
+        (format!("secret = {secret:?}"), ":2:10: nobody is named who gives tokens"),
+        (format!("secret = {secret:?}\nissuer = \"a\""), "name the audience"),
+        (format!("{named}secret = {short:?}"), "at least 32 octets"),
+        (format!("{named}secret = \"/nonexistent/x\""), ":4:10: /nonexistent/x: "),
+        (format!("{named}keys = {secret:?}"), "neither a public key as PEM"),
+        (format!("{named}secret = {secret:?}\nleeway = \"1h\""), "at most 10m"),
+        (format!("{named}secret = {secret:?}\nscope = \"{}\"", "x".repeat(400)), "375 octets"),
+        (format!("{named}secret = {secret:?}\nprogram = \"/bin/true\""), "leave one out"),
+        ("program = \"\"".to_owned(), ":2:11: no program is named"),
+        ("key = \"x\"".to_owned(), "unknown field"),
+    ] {
+        let (status, said) = checked(&mail, &with(&config));
+        assert!(status.code() == Some(78) && said.contains(what), "{config}: {said}");
+    }
+    let (status, said) = checked(&mail, &with(&format!("{named}secret = {secret:?}")));
+    assert!(status.success(), "{said}");
 }
 
 #[test]

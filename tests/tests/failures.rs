@@ -185,6 +185,30 @@ fn a_command_fails_at_every_edge() {
 }
 
 #[test]
+fn the_log_has_the_reason_of_every_failure() {
+    let filters = Filters::default();
+    let (mail, _) = mail(&[1, 2]);
+    let server = Server::with(&mail, &Options { config: &everything(&filters), ..Options::default() });
+    let mut admin = Admin::of(&server);
+    for kind in KINDS {
+        for way in WAYS {
+            let name = name(kind, way);
+            admin.says(&format!("tf= {name}")).hears("+");
+            let mut client = Client::login_when_free(server.address(), "user");
+            for number in [1, 2] {
+                let reply = client.says(&format!("RETR {number}")).line();
+                if reply.starts_with("+OK") {
+                    client.body().unwrap();
+                }
+                let line = format!("WARN pop3d::transform: {name}: user, message {number}: ");
+                pop3d_tests::wait_until(&line, || server.log().contains(&line));
+            }
+            client.says("QUIT").hears("+OK");
+        }
+    }
+}
+
+#[test]
 fn curl_sees_that_a_message_was_cut() {
     if Command::new("curl").arg("--version").output().is_err() {
         println!("left out: there is no curl");

@@ -203,7 +203,14 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
         let name = format!("null-{}", function.to_lowercase());
         plugins.build(&format!("{name}.so"), &[&format!("TEST_{function}=NULL")]);
     }
+    // What goes wrong in its constructor is told by how the helper ended.
+    plugins.build("aborts.so", &["TEST_CONSTRUCTOR=abort()"]);
+    plugins.build("leaves.so", &["TEST_CONSTRUCTOR=exit(3)"]);
     plugins.build("right.so", &[]);
+    let mut other = fs::read(plugins.path().join("right.so")).unwrap();
+    // Elf64_Ehdr: e_machine.
+    other[18..20].copy_from_slice(&50_u16.to_ne_bytes());
+    fs::write(plugins.path().join("machine.so"), other).unwrap();
     plugins.build("others.so", &[]);
     fs::set_permissions(plugins.path().join("others.so"), fs::Permissions::from_mode(0o666)).unwrap();
     fs::write(plugins.path().join("text.so"), "no library\n").unwrap();
@@ -215,6 +222,9 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
     assert_eq!(
         admin.lines("tfl?"),
         [
+            failed("aborts"),
+            failed("leaves"),
+            failed("machine"),
             failed("name"),
             failed("null-close"),
             failed("null-configure"),
@@ -243,6 +253,9 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
         ("null-close", "null"),
         ("others", "chmod"),
         ("text", "no%20shared%20library"),
+        ("machine", "no%20shared%20library%20for%20this%20machine"),
+        ("aborts", "ended%20while%20it%20loaded%20it:%20signal:%206"),
+        ("leaves", "ended%20while%20it%20loaded%20it:%20exit%20status:%203"),
     ] {
         let said = admin.says(&format!("tfe? {name}")).line();
         assert!(said.contains(why), "{name}: {said}");
@@ -293,6 +306,58 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
     let (status, said) = pop3d_tests::fails_to_start_with(&mail, state.path(), &config);
     assert_eq!(status.code(), Some(78), "{said}");
     assert!(said.contains("pop3d.toml:2:8: rule 1 names the transform x"), "{said}");
+}
+
+#[test]
+fn a_refused_option_changes_nothing_for_anybody() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let text = message(300_000, 5);
+    let mail = Mail::flat("user", &[&text]);
+    fs::create_dir(mail.path().join("other")).unwrap();
+    fs::write(mail.path().join("other/1"), &text).unwrap();
+    let expected = as_sent(&rot13(&text));
+    for isolation in ISOLATIONS {
+        let server = serving(&mail, &file, isolation, "options = { do = \"rot13\" }");
+        let mut admin = Admin::of(&server);
+        // One message is under way meanwhile: its client takes nothing yet.
+        let mut under_way = Client::login_when_free(server.address(), "other");
+        under_way.says("RETR 1").hears("+OK");
+        for refused in ["do:nothing-that-it-knows", "unknown:1"] {
+            admin.says(&format!("tfo= filter {refused}")).hears("-21");
+            let why =
+                if refused.starts_with("do") { "no%20such%20thing%20to%20do" } else { "unknown%20option" };
+            let said = admin.says("tfe? filter").line();
+            assert!(said.ends_with(why), "{said}");
+            assert_eq!(admin.lines("tfl?"), ["filter native ready 1"], "{isolation}");
+            assert_eq!(admin.lines("tf?"), ["filter"]);
+            assert!(retrieved(&server).unwrap() == expected, "{isolation}");
+        }
+        assert!(server.log().contains("no such thing to do"));
+        // It is not kept beside the next one either.
+        admin.says("tfo= filter do:rot13").hears("+");
+        assert_eq!(admin.lines("tfl?"), ["filter native ready 2"]);
+        assert!(retrieved(&server).unwrap() == expected, "{isolation}");
+        assert!(under_way.body().unwrap() == expected, "{isolation}");
+        assert_eq!(admin.value("tfs? filter", "failed"), 0);
+    }
+}
+
+#[test]
+fn what_a_plugin_writes_to_standard_error_is_in_the_log_but_not_without_end() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
+    let server = serving(&mail, &file, "process", "hosts = 1\noptions = { do = \"noisy\" }");
+    let mut admin = Admin::of(&server);
+    assert_eq!(retrieved(&server).unwrap(), b"Subject: x\r\n\r\nx\r\n");
+    // The helper ends once another one has taken its place, and what it wrote has been counted.
+    admin.says("tfo= filter do:identity").hears("+");
+    wait_until("the rest is counted", || server.log().contains("more octets of standard error"));
+    let log = server.log();
+    let noise = log.matches("noise").count();
+    assert!(noise > 0 && log.len() < 100_000, "{noise} times, {} octets", log.len());
+    assert!(server.peak_memory() < 200 << 10, "{} KiB", server.peak_memory());
 }
 
 #[test]

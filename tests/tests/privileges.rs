@@ -5,8 +5,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::process::Command;
 
-use pop3d_tests::{Client, Mail, Options, Server};
+use pop3d_tests::{Client, Mail, Options, Server, checked, program};
 
 /// A user that every system has, by a number that nobody needs a name for.
 const NOBODY: u32 = 65_534;
@@ -79,6 +80,45 @@ fn without_a_user_root_is_warned_and_served_as_before() {
     assert_eq!(server.log().contains("serving as root"), is_root, "{}", server.log());
     Client::login(server.address(), "user").says("QUIT").hears("+OK");
     assert_eq!(status(&server, "NoNewPrivs:"), "1");
+}
+
+/// What a start without accounts on the command line says of a configuration, and whether it is content.
+fn checks(mail: &Mail, config: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pop3d.toml");
+    fs::write(&path, format!("{config}\n[users]\nann = \"secret\"\n")).unwrap();
+    let mut command = Command::new(program());
+    command.arg("-m").arg(mail.path()).arg("--state").arg(folder.path()).arg("-c").arg(&path).arg("--check");
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn root_serves_on_ports_of_its_own_only_where_somebody_has_said_so() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let is_root = rustix::process::geteuid().is_root();
+    for config in [
+        "listen = [\"127.0.0.1:110\"]",
+        "listen = [\"127.0.0.1:1110\"]\n[proxy]\nlisten = [\"127.0.0.1:110\"]\nnets = [\"127.0.0.1\"]",
+        "listen = [\"127.0.0.1:1110\"]\n[peep]\nlisten = [\"127.0.0.1:1023\"]\nadmins = { root = \"x\" }",
+    ] {
+        let (is_content, said) = checks(&mail, config);
+        assert_eq!(is_content, !is_root, "{config}: {said}");
+        assert!(!is_root || said.contains("allow_root = true"), "{said}");
+    }
+    for config in [
+        "listen = [\"127.0.0.1:110\"]\nallow_root = true",
+        "listen = [\"127.0.0.1:110\"]\nuser = \"65534\"\ngroup = \"65534\"",
+        "listen = [\"127.0.0.1:110\"]\nuser = \"root\"",
+        "listen = [\"127.0.0.1:1110\", \"127.0.0.1:0\"]",
+    ] {
+        let (is_content, said) = checks(&mail, config);
+        assert!(is_content, "{config}: {said}");
+    }
+    // Accounts on the command line are a trial.
+    let balancers = "[proxy]\nlisten = [\"127.0.0.1:110\"]\nnets = [\"127.0.0.1\"]\n";
+    assert!(checked(&mail, balancers).0.success());
 }
 
 #[test]

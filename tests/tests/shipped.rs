@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pop3d_tests::{Admin, Client, Mail, Options, Plugins, Server, as_sent, built, is_heavy_wanted, root};
+use pop3d_tests::{
+    Admin, Client, Mail, Options, Plugins, Server, as_sent, built, corpus, is_heavy_wanted, root,
+};
 
 /// A filter, its options, a message, and what a client gets of it.
 struct Case {
@@ -102,19 +104,64 @@ fn text(octets: Vec<u8>) -> String {
     String::from_utf8(octets).unwrap()
 }
 
+/// Makes plugins of all filters.
+fn build_plugins(folder: &Plugins) {
+    for Case { name, .. } in &CASES {
+        let file = folder.path().join(format!("{name}.so"));
+        fs::copy(built(&format!("libpop3d_{}.so", name.replace('-', "_"))), &file).unwrap();
+        // What cargo makes may be open to a group, which the server refuses.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Every message that a client gets through each filter, both as a plugin and in WebAssembly, is the same. That what a
+/// plugin makes of the corpus is right is told by the tests in `plugins/`.
+fn both_make_the_same_of_the_corpus(folder: &Plugins) {
+    let messages = corpus();
+    if messages.is_empty() {
+        println!("the corpus is left out: POP3D_CORPUS names its folder");
+        return;
+    }
+    build_plugins(folder);
+    let mut config = String::new();
+    for Case { name, options, .. } in &CASES {
+        for kind in ["so", "wasm"] {
+            let file = folder.path().join(format!("{name}.{kind}"));
+            let keys = format!("file = \"{}\"\noptions = {{ {options} }}", file.display());
+            config.push_str(&format!("[transforms.{name}-{kind}]\n{keys}\n"));
+        }
+    }
+    let mail = Mail::flat_in_order("user", &messages);
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    let mut changed = 0;
+    for Case { name, .. } in &CASES {
+        let mut made = ["so", "wasm"].map(|kind| {
+            admin.says(&format!("tf= {name}-{kind}")).hears("+");
+            let mut client = Client::login_when_free(server.address(), "user");
+            let made: Vec<_> = (1..=messages.len())
+                .map(|number| {
+                    client.says(&format!("RETR {number}")).hears("+OK");
+                    client.body().unwrap()
+                })
+                .collect();
+            client.says("QUIT").hears("+OK");
+            made.into_iter()
+        });
+        for (number, message) in (1..).zip(&messages) {
+            let [one, other] = made.each_mut().map(|made| made.next().unwrap());
+            assert!(one == other, "{name}: message {number}");
+            changed += usize::from(one != as_sent(message));
+        }
+    }
+    assert!(changed > messages.len(), "{changed} of {} messages are changed by any filter", messages.len());
+}
+
 #[test]
 fn the_filters_that_ship_do_their_work_as_plugins() {
     let folder = Plugins::default();
-    all_do_their_work(
-        |name| {
-            let file = folder.path().join(format!("{name}.so"));
-            fs::copy(built(&format!("libpop3d_{}.so", name.replace('-', "_"))), &file).unwrap();
-            // What cargo makes may be open to a group, which the server refuses.
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-            file
-        },
-        "native",
-    );
+    build_plugins(&folder);
+    all_do_their_work(|name| folder.path().join(format!("{name}.so")), "native");
 }
 
 /// Builds for minutes, by `plugins/build`, and only where there is a compiler for WebAssembly.
@@ -133,4 +180,5 @@ fn the_filters_that_ship_do_their_work_in_webassembly() {
     let file_of = |name: &str| folder.path().join(format!("{name}.wasm"));
     assert!(CASES.iter().all(|case| Path::is_file(&file_of(case.name))));
     all_do_their_work(file_of, "wasm");
+    both_make_the_same_of_the_corpus(&folder);
 }

@@ -97,6 +97,24 @@ fn the_policy_to_pass_gives_the_original_and_a_spool_makes_every_failure_clean()
 }
 
 #[test]
+fn the_command_line_names_a_chain_in_place_of_the_configurations() {
+    let mail = Mail::flat("user", &["a\n"]);
+    let config = "transform = \"sed s/$/3/\"\n";
+    for (arguments, expected) in [
+        (vec![], "a3\r\n"),
+        (vec!["-t", "sed s/$/1/"], "a1\r\n"),
+        (vec!["-t", "sed s/$/1/", "-t", "sed s/$/2/"], "a12\r\n"),
+        (vec!["-t", ""], "a\r\n"),
+        (vec!["-t", "", "-t", "sed s/$/1/"], "a1\r\n"),
+    ] {
+        let server = Server::with(&mail, &Options { config, arguments: &arguments, ..Options::default() });
+        let mut client = Client::login(server.address(), "user");
+        client.says("RETR 1").hears("+OK");
+        assert_eq!(client.body().unwrap(), expected.as_bytes(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn output_in_pieces_of_one_octet_arrives_whole() {
     let (mail, message) = mail(3_000);
     let server = Server::filtering(&mail, "command = [\"dd\", \"bs=1\", \"status=none\"]");
@@ -149,12 +167,13 @@ fn a_program_gets_the_environment_that_is_promised_and_no_other() {
         &version,
         "POP3_COMMAND=RETR",
         "POP3_REMOTE=127.0.0.1",
+        "POP3_TOP_LINES=0",
         "POP3_USER=user",
         "TRANSFORM_NAME=filter",
     ];
     assert_eq!(environment("RETR 1"), expected);
     expected[9] = "POP3_COMMAND=TOP";
-    expected.insert(11, "POP3_TOP_LINES=50");
+    expected[11] = "POP3_TOP_LINES=50";
     assert_eq!(environment("TOP 1 50"), expected);
 }
 

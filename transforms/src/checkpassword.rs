@@ -32,12 +32,17 @@ const DESCRIPTOR: i32 = 3;
 /// Most octets that a program reads (the interface of checkpassword).
 const OCTETS_MAX: usize = 512;
 
+/// Most octets that a program of tokens reads: what the smallest pipe holds, so that writing never waits for it.
+const TOKEN_OCTETS_MAX: usize = 4096;
+
 /// Where programs are looked for.
 const PATH: &str = "PATH=/usr/local/bin:/usr/bin:/bin";
 
 /// How the program is started, and how long it may take.
 pub struct Checkpassword {
     words: Vec<CString>,
+    /// Most octets that it reads.
+    octets_max: usize,
     limit: Duration,
     children: Arc<Children>,
 }
@@ -49,7 +54,13 @@ impl Checkpassword {
         let words: Vec<_> =
             words.iter().map(|word| CString::new(word.as_str()).ok()).collect::<Option<_>>()?;
         words.first().filter(|program| !program.is_empty())?;
-        Some(Self { words, limit, children })
+        Some(Self { words, octets_max: OCTETS_MAX, limit, children })
+    }
+
+    /// The same for a program that knows tokens, which are longer: it reads one in place of the password.
+    #[must_use]
+    pub fn of_tokens(words: &[String], limit: Duration, children: Arc<Children>) -> Option<Self> {
+        Some(Self { octets_max: TOKEN_OCTETS_MAX, ..Self::new(words, limit, children)? })
     }
 
     /// Starts it, with what it reads; its end is told by the descriptor.
@@ -133,7 +144,7 @@ impl Checker for Checkpassword {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
         let message = Zeroizing::new([user.as_str().as_bytes(), password, time.as_bytes(), b""].join(&0));
         // What cannot be said is no password.
-        if password.contains(&0) || message.len() > OCTETS_MAX {
+        if password.contains(&0) || message.len() > self.octets_max {
             return Ok(false);
         }
         match self.run(&message, end)? {

@@ -2,10 +2,14 @@
 
 use pop3d_core::transform::{Command, Message};
 
+/// Where programs are looked for, where the configuration says nothing.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// Variables, each of them once; what the configuration adds goes before what we say.
 pub(crate) fn environment(
     name: &str,
     version: &str,
+    path: &str,
     message: &Message,
     env: &[(String, String)],
     options: &[(String, String)],
@@ -15,6 +19,7 @@ pub(crate) fn environment(
         variables.retain(|(known, _)| known != key);
         variables.push((key.to_owned(), value));
     };
+    set("PATH", path.to_owned());
     set("LANG", "C.UTF-8".to_owned());
     set("POP3_USER", message.user.clone());
     set("POP3_REMOTE", message.remote.to_string());
@@ -23,13 +28,13 @@ pub(crate) fn environment(
     set("MESSAGE_UID", message.uid.clone());
     set("TRANSFORM_NAME", name.to_owned());
     set("POP3D_VERSION", version.to_owned());
-    match message.command {
-        Command::Retr => set("POP3_COMMAND", "RETR".to_owned()),
-        Command::Top { lines } => {
-            set("POP3_COMMAND", "TOP".to_owned());
-            set("POP3_TOP_LINES", lines.to_string());
-        }
-    }
+    // As plugins and components are told: no lines for RETR.
+    let (command, lines) = match message.command {
+        Command::Retr => ("RETR", 0),
+        Command::Top { lines } => ("TOP", lines),
+    };
+    set("POP3_COMMAND", command.to_owned());
+    set("POP3_TOP_LINES", lines.to_string());
     for (key, value) in env {
         set(key, value.clone());
     }

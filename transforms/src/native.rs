@@ -10,6 +10,7 @@ pub(crate) mod library;
 mod plugin;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;

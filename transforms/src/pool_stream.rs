@@ -33,6 +33,7 @@ use rustix::time::{ClockId, clock_gettime};
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
 pub(crate) use self::pipe::Pipe;
+use crate::complaints::escape;
 use crate::record::Record;
 
 /// What one message may cost.
@@ -62,6 +63,7 @@ struct Shared {
     record: Arc<Record>,
     limits: Limits,
     user: String,
+    number: u32,
     begun: Instant,
     task: Mutex<Progress>,
     /// A job that will poll the task waits in the pool, or the task is to be polled once more after this time.
@@ -105,6 +107,7 @@ impl PoolStream {
             record,
             limits,
             user: message.user.clone(),
+            number: message.number,
             begun: Instant::now(),
             task: Mutex::new(Progress { task: Some(task), spent: Duration::ZERO, clock: Clock::default() }),
             is_queued: AtomicBool::new(false),
@@ -250,7 +253,9 @@ impl Shared {
             match &outcome {
                 Ok(()) => self.record.count_success(),
                 Err(error) => {
-                    let reason = format!("user {}: {error}", self.user);
+                    let (name, user) = (self.record.name(), escape(self.user.as_bytes()));
+                    log::warn!(target: "pop3d::transform", "{name}: {user}, message {}: {error}", self.number);
+                    let reason = format!("user {user}: {error}");
                     self.record.count_failure(error, reason, !self.pipe.is_crowded_out());
                 }
             }

@@ -91,6 +91,11 @@ impl Record {
         }
     }
 
+    /// Whose record it is: known once a message was to begin.
+    pub(crate) fn name(&self) -> String {
+        self.lock_rest().name.clone()
+    }
+
     /// A message failed by the transform's own doing.
     fn tire(&self, now: Instant) {
         let mut rest = self.lock_rest();

@@ -310,7 +310,7 @@ impl registry::Registry for Registry {
     }
 
     fn reload(&self, name: &str) -> Result<(), RegistryError> {
-        if self.transform(name).is_some() && !self.permissions.transform_load {
+        if self.entries().contains_key(name) && !self.permissions.transform_load {
             return Err(RegistryError::NotPermitted);
         }
         let _changing = self.change();

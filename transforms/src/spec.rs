@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use pop3d_core::transform::{Kind, Policy};
 
+use crate::environment::PATH;
+
 /// A transform of some kind.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Spec {
@@ -181,7 +183,7 @@ impl ProcessSpec {
             queue_timeout: Duration::from_secs(30),
             env: Vec::new(),
             options: Vec::new(),
-            path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            path: PATH.to_owned(),
             folder: PathBuf::from("/"),
         }
     }

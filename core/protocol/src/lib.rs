@@ -14,6 +14,7 @@
 //! | 1939, 5 and 7: scan, unique-id listings | `pop3/listing.rs` |
 //! | 1939, 7: TOP | `top.rs` |
 //! | 2449: CAPA, response codes | `pop3/capability.rs`, `reply.rs` |
+//! | 6856: UTF8, LANG | `pop3/session/commands.rs`, `pop3/language.rs` |
 //! | PEEP, both halves | `peep/` |
 
 #![no_std]

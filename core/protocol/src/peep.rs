@@ -6,14 +6,15 @@
 mod client;
 mod command;
 mod reply;
+mod request;
 mod session;
 #[cfg(test)]
 mod tests;
 
 pub use self::client::{Client, ReplyError};
 pub use self::command::{
-    ARGUMENT_MAX, Argument, COMMAND_MAX, COMMANDS, COMMENCEMENT_MAX, Command, Form, Request, RequestError,
-    Shape,
+    ARGUMENT_MAX, Argument, COMMAND_MAX, COMMANDS, COMMENCEMENT_MAX, Command, Form, Shape,
 };
 pub use self::reply::{Failure, REPLY_LINE_MAX, Reply};
+pub use self::request::{Request, RequestError};
 pub use self::session::{Action, Answer, Ranges, Session, WRONG_CREDENTIALS_MAX};

@@ -7,6 +7,7 @@ mod action;
 mod authorization;
 mod capability;
 mod count;
+mod language;
 mod listing;
 mod sasl;
 mod trace;

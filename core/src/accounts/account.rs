@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use super::apps::{AppFacts, Origin};
 use super::code::Code;
 use super::hashed::{Cost, Hashed};
 use super::scheme::Stored;
@@ -24,25 +25,49 @@ pub(super) type Look = (usize, u32);
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     /// The password, then those that were given to programs. Any of them lets in.
-    secrets: Vec<Arc<Stored>>,
+    secrets: Vec<Kept>,
     pub(super) switches: Switches,
+}
+
+/// A secret of an account.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// What is known of it where a program has it; none: it is the user's own.
+    app: Option<Arc<AppFacts>>,
+    stored: Arc<Stored>,
 }
 
 impl Account {
     pub(super) fn new(stored: Stored, switches: Switches) -> Self {
-        Self { secrets: vec![Arc::new(stored)], switches }
+        Self { secrets: vec![Kept { app: None, stored: Arc::new(stored) }], switches }
     }
 
-    /// Adds a secret that a program has.
-    pub(super) fn add(&mut self, stored: Stored) {
-        self.secrets.push(Arc::new(stored));
+    /// Adds a secret that a program has, in place of one of that name.
+    pub(super) fn add(&mut self, name: &str, origin: Origin, stored: Stored) {
+        self.remove(name);
+        let app = Some(Arc::new(AppFacts::new(name, origin)));
+        self.secrets.push(Kept { app, stored: Arc::new(stored) });
+    }
+
+    /// Takes a secret of that name from a program.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.secrets.retain(|kept| kept.app.as_ref().is_none_or(|app| app.name() != name));
+    }
+
+    /// What is known of the secrets that programs have.
+    pub(super) fn apps(&self) -> impl Iterator<Item = &AppFacts> {
+        self.secrets.iter().filter_map(|kept| kept.app.as_deref())
+    }
+
+    fn stored(&self) -> impl Iterator<Item = &Arc<Stored>> {
+        self.secrets.iter().map(|kept| &kept.stored)
     }
 
     /// The same with another password; what programs have, and what is switched, stays.
     pub(super) fn with(mut self, stored: Stored) -> Self {
         match self.secrets.first_mut() {
-            Some(first) => *first = Arc::new(stored),
-            None => self.add(stored),
+            Some(first) => first.stored = Arc::new(stored),
+            None => self.secrets.push(Kept { app: None, stored: Arc::new(stored) }),
         }
         self
     }
@@ -50,33 +75,41 @@ impl Account {
     /// Whether one of its secrets is of the password, which `code` is the code of. `hashes` counts what it costs.
     pub(super) fn verify(&self, password: &[u8], code: &Code, now: Instant, hashes: &AtomicU64) -> bool {
         // Those that are remembered come first: they cost nothing.
-        self.recognize(code, now)
-            || self.secrets.iter().any(|stored| stored.verify(password, code, now, hashes))
+        self.recognize(code, now) || self.uses(|stored| stored.verify(password, code, now, hashes))
     }
 
     /// Whether it is known already that one of its secrets is of the password with that code.
     pub(super) fn recognize(&self, code: &Code, now: Instant) -> bool {
-        self.secrets.iter().any(|stored| stored.recognize(code, now))
+        self.uses(|stored| stored.recognize(code, now))
+    }
+
+    /// Whether one of its secrets is right, which is used then.
+    fn uses(&self, is_right: impl Fn(&Stored) -> bool) -> bool {
+        let used = self.secrets.iter().find(|kept| is_right(&kept.stored));
+        if let Some(app) = used.and_then(|kept| kept.app.as_ref()) {
+            app.note_use();
+        }
+        used.is_some()
     }
 
     /// Whether its password is kept by a hash weaker than those that are made here.
     pub(super) fn is_weak(&self) -> bool {
-        self.secrets.first().and_then(|stored| stored.hash()).is_some_and(Hashed::is_weak)
+        self.stored().next().and_then(|stored| stored.hash()).is_some_and(Hashed::is_weak)
     }
 
     /// What a failed login costs.
     pub(super) fn price(&self) -> Price {
-        self.secrets.iter().filter_map(|stored| stored.hash()).map(|hashed| hashed.cost().clone()).collect()
+        self.stored().filter_map(|stored| stored.hash()).map(|hashed| hashed.cost().clone()).collect()
     }
 
     /// The secret itself, where it is kept.
     pub(super) fn plain(&self) -> Option<&Secret> {
-        self.secrets.iter().find_map(|stored| stored.plain())
+        self.stored().find_map(|stored| stored.plain())
     }
 
     /// The keys of SCRAM, where they are kept.
     pub(super) fn keys(&self, hash: scram::Hash) -> Option<&Keys> {
-        let keys = self.secrets.iter().filter_map(|stored| stored.hash()?.keys());
+        let keys = self.stored().filter_map(|stored| stored.hash()?.keys());
         keys.into_iter().find(|keys| keys.hash() == hash)
     }
 
@@ -88,10 +121,15 @@ impl Account {
 
     /// Takes over what is known of the same hashes.
     pub(super) fn inherit(&mut self, before: &Self, keeps_plain: bool) {
-        for stored in &mut self.secrets {
-            let known = before.secrets.iter().find(|it| it.hash().is_some() && it.hash() == stored.hash());
-            if let Some(known) = known.filter(|known| keeps_plain || known.plain().is_none()) {
-                *stored = Arc::clone(known);
+        for kept in &mut self.secrets {
+            let hash = kept.stored.hash();
+            let known = before.secrets.iter().find(|it| hash.is_some() && it.stored.hash() == hash);
+            let Some(known) = known else { continue };
+            if keeps_plain || known.stored.plain().is_none() {
+                kept.stored = Arc::clone(&known.stored);
+            }
+            if let (Some(app), Some(before)) = (&kept.app, &known.app) {
+                app.inherit(before);
             }
         }
     }

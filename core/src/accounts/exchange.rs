@@ -12,8 +12,9 @@ use pop3d_protocol::pop3::{Credentials, Mechanism, Mechanisms};
 use subtle::ConstantTimeEq;
 
 use super::account::{Account, SALT};
+use super::bearer::{Presented, TokenCheck};
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
-use super::{Accounts, Asking, Secret, UserName, WrongCredentials};
+use super::{Accounts, Asking, Secret, UserName, WrongCredentials, prepared};
 
 /// Octets of the random part of CRAM-MD5's challenge.
 const CHALLENGE: usize = 18;
@@ -30,8 +31,10 @@ pub struct Exchange {
     certified: Vec<UserName>,
     /// Who the client claims to be, where it has said so.
     user: Vec<u8>,
-    /// What it said, by a mechanism that tells passwords.
+    /// What it said, by a mechanism that tells passwords or tokens.
     password: Option<Secret>,
+    /// What it is told where that is wrong, by a mechanism of tokens.
+    refusal: Option<String>,
 }
 
 /// What is awaited.
@@ -75,6 +78,8 @@ impl Accounts {
             offered(Hash::Sha256, Mechanism::ScramSha256),
             offered(Hash::Sha1, Mechanism::ScramSha1),
             self.keeps_plain.then_some(Mechanism::CramMd5),
+            self.bearer.as_ref().map(|_| Mechanism::OauthBearer),
+            self.bearer.as_ref().map(|_| Mechanism::Xoauth2),
             Some(Mechanism::Plain),
             Some(Mechanism::Login),
         ];
@@ -123,6 +128,7 @@ impl Exchange {
             certified: Vec::new(),
             user: Vec::new(),
             password: None,
+            refusal: None,
         }
     }
 
@@ -190,7 +196,9 @@ impl Exchange {
                 | Mechanism::ScramSha256
                 | Mechanism::ScramSha1Plus
                 | Mechanism::ScramSha256Plus
-                | Mechanism::External,
+                | Mechanism::External
+                | Mechanism::OauthBearer
+                | Mechanism::Xoauth2,
                 None,
             ) => {
                 self.state = State::Begun(mechanism);
@@ -202,7 +210,9 @@ impl Exchange {
             (Mechanism::ScramSha1Plus, Some(message)) => self.scram(Hash::Sha1, true, message),
             (Mechanism::ScramSha256Plus, Some(message)) => self.scram(Hash::Sha256, true, message),
             (Mechanism::External, Some(message)) => self.external(message),
-            (Mechanism::CramMd5 | Mechanism::OauthBearer | Mechanism::Xoauth2, _) => Err(WrongCredentials),
+            (Mechanism::OauthBearer, Some(message)) => self.bearer(mechanism, Presented::parse(message)),
+            (Mechanism::Xoauth2, Some(message)) => self.bearer(mechanism, Presented::parse_xoauth2(message)),
+            (Mechanism::CramMd5, Some(_)) => Err(WrongCredentials),
         }
     }
 
@@ -231,6 +241,47 @@ impl Exchange {
         };
         let user = user.cloned().ok_or(WrongCredentials)?;
         self.let_in(&user)
+    }
+
+    /// A token, and for whom.
+    fn bearer(
+        &mut self,
+        mechanism: Mechanism,
+        presented: Option<Presented<'_>>,
+    ) -> Result<Stepped, WrongCredentials> {
+        let bearer = self.accounts.bearer.clone().ok_or(WrongCredentials)?;
+        self.refusal = Some(bearer.refusal(mechanism).to_owned());
+        let Presented { user, token } = presented.ok_or(WrongCredentials)?;
+        self.user = user;
+        match &bearer.check {
+            TokenCheck::Keys(keys) => {
+                let user = keys.user(token).ok_or(WrongCredentials)?;
+                if self.user.is_empty() {
+                    self.user = user.as_str().as_bytes().to_vec();
+                }
+                // Nobody may be somebody else.
+                if *prepared(&self.user) != *user.as_str().as_bytes() {
+                    return Err(WrongCredentials);
+                }
+                self.let_in(&user)
+            }
+            TokenCheck::Program(program) => {
+                let account = self.accounts.account(&self.user);
+                if account.is_some_and(|(_, account)| !account.switches.permit(self.from)) {
+                    return Err(WrongCredentials);
+                }
+                let user = account.map(|(user, _)| user.clone()).or_else(|| UserName::parse(&self.user));
+                let asking = Asking::new(program, user.ok_or(WrongCredentials)?);
+                self.password = Some(Secret::new(token.as_bytes()));
+                Ok(Stepped::Ask(asking))
+            }
+        }
+    }
+
+    /// What the client is told before it is refused, which it answers with nothing that matters (RFC 7628, section 3.2.3); none:
+    /// it is refused at once.
+    pub(crate) fn take_refusal(&mut self) -> Option<String> {
+        self.refusal.take()
     }
 
     fn login_user(&mut self, user: &[u8]) -> Result<Stepped, WrongCredentials> {
@@ -311,182 +362,4 @@ impl Exchange {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::scram::client;
-    use super::*;
-
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    fn accounts() -> Arc<Accounts> {
-        let mut accounts = Accounts::new(true);
-        accounts.add(UserName::parse(b"user").unwrap(), b"pencil");
-        accounts.add(UserName::parse(b"tim").unwrap(), b"tanstaaftanstaaf");
-        Arc::new(accounts)
-    }
-
-    fn user(name: &str) -> Result<Stepped, WrongCredentials> {
-        Ok(Stepped::Verified(UserName::parse(name.as_bytes()).unwrap()))
-    }
-
-    fn challenge(text: &str) -> Result<Stepped, WrongCredentials> {
-        Ok(Stepped::Challenge(text.as_bytes().to_vec()))
-    }
-
-    #[test]
-    fn plain_is_three_parts_and_nobody_becomes_somebody_else() {
-        for (message, outcome) in [
-            (&b"\0user\0pencil"[..], user("user")),
-            (b"user\0user\0pencil", user("user")),
-            (b"tim\0user\0pencil", Err(WrongCredentials)),
-            (b"\0user\0pencil\0", Err(WrongCredentials)),
-            (b"\0user\0penci", Err(WrongCredentials)),
-            (b"\0user", Err(WrongCredentials)),
-            (b"", Err(WrongCredentials)),
-        ] {
-            let mut exchange = Exchange::new(Mechanism::Plain, accounts(), HERE, None);
-            assert_eq!(exchange.step(Some(message)), outcome, "{}", message.escape_ascii());
-            let mut later = Exchange::new(Mechanism::Plain, accounts(), HERE, None);
-            assert_eq!(later.step(None), challenge(""));
-            assert_eq!(later.step(Some(message)), outcome);
-            assert_eq!(later.step(Some(message)), Err(WrongCredentials), "it is over");
-        }
-    }
-
-    #[test]
-    fn external_is_whom_the_certificate_names_and_who_has_an_account() {
-        let named = |names: &[&str]| -> Vec<_> {
-            names.iter().map(|name| UserName::parse(name.as_bytes()).unwrap()).collect()
-        };
-        let nobody: &[&str] = &[];
-        for (names, message, outcome) in [
-            (&["user"][..], &b""[..], user("user")),
-            (&["nobody", "tim", "user"], b"", user("tim")),
-            (&["tim", "user"], b"user", user("user")),
-            (&["user"], b"tim", Err(WrongCredentials)),
-            (&["nobody"], b"", Err(WrongCredentials)),
-            (&["nobody"], b"nobody", Err(WrongCredentials)),
-            (nobody, b"", Err(WrongCredentials)),
-            (nobody, b"user", Err(WrongCredentials)),
-        ] {
-            let begin =
-                || Exchange::new(Mechanism::External, accounts(), HERE, None).with_certified(named(names));
-            assert_eq!(begin().step(Some(message)), outcome, "{}", message.escape_ascii());
-            let mut later = begin();
-            assert_eq!(later.step(None), challenge(""));
-            assert_eq!(later.step(Some(message)), outcome);
-        }
-        let mut switched_off = Accounts::new(false);
-        let line = b"user:{PLAIN}pencil::::::allow_nets=192.0.2.0/24\n";
-        switched_off.add_file(line).unwrap();
-        let exchange = Exchange::new(Mechanism::External, Arc::new(switched_off), HERE, None);
-        let mut exchange = exchange.with_certified(named(&["user"]));
-        assert_eq!(exchange.step(Some(b"user")), Err(WrongCredentials));
-    }
-
-    #[test]
-    fn login_asks_for_both_or_for_the_password_alone() {
-        let mut exchange = Exchange::new(Mechanism::Login, accounts(), HERE, None);
-        assert_eq!(exchange.step(None), challenge("Username:"));
-        assert_eq!(exchange.step(Some(b"user")), challenge("Password:"));
-        assert_eq!(exchange.step(Some(b"pencil")), user("user"));
-        let mut exchange = Exchange::new(Mechanism::Login, accounts(), HERE, None);
-        assert_eq!(exchange.step(Some(b"nobody")), challenge("Password:"));
-        assert_eq!(exchange.step(Some(b"pencil")), Err(WrongCredentials));
-        assert_eq!(exchange.user(), b"nobody");
-    }
-
-    #[test]
-    fn the_digest_of_rfc_2195_section_2_is_right() {
-        let said = "<1896.697170952@postoffice.reston.mci.net>";
-        for (response, outcome) in [
-            ("tim b913a602c7eda7a495b4e6e7334d3890", user("tim")),
-            ("tim B913A602C7EDA7A495B4E6E7334D3890", user("tim")),
-            ("user b913a602c7eda7a495b4e6e7334d3890", Err(WrongCredentials)),
-            ("nobody b913a602c7eda7a495b4e6e7334d3890", Err(WrongCredentials)),
-            ("tim", Err(WrongCredentials)),
-            ("", Err(WrongCredentials)),
-        ] {
-            let mut exchange = Exchange::new(Mechanism::CramMd5, accounts(), HERE, None);
-            exchange.state = State::Digest(said.to_owned());
-            assert_eq!(exchange.step(Some(response.as_bytes())), outcome, "{response}");
-        }
-        let first = |()| Exchange::new(Mechanism::CramMd5, accounts(), HERE, None).step(None);
-        assert_ne!(first(()), first(()), "a challenge comes only once");
-    }
-
-    #[test]
-    fn scram_knows_the_password_and_shows_it_before_it_lets_in() {
-        let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), HERE, None);
-        let Ok(Stepped::Challenge(said)) = exchange.step(Some(b"n,,n=user,r=x")) else { panic!() };
-        let said = String::from_utf8(said).unwrap();
-        let last = client::answer(&said, "n=user,r=x", b"pencil");
-        let Ok(Stepped::Challenge(shown)) = exchange.step(Some(last.as_bytes())) else { panic!() };
-        assert!(shown.starts_with(b"v="));
-        assert_eq!(exchange.step(Some(b"")), user("user"));
-    }
-
-    #[test]
-    fn scram_goes_the_same_way_with_nobody_and_fails_at_its_end() {
-        let said = |name: &str| {
-            let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), HERE, None);
-            let first = format!("n={name},r=x");
-            let Ok(Stepped::Challenge(said)) = exchange.step(Some(format!("n,,{first}").as_bytes())) else {
-                panic!()
-            };
-            let said = String::from_utf8(said).unwrap();
-            let last = client::answer(&said, &first, b"wrong");
-            assert_eq!(exchange.step(Some(last.as_bytes())), Err(WrongCredentials));
-            said.split_once(",s=").unwrap().1.to_owned()
-        };
-        assert_eq!(said("nobody"), said("nobody"));
-        assert_ne!(said("nobody"), said("user"));
-        assert_eq!(said("nobody").len(), said("user").len());
-        let mut other = Exchange::new(Mechanism::ScramSha256, accounts(), HERE, None);
-        assert_eq!(other.step(Some(b"n,a=tim,n=user,r=x")), Err(WrongCredentials));
-    }
-
-    #[test]
-    fn scram_lets_in_by_kept_keys_without_a_secret() {
-        let mut accounts = Accounts::new(false);
-        // The keys of "pencil" by RFC 7677, section 3, as Dovecot writes them.
-        accounts
-            .add_file(
-                b"user:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,\
-                  wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n\
-                  tim:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,\
-                  wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=::::::allow_nets=192.0.2.7\n",
-            )
-            .unwrap();
-        let accounts = Arc::new(accounts);
-        let listed: Vec<_> = accounts.mechanisms(false).iter().map(Mechanism::as_str).collect();
-        assert_eq!(listed, ["SCRAM-SHA-256", "PLAIN", "LOGIN"]);
-        let login = |name: &str, password: &[u8]| {
-            let mut exchange = Exchange::new(Mechanism::ScramSha256, Arc::clone(&accounts), HERE, None);
-            let first = format!("n={name},r=x");
-            let Ok(Stepped::Challenge(said)) = exchange.step(Some(format!("n,,{first}").as_bytes())) else {
-                panic!()
-            };
-            let said = String::from_utf8(said).unwrap();
-            let last = client::answer(&said, &first, password);
-            let shown = exchange.step(Some(last.as_bytes()));
-            (said.split_once(",s=").unwrap().1.len(), shown.and_then(|_| exchange.step(Some(b""))))
-        };
-        let (length, outcome) = login("user", b"pencil");
-        assert_eq!(outcome, user("user"));
-        assert_eq!(login("user", b"penci"), (length, Err(WrongCredentials)));
-        assert_eq!(login("tim", b"pencil"), (length, Err(WrongCredentials)), "it is not from there");
-        // Nobody looks like those that there are.
-        assert_eq!(login("nobody", b"pencil"), (length, Err(WrongCredentials)));
-        let mut plain = Exchange::new(Mechanism::Plain, accounts, HERE, None);
-        assert_eq!(plain.step(Some(b"\0user\0pencil")), user("user"));
-    }
-
-    #[test]
-    fn what_needs_a_plain_secret_is_offered_where_there_is_one() {
-        let listed = |accounts: &Accounts| {
-            accounts.mechanisms(false).iter().map(Mechanism::as_str).collect::<Vec<_>>()
-        };
-        assert_eq!(listed(&accounts()), ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]);
-        assert_eq!(listed(&Accounts::new(false)), ["PLAIN", "LOGIN"]);
-    }
-}
+mod tests;

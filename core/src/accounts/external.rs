@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::UserName;
 use super::code::{Code, MemoryKey};
 use super::verified::REMEMBERED_FOR;
+use super::{UserName, is_prohibited};
 
 /// Something that knows whether a password is right. Asking it may take long: called in a pool of its own.
 pub trait Checker: Send + Sync {
@@ -25,6 +25,8 @@ const USERS_MAX: usize = 32_768;
 pub struct External {
     checker: Box<dyn Checker>,
     key: &'static MemoryKey,
+    /// Whether what was right is remembered.
+    remembers: bool,
     known: Mutex<HashMap<UserName, (Code, Instant)>>,
 }
 
@@ -42,7 +44,13 @@ impl External {
     /// Where the system gives no random octets: nothing could be kept safely.
     #[must_use]
     pub fn new(checker: Box<dyn Checker>) -> Self {
-        Self { checker, key: MemoryKey::of_process(), known: Mutex::default() }
+        Self { checker, key: MemoryKey::of_process(), remembers: true, known: Mutex::default() }
+    }
+
+    /// The same for what ends by itself, as tokens do: each time it is asked.
+    #[must_use]
+    pub fn without_memory(self) -> Self {
+        Self { remembers: false, ..self }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<UserName, (Code, Instant)>> {
@@ -51,6 +59,9 @@ impl External {
     }
 
     fn ask(&self, user: &UserName, password: &[u8], now: Instant) -> Result<bool, String> {
+        if !self.remembers {
+            return self.checker.check(user, password);
+        }
         let code = self.key.code(password);
         let is_known = self.known().get(user).is_some_and(|(known, since)| {
             now.saturating_duration_since(*since) < REMEMBERED_FOR && known.is(&code)
@@ -103,6 +114,9 @@ impl Asking {
     /// # Errors
     /// Why that cannot be found out now, for the log.
     pub fn ask(&self, password: &[u8]) -> Result<bool, String> {
+        if is_prohibited(password) {
+            return Ok(false);
+        }
         self.external.ask(&self.user, password, Instant::now())
     }
 }

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use stringprep::tables;
+
 /// The prepared form; what SASLprep refuses, and what is no UTF-8, as it is.
 pub(crate) fn prepared(octets: &[u8]) -> Cow<'_, [u8]> {
     // Of ASCII there is one form only.
@@ -16,9 +18,44 @@ pub(crate) fn prepared(octets: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// Whether a name or a password has a character that none may have beyond ASCII (RFC 6856, section 2.2, by RFC 4013,
+/// section 2.3): who sends it is refused. What is mapped to a space or to nothing is none of these.
+pub(crate) fn is_prohibited(octets: &[u8]) -> bool {
+    if octets.is_ascii() {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(octets) else { return false };
+    text.chars().any(|character| {
+        !character.is_ascii()
+            && !tables::non_ascii_space_character(character)
+            && !tables::commonly_mapped_to_nothing(character)
+            && (tables::non_ascii_control_character(character)
+                || tables::private_use(character)
+                || tables::non_character_code_point(character)
+                || tables::inappropriate_for_plain_text(character)
+                || tables::inappropriate_for_canonical_representation(character)
+                || tables::change_display_properties_or_deprecated(character)
+                || tables::tagging_character(character))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_none_may_have_is_prohibited_and_nothing_else_is() {
+        for prohibited in
+            ["\u{85}", "a\u{E000}", "\u{FFFE}", "\u{FFFD}", "\u{2FF0}", "\u{340}", "\u{202E}", "\u{E0001}"]
+        {
+            assert!(is_prohibited(prohibited.as_bytes()), "{prohibited:?}");
+        }
+        // A space beyond ASCII, a soft hyphen, a character younger than the tables, control characters of ASCII, and what
+        // is no UTF-8.
+        for right in [&b"\xC2\xA0"[..], b"\xC2\xAD", "\u{1F511}".as_bytes(), b"\x07", b"\xFF"] {
+            assert!(!is_prohibited(right), "{}", right.escape_ascii());
+        }
+    }
 
     #[test]
     fn what_is_sent_is_prepared_as_far_as_that_can_be() {

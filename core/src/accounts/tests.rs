@@ -3,9 +3,11 @@
 mod changes;
 mod files;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use pop3d_protocol::pop3::Credentials;
 
 use super::*;
 
@@ -94,6 +96,21 @@ fn a_name_and_a_password_may_be_composed_in_another_way() {
     assert_eq!(composed("old", "p\u{e4}ss"), Err(WrongCredentials));
     // What becomes a path when it is prepared is no name: fullwidth full stops and a solidus.
     assert_eq!(composed("\u{ff0e}\u{ff0e}\u{ff0f}old", "pa\u{308}ss"), Err(WrongCredentials));
+}
+
+#[test]
+fn who_sends_what_none_may_have_is_refused_at_the_same_cost() {
+    let mut accounts = Accounts::new(false);
+    let secret = "pass\u{202E}".as_bytes();
+    accounts.add(name("plain"), secret);
+    accounts.add_stored(name("hashed"), hashed(secret, 8).as_bytes()).unwrap();
+    accounts.add(name("pri\u{E000}vate"), b"secret");
+    for user in ["plain", "hashed", "nobody", "pri\u{E000}vate"] {
+        assert_eq!(login(&accounts, user.as_bytes(), secret), Err(WrongCredentials));
+        let before = accounts.hashes();
+        assert_eq!(login(&accounts, user.as_bytes(), b"secret"), Err(WrongCredentials), "{user}");
+        assert_eq!(accounts.hashes() - before, 1);
+    }
 }
 
 #[test]

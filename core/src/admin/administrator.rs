@@ -132,7 +132,9 @@ impl Administrator {
     }
 
     pub(super) fn handle_event(&mut self, event: &mio::event::Event) {
-        self.is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        // A handshake, which reading goes on with, may wait for room to write.
+        let may_go_on = self.stream.is_tls() && event.is_writable();
+        self.is_readable |= event.is_readable() || event.is_read_closed() || event.is_error() || may_go_on;
         self.is_writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
@@ -333,11 +335,12 @@ impl Administrator {
         }
         let mut room = [0; SHARE];
         let count = self.read(&mut room)?;
+        let has_moved = count > 0 || self.was_interrupted();
         let taken = self.session.handle_input(&room[..count]);
         self.inbound.extend_from_slice(&room[taken..count]);
         // It may have been a password.
         room.fill(0);
-        Ok(count > 0)
+        Ok(has_moved)
     }
 
     /// Throws away what the other end still says.
@@ -345,7 +348,12 @@ impl Administrator {
         if self.has_ended || !self.is_readable {
             return Ok(false);
         }
-        Ok(self.read(&mut [0; SHARE])? > 0)
+        Ok(self.read(&mut [0; SHARE])? > 0 || self.was_interrupted())
+    }
+
+    /// Whether there was more to read than one call reads: no event tells of the rest.
+    fn was_interrupted(&self) -> bool {
+        self.is_readable && !self.has_ended
     }
 
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {

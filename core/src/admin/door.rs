@@ -1,4 +1,5 @@
-//! Where administrators come in: TCP addresses, and the Unix socket that is for the owner of the server alone.
+//! Where administrators come in: TCP addresses, with or without TLS, and the Unix socket that is for the owner of the
+//! server alone.
 
 use std::fmt;
 use std::fs;
@@ -6,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::event::Source;
@@ -13,8 +15,10 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
+use rustls::server::ServerConfig;
 
 use crate::socket;
+use crate::tls::Channel;
 
 /// When to try again to accept where there was no descriptor, or something else was wrong.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -31,6 +35,8 @@ pub struct Door {
 
 enum Listener {
     Tcp(TcpListener),
+    /// Each connection begins with TLS.
+    Tls(TcpListener),
     Unix(UnixListener),
 }
 
@@ -73,6 +79,7 @@ pub(super) enum Entered {
 /// The connection of an administrator.
 pub(super) enum Stream {
     Tcp(TcpStream),
+    Tls(TcpStream, Box<Channel>),
     /// The kernel has told who is at the other end.
     Unix(UnixStream),
 }
@@ -83,16 +90,25 @@ impl Door {
     /// # Errors
     /// Where the address is in use, is not of this machine, or may not be taken.
     pub fn tcp(address: SocketAddr) -> Result<(Self, SocketAddr), DoorError> {
+        Self::at(address, Listener::Tcp)
+    }
+
+    /// A TCP address where each connection begins with TLS; the address with its true port.
+    ///
+    /// # Errors
+    /// As [`Door::tcp`].
+    pub fn tls(address: SocketAddr) -> Result<(Self, SocketAddr), DoorError> {
+        Self::at(address, Listener::Tls)
+    }
+
+    fn at(address: SocketAddr, kind: fn(TcpListener) -> Listener) -> Result<(Self, SocketAddr), DoorError> {
         let listen = || {
             if address.port() != 0 {
                 socket::check_free(address)?;
             }
             let listener = socket::listener(address)?;
             let address = listener.local_addr()?;
-            Ok((
-                Self { listener: Listener::Tcp(listener), may_have_more: true, again: None, _file: None },
-                address,
-            ))
+            Ok((Self { listener: kind(listener), may_have_more: true, again: None, _file: None }, address))
         };
         listen().map_err(|cause| DoorError { place: address.to_string(), cause })
     }
@@ -116,7 +132,9 @@ impl Door {
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.listener {
-            Listener::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            Listener::Tcp(listener) | Listener::Tls(listener) => {
+                listener.register(registry, token, Interest::READABLE)
+            }
             Listener::Unix(listener) => listener.register(registry, token, Interest::READABLE),
         }
     }
@@ -140,7 +158,12 @@ impl Door {
         matches!(self.listener, Listener::Unix(_))
     }
 
-    pub(super) fn accept(&mut self, now: Instant) -> io::Result<Entered> {
+    /// Lets the next one in. `tls`: what those get who begin with it.
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        tls: impl FnOnce() -> Option<Arc<ServerConfig>>,
+    ) -> io::Result<Entered> {
         if self.again.is_some_and(|again| again > now) || !self.may_have_more {
             return Ok(Entered::Nobody);
         }
@@ -149,6 +172,11 @@ impl Door {
             Listener::Tcp(listener) => {
                 listener.accept().map(|(stream, peer)| Entered::One(Stream::Tcp(stream), peer.to_string()))
             }
+            Listener::Tls(listener) => listener.accept().and_then(|(stream, peer)| {
+                let config = tls().ok_or_else(|| io::Error::other("there is no certificate"))?;
+                let channel = Channel::new(config).map_err(io::Error::other)?;
+                Ok(Entered::One(Stream::Tls(stream, Box::new(channel)), format!("{peer} (TLS)")))
+            }),
             Listener::Unix(listener) => listener.accept().and_then(|(stream, _)| owner(stream)),
         };
         match entered {
@@ -216,7 +244,7 @@ impl Stream {
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         match self {
-            Self::Tcp(stream) => {
+            Self::Tcp(stream) | Self::Tls(stream, _) => {
                 // Replies are short, and somebody waits for each.
                 stream.set_nodelay(true)?;
                 stream.register(registry, token, interest)
@@ -225,16 +253,24 @@ impl Stream {
         }
     }
 
+    /// Whether what is read and written goes through TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(..))
+    }
+
     /// Whether the kernel has told that it is the owner of the server.
     pub(super) fn is_of_owner(&self) -> bool {
         matches!(self, Self::Unix(_))
     }
 
     /// Says that nothing more will come.
-    pub(super) fn finish(&self) {
+    pub(super) fn finish(&mut self) {
         // Whoever has gone already needs no word of it.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tls(stream, tls) => {
+                tls.close_notify(stream).and_then(|()| stream.shutdown(Shutdown::Write))
+            }
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
     }
@@ -244,6 +280,12 @@ impl Read for Stream {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(room),
+            Self::Tls(stream, tls) => {
+                if tls.is_handshaking() {
+                    tls.handshake(stream)?;
+                }
+                tls.read(stream, room)
+            }
             Self::Unix(stream) => stream.read(room),
         }
     }
@@ -253,6 +295,8 @@ impl Write for Stream {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(octets),
+            // Octets that are refused are given again: the same, for nothing is put before them.
+            Self::Tls(stream, tls) => tls.write(stream, octets),
             Self::Unix(stream) => stream.write(octets),
         }
     }

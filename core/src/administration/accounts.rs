@@ -31,6 +31,10 @@ impl Administration {
         self.require(|accounts| accounts.contains(&user), Failure::NoSuchUser)?;
         let mut kept = state.kept.clone();
         kept.accounts.remove(&user, self.view.load().accounts.contains(&user));
+        // First: a user who is added anew must not be logged in to by what was given to programs of the one before.
+        if kept.apps.forget(&user) {
+            self.keep_apps(&kept)?;
+        }
         self.keep_accounts(&kept)?;
         state.kept = kept;
         self.note_override(&mut state, &user);
@@ -102,7 +106,7 @@ impl Administration {
     }
 
     /// The accounts alone are replaced: who logs in meanwhile costs nothing more than a hash that is known.
-    fn replace_accounts(&self, change: impl FnOnce(&Accounts) -> Accounts) {
+    pub(super) fn replace_accounts(&self, change: impl FnOnce(&Accounts) -> Accounts) {
         let mut settings = Settings::clone(&self.server.settings());
         settings.accounts = Arc::new(change(&settings.accounts));
         self.server.replace_settings(settings);

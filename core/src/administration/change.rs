@@ -26,6 +26,15 @@ impl Administration {
     pub(crate) fn change(&self, command: Command, peer: &str) -> Result<Reply, Failure> {
         // Before the command is gone. No argument is shown: it may be a password.
         let what = format!("{command:?}");
+        let told = |result: Result<(), Failure>| match result {
+            Ok(()) => info!(target: "pop3d::peep", "{peer}: {what}"),
+            Err(failure) => info!(target: "pop3d::peep", "{peer}: {what} refused: {failure}"),
+        };
+        if let Command::AddAppPassword { user, name } = &command {
+            let result = self.add_app_password(user, name);
+            told(result.as_ref().map(drop).map_err(|&failure| failure));
+            return result.map(Reply::Text);
+        }
         let result = match command {
             Command::AddUser { user, password } => self.add_user(&user, &password),
             Command::RemoveUser { user } => self.remove_user(&user),
@@ -39,14 +48,12 @@ impl Administration {
             Command::ReloadTransform { name } => self.reload_transform(&name),
             Command::SetOption { name, option } => self.set_option(&name, &option),
             Command::SetProgram { command } => self.set_program(&command),
+            Command::RemoveAppPassword { user, name } => self.remove_app_password(&user, &name),
             Command::AdmitAddress { address } => self.admit_address(&address),
             Command::Reload => self.reload(),
             question => return self.query(&question).unwrap_or(Err(Failure::UnknownCommand)),
         };
-        match result {
-            Ok(()) => info!(target: "pop3d::peep", "{peer}: {what}"),
-            Err(failure) => info!(target: "pop3d::peep", "{peer}: {what} refused: {failure}"),
-        }
+        told(result);
         result.map(|()| Reply::Done)
     }
 

@@ -13,6 +13,7 @@ use crate::accounts::{Accounts, Secret, UserName};
 use crate::maildir::{LocalStore, UniqueIds};
 use crate::settings::{Limits, Settings, Sizes};
 use crate::state::accounts::KeptAccounts;
+use crate::state::apps::KeptApps;
 use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
@@ -77,6 +78,7 @@ pub trait Host: Send + Sync {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     pub(super) accounts: KeptAccounts,
+    pub(super) apps: KeptApps,
     pub(super) settings: KeptSettings,
 }
 
@@ -119,6 +121,7 @@ impl Beginning {
         if let Some(files) = files {
             let error = |error: &dyn fmt::Display| BeginningError(error.to_string());
             kept.accounts = KeptAccounts::read(files).map_err(|it| error(&it))?;
+            kept.apps = KeptApps::read(files).map_err(|it| error(&it))?;
             kept.settings = KeptSettings::read(files).map_err(|it| error(&it))?;
             totals = read_statistics(files, claim.as_ref());
         }
@@ -247,6 +250,7 @@ impl Configured {
                 accounts.add(user.clone(), password.octets());
             }
         }
+        kept.apps.apply(&mut accounts);
         accounts
     }
 

@@ -41,6 +41,7 @@ impl Administration {
                 if is_there { Ok(Reply::Done) } else { Err(Failure::NoSuchSession) }
             }
             Command::KickUser { user } => self.kick_user(user),
+            Command::AppPasswords { user } => self.app_passwords(user).map(Reply::Lines),
             Command::RefusedAddresses => Ok(Reply::Lines(self.refused_addresses())),
             Command::Statistics => Ok(Reply::Lines(self.statistics())),
             Command::LogLevel => Ok(Reply::Text(self.host.log_level())),
@@ -62,6 +63,8 @@ impl Administration {
             | Command::ReloadTransform { .. }
             | Command::SetOption { .. }
             | Command::SetProgram { .. }
+            | Command::AddAppPassword { .. }
+            | Command::RemoveAppPassword { .. }
             | Command::AdmitAddress { .. }
             | Command::Reload => return None,
         })

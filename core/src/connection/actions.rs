@@ -109,7 +109,12 @@ impl Connection {
         if self.is_turned_away(desk) {
             return;
         }
+        let explained = self.explained.take();
         let (exchange, response) = match step {
+            SaslStep::Response(_) if let Some(penalty) = explained => {
+                self.last_sign = desk.now;
+                return self.hold_back_refusal(penalty, desk);
+            }
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
                 let binding = self.transport.tls().and_then(Channel::binding);
@@ -139,9 +144,10 @@ impl Connection {
                 }
             }
             Ok(Stepped::Ask(asking)) => externals.run(move || {
-                job.done(judge.judge_asked(&asking, exchange.password().unwrap_or_default()));
+                let outcome = judge.judge_asked(&asking, exchange.password().unwrap_or_default());
+                job.done(explain(outcome, &mut exchange));
             }),
-            Err(wrong) => job.done(judge.judge(exchange.user(), Err(wrong))),
+            Err(wrong) => job.done(explain(judge.judge(exchange.user(), Err(wrong)), &mut exchange)),
         });
     }
 
@@ -328,6 +334,10 @@ impl Connection {
                 self.exchange = Some(exchange);
                 self.session.handle_answer(Answer::Challenged(challenge.into()));
             }
+            Outcome::Explained(challenge, penalty) => {
+                self.explained = Some(penalty);
+                self.session.handle_answer(Answer::Challenged(challenge.into()));
+            }
             Outcome::Opened(Ok(maildrop)) => self.maildrop_opened(maildrop, desk),
             Outcome::Opened(Err(error)) => {
                 let refusal = self.maildrop_refused(&error, desk);
@@ -410,6 +420,17 @@ impl Connection {
             }
         };
         Refusal { code: Some(code), text: format!("transform {} failed", shown_name(name)) }
+    }
+}
+
+/// What is wrong is explained first, where the mechanism does so.
+fn explain(outcome: Outcome, exchange: &mut Exchange) -> Outcome {
+    match outcome {
+        Outcome::Verified(Err(penalty)) => match exchange.take_refusal() {
+            Some(refusal) => Outcome::Explained(refusal.into_bytes(), penalty),
+            None => Outcome::Verified(Err(penalty)),
+        },
+        other => other,
     }
 }
 

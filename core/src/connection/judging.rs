@@ -99,6 +99,7 @@ impl Connection {
             return false;
         }
         self.exchange = None;
+        self.explained = None;
         self.reason = "too many failed logins from its address";
         let refusal = temporary(FAILED_LOGINS);
         self.session.refuse_and_close(&refusal);

@@ -198,7 +198,7 @@ impl Stage {
         assert_eq!((counters.messages_retrieved.value(), counters.messages_topped.value()), (2, 1));
         assert_eq!((counters.messages_removed.value(), counters.logins.value()), (1, 1));
         let commands: Vec<_> = counters.commands.iter().map(Counter::value).collect();
-        assert_eq!(commands, [1, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0, 0]);
+        assert_eq!(commands, [1, 1, 0, 0, 0, 1, 1, 0, 2, 1, 1, 0, 0, 1, 0, 0, 0, 0]);
     }
 
     fn heard(&self) -> String {

@@ -72,18 +72,10 @@ impl Opening {
         wake: Wake,
     ) -> Result<Result<Self, RetrCursor>, (Cut, Arc<Chain>)> {
         let mut chain = chain;
-        loop {
-            let cut = match Attempt::start(&chain, &source, &message, part, wake.clone()) {
-                Ok(attempt) => {
-                    return Ok(Ok(Self { source, chain, message, wake, holding, part, attempt }));
-                }
-                Err(cut) => cut,
-            };
-            match passing_by(&chain, &cut, &message) {
-                Passing::Refuse => return Err((cut, chain)),
-                Passing::Original => return Ok(Err(RetrCursor::stored(source, part))),
-                Passing::Through(rest) => chain = rest,
-            }
+        match Attempt::begin(&mut chain, &source, &message, part, &wake) {
+            Ok(Some(attempt)) => Ok(Ok(Self { source, chain, message, wake, holding, part, attempt })),
+            Ok(None) => Ok(Err(RetrCursor::stored(source, part))),
+            Err(cut) => Err((cut, chain)),
         }
     }
 
@@ -103,21 +95,29 @@ impl Opening {
                     return (Step::Open(cursor, None), None);
                 }
                 Ok(Advance::Ended { passes_from }) => return (self.ended(passes_from), None),
-                Err(cut) => match passing_by(&self.chain, &cut, &self.message) {
-                    Passing::Refuse => return (Step::Refused(cut, self.chain), None),
-                    Passing::Original => {
+                Err(cut) => match self.begin_anew(cut) {
+                    Ok(Some(attempt)) => self.attempt = attempt,
+                    Ok(None) => {
                         let octets = self.source.octets.filter(|_| self.part == Part::Whole);
                         return (Step::Open(RetrCursor::stored(self.source, self.part), octets), None);
                     }
-                    Passing::Through(rest) => {
-                        self.chain = rest;
-                        let Self { source, chain, message, part, wake, .. } = &*self;
-                        match Attempt::start(chain, source, message, *part, wake.clone()) {
-                            Ok(attempt) => self.attempt = attempt,
-                            Err(cut) => return (Step::Refused(cut, self.chain), None),
-                        }
-                    }
+                    Err(cut) => return (Step::Refused(cut, self.chain), None),
                 },
+            }
+        }
+    }
+
+    /// Begins the message without the link that failed; none: no link is left, and the message itself is sent.
+    ///
+    /// # Errors
+    /// Where the policy of that link, or of one that cannot begin it then, is another one.
+    fn begin_anew(&mut self, cut: Cut) -> Result<Option<Attempt>, Cut> {
+        match passing_by(&self.chain, &cut, &self.message) {
+            Passing::Refuse => Err(cut),
+            Passing::Original => Ok(None),
+            Passing::Through(rest) => {
+                self.chain = rest;
+                Attempt::begin(&mut self.chain, &self.source, &self.message, self.part, &self.wake)
             }
         }
     }
@@ -149,6 +149,31 @@ enum Advance {
 }
 
 impl Attempt {
+    /// Starts the chain on a message, without those links that cannot begin it and whose policy is to be passed by; none:
+    /// no link is left.
+    ///
+    /// # Errors
+    /// Where it cannot begin, and the policy is another one.
+    fn begin(
+        chain: &mut Arc<Chain>,
+        source: &Source,
+        message: &Arc<Message>,
+        part: Part,
+        wake: &Wake,
+    ) -> Result<Option<Self>, Cut> {
+        loop {
+            let cut = match Self::start(chain, source, message, part, wake.clone()) {
+                Ok(attempt) => return Ok(Some(attempt)),
+                Err(cut) => cut,
+            };
+            match passing_by(chain, &cut, message) {
+                Passing::Refuse => return Err(cut),
+                Passing::Original => return Ok(None),
+                Passing::Through(rest) => *chain = rest,
+            }
+        }
+    }
+
     fn start(
         chain: &Arc<Chain>,
         source: &Source,

@@ -33,12 +33,20 @@ struct Copier {
     fails_at: Option<usize>,
     /// Gives so many octets and leaves the rest to the cursor.
     passes_from: Option<usize>,
+    /// Cannot begin a message, as one that rests.
+    rests: bool,
     on_error: OnError,
     spool: bool,
 }
 
-const COPIER: Copier =
-    Copier { chunk: 100, fails_at: None, passes_from: None, on_error: OnError::Fail, spool: false };
+const COPIER: Copier = Copier {
+    chunk: 100,
+    fails_at: None,
+    passes_from: None,
+    rests: false,
+    on_error: OnError::Fail,
+    spool: false,
+};
 
 struct Copying {
     how: Copier,
@@ -66,6 +74,9 @@ impl Transform for Copier {
     }
 
     fn open(self: Arc<Self>, _message: Arc<Message>, _wake: Wake) -> Result<Box<dyn Stream>, Error> {
+        if self.rests {
+            return Err(Error::Temporary("as told".into()));
+        }
         let how = Self::clone(&self);
         Ok(Box::new(Copying { how, input: Vec::new(), given: 0, is_whole: false, pauses: false }))
     }
@@ -254,6 +265,26 @@ fn a_failed_link_whose_policy_is_to_pass_is_left_out_and_the_others_are_not() {
     assert_eq!(PASSED.get(), 2);
     let fails = Copier { fails_at: Some(20), ..COPIER };
     assert_eq!(fetch(source(&message), vec![passes, fails], Part::Whole), Seen::Refused);
+}
+
+#[test]
+fn a_link_that_cannot_begin_once_another_failed_is_passed_by_as_well_where_its_policy_says_so() {
+    let message = lines(HOLD / 2);
+    let whole = Seen::Whole { announced: source(&message).octets, response: expected(&message) };
+    let passes = Copier { fails_at: Some(10), on_error: OnError::Pass, ..COPIER };
+    let rests = Copier { rests: true, on_error: OnError::Pass, ..COPIER };
+    for links in [
+        vec![rests.clone()],
+        vec![rests.clone(), rests.clone()],
+        vec![passes.clone(), rests.clone()],
+        vec![rests.clone(), passes.clone(), rests.clone(), COPIER],
+    ] {
+        assert_eq!(fetch(source(&message), links, Part::Whole), whole);
+    }
+    let refuses = Copier { rests: true, ..COPIER };
+    for links in [vec![passes.clone(), refuses.clone()], vec![rests, refuses]] {
+        assert_eq!(fetch(source(&message), links, Part::Whole), Seen::Refused);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::notice::{Notice, Notices};
 use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::statistics::{Counters, Totals};
+use crate::timestamp::timestamp;
 
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
@@ -101,7 +102,7 @@ impl Shared {
         }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let count = self.greetings.fetch_add(1, Ordering::Relaxed);
-        Some(format!("<{}.{count}.{clock}@{}>", std::process::id(), self.host).into())
+        Some(timestamp(std::process::id(), clock, count, &self.host))
     }
 
     /// Whether too many logins from that address failed.

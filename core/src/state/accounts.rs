@@ -184,7 +184,7 @@ fn parse_line(line: &[u8]) -> Result<Option<(UserName, Kept)>, LineError> {
 }
 
 /// Writes a name so that it ends at the first ":" and is no comment.
-fn push_name(text: &mut String, user: &UserName) {
+pub(super) fn push_name(text: &mut String, user: &UserName) {
     for character in user.as_str().chars() {
         match character {
             '#' => text.push_str("%23"),
@@ -196,7 +196,7 @@ fn push_name(text: &mut String, user: &UserName) {
 }
 
 /// Reads a name as [`push_name`] writes it.
-fn parse_name(written: &[u8]) -> Option<UserName> {
+pub(super) fn parse_name(written: &[u8]) -> Option<UserName> {
     let mut name = Vec::with_capacity(written.len());
     let mut parts = written.split(|&octet| octet == b'%');
     name.extend_from_slice(parts.next()?);

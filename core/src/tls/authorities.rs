@@ -17,7 +17,7 @@ use super::certificates::{PairError, read};
 use crate::accounts::UserName;
 
 /// Who vouches for clients.
-pub struct Authorities(RootCertStore);
+pub struct Authorities(Arc<RootCertStore>);
 
 impl Authorities {
     /// Reads a file of PEM with their certificates.
@@ -37,16 +37,18 @@ impl Authorities {
         if roots.is_empty() {
             return Err(wrong("no certificate in it; write it as PEM".to_owned()));
         }
-        Ok(Self(roots))
+        Ok(Self(Arc::new(roots)))
     }
 
-    /// Asks for a certificate, and lets those in who have none: they have passwords.
+    /// Asks for a certificate, and lets those in who have none, for they have passwords, unless they have to have one.
     pub(super) fn verifier(
-        self,
+        &self,
         provider: Arc<CryptoProvider>,
+        has_to: bool,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(self.0), provider);
-        builder.allow_unauthenticated().build().map_err(|error| TlsError(error.to_string()))
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.0), provider);
+        let builder = if has_to { builder } else { builder.allow_unauthenticated() };
+        builder.build().map_err(|error| TlsError(error.to_string()))
     }
 }
 

@@ -51,7 +51,13 @@ impl Files {
 }
 
 fn options(pairs: Vec<Pair>) -> TlsOptions {
-    TlsOptions { pairs, minimum: Version::Tls12, clear: Clear::Everybody, authorities: None }
+    TlsOptions {
+        pairs,
+        minimum: Version::Tls12,
+        clear: Clear::Everybody,
+        authorities: None,
+        administrators_need_one: false,
+    }
 }
 
 #[test]
@@ -75,6 +81,8 @@ fn a_login_waits_for_tls_outside_of_the_nets_alone() {
         assert!(!everybody.is_required(address));
     }
     assert!(Tls::new(options(Vec::new())).is_err(), "there is no TLS without a certificate");
+    let vouched = TlsOptions { administrators_need_one: true, ..options(vec![pair]) };
+    assert!(Tls::new(vouched).is_err(), "nobody could be let in");
 }
 
 #[test]

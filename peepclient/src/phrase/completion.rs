@@ -112,8 +112,8 @@ mod tests {
     fn words_and_names_are_completed_where_they_may_stand() {
         for (typed, expected) in [
             ("us", &["users"][..]),
-            ("a", &["add", "all"]),
-            ("add ", &["user"]),
+            ("a", &["add", "all", "app"]),
+            ("add ", &["app", "user"]),
             ("add user ", &[]),
             ("set password ", &["alice", "bob"]),
             ("delete user b", &["bob"]),

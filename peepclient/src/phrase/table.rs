@@ -40,12 +40,13 @@ const SESSIONS: Shows = Shows::Table(&[
     number("seconds"),
     number("octets"),
 ]);
+const APPS: Shows = Shows::Table(&[text("name"), number("made"), number("used")]);
 const BANS: Shows = Shows::Table(&[text("address"), number("seconds")]);
 const TRANSFORMS: Shows = Shows::Table(&[text("name"), text("kind"), text("state"), number("generation")]);
 const STATISTICS: Shows = Shows::Pairs(&[text("name"), number("value")]);
 
 /// Every phrase there is, in the order of the help.
-pub static PHRASES: [Phrase; 41] = [
+pub static PHRASES: [Phrase; 44] = [
     row("add user", &[required("user", Kind::NewName), PASSWORD], "u+", Shows::Plain, "adds a user"),
     row(
         "delete user",
@@ -161,6 +162,27 @@ pub static PHRASES: [Phrase; 41] = [
         "closes a session, without removing messages",
     ),
     row("kick user", &[USER], "ku", Shows::Plain, "closes all sessions of a user, and tells how many"),
+    row(
+        "app passwords",
+        &[USER],
+        "ua?",
+        APPS,
+        "lists the app passwords of a user, and when each was made and used last, in seconds after 1970",
+    ),
+    row(
+        "add app password",
+        &[USER, required("name", Kind::NewName)],
+        "ua+",
+        Shows::Plain,
+        "makes an app password of a user, and tells it once",
+    ),
+    row(
+        "delete app password",
+        &[USER, required("name", Kind::NewName)],
+        "ua-",
+        Shows::Plain,
+        "takes an app password back: no new logins by it",
+    ),
     row(
         "bans",
         &[],

@@ -97,6 +97,12 @@ impl Model {
             }
             Command::KickUser { user } if !self.users.contains_key(&text(user)) => Err(Failure::NoSuchUser),
             Command::KickUser { .. } => Ok(Reply::Integer(2)),
+            Command::AppPasswords { user } if !self.users.contains_key(&text(user)) => {
+                Err(Failure::NoSuchUser)
+            }
+            Command::AppPasswords { .. } => Ok(Reply::Lines(vec!["phone 1780000000 -".into()])),
+            Command::AddAppPassword { .. } => Ok(Reply::Text("abcd-efgh-jkmn-pqrs-tuvw-xyz2".into())),
+            Command::RemoveAppPassword { .. } => Err(Failure::NoSuchAppPassword),
             Command::RefusedAddresses => {
                 Ok(Reply::Lines(vec!["192.0.2.7 412".into(), "2001:db8:: 598".into()]))
             }

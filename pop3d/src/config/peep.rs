@@ -18,6 +18,10 @@ use crate::exit::Exit;
 pub(crate) struct Table {
     /// TCP addresses.
     pub(crate) listen: Option<Spanned<Vec<Spanned<Address>>>>,
+    /// TCP addresses where administrators begin with TLS.
+    pub(crate) tls_listen: Option<Spanned<Vec<Spanned<Address>>>>,
+    /// Whether who comes there has to have a certificate that `client_ca` in `[tls]` vouches for.
+    pub(crate) require_certificate: Option<Spanned<bool>>,
     /// The Unix socket.
     pub(crate) socket: Option<PathBuf>,
     /// Administrators by name: a password, or `{SCHEME}secret`.
@@ -39,6 +43,8 @@ impl Default for Table {
     fn default() -> Self {
         Self {
             listen: None,
+            tls_listen: None,
+            require_certificate: None,
             socket: None,
             admins: BTreeMap::new(),
             transform_load: true,

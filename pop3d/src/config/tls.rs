@@ -72,8 +72,16 @@ pub(crate) fn tls(cli: &Cli, file: &File) -> Result<Option<Arc<Tls>>, Exit> {
     let nets = table.cleartext_nets.as_ref();
     let nets = nets.map_or_else(Nets::loopback, |nets| nets.iter().map(|net| net.0).collect());
     let clear = if required.is_some() { Clear::From(nets) } else { Clear::Everybody };
+    let peep = &file.config.peep;
+    let need = peep.require_certificate.as_ref().filter(|need| *need.as_ref());
+    if let (Some(need), None) = (need, &table.client_ca) {
+        let what =
+            "nobody vouches for the certificates of administrators; name who does by client_ca in [tls]";
+        return Err(file.error(need.span(), what));
+    }
     if pairs.is_empty() {
-        let place = required.map(|it| it.span()).or_else(|| table.listen.as_ref().map(|it| it.span()));
+        let listens = [&table.listen, &peep.tls_listen].into_iter().flatten().map(|it| it.span());
+        let place = required.map(|it| it.span()).into_iter().chain(listens).next();
         return match place {
             Some(place) => Err(file.error(place, NO_CERTIFICATE)),
             None if cli.pop3s_port.is_some() => Err(Exit::Usage(format!("--pop3s-port: {NO_CERTIFICATE}"))),
@@ -88,7 +96,8 @@ pub(crate) fn tls(cli: &Cli, file: &File) -> Result<Option<Arc<Tls>>, Exit> {
         Authorities::read(path.as_ref()).map_err(|error| file.error(path.span(), &error.to_string()))
     });
     let authorities = authorities.transpose()?;
-    let tls = Tls::new(TlsOptions { pairs, minimum, clear, authorities });
+    let tls =
+        Tls::new(TlsOptions { pairs, minimum, clear, authorities, administrators_need_one: need.is_some() });
     tls.map(|tls| Some(Arc::new(tls))).map_err(|error| Exit::Config(format!("[tls]: {error}")))
 }
 

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
-use self::keys::Keys;
+use self::keys::{Keys, check_environment, check_folder};
 use self::links::Links;
 pub(crate) use self::rules::RuleTable;
 use super::File;
@@ -86,6 +86,7 @@ pub(crate) struct Table {
     #[serde(default, deserialize_with = "positive")]
     max_output: Option<Size>,
     max_running: Option<usize>,
+    cwd: Option<Spanned<PathBuf>>,
     #[serde(default)]
     env: Environment,
     options: Option<Spanned<toml::Table>>,
@@ -108,6 +109,7 @@ pub(crate) struct Defaults {
     #[serde(default, deserialize_with = "positive")]
     max_output: Option<Size>,
     max_running: Option<usize>,
+    cwd: Option<Spanned<PathBuf>>,
     #[serde(default)]
     env: Environment,
     options: Option<Spanned<toml::Table>>,
@@ -270,6 +272,7 @@ impl Transforms {
 fn defined(file: &File) -> Result<Links<'_>, Exit> {
     let defaults = &file.config.transform_defaults;
     check_environment(file, &defaults.env, defaults.options.as_ref())?;
+    check_folder(file, defaults.cwd.as_ref())?;
     let mut links = Links::new(file);
     for (name, table) in &file.config.transforms {
         links.define(name, table)?;
@@ -303,6 +306,7 @@ fn named_spec(
     };
     let command = command.ok_or_else(|| error("its command must name a program, without NUL"))?;
     check_environment(file, &table.env, table.options.as_ref())?;
+    check_folder(file, table.cwd.as_ref())?;
     let mut spec = ProcessSpec { name: name.to_owned(), command, ..template.clone() };
     table.keys().apply(&mut spec);
     Ok(spec)
@@ -351,7 +355,7 @@ fn plugin_spec(
         return Err(file.error(library.span(), what));
     }
     let kind = if is_native { transform::Kind::Native } else { transform::Kind::Wasm };
-    if content.max_running.is_some() || content.is_for().is_some_and(|other| other != kind) {
+    if content.is_for_a_program() || content.is_for().is_some_and(|other| other != kind) {
         return Err(file.error(place, WHOSE_KEYS));
     }
     check_environment(file, &content.env, content.options.as_ref())?;
@@ -360,8 +364,8 @@ fn plugin_spec(
 }
 
 /// Which keys are not for every kind.
-const WHOSE_KEYS: &str = "isolation and hosts are for native plugins, max_running is for programs, env for them and \
-                          WASI commands";
+const WHOSE_KEYS: &str = "isolation and hosts are for native plugins, max_running and cwd are for programs, env for \
+                          them and WASI commands";
 
 /// What a table says of a file in the folder of transforms; none: it tells of something else.
 fn awaited(
@@ -383,7 +387,7 @@ fn awaited(
     };
     let is_for = content.is_for();
     let is_contradiction = content.is_for_both() || (kind.is_some() && is_for.is_some() && kind != is_for);
-    if content.max_running.is_some() || is_contradiction {
+    if content.is_for_a_program() || is_contradiction {
         return Err(file.error(place, WHOSE_KEYS));
     }
     check_environment(file, &content.env, content.options.as_ref())?;
@@ -401,32 +405,6 @@ fn file_names(name: &str, kind: Option<transform::Kind>) -> String {
     }
 }
 
-/// Whether all of it can be in the environment of a program.
-fn check_environment(
-    file: &File,
-    env: &Environment,
-    options: Option<&Spanned<toml::Table>>,
-) -> Result<(), Exit> {
-    for (key, value) in env {
-        let name: &String = key.as_ref();
-        if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(
-                file.error(key.span(), "the name of a variable cannot be empty or contain \"=\" or NUL")
-            );
-        }
-        if value.as_ref().contains('\0') {
-            return Err(file.error(value.span(), "the value of a variable cannot contain NUL"));
-        }
-    }
-    let has_nul = |value: &toml::Value| value.as_str().is_some_and(|text| text.contains('\0'));
-    if let Some(options) = options
-        && options.as_ref().values().any(has_nul)
-    {
-        return Err(file.error(options.span(), "the value of an option cannot contain NUL"));
-    }
-    Ok(())
-}
-
 impl Table {
     /// The kind of code that its keys are for; none: they are for both.
     fn is_for(&self) -> Option<transform::Kind> {
@@ -437,6 +415,11 @@ impl Table {
         }
     }
 
+    /// Whether it has keys that are for programs alone.
+    fn is_for_a_program(&self) -> bool {
+        self.max_running.is_some() || self.cwd.is_some()
+    }
+
     /// Whether it has keys that are for one kind of code alone, of each.
     fn is_for_both(&self) -> bool {
         (self.isolation.is_some() || self.hosts.is_some()) && !self.env.is_empty()
@@ -444,7 +427,7 @@ impl Table {
 
     fn keys(&self) -> Keys<'_> {
         let Self { isolation, hosts, on_error, spool, timeout, cpu, memory, max_output, .. } = self;
-        let Self { max_running, env, options, .. } = self;
+        let Self { max_running, cwd, env, options, .. } = self;
         Keys {
             isolation: *isolation,
             hosts: *hosts,
@@ -455,6 +438,7 @@ impl Table {
             memory: *memory,
             max_output: *max_output,
             max_running: *max_running,
+            cwd: cwd.as_ref().map(|cwd| cwd.as_ref().as_path()),
             env,
             options: options.as_ref().map(Spanned::as_ref),
         }
@@ -464,7 +448,7 @@ impl Table {
 impl Defaults {
     fn keys(&self) -> Keys<'_> {
         let Self { isolation, hosts, on_error, spool, timeout, cpu, memory, max_output, .. } = self;
-        let Self { max_running, env, options, .. } = self;
+        let Self { max_running, cwd, env, options, .. } = self;
         Keys {
             isolation: *isolation,
             hosts: *hosts,
@@ -475,6 +459,7 @@ impl Defaults {
             memory: *memory,
             max_output: *max_output,
             max_running: *max_running,
+            cwd: cwd.as_ref().map(|cwd| cwd.as_ref().as_path()),
             env,
             options: options.as_ref().map(Spanned::as_ref),
         }

@@ -54,7 +54,7 @@ impl User {
             if !is_app_name(app.as_ref()) {
                 return Err(file.error(app.span(), APP_NAME_RULE));
             }
-            let added = accounts.add_app(name, secret.as_ref().0.octets());
+            let added = accounts.add_app(name, app.as_ref(), secret.as_ref().0.octets());
             added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
         }
         Ok(())

@@ -6,11 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
 use super::frames::{self, Answer, Frame, Kind, WINDOW};
+use super::words;
 use crate::pool_stream::Pipe;
 use crate::process::charge_beyond;
 use crate::record::Record;
@@ -48,7 +49,8 @@ pub(super) struct Host {
     shared: Arc<Shared>,
     /// None once the host is dropped.
     frames: Sender<Frame>,
-    next: AtomicU32,
+    /// The number of the next message.
+    next: Arc<AtomicU32>,
 }
 
 struct Shared {
@@ -99,6 +101,7 @@ impl Host {
     pub(super) fn start(start: &Start<'_>) -> Result<Arc<Self>, String> {
         let failed = |error: io::Error| format!("its helper process cannot be started: {error}");
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let next = Arc::new(AtomicU32::new(1));
         let mut child = Command::new("/proc/self/exe")
             .arg(ARGUMENT)
             .env_clear()
@@ -111,15 +114,14 @@ impl Host {
         let pid = Pid::from_child(&child);
         limit(pid, start.memory);
         if let Some(stderr) = child.stderr.take() {
-            let name = start.name.to_owned();
-            spawn("helper-log", move || log_lines(&name, stderr)).map_err(failed)?;
+            let (name, begun) = (start.name.to_owned(), Arc::clone(&next));
+            spawn("helper-log", move || words::log(&name, stderr, &begun)).map_err(failed)?;
         }
-        match load(&ours, start) {
-            Ok(()) => {}
-            Err(what) => {
-                end(&mut child, start.record, Duration::ZERO);
-                return Err(what);
-            }
+        if let Err(what) = load(&ours, start) {
+            let status = end(&mut child, start.record, Duration::ZERO);
+            return Err(
+                what.unwrap_or_else(|| format!("its helper process ended while it loaded it: {status}"))
+            );
         }
         let socket = ours.try_clone().map_err(failed)?;
         let shared = Arc::new(Shared { socket, state: Mutex::default() });
@@ -128,7 +130,7 @@ impl Host {
         spawn("helper-writer", move || write_all(writer, &receiver)).map_err(failed)?;
         let (reading, timeout, record) = (Arc::clone(&shared), start.timeout, Arc::clone(start.record));
         spawn("helper-reader", move || reading.read_all(ours, child, timeout, &record)).map_err(failed)?;
-        Ok(Arc::new(Self { name: start.name.to_owned(), shared, frames, next: AtomicU32::new(1) }))
+        Ok(Arc::new(Self { name: start.name.to_owned(), shared, frames, next }))
     }
 
     /// Whether it can take messages.
@@ -369,8 +371,17 @@ impl io::Read for Patient<'_> {
 }
 
 /// Tells a helper what to load, and hears whether it has.
-fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), String> {
-    let failed = |error: io::Error| format!("its helper process did not load it: {error}");
+///
+/// # Errors
+/// Why it has not; none: it has ended.
+fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<String>> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => None,
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            Some(format!("its helper process did not load it within {LOAD_LIMIT:?}"))
+        }
+        _ => Some(format!("its helper process did not load it: {error}")),
+    };
     socket.set_read_timeout(Some(LOAD_LIMIT)).map_err(failed)?;
     socket.set_write_timeout(Some(LOAD_LIMIT)).map_err(failed)?;
     let mut socket = socket;
@@ -380,7 +391,7 @@ fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), String> {
     socket.set_write_timeout(None).map_err(failed)?;
     match answer.kind {
         Kind::Loaded => Ok(()),
-        _ => Err(String::from_utf8_lossy(&answer.payload).into_owned()),
+        _ => Err(Some(String::from_utf8_lossy(&answer.payload).into_owned())),
     }
 }
 
@@ -389,18 +400,6 @@ fn write_all(mut socket: UnixStream, frames: &Receiver<Frame>) {
         // The reader notices that it has gone.
         if frame.write(&mut socket).is_err() {
             return;
-        }
-    }
-}
-
-fn log_lines(name: &str, stderr: ChildStderr) {
-    for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line);
-        let (level, text) = line.split_once(' ').unwrap_or(("", &line));
-        let parsed: Result<log::Level, _> = level.parse();
-        match parsed {
-            Ok(level) => log::log!(target: "pop3d::transform", level, "{text}"),
-            Err(_) => log::warn!(target: "pop3d::transform", "transform {name}: {line}"),
         }
     }
 }

@@ -33,6 +33,20 @@ static KEPT: AtomicUsize = AtomicUsize::new(0);
 /// What an ELF file begins with, of 64 bits and the byte order of this machine.
 const ELF: [u8; 6] = [0x7F, b'E', b'L', b'F', 2, if cfg!(target_endian = "little") { 1 } else { 2 }];
 
+/// What an ELF file says behind that of what it is: a shared library.
+const SHARED: u16 = 3;
+
+/// And of the machine that it is for (elf.h); none: this one's number is not known here, and the linker finds out.
+const MACHINE: Option<u16> = if cfg!(target_arch = "x86_64") {
+    Some(62)
+} else if cfg!(target_arch = "aarch64") {
+    Some(183)
+} else if cfg!(target_arch = "riscv64") {
+    Some(243)
+} else {
+    None
+};
+
 /// Reads a file that holds code. Only what nobody else could have written is believed: it is looked at and read by one
 /// descriptor.
 ///
@@ -85,7 +99,7 @@ fn is_ours(file: &File, must_be_file: bool) -> Result<(), String> {
 /// # Errors
 /// Why it cannot be used, as a sentence.
 pub(crate) fn load(octets: &[u8]) -> Result<Descriptor, String> {
-    if !octets.starts_with(&ELF) {
+    if !is_for_this_machine(octets) {
         return Err("it is no shared library for this machine".to_owned());
     }
     if !is_whole(octets) {
@@ -114,6 +128,16 @@ pub(crate) fn load(octets: &[u8]) -> Result<Descriptor, String> {
     let symbol = unsafe { library.get::<*const Descriptor>(SYMBOL) };
     let symbol = symbol.map_err(|_| "it has no symbol pop3d_transform_v1".to_owned())?;
     describe(*symbol)
+}
+
+/// Whether it says of itself that it is a shared library for this machine. The linker would say that there is no such file.
+fn is_for_this_machine(octets: &[u8]) -> bool {
+    let number = |place: usize| {
+        let digits: Option<[u8; 2]> = octets.get(place..place + 2).and_then(|digits| digits.try_into().ok());
+        digits.map(u16::from_ne_bytes)
+    };
+    let is_for = MACHINE.is_none_or(|machine| number(18) == Some(machine));
+    octets.starts_with(&ELF) && number(16) == Some(SHARED) && is_for
 }
 
 /// Whether all is there that the header of an ELF file of 64 bits tells of: its tables of segments and sections, and all
@@ -195,7 +219,66 @@ fn text(place: *const std::ffi::c_char) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn what_others_could_have_written_is_not_read() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, file) = (place.path().join("d"), place.path().join("d/x.so"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&file, "code").unwrap();
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let shown = |path: &Path| path.display().to_string();
+        // Where nobody may replace another's file, others may write to the folder.
+        for (of_folder, of_file, wrong) in [
+            (0o755, 0o644, None),
+            (0o700, 0o600, None),
+            (0o1777, 0o644, None),
+            (0o755, 0o646, Some(shown(&file))),
+            (0o1777, 0o666, Some(shown(&file))),
+            (0o777, 0o644, Some(shown(&folder))),
+        ] {
+            mode(&folder, of_folder);
+            mode(&file, of_file);
+            match (read(&file), wrong) {
+                (Ok(octets), None) => assert_eq!(octets, b"code"),
+                (Err(said), Some(path)) => {
+                    assert_eq!(said, format!("{path}: others can write it; chmod go-w"))
+                }
+                (read, _) => panic!("{of_folder:o} {of_file:o}: {read:?}"),
+            }
+        }
+        mode(&folder, 0o755);
+        assert!(read(&folder).unwrap_err().ends_with("no regular file"));
+        assert!(read(&folder.join("none")).unwrap_err().contains("No such file"));
+        // Only root gives files away.
+        mode(&file, 0o644);
+        if geteuid().is_root() {
+            for path in [&file, &folder] {
+                std::os::unix::fs::chown(path, Some(12_345), None).unwrap();
+                let said = read(&file).unwrap_err();
+                assert!(said.starts_with(&shown(path)) && said.contains("another user"), "{said}");
+                std::os::unix::fs::chown(path, Some(0), None).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_library_for_another_machine_is_known() {
+        // A program that may lie anywhere says that it is a shared library.
+        let program = std::fs::read("/proc/self/exe").unwrap();
+        assert!(is_for_this_machine(&program));
+        // Of 32 bits; the other byte order; a program; Itanium; nothing.
+        for (place, octet) in [(4, 1), (5, 3 - ELF[5]), (16, 2), (18, 50)] {
+            let mut other = program.clone();
+            other[place] = octet;
+            assert!(!is_for_this_machine(&other), "{place}");
+        }
+        assert!(!is_for_this_machine(&program[..17]) && !is_for_this_machine(b""));
+    }
 
     #[test]
     fn a_library_that_ends_early_is_known() {

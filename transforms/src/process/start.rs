@@ -68,8 +68,9 @@ pub(super) fn start(
 ) -> Result<Started, Error> {
     let Process { spec, resources, record, .. } = process;
     let mut command = command(spec)?;
-    command.env_clear().env("PATH", &spec.path);
-    command.envs(environment(&spec.name, resources.version, message, &spec.env, &spec.options));
+    command.env_clear();
+    let (name, path) = (&spec.name, &spec.path);
+    command.envs(environment(name, resources.version, path, message, &spec.env, &spec.options));
     let unavailable = |error: io::Error| Error::Temporary(format!("no descriptors for a child: {error}"));
     let (stdin, theirs) = standard_input(source).map_err(unavailable)?;
     let (stdout, their_stdout) = output_pipe(message.octets > SHORT_MESSAGE).map_err(unavailable)?;

@@ -11,7 +11,7 @@ use wasmtime::{Caller, Extern, Linker, Memory};
 use super::WasmSpec;
 use super::command::Exit;
 use super::host::{Bounded, Host, PIECE, RANDOM_MAX};
-use crate::environment::environment;
+use crate::environment::{PATH, environment};
 use crate::pool_stream::Pipe;
 
 /// Error numbers of WASI.
@@ -49,7 +49,7 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn new(spec: &WasmSpec, message: &Message, pipe: &Arc<Pipe>) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        let variables = environment(&spec.name, version, message, &spec.env, &spec.options);
+        let variables = environment(&spec.name, version, PATH, message, &spec.env, &spec.options);
         let variables = variables.iter().map(|(key, value)| format!("{key}={value}\0").into_bytes());
         Self {
             host: Host::new(spec, message, pipe),

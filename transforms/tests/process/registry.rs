@@ -80,6 +80,21 @@ fn who_names_no_transform_is_told() {
 }
 
 #[test]
+fn nothing_is_loaded_anew_where_that_is_not_permitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = PluginSpec::new("broken", folder.path().join("broken.so"));
+    let mut definitions = definitions(&[("cat", "cat")]);
+    definitions.specs.push(Spec::Plugin(broken));
+    definitions.permissions.transform_load = false;
+    let registry = Registry::new(definitions, Loop::new().resources.clone());
+    assert_eq!(listed(&registry), "broken native failed 1, cat process ready 1");
+    for name in ["broken", "cat"] {
+        assert_eq!(registry.reload(name), Err(RegistryError::NotPermitted), "{name}");
+    }
+    assert_eq!(registry.reload("gone"), Err(RegistryError::NoSuchTransform));
+}
+
+#[test]
 fn a_reload_is_a_further_generation_and_a_program_that_is_gone_leaves_the_old_one() {
     let mut worker = Loop::new();
     let folder = tempfile::tempdir().unwrap();

@@ -61,6 +61,7 @@ fn a_child_sees_its_environment_and_nothing_else() {
         "POP3D_VERSION=0.0-test",
         "POP3_COMMAND=RETR",
         "POP3_REMOTE=192.0.2.7",
+        "POP3_TOP_LINES=0",
         "POP3_USER=alice",
         "SCANNER=fast; rm",
         "TRANSFORM_NAME=tagger",

@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::command::{self, Request, Shape};
+use super::command::{self, Shape};
 use super::reply::{Failure, REPLY_LINE_MAX, Reply};
+use super::request::Request;
 use crate::line::{Line, LineReader};
 
 /// A client's connection as a value. After every call the caller takes what `poll_output` and `poll_reply` have.

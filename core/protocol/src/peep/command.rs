@@ -1,7 +1,6 @@
-//! The commands: the table of both halves, how a line becomes a command, and how a request becomes a line.
+//! The commands: the table of both halves, and how a line becomes a command.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -166,6 +165,25 @@ pub enum Command {
         /// The user.
         user: Argument,
     },
+    /// `ua?`
+    AppPasswords {
+        /// Whose.
+        user: Argument,
+    },
+    /// `ua+`: a new one, which the server makes.
+    AddAppPassword {
+        /// Whose.
+        user: Argument,
+        /// For what it is.
+        name: Argument,
+    },
+    /// `ua-`
+    RemoveAppPassword {
+        /// Whose.
+        user: Argument,
+        /// For what it was.
+        name: Argument,
+    },
     /// `ban?`
     RefusedAddresses,
     /// `ban-`
@@ -236,7 +254,7 @@ const fn added(commencement: &'static str, arguments: (usize, usize), shape: Sha
 }
 
 /// Every command there is.
-pub const COMMANDS: [Form; 41] = [
+pub const COMMANDS: [Form; 44] = [
     published("a", 2, Shape::Nothing),
     published("q", 0, Shape::Nothing),
     published("cap?", 0, Shape::Lines),
@@ -270,6 +288,9 @@ pub const COMMANDS: [Form; 41] = [
     added("s?", (0, 0), Shape::Lines),
     added("k", (1, 1), Shape::Nothing),
     added("ku", (1, 1), Shape::Integer),
+    added("ua?", (1, 1), Shape::Lines),
+    added("ua+", (2, 2), Shape::Text),
+    added("ua-", (2, 2), Shape::Nothing),
     added("ban?", (0, 0), Shape::Lines),
     added("ban-", (1, 1), Shape::Nothing),
     added("st?", (0, 0), Shape::Lines),
@@ -369,6 +390,9 @@ fn command(commencement: &str, arguments: &mut Arguments) -> Option<Line> {
         "s?" => Command::Sessions,
         "k" => Command::Kick { session: arguments.number()? },
         "ku" => Command::KickUser { user: arguments.next()? },
+        "ua?" => Command::AppPasswords { user: arguments.next()? },
+        "ua+" => Command::AddAppPassword { user: arguments.next()?, name: arguments.next()? },
+        "ua-" => Command::RemoveAppPassword { user: arguments.next()?, name: arguments.next()? },
         "ban?" => Command::RefusedAddresses,
         "ban-" => Command::AdmitAddress { address: arguments.next()? },
         "st?" => Command::Statistics,
@@ -383,7 +407,7 @@ fn command(commencement: &str, arguments: &mut Arguments) -> Option<Line> {
 }
 
 impl Argument {
-    fn parse(word: &[u8]) -> Option<Self> {
+    pub(super) fn parse(word: &[u8]) -> Option<Self> {
         let fits = (1..=ARGUMENT_MAX).contains(&word.len())
             && !word.iter().any(|&octet| matches!(octet, b' ' | b'\r' | b'\n' | 0));
         fits.then(|| Self(word.into()))
@@ -399,92 +423,4 @@ pub(super) fn number(word: &[u8]) -> Option<u64> {
         let digit = octet.is_ascii_digit().then(|| u64::from(octet - b'0'))?;
         Some(number.saturating_mul(10).saturating_add(digit))
     })
-}
-
-/// A command that a client is to send.
-#[derive(Clone)]
-pub struct Request {
-    /// With its CRLF. May hold a password.
-    pub(super) line: Box<[u8]>,
-    pub(super) shape: Shape,
-}
-
-/// Why something cannot be asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RequestError {
-    /// There is no such command.
-    UnknownCommand,
-    /// It needs more arguments.
-    TooFewArguments,
-    /// The protocol has no form for an argument that is empty.
-    EmptyArgument,
-    /// An argument has more than `ARGUMENT_MAX` octets.
-    ArgumentTooLong,
-    /// An argument has a space, or an octet that would end the line.
-    ForbiddenOctet,
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownCommand => formatter.write_str("there is no such command"),
-            Self::TooFewArguments => formatter.write_str("an argument is missing"),
-            Self::EmptyArgument => formatter.write_str("an argument cannot be empty"),
-            Self::ArgumentTooLong => write!(formatter, "an argument has at most {ARGUMENT_MAX} octets"),
-            Self::ForbiddenOctet => {
-                formatter.write_str("an argument cannot have a space, a line end or NUL in it")
-            }
-        }
-    }
-}
-
-impl core::error::Error for RequestError {}
-
-impl Request {
-    /// A command and its arguments, of which it takes as many as its form says.
-    ///
-    /// # Errors
-    /// Where the protocol has no form for it.
-    pub fn new(commencement: &str, arguments: &[&[u8]]) -> Result<Self, RequestError> {
-        let form = form(commencement.as_bytes()).ok_or(RequestError::UnknownCommand)?;
-        if arguments.len() < form.arguments.0 {
-            return Err(RequestError::TooFewArguments);
-        }
-        let mut line = Vec::with_capacity(COMMAND_MAX);
-        line.extend_from_slice(commencement.as_bytes());
-        for argument in arguments.iter().take(form.arguments.1) {
-            if argument.is_empty() {
-                return Err(RequestError::EmptyArgument);
-            }
-            if argument.len() > ARGUMENT_MAX {
-                return Err(RequestError::ArgumentTooLong);
-            }
-            let argument = Argument::parse(argument).ok_or(RequestError::ForbiddenOctet)?;
-            line.push(b' ');
-            line.extend_from_slice(argument.octets());
-        }
-        line.extend_from_slice(b"\r\n");
-        Ok(Self { line: line.into(), shape: form.shape })
-    }
-
-    /// What a positive reply will hold.
-    #[must_use]
-    pub fn shape(&self) -> Shape {
-        self.shape
-    }
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The commencement alone: what follows may be a password.
-        let commencement = self.line.split(|&octet| octet == b' ' || octet == b'\r').next();
-        formatter.write_str(&String::from_utf8_lossy(commencement.unwrap_or_default()))
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        self.line.fill(0);
-        core::hint::black_box(&self.line);
-    }
 }

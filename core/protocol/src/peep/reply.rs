@@ -49,6 +49,12 @@ pub enum Failure {
     NotSaved,
     /// No login from that address is refused.
     NotRefused,
+    /// There is no such app password.
+    NoSuchAppPassword,
+    /// There is an app password of that name.
+    AppPasswordExists,
+    /// The user has as many app passwords as there may be.
+    TooManyAppPasswords,
     /// There is no such transform.
     NoSuchTransform,
     /// The transform cannot be loaded.
@@ -66,7 +72,7 @@ pub enum Failure {
 }
 
 /// Each failure that has a name, and its code.
-const CODES: [(Failure, u32); 19] = [
+const CODES: [(Failure, u32); 22] = [
     (Failure::UnknownCommand, 0),
     (Failure::BadSyntax, 1),
     (Failure::WrongCredentials, 2),
@@ -80,6 +86,9 @@ const CODES: [(Failure, u32); 19] = [
     (Failure::NotTaken, 11),
     (Failure::NotSaved, 12),
     (Failure::NotRefused, 13),
+    (Failure::NoSuchAppPassword, 14),
+    (Failure::AppPasswordExists, 15),
+    (Failure::TooManyAppPasswords, 16),
     (Failure::NoSuchTransform, 20),
     (Failure::NotLoadable, 21),
     (Failure::NameInUse, 22),
@@ -123,6 +132,9 @@ impl fmt::Display for Failure {
             }
             Self::NotSaved => "it cannot be kept over a restart and was not done; the server's log says why",
             Self::NotRefused => "that address is not refused",
+            Self::NoSuchAppPassword => "the user has no app password of that name",
+            Self::AppPasswordExists => "the user has an app password of that name already",
+            Self::TooManyAppPasswords => "the user has as many app passwords as there may be",
             Self::NoSuchTransform => "there is no such transform",
             Self::NotLoadable => "the transform cannot be loaded; the server's log says why",
             Self::NameInUse => "there is a transform of that name already",

@@ -123,6 +123,15 @@ impl Model {
             Command::Kick { session: 1 } => Ok(Reply::Done),
             Command::Kick { .. } => Err(Failure::NoSuchSession),
             Command::KickUser { user } => self.user(&user).map(|()| Reply::Integer(0)),
+            Command::AppPasswords { user } => {
+                self.user(&user).map(|()| Reply::Lines(vec!["phone 1780000000 -".into()]))
+            }
+            Command::AddAppPassword { name, .. } if text(&name) == "phone" => Err(Failure::AppPasswordExists),
+            Command::AddAppPassword { user, .. } => {
+                self.user(&user).map(|()| Reply::Text("abcd-efgh".into()))
+            }
+            Command::RemoveAppPassword { name, .. } if text(&name) == "phone" => Ok(Reply::Done),
+            Command::RemoveAppPassword { .. } => Err(Failure::NoSuchAppPassword),
             Command::RefusedAddresses => Ok(Reply::Lines(vec!["192.0.2.7 600".into()])),
             Command::AdmitAddress { address } if text(&address) == "192.0.2.7" => Ok(Reply::Done),
             Command::AdmitAddress { .. } => Err(Failure::NotRefused),

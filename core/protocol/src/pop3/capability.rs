@@ -34,9 +34,10 @@ pub(super) fn say(replies: &mut Replies, capabilities: Capabilities<'_>) {
     let Capabilities { stls, login, mechanisms, login_delay, implementation } = capabilities;
     replies.ok(format_args!("capability list follows"));
     // TOP, UIDL, USER, PIPELINING, RESP-CODES, EXPIRE, IMPLEMENTATION: RFC 2449, sections 6.1 to 6.9;
-    // AUTH-RESP-CODE: RFC 3206, section 6; STLS: RFC 2595, section 4.
+    // AUTH-RESP-CODE: RFC 3206, section 6; UTF8, with names and passwords in UTF-8, and LANG: RFC 6856, sections 2 and 3;
+    // STLS: RFC 2595, section 4.
     replies.raw(format_args!(
-        "TOP\r\nUIDL\r\n{}PIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\n{}",
+        "TOP\r\nUIDL\r\n{}PIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nUTF8 USER\r\nLANG\r\n{}",
         if login { "USER\r\n" } else { "" },
         if stls { "STLS\r\n" } else { "" },
     ));

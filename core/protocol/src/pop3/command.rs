@@ -1,7 +1,8 @@
 //! POP3 commands: a line is either one of them with good arguments, or malformed (RFC 1939, sections 3 to 7).
 //!
-//! Strict, so that no two readers of one line differ: one space between words, printable ASCII only, numbers of
-//! digits only. White space at the end of a line is forgiven, but it is part of a password.
+//! Strict, so that no two readers of one line differ: one space between words, printable ASCII only but for names, which
+//! may be UTF-8 (RFC 6856, section 2.2), numbers of digits only. White space at the end of a line is forgiven, but it is
+//! part of a password.
 
 use memchr::memchr;
 
@@ -32,6 +33,10 @@ pub enum Command<'a> {
     Capa,
     /// STLS (RFC 2595, section 4).
     Stls,
+    /// UTF8 (RFC 6856, section 2.1).
+    Utf8,
+    /// LANG, with the language range; none: which languages there are is asked (RFC 6856, section 3.2).
+    Lang(Option<&'a [u8]>),
     /// STAT.
     Stat,
     /// LIST, of all messages or of one.
@@ -87,6 +92,8 @@ pub(super) enum Keyword {
     Auth,
     Capa,
     Stls,
+    Utf8,
+    Lang,
     Stat,
     List,
     Uidl,
@@ -109,7 +116,11 @@ impl<'a> Command<'a> {
         if keyword == Keyword::Pass {
             return password(rest.unwrap_or_default()).map(Self::Pass);
         }
-        if !line.iter().all(|octet| matches!(octet, b' '..=b'~')) {
+        let is_fine = match keyword {
+            Keyword::User | Keyword::Apop => is_text(line),
+            _ => line.iter().all(|octet| matches!(octet, b' '..=b'~')),
+        };
+        if !is_fine {
             return Err(Malformed::Octet);
         }
         let arguments = rest.unwrap_or_default().trim_ascii_end();
@@ -124,6 +135,9 @@ impl<'a> Command<'a> {
             Keyword::Auth => auth(arguments),
             Keyword::Capa => none(arguments, Self::Capa),
             Keyword::Stls => none(arguments, Self::Stls),
+            Keyword::Utf8 => none(arguments, Self::Utf8),
+            Keyword::Lang if arguments.is_empty() => Ok(Self::Lang(None)),
+            Keyword::Lang => one(arguments).map(|range| Self::Lang(Some(range))),
             Keyword::Stat => none(arguments, Self::Stat),
             Keyword::List => optional_number(arguments).map(Self::List),
             Keyword::Uidl => optional_number(arguments).map(Self::Uidl),
@@ -163,13 +177,15 @@ impl Malformed {
 impl Keyword {
     /// Reads a keyword, in upper or lower case.
     pub(super) fn parse(word: &[u8]) -> Option<Self> {
-        const KEYWORDS: [(&[u8], Keyword); 15] = [
+        const KEYWORDS: [(&[u8], Keyword); 17] = [
             (b"USER", Keyword::User),
             (b"PASS", Keyword::Pass),
             (b"APOP", Keyword::Apop),
             (b"AUTH", Keyword::Auth),
             (b"CAPA", Keyword::Capa),
             (b"STLS", Keyword::Stls),
+            (b"UTF8", Keyword::Utf8),
+            (b"LANG", Keyword::Lang),
             (b"STAT", Keyword::Stat),
             (b"LIST", Keyword::List),
             (b"UIDL", Keyword::Uidl),
@@ -188,6 +204,11 @@ impl Keyword {
 pub(super) fn split(line: &[u8]) -> (&[u8], Option<&[u8]>) {
     let Some(space) = memchr(b' ', line) else { return (line, None) };
     (line.get(..space).unwrap_or_default(), line.get(space + 1..))
+}
+
+/// Whether a line is UTF-8 without control characters (RFC 6856, section 2.2: what is no UTF-8 is no name).
+fn is_text(line: &[u8]) -> bool {
+    core::str::from_utf8(line).is_ok_and(|line| !line.contains(char::is_control))
 }
 
 /// A password may have any octet but NUL, which ends it for others who read it, and CR.
@@ -308,7 +329,7 @@ mod tests {
 
     #[test]
     fn every_command_wants_the_arguments_it_has() {
-        for keyword in ["CAPA", "STAT", "RSET", "NOOP", "QUIT"] {
+        for keyword in ["CAPA", "STAT", "RSET", "NOOP", "QUIT", "UTF8"] {
             let line = [keyword.as_bytes(), b" 1"].concat();
             assert_eq!(Command::parse(&line), Err(Malformed::Excess), "{keyword}");
         }
@@ -317,7 +338,16 @@ mod tests {
         {
             assert_eq!(Command::parse(keyword.as_bytes()), Err(Malformed::Missing), "{keyword}");
         }
-        for line in ["USER a b", "RETR 1 2", "DELE 1 2", "LIST 1 2", "UIDL 1 2", "TOP 1 2 3", "APOP a b c"] {
+        for line in [
+            "USER a b",
+            "RETR 1 2",
+            "DELE 1 2",
+            "LIST 1 2",
+            "UIDL 1 2",
+            "TOP 1 2 3",
+            "APOP a b c",
+            "LANG a b",
+        ] {
             assert_eq!(Command::parse(line.as_bytes()), Err(Malformed::Excess), "{line}");
         }
     }
@@ -378,11 +408,18 @@ mod tests {
             "USER user\0x",
             "USER us\rer",
             "RETR 1\0",
-            "USER \u{fc}",
+            "LIST \u{fc}",
+            "LANG \u{fc}",
             "USER a\t",
+            "USER a\u{85}",
         ] {
             assert_eq!(Command::parse(line.as_bytes()), Err(Malformed::Octet), "{line:?}");
         }
+        // A surrogate, an overlong form, and half a character.
+        for name in [&b"\xFF"[..], b"\xED\xA0\x80", b"\xC1\xA1", b"\xC3"] {
+            assert_eq!(Command::parse(&[b"USER ", name].concat()), Err(Malformed::Octet));
+        }
+        assert_eq!(Command::parse("USER \u{fc}".as_bytes()), Ok(Command::User("\u{fc}".as_bytes())));
     }
 
     #[test]

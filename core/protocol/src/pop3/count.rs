@@ -3,7 +3,7 @@
 use super::command::Command;
 
 /// What commands are counted by: their keywords, and what stands for those that were none.
-pub const COUNTED: [&str; 16] = [
+pub const COUNTED: [&str; 18] = [
     "USER",
     "PASS",
     "APOP",
@@ -19,6 +19,8 @@ pub const COUNTED: [&str; 16] = [
     "NOOP",
     "QUIT",
     "STLS",
+    "UTF8",
+    "LANG",
     "malformed",
 ];
 
@@ -43,7 +45,9 @@ pub(super) fn place(command: Option<&Command<'_>>) -> usize {
         Some(Command::Noop) => 12,
         Some(Command::Quit) => 13,
         Some(Command::Stls) => 14,
-        None => 15,
+        Some(Command::Utf8) => 15,
+        Some(Command::Lang(_)) => 16,
+        None => 17,
     }
 }
 
@@ -69,6 +73,8 @@ mod tests {
             "NOOP",
             "QUIT",
             "STLS",
+            "UTF8",
+            "LANG en",
             "XYZZY",
         ];
         for (place_of, line) in lines.iter().enumerate() {

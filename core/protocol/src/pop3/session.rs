@@ -1,24 +1,23 @@
-//! The states of a POP3 session and every transition between them (RFC 1939, sections 3 to 6).
+//! The states of a POP3 session and every transition between them (RFC 1939, sections 3 to 6). What leads to them is in
+//! `session/`: commands, answers, STLS.
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::sync::Arc;
-use core::fmt;
 
 pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
-use super::authorization::{Authorization, Login, Patience, Tolerance};
+use super::authorization::{Authorization, Patience, Tolerance};
 use super::capability::LoginDelay;
-use super::command::{Command, Malformed};
-use super::count::{self, Counts};
-use super::sasl::{self, Mechanism, Mechanisms, RESPONSE_MAX, Step};
+use super::count::Counts;
+use super::sasl::{Mechanisms, RESPONSE_MAX};
 use super::trace::Trace;
-use super::transaction::{Activity, Messages, Sizes, Transaction};
+use super::transaction::Transaction;
 use crate::engine::Engine;
-use crate::line::{Line, LineReader};
-use crate::maildrop::{Deletions, Snapshot};
-use crate::number::{MessageNumber, Octets};
-use crate::reply::{Replies, ResponseCode};
+use crate::line::LineReader;
+use crate::maildrop::Deletions;
+use crate::reply::Replies;
 
+mod answers;
+mod commands;
 mod stls;
 
 pub use self::stls::Security;
@@ -256,7 +255,7 @@ impl Engine for Session {
     }
 }
 
-/// Commands.
+/// Whether it goes on, and how it ends.
 impl Conversation {
     /// Whether the next line may be read: every earlier command is done, and the reply to one more has room.
     fn takes_commands(&self) -> bool {
@@ -275,340 +274,14 @@ impl Conversation {
         }
     }
 
-    fn handle_line(&mut self, line: Line<'_>) {
-        if let Some(trace) = &mut self.trace {
-            trace.note(line);
-        }
-        let command = match line {
-            Line::Whole(line) => Command::parse(line),
-            Line::TooLong => Err(Malformed::TooLong),
-        };
-        if let Some(count) = self.counts.get_mut(count::place(command.as_ref().ok())) {
-            *count = count.saturating_add(1);
-        }
-        match (command, &self.state) {
-            (Err(malformed), _) => self.mistake(malformed.as_str()),
-            (Ok(command), State::Authorization(_)) => self.authorization(command),
-            (Ok(command), State::Transaction(_)) => self.transaction(command),
-            // No line is read in these.
-            (Ok(_), State::Update(_) | State::Leaving(..) | State::Closed) => {}
-        }
+    fn begin_transaction(&mut self, transaction: Transaction) {
+        self.state = State::Transaction(transaction);
     }
 
-    /// Whether the next line is the answer to a challenge.
-    fn is_challenging(&self) -> bool {
-        match &self.state {
-            State::Authorization(authorization) => matches!(authorization.login, Login::Challenged { .. }),
-            State::Transaction(_) | State::Update(_) | State::Leaving(..) | State::Closed => false,
-        }
+    fn begin_update(&mut self, deletions: Deletions) {
+        self.state = State::Update(deletions);
     }
 
-    /// The answer to a challenge (RFC 5034, section 4).
-    fn handle_response(&mut self, line: Line<'_>) {
-        if let Some(trace) = &mut self.trace {
-            trace.note_response();
-        }
-        let State::Authorization(authorization @ Authorization { login: Login::Challenged { .. }, .. }) =
-            &mut self.state
-        else {
-            return;
-        };
-        let response = match line {
-            Line::Whole(b"*") => Err("authentication cancelled"),
-            Line::Whole(line) => sasl::decode(line).ok_or("not base64"),
-            Line::TooLong => Err("line too long"),
-        };
-        match (response, &authorization.login) {
-            (Ok(response), Login::Challenged { challenges }) => {
-                authorization.login = Login::Exchanging { challenges: *challenges };
-                self.action = Some(Action::Exchange(Step::Response(response)));
-            }
-            (Ok(_), _) => {}
-            (Err(what), _) => {
-                authorization.login = Login::Nobody;
-                self.mistake(what);
-            }
-        }
-    }
-
-    /// AUTH.
-    fn authenticate(&mut self, mechanism: Option<&[u8]>, initial: Option<&[u8]>) {
-        let State::Authorization(authorization) = &mut self.state else { return };
-        let Some(mechanism) = mechanism else {
-            self.replies.ok(format_args!("mechanisms follow"));
-            for mechanism in self.mechanisms.iter() {
-                self.replies.raw(format_args!("{}\r\n", mechanism.as_str()));
-            }
-            return self.replies.raw(format_args!(".\r\n"));
-        };
-        let offered = Mechanism::parse(mechanism).filter(|&mechanism| self.mechanisms.contains(mechanism));
-        let Some(mechanism) = offered else { return self.mistake("mechanism not offered") };
-        let initial = match initial.map(|initial| sasl::decode_initial(initial).ok_or(())).transpose() {
-            Ok(initial) => initial,
-            Err(()) => return self.mistake("not base64"),
-        };
-        authorization.login = Login::Exchanging { challenges: 0 };
-        self.action = Some(Action::Exchange(Step::Begin { mechanism, initial }));
-    }
-
-    fn authorization(&mut self, command: Command<'_>) {
-        if self.refuses_in_clear(command) {
-            return;
-        }
-        let State::Authorization(authorization) = &mut self.state else { return };
-        match command {
-            Command::Stls => self.start_tls(),
-            Command::User(name) => {
-                authorization.name(name);
-                self.replies.ok(format_args!("send PASS"));
-            }
-            Command::Pass(password) => match authorization.password(password) {
-                Some(credentials) => self.action = Some(Action::Verify(credentials)),
-                None => self.mistake("send USER first"),
-            },
-            Command::Apop { name, digest } if self.offers_apop => {
-                self.action = Some(Action::Verify(authorization.apop(name, digest)));
-            }
-            Command::Apop { .. } => self.mistake(Malformed::Unknown.as_str()),
-            Command::Auth { .. } if self.mechanisms.is_empty() => self.mistake(Malformed::Unknown.as_str()),
-            Command::Auth { mechanism, initial } => self.authenticate(mechanism, initial),
-            Command::Capa => self.say_capabilities(self.name),
-            Command::Quit => {
-                self.replies.ok(format_args!("goodbye"));
-                self.close();
-            }
-            Command::Stat
-            | Command::List(_)
-            | Command::Uidl(_)
-            | Command::Retr(_)
-            | Command::Top { .. }
-            | Command::Dele(_)
-            | Command::Rset
-            | Command::Noop => self.mistake("log in first"),
-        }
-    }
-
-    fn transaction(&mut self, command: Command<'_>) {
-        let State::Transaction(transaction) = &mut self.state else { return };
-        match command {
-            Command::Capa => self.say_capabilities(self.implementation),
-            Command::Stls => self.mistake(match self.security {
-                Security::None => Malformed::Unknown.as_str(),
-                Security::Offered | Security::Required { .. } | Security::Tls => "not after login",
-            }),
-            Command::Stat => self.show_sizes(Sizes::Stat),
-            Command::List(None) => self.show_sizes(Sizes::List),
-            Command::List(Some(number)) => self.show_sizes(Sizes::ListOne(number)),
-            Command::Uidl(number) => transaction.show_unique_ids(number, &mut self.replies),
-            Command::Retr(number) => self.open_message(number, Part::Whole),
-            Command::Top { number, lines } => self.open_message(number, Part::Top { lines }),
-            // RFC 3206, section 5: nothing that the client does later would help.
-            Command::Dele(_) if self.keeps_all => {
-                let code = Some(ResponseCode::SysPerm);
-                self.replies.error(code, format_args!("messages of this account cannot be deleted"));
-            }
-            Command::Dele(number) => transaction.delete(number, &mut self.replies),
-            Command::Rset => transaction.reset(&mut self.replies),
-            Command::Noop => self.replies.ok(format_args!("")),
-            Command::Quit => self.quit(),
-            Command::User(_) | Command::Pass(_) | Command::Apop { .. } | Command::Auth { .. } => {
-                self.mistake("already logged in");
-            }
-        }
-    }
-
-    /// STAT and LIST, where needed after a measurement.
-    fn show_sizes(&mut self, sizes: Sizes) {
-        let State::Transaction(transaction) = &mut self.state else { return };
-        let is_absent = match sizes {
-            Sizes::Stat | Sizes::List => false,
-            Sizes::ListOne(number) => transaction.check(number).is_err(),
-        };
-        if is_absent || transaction.is_measured() {
-            transaction.show_sizes(sizes, &mut self.replies);
-        } else {
-            transaction.activity = Activity::Measuring(sizes);
-            self.action = Some(Action::Measure);
-        }
-    }
-
-    /// RETR and TOP.
-    fn open_message(&mut self, number: MessageNumber, part: Part) {
-        let State::Transaction(transaction) = &mut self.state else { return };
-        match transaction.check(number) {
-            Ok(()) => {
-                transaction.activity = Activity::Opening(part);
-                self.action = Some(Action::OpenMessage { number, part });
-            }
-            Err(absent) => self.replies.error(None, format_args!("{}", absent.as_str())),
-        }
-    }
-
-    /// QUIT in TRANSACTION: UPDATE, where something is to be removed.
-    fn quit(&mut self) {
-        let State::Transaction(transaction) = &mut self.state else { return };
-        let deletions = core::mem::take(&mut transaction.deletions);
-        if deletions.count() == 0 {
-            self.replies.ok(format_args!("goodbye"));
-            self.close();
-        } else {
-            self.action = Some(Action::Commit(deletions.clone()));
-            self.state = State::Update(deletions);
-        }
-    }
-
-    /// A line that is no command, or none for this state.
-    fn mistake(&mut self, text: &str) {
-        self.mistake_with(None, format_args!("{text}"));
-    }
-
-    fn mistake_with(&mut self, code: Option<ResponseCode>, text: fmt::Arguments<'_>) {
-        let patience = match &mut self.state {
-            State::Authorization(authorization) => {
-                authorization.mistake(self.tolerance.mistakes_before_login)
-            }
-            State::Transaction(transaction) => transaction.mistake(self.tolerance.mistakes),
-            State::Update(_) | State::Leaving(..) | State::Closed => return,
-        };
-        match patience {
-            Patience::Left => self.replies.error(code, text),
-            Patience::Lost => {
-                self.replies.error(None, format_args!("too many errors"));
-                self.close();
-            }
-        }
-    }
-}
-
-/// Answers.
-impl Conversation {
-    fn handle_verified(&mut self, result: Result<(), Refusal>) {
-        let State::Authorization(
-            authorization @ Authorization { login: Login::Verifying | Login::Exchanging { .. }, .. },
-        ) = &mut self.state
-        else {
-            return;
-        };
-        if let Some(farewell) = self.farewell.take() {
-            return self.say_and_close(&farewell);
-        }
-        match result {
-            Ok(()) => {
-                authorization.login = Login::Opening;
-                self.action = Some(Action::OpenMaildrop);
-            }
-            Err(refusal) => {
-                let patience = authorization.fail_login(self.tolerance.failed_logins);
-                self.refuse_login(&refusal, patience);
-            }
-        }
-    }
-
-    fn handle_challenged(&mut self, challenge: &[u8]) {
-        let State::Authorization(authorization @ Authorization { login: Login::Exchanging { .. }, .. }) =
-            &mut self.state
-        else {
-            return;
-        };
-        if let Some(farewell) = self.farewell.take() {
-            return self.say_and_close(&farewell);
-        }
-        let Login::Exchanging { challenges } = authorization.login else { return };
-        match (sasl::encode(challenge), authorization.challenge(challenges)) {
-            (Some(encoded), Patience::Left) => self.replies.challenge(&encoded),
-            (None, _) | (_, Patience::Lost) => {
-                authorization.login = Login::Nobody;
-                self.mistake("authentication failed");
-            }
-        }
-    }
-
-    fn handle_maildrop(&mut self, result: Result<Opened, Refusal>) {
-        let State::Authorization(authorization @ Authorization { login: Login::Opening, .. }) =
-            &mut self.state
-        else {
-            return;
-        };
-        if let Some(farewell) = self.farewell.take() {
-            return self.say_and_close(&farewell);
-        }
-        match result {
-            Ok(opened) => {
-                let transaction = Transaction::new(opened);
-                self.replies.ok(format_args!("maildrop locked, {}", Messages(transaction.remaining())));
-                self.state = State::Transaction(transaction);
-            }
-            Err(refusal) => {
-                let patience = authorization.refuse_maildrop();
-                self.refuse_login(&refusal, patience);
-            }
-        }
-    }
-
-    fn handle_measured(&mut self, result: Result<Arc<dyn Snapshot + Send + Sync>, Refusal>) {
-        let State::Transaction(transaction) = &mut self.state else { return };
-        let Activity::Measuring(sizes) = transaction.activity else { return };
-        transaction.activity = Activity::Ready;
-        if let Some(farewell) = self.farewell.take() {
-            return self.say_and_close(&farewell);
-        }
-        match result {
-            Ok(snapshot) => {
-                transaction.measure(snapshot);
-                transaction.show_sizes(sizes, &mut self.replies);
-            }
-            Err(refusal) => self.refuse(&refusal),
-        }
-    }
-
-    fn handle_message(&mut self, result: Result<Option<Octets>, Refusal>) {
-        let State::Transaction(transaction) = &mut self.state else { return };
-        let Activity::Opening(part) = transaction.activity else { return };
-        transaction.activity = Activity::Ready;
-        if let Some(farewell) = self.farewell.take() {
-            return self.say_and_close(&farewell);
-        }
-        match result {
-            Ok(octets) => {
-                match (part, octets) {
-                    (Part::Whole, Some(octets)) => self.replies.ok(format_args!("{octets} octets")),
-                    (Part::Whole, None) => self.replies.ok(format_args!("message follows")),
-                    (Part::Top { .. }, _) => self.replies.ok(format_args!("top of message follows")),
-                }
-                transaction.activity = Activity::Sending;
-                self.action = Some(Action::SendMessage);
-            }
-            Err(refusal) => self.refuse(&refusal),
-        }
-    }
-
-    fn handle_sent(&mut self) {
-        let State::Transaction(transaction @ Transaction { activity: Activity::Sending, .. }) =
-            &mut self.state
-        else {
-            return;
-        };
-        transaction.activity = Activity::Ready;
-        if let Some(farewell) = self.farewell.take() {
-            self.say_and_close(&farewell);
-        }
-    }
-
-    fn handle_committed(&mut self, remaining: u32) {
-        let State::Update(deletions) = &self.state else { return };
-        let count = deletions.count();
-        if remaining == 0 {
-            self.replies.ok(format_args!("{} deleted", Messages(count)));
-        } else {
-            let code = Some(ResponseCode::SysTemp);
-            self.replies.error(code, format_args!("{remaining} of {count} deleted messages not removed"));
-        }
-        self.close();
-    }
-}
-
-/// Ends.
-impl Conversation {
     fn refuse_and_close(&mut self, refusal: &Refusal) {
         let is_waiting = match &self.state {
             State::Authorization(authorization) => authorization.is_waiting(),

@@ -72,6 +72,8 @@ fn show(line: &[u8]) -> String {
         Keyword::User
         | Keyword::Capa
         | Keyword::Stls
+        | Keyword::Utf8
+        | Keyword::Lang
         | Keyword::Stat
         | Keyword::List
         | Keyword::Uidl

@@ -122,6 +122,7 @@ impl Transaction {
             return replies.error(None, format_args!("{}", absent.as_str()));
         }
         self.deletions.mark(number);
+        self.forgive();
         if let Totals::Measured { all: _, deleted } = &mut self.totals {
             *deleted = deleted.saturating_add(self.snapshot.octets(number).0);
         }
@@ -182,6 +183,12 @@ impl Transaction {
     /// A line was no command, or no command for TRANSACTION.
     pub(super) fn mistake(&mut self, most: u16) -> Patience {
         Patience::count(&mut self.mistakes, most)
+    }
+
+    /// A message is fetched or deleted: what came before was no nonsense. There are clients that say LAST, which
+    /// RFC 1939 dropped, before each RETR and DELE.
+    pub(super) fn forgive(&mut self) {
+        self.mistakes = 0;
     }
 
     /// Whether an action is unanswered.

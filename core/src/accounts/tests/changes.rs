@@ -1,5 +1,7 @@
 //! Accounts that change while the server runs, and passwords that are remembered for a while.
 
+use md5::{Digest, Md5};
+
 use super::super::verified::REMEMBERED_FOR;
 use super::*;
 

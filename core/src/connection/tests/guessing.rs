@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::accounts::{Bearer, TokenCheck};
 use crate::settings::FailedLogins;
 
 const RULES: FailedLogins = FailedLogins {
@@ -116,6 +117,28 @@ fn auth_is_counted_as_pass_is() {
         assert!(matches!(stage.connection.task, Task::Delayed { .. }), "{}", stage.heard());
     }
     assert!(stage.is_refused(FROM));
+}
+
+#[test]
+fn a_token_that_is_no_good_counts_before_it_is_told() {
+    let mut stage = stage(FailedLogins { refused_after: Some(2), ..RULES });
+    let mut settings = Settings::clone(&stage.desk.shared.settings.load());
+    let mut accounts = Accounts::clone(&settings.accounts);
+    accounts.set_bearer(Bearer::new(TokenCheck::Keys(Arc::default()), None, None).unwrap());
+    settings.accounts = Arc::new(accounts);
+    stage.desk.shared.settings.store(Arc::new(settings));
+    for _ in 0..2 {
+        assert!(!stage.is_refused(FROM));
+        stage.comes(FROM, "AUTH OAUTHBEARER AQ==\r\n*\r\n");
+        stage.play();
+        assert!(stage.heard().ends_with("-ERR authentication cancelled\r\n"), "{}", stage.heard());
+    }
+    assert!(stage.is_refused(FROM));
+    // Who answers what was told waits as long as for any other failed login.
+    stage.comes("192.0.2.8", "AUTH OAUTHBEARER AQ==\r\nAQ==\r\n");
+    stage.play();
+    let Task::Delayed { until, .. } = stage.connection.task else { panic!("{}", stage.heard()) };
+    assert_eq!(until - stage.desk.now, Limits::default().failed_login_delay);
 }
 
 #[test]

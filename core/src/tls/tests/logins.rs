@@ -5,6 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use pbkdf2::pbkdf2_hmac;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -35,26 +36,52 @@ fn binding(client: &Client) -> [u8; 32] {
     client.get_ref().conn.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap()
 }
 
-fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
-    Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(message).finalize().into_bytes().to_vec()
+/// What SCRAM makes of octets by one hash.
+struct Scram {
+    mechanism: &'static str,
+    hmac: fn(&[u8], &[u8]) -> Vec<u8>,
+    digest: fn(&[u8]) -> Vec<u8>,
+    /// The salted password.
+    salted: fn(&[u8], u32) -> Vec<u8>,
 }
 
-/// Logs in by SCRAM-SHA-256-PLUS with this binding; the last word of the server.
-fn scram(client: &mut Client, binding: &[u8]) -> String {
+macro_rules! scram_by {
+    ($hash:ty, $octets:literal, $mechanism:literal) => {
+        Scram {
+            mechanism: $mechanism,
+            hmac: |key, message| {
+                let mac = Hmac::<$hash>::new_from_slice(key).unwrap().chain_update(message);
+                mac.finalize().into_bytes().to_vec()
+            },
+            digest: |octets| <$hash>::digest(octets).to_vec(),
+            salted: |salt, rounds| {
+                let mut salted = [0; $octets];
+                pbkdf2_hmac::<$hash>(b"pencil", salt, rounds, &mut salted);
+                salted.to_vec()
+            },
+        }
+    };
+}
+
+const BY_SHA256: Scram = scram_by!(Sha256, 32, "SCRAM-SHA-256-PLUS");
+const BY_SHA1: Scram = scram_by!(Sha1, 20, "SCRAM-SHA-1-PLUS");
+
+/// Logs in by SCRAM with this binding; the last word of the server.
+fn scram(client: &mut Client, by: &Scram, binding: &[u8]) -> String {
+    let &Scram { mechanism, hmac, digest, salted } = by;
     let (header, bare) = ("p=tls-exporter,,", "n=user-of-a-test,r=rOprNGfwEbeRWgbNEkqO");
     let first = Base64::encode_string(format!("{header}{bare}").as_bytes());
-    let said = says(client, &format!("AUTH SCRAM-SHA-256-PLUS {first}"));
+    let said = says(client, &format!("AUTH {mechanism} {first}"));
     let said = Base64::decode_vec(said.trim_end().strip_prefix("+ ").unwrap()).unwrap();
     let said = String::from_utf8(said).unwrap();
     let fields: Vec<_> = said.split(',').collect();
     let salt = Base64::decode_vec(&fields[1][2..]).unwrap();
-    let mut salted = [0; 32];
-    pbkdf2_hmac::<Sha256>(b"pencil", &salt, fields[2][2..].parse().unwrap(), &mut salted);
+    let salted = salted(&salt, fields[2][2..].parse().unwrap());
     let bound = Base64::encode_string(&[header.as_bytes(), binding].concat());
     let without_proof = format!("c={bound},{}", fields[0]);
     let message = format!("{bare},{said},{without_proof}");
     let key = hmac(&salted, b"Client Key");
-    let signature = hmac(&Sha256::digest(&key), message.as_bytes());
+    let signature = hmac(&digest(&key), message.as_bytes());
     let proof: Vec<_> = key.iter().zip(signature).map(|(key, signature)| key ^ signature).collect();
     let last = format!("{without_proof},p={}", Base64::encode_string(&proof));
     let answer = says(client, &Base64::encode_string(last.as_bytes()));
@@ -80,10 +107,16 @@ fn a_login_is_bound_to_its_channel_and_no_good_in_another() {
     assert!(sasl.contains(" SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 "), "{sasl}");
     let mut second = connect(Version::Tls13);
     let (here, there) = (binding(&first), binding(&second));
-    assert!(scram(&mut first, &there).starts_with("-ERR [AUTH]"));
-    assert!(scram(&mut first, &[]).starts_with("-ERR [AUTH]"));
-    assert!(scram(&mut first, &here).starts_with("+OK"));
-    assert!(scram(&mut second, &there).starts_with("-ERR [IN-USE]"));
+    assert!(scram(&mut first, &BY_SHA256, &there).starts_with("-ERR [AUTH]"));
+    assert!(scram(&mut first, &BY_SHA1, &[]).starts_with("-ERR [AUTH]"));
+    assert!(scram(&mut first, &BY_SHA256, &here).starts_with("+OK"));
+    assert!(scram(&mut second, &BY_SHA1, &here).starts_with("-ERR [AUTH]"));
+    assert!(scram(&mut second, &BY_SHA256, &there).starts_with("-ERR [IN-USE]"));
+    assert!(scram(&mut second, &BY_SHA1, &there).starts_with("-ERR [IN-USE]"));
+    assert!(says(&mut first, "QUIT").starts_with("+OK"));
+    let mut third = connect(Version::Tls13);
+    let bound = binding(&third);
+    assert!(scram(&mut third, &BY_SHA1, &bound).starts_with("+OK"));
     // TLS 1.2 has nothing that is known to be one channel's own.
     assert!(!capabilities(&mut connect(Version::Tls12)).concat().contains("PLUS"));
     running.drain(Duration::ZERO);

@@ -1,10 +1,16 @@
 //! The keys that a transform and the defaults have in common, and what they make of a spec.
 
+use std::path::{Path, PathBuf};
+
 use pop3d_core::transform::{OnError, Policy};
 use pop3d_transforms::spec::{Isolation, PluginSpec, ProcessSpec};
 
+use toml::Spanned;
+
+use super::super::File;
 use super::super::values::{Size, Time};
 use super::{Environment, Isolated, Policed};
+use crate::exit::Exit;
 
 /// The keys that a transform and the defaults have in common.
 pub(super) struct Keys<'config> {
@@ -17,6 +23,7 @@ pub(super) struct Keys<'config> {
     pub(super) memory: Option<Size>,
     pub(super) max_output: Option<Size>,
     pub(super) max_running: Option<usize>,
+    pub(super) cwd: Option<&'config Path>,
     pub(super) env: &'config Environment,
     pub(super) options: Option<&'config toml::Table>,
 }
@@ -64,6 +71,9 @@ impl Keys<'_> {
         spec.cpu = self.cpu.map_or(spec.cpu, |cpu| cpu.0);
         spec.memory = self.memory.map(|memory| memory.0).or(spec.memory);
         spec.max_output = self.max_output.map_or(spec.max_output, |size| size.0);
+        if let Some(folder) = self.cwd {
+            folder.clone_into(&mut spec.folder);
+        }
         spec.max_running = self.max_running.unwrap_or(spec.max_running);
         for (key, value) in self.env {
             // Programs are looked for where they will look for others.
@@ -73,6 +83,42 @@ impl Keys<'_> {
             }
         }
     }
+}
+
+/// Whether a program can be started in it, wherever the server was.
+pub(super) fn check_folder(file: &File, folder: Option<&Spanned<PathBuf>>) -> Result<(), Exit> {
+    match folder {
+        Some(folder) if !folder.as_ref().is_absolute() => {
+            Err(file.error(folder.span(), "cwd is a whole path, which begins with \"/\""))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether all of it can be in the environment of a program.
+pub(super) fn check_environment(
+    file: &File,
+    env: &Environment,
+    options: Option<&Spanned<toml::Table>>,
+) -> Result<(), Exit> {
+    for (key, value) in env {
+        let name: &String = key.as_ref();
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(
+                file.error(key.span(), "the name of a variable cannot be empty or contain \"=\" or NUL")
+            );
+        }
+        if value.as_ref().contains('\0') {
+            return Err(file.error(value.span(), "the value of a variable cannot contain NUL"));
+        }
+    }
+    let has_nul = |value: &toml::Value| value.as_str().is_some_and(|text| text.contains('\0'));
+    if let Some(options) = options
+        && options.as_ref().values().any(has_nul)
+    {
+        return Err(file.error(options.span(), "the value of an option cannot contain NUL"));
+    }
+    Ok(())
 }
 
 /// A value of TOML as JSON has it; what JSON has no word for is a string.

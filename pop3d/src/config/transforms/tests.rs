@@ -67,6 +67,21 @@ fn a_command_used_as_it_is_has_a_name_of_its_own() {
 }
 
 #[test]
+fn a_program_is_started_where_the_configuration_says() {
+    let text = "[transform_defaults]
+        cwd = \"/var\"
+        [transforms.one]
+        command = \"cat\"
+        [transforms.two]
+        command = \"cat\"
+        cwd = \"/tmp\"";
+    let made = transforms(text, &[]).unwrap();
+    let folders: Vec<_> = programs(&made).iter().map(|spec| spec.folder.clone()).collect();
+    assert_eq!(folders, [Path::new("/var"), Path::new("/tmp")]);
+    assert_eq!(template(&transforms("", &[]).unwrap()).folder, Path::new("/"));
+}
+
+#[test]
 fn a_chain_has_a_bound() {
     let links = |count: usize| {
         let chain = "\"x\",".repeat(count);
@@ -137,6 +152,9 @@ fn what_cannot_be_is_named_at_its_place() {
             "WASI commands",
         ),
         ("transform_dir = \"d\"\n[transforms.x]\nmax_running = 2", "2:1", "for programs"),
+        ("[transforms.x]\nfile = \"x.so\"\ncwd = \"/tmp\"", "1:1", "for programs"),
+        ("[transforms.x]\ncommand = \"cat\"\ncwd = \"tmp\"", "3:7", "a whole path"),
+        ("[transform_defaults]\ncwd = \"\"", "2:7", "a whole path"),
         ("transform_dir = \"d\"\n[transforms.x]\nkind = \"process\"", "2:1", "`command`"),
         ("transform_dir = \"d\"\n[transforms.\"a b\"]\nspool = true", "2:1", "name of a transform"),
         ("transform = \"/usr/lib/a b.so \"", "1:13", "cannot be the name"),

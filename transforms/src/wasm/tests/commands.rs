@@ -46,7 +46,7 @@ fn a_command_has_the_environment_of_a_process_and_little_else() {
     let wasm = command(spec, "command_environment.wat");
     let text = String::from_utf8(deliver(&wasm, b"12345", &Manner::default())).unwrap();
     let expected = format!(
-        "POP3_USER=user\0POP3_REMOTE=127.0.0.1\0MESSAGE_NUMBER=7\0MESSAGE_SIZE=5\0MESSAGE_UID=uid\0\
+        "PATH=/usr/local/bin:/usr/bin:/bin\0POP3_USER=user\0POP3_REMOTE=127.0.0.1\0MESSAGE_NUMBER=7\0MESSAGE_SIZE=5\0MESSAGE_UID=uid\0\
          TRANSFORM_NAME=test\0POP3D_VERSION={}\0POP3_COMMAND=TOP\0POP3_TOP_LINES=3\0LANG=C\0X=y=z\0\
          OPTION_ONLY_EXTERNAL=true\0",
         env!("CARGO_PKG_VERSION")

@@ -1,9 +1,10 @@
 //! TLS as the session sees it: STLS, and what changes with it (RFC 2595, section 4).
 
-use super::{Action, Conversation, LineReader, Malformed, Mechanisms, ResponseCode, Session, State};
+use super::{Action, Conversation, LineReader, Mechanisms, Session, State};
 use crate::pop3::authorization::Login;
 use crate::pop3::capability::{self, Capabilities};
-use crate::pop3::command::Command;
+use crate::pop3::command::{Command, Malformed};
+use crate::reply::ResponseCode;
 
 /// What protects the octets of a session.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -13,8 +13,14 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec;
 
-use super::*;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+use super::*;
+use crate::maildrop::Snapshot;
+use crate::number::{MessageNumber, Octets};
+use crate::reply::ResponseCode;
 
 /// A maildrop of messages with these octets; their unique-ids are "uid-1" and so on.
 struct Stored {

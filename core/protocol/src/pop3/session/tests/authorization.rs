@@ -123,7 +123,17 @@ fn apop_is_unknown_where_it_is_not_offered() {
 
 #[test]
 fn capabilities_before_login_tell_no_version() {
-    let common = ["TOP", "UIDL", "USER", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER"];
+    let common = [
+        "TOP",
+        "UIDL",
+        "USER",
+        "PIPELINING",
+        "RESP-CODES",
+        "AUTH-RESP-CODE",
+        "EXPIRE NEVER",
+        "UTF8 USER",
+        "LANG",
+    ];
     let before = [&common[..], &["IMPLEMENTATION pop3d"]].concat();
     let after = [&common[..], &["IMPLEMENTATION pop3d-1.2.3"]].concat();
     Dialogue::begun().says("CAPA").hears("+OK").hears_lines(&before).hears_nothing();

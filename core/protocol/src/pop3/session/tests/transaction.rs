@@ -204,6 +204,19 @@ fn the_hundredth_mistake_after_login_is_the_last_and_removes_nothing() {
 }
 
 #[test]
+fn a_client_that_says_last_before_each_message_fetches_and_deletes_hundreds() {
+    let mut dialogue = Dialogue::in_transaction(&[120; 300]);
+    for number in 1..=300 {
+        dialogue.says("LAST").hears("-ERR").says(&format!("RETR {number}")).asked();
+        dialogue.answers(Answer::Message(Ok(Some(Octets(120))))).hears("+OK").asked();
+        dialogue.answers(Answer::Sent).hears_nothing();
+    }
+    for number in 1..=300 {
+        dialogue.says("LAST").hears("-ERR").says(&format!("DELE {number}")).hears("+OK");
+    }
+}
+
+#[test]
 fn replies_to_pipelined_commands_go_out_together() {
     let mut dialogue = Dialogue::in_transaction(&[]);
     let commands = b"NOOP\r\n".repeat(40);

@@ -1,0 +1,226 @@
+//! The app passwords that PEEP made or took back: the file `app-passwords` of the state folder.
+//!
+//! A line is `user:name:seconds:{ARGON2ID}hash`, with the seconds after 1970 when it was made, or `user:name::{REMOVED}` for one
+//! of the configuration that PEEP took back. User names are written as in the file `accounts`.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::accounts::{parse_name, push_name};
+use super::seal;
+use super::{Claim, KeptError, StateFiles};
+use crate::accounts::file::{LINE_MAX, is_app_name};
+use crate::accounts::{Accounts, Hashed, UserName};
+
+/// The file's name.
+pub const FILE: &str = "app-passwords";
+
+/// What stands for the hash of one that was taken back.
+const REMOVED: &[u8] = b"{REMOVED}";
+
+/// What is wrong with a line.
+const FORM: &str =
+    "a line is user:name:seconds:{ARGON2ID}hash or user:name::{REMOVED}, each name of a user once";
+
+/// The app passwords that PEEP made or took back. To change them, change a copy, save it, and only then put it in place.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KeptApps(BTreeMap<(UserName, String), Kept>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Kept {
+    /// Made at that time, in seconds after 1970.
+    Made(u64, Hashed),
+    /// Of the configuration, and of no use any more.
+    Removed,
+}
+
+impl KeptApps {
+    /// Reads them; none where there is no file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or anything in it is damaged. It is left as it is.
+    pub fn read(files: &StateFiles) -> Result<Self, KeptError> {
+        let path = || files.path_of(FILE);
+        let octets = files.read(FILE).map_err(|error| KeptError::Unreadable { path: path(), error })?;
+        let Some(octets) = octets else { return Ok(Self::default()) };
+        Self::parse(&octets).map_err(|(place, what)| KeptError::damaged(path(), &octets, place, what))
+    }
+
+    /// Reads the octets of the file.
+    ///
+    /// # Errors
+    /// The place of what is wrong, and what is wrong there.
+    pub fn parse(octets: &[u8]) -> Result<Self, (usize, String)> {
+        let mut kept = Self::default();
+        let mut place = 0;
+        for line in octets.split_inclusive(|&octet| octet == b'\n') {
+            let text = line.trim_ascii_end();
+            if !text.is_empty() && !text.starts_with(b"#") {
+                let (key, app) = parse_line(text).ok_or_else(|| (place, FORM.to_owned()))?;
+                if kept.0.insert(key, app).is_some() {
+                    return Err((place, FORM.to_owned()));
+                }
+            }
+            place += line.len();
+        }
+        seal::check(octets).map_err(|(place, error)| (place, error.to_string()))?;
+        Ok(kept)
+    }
+
+    /// Puts them over those of the configuration.
+    pub fn apply(&self, accounts: &mut Accounts) {
+        for ((user, name), kept) in &self.0 {
+            match kept {
+                Kept::Made(made, hashed) => accounts.add_made_app(user, name, *made, hashed),
+                Kept::Removed => accounts.remove_app(user, name),
+            }
+        }
+    }
+
+    /// Keeps one.
+    pub fn add(&mut self, user: &UserName, name: &str, made: u64, hashed: &Hashed) {
+        self.0.insert((user.clone(), name.to_owned()), Kept::Made(made, hashed.clone()));
+    }
+
+    /// Takes one back. One that the configuration has would come back with the next start, so that this is kept.
+    pub fn remove(&mut self, user: &UserName, name: &str, was_configured: bool) {
+        let key = (user.clone(), name.to_owned());
+        if was_configured {
+            self.0.insert(key, Kept::Removed);
+        } else {
+            self.0.remove(&key);
+        }
+    }
+
+    /// Forgets those that were made for a user; whether there were any.
+    pub fn forget(&mut self, user: &UserName) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(of, _), kept| of != user || *kept == Kept::Removed);
+        self.0.len() < before
+    }
+
+    /// Writes them to disk.
+    ///
+    /// # Errors
+    /// Where that cannot be. The file is as it was.
+    pub fn save(&self, claim: &Claim) -> io::Result<()> {
+        claim.replace(FILE, self.text().as_bytes())
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "# The app passwords that PEEP made or took back. pop3d replaces this file with each change.\n\
+             # user:name:seconds:{{ARGON2ID}}hash, or user:name::{{REMOVED}} for one of the configuration;\n\
+             # \"#\", \":\" and \"%\" in a user name are written as \"%23\", \"%3A\" and \"%25\".\n{}",
+            seal::ADVICE
+        );
+        for ((user, name), kept) in &self.0 {
+            push_name(&mut text, user);
+            text.push_str(&match kept {
+                Kept::Made(made, hashed) => format!(":{name}:{made}:{}\n", hashed.stored()),
+                Kept::Removed => format!(":{name}::{}\n", String::from_utf8_lossy(REMOVED)),
+            });
+        }
+        seal::seal(&mut text);
+        text
+    }
+}
+
+fn parse_line(line: &[u8]) -> Option<((UserName, String), Kept)> {
+    if line.len() > LINE_MAX {
+        return None;
+    }
+    let mut fields = line.splitn(4, |&octet| octet == b':');
+    let user = parse_name(fields.next()?)?;
+    let name = str::from_utf8(fields.next()?).ok().filter(|name| is_app_name(name))?;
+    let (made, secret) = (fields.next()?, fields.next()?);
+    let kept = if secret.eq_ignore_ascii_case(REMOVED) && made.is_empty() {
+        Kept::Removed
+    } else {
+        let digits = str::from_utf8(made).ok().filter(|made| made.bytes().all(|it| it.is_ascii_digit()))?;
+        Kept::Made(digits.parse().ok()?, Hashed::parse(secret).ok()?)
+    };
+    Some(((user, name.to_owned()), kept))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::accounts::hash;
+
+    fn name(text: &str) -> UserName {
+        UserName::parse(text.as_bytes()).unwrap()
+    }
+
+    const HASH: &str =
+        "{ARGON2ID}$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+
+    fn some() -> KeptApps {
+        let mut kept = KeptApps::default();
+        kept.add(&name("#a:b%"), "phone", 1_780_000_000, &Hashed::parse(HASH.as_bytes()).unwrap());
+        kept.add(&name("ann"), "tv", 1, &hash(b"x").unwrap());
+        kept.remove(&name("ann"), "old", true);
+        kept
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_what_is_cut_is_damage() {
+        let text = some().text();
+        assert_eq!(KeptApps::parse(text.as_bytes()), Ok(some_as(&text)));
+        // "# end" alone is whole: the checksum behind it may be left out.
+        for length in 0..text.rfind("# end").unwrap() {
+            assert!(KeptApps::parse(&text.as_bytes()[..length]).is_err(), "{length}");
+        }
+    }
+
+    /// The second hash has a salt of its own each time.
+    fn some_as(text: &str) -> KeptApps {
+        let mut kept = some();
+        let line = text.lines().find(|line| line.starts_with("ann:tv:")).unwrap();
+        kept.add(
+            &name("ann"),
+            "tv",
+            1,
+            &Hashed::parse(line.splitn(4, ':').nth(3).unwrap().as_bytes()).unwrap(),
+        );
+        kept
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named_by_its_place() {
+        for line in [
+            "ann",
+            "ann:tv",
+            "ann:tv:1",
+            "ann:tv:1:x",
+            "ann:t v:1:{REMOVED}",
+            "ann:tv:1:{REMOVED}",
+            "ann:tv:+1:{ARGON2ID}x",
+            "../ann:tv::{REMOVED}",
+            "ann:tv::{REMOVED}\nann:tv::{REMOVED}",
+        ] {
+            assert!(KeptApps::parse(format!("{line}\n# end\n").as_bytes()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn one_that_was_made_is_forgotten_with_its_user_and_one_of_the_configuration_stays_removed() {
+        let mut kept = some();
+        assert!(kept.forget(&name("ann")) && !kept.forget(&name("ann")));
+        let text = kept.text();
+        assert!(text.contains("ann:old::{REMOVED}\n") && !text.contains("ann:tv"), "{text}");
+        kept.remove(&name("#a:b%"), "phone", false);
+        assert!(!kept.text().contains("phone"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = KeptApps::parse(&octets);
+        }
+    }
+}

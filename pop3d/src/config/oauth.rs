@@ -1,0 +1,174 @@
+//! `[oauth]`: tokens that users log in by, and who looks at them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pop3d_core::accounts::token::{KeyError, LEEWAY_MAX, TokenKeys};
+use pop3d_core::accounts::{Bearer, External, TokenCheck};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::values::{Time, Words};
+use super::{File, exposed, missing_program, read};
+use crate::exit::Exit;
+
+/// Longest file of keys that is read, in octets.
+const KEYS_MAX: u64 = 1 << 20;
+
+/// How far clocks may differ where nothing is said.
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The claim that is the user name where nothing is said.
+const USER_CLAIM: &str = "sub";
+
+/// The table as it stands.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Table {
+    /// Public keys of who gives tokens: PEM, or a set as JSON.
+    keys: Option<Spanned<PathBuf>>,
+    /// A secret that who gives tokens has too.
+    secret: Option<Spanned<PathBuf>>,
+    /// Who gives tokens.
+    issuer: Option<OneOrMore>,
+    /// Whom tokens are for.
+    audience: Option<OneOrMore>,
+    user_claim: Option<String>,
+    leeway: Option<Spanned<Time>>,
+    /// A program that knows whether a token is good.
+    program: Option<Spanned<Words>>,
+    /// What clients are told whose token is no good.
+    scope: Option<Spanned<String>>,
+    openid_configuration: Option<Spanned<String>>,
+}
+
+/// A text, or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn list(&self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text.clone()],
+            Self::More(texts) => texts.clone(),
+        }
+    }
+}
+
+/// Who looks at tokens, and what is told of them.
+pub(crate) struct Tokens {
+    check: Check,
+    scope: Option<String>,
+    openid_configuration: Option<String>,
+}
+
+/// Who looks at tokens.
+enum Check {
+    Keys(Arc<TokenKeys>),
+    /// A program with its arguments.
+    Program(Vec<String>),
+}
+
+impl Tokens {
+    /// Whether users need no account to log in by them: a program knows them.
+    pub(crate) fn asks_program(&self) -> bool {
+        matches!(self.check, Check::Program(_))
+    }
+
+    /// Logins by them. `program` makes what asks a program of its words; none: it cannot be asked.
+    pub(crate) fn bearer(&self, program: impl FnOnce(&[String]) -> Option<External>) -> Option<Bearer> {
+        let check = match &self.check {
+            Check::Keys(keys) => TokenCheck::Keys(Arc::clone(keys)),
+            Check::Program(words) => TokenCheck::Program(Arc::new(program(words)?)),
+        };
+        Bearer::new(check, self.scope.as_deref(), self.openid_configuration.as_deref()).ok()
+    }
+}
+
+/// The tokens of a file; none: nobody logs in by any.
+///
+/// # Errors
+/// Where something that is needed is missing, or no key can be read, with line and column.
+pub(crate) fn tokens(file: &File, warnings: &mut Vec<String>) -> Result<Option<Tokens>, Exit> {
+    let table = &file.config.oauth;
+    let check = match (&table.program, table.keys.as_ref().or(table.secret.as_ref())) {
+        (Some(program), None) => Check::Program(program_of(file, program, warnings)?),
+        (Some(program), Some(_)) => {
+            return Err(
+                file.error(program.span(), "either a program looks at tokens or keys do; leave one out")
+            );
+        }
+        (None, Some(place)) => Check::Keys(Arc::new(keys(file, place, warnings)?)),
+        (None, None) => return Ok(None),
+    };
+    let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.as_ref().clone());
+    let tokens =
+        Tokens { check, scope: text(&table.scope), openid_configuration: text(&table.openid_configuration) };
+    let told = TokenCheck::Keys(Arc::default());
+    if Bearer::new(told, tokens.scope.as_deref(), tokens.openid_configuration.as_deref()).is_err() {
+        let place = table.scope.as_ref().or(table.openid_configuration.as_ref()).map(Spanned::span);
+        return Err(file.error(
+            place.unwrap_or_default(),
+            "scope and openid_configuration do not fit into one challenge, of 375 octets",
+        ));
+    }
+    Ok(Some(tokens))
+}
+
+fn program_of(
+    file: &File,
+    program: &Spanned<Words>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<String>, Exit> {
+    let words = program.as_ref().words();
+    if words.first().is_none_or(String::is_empty) || words.iter().any(|word| word.contains('\0')) {
+        return Err(file.error(program.span(), "no program is named; write program = \"PROGRAM /bin/true\""));
+    }
+    warnings.extend(
+        missing_program(words.first().map_or("", String::as_str)).map(|what| format!("[oauth]: {what}")),
+    );
+    Ok(words)
+}
+
+/// The keys that are named at `place`, and perhaps another.
+fn keys(file: &File, place: &Spanned<PathBuf>, warnings: &mut Vec<String>) -> Result<TokenKeys, Exit> {
+    let table = &file.config.oauth;
+    let named = |list: &Option<OneOrMore>, what: &str| {
+        let list = list.as_ref().map(OneOrMore::list).filter(|list| !list.is_empty());
+        list.ok_or_else(|| file.error(place.span(), what))
+    };
+    // Without both, a token that was given for another purpose would let in.
+    let issuers = named(&table.issuer, "nobody is named who gives tokens; name the issuer in [oauth]")?;
+    let audiences =
+        named(&table.audience, "tokens of the issuer may be for others; name the audience in [oauth]")?;
+    let leeway = match &table.leeway {
+        Some(leeway) if leeway.as_ref().0 > LEEWAY_MAX => {
+            return Err(file.error(leeway.span(), "clocks differ by less; at most 10m"));
+        }
+        Some(leeway) => leeway.as_ref().0,
+        None => LEEWAY,
+    };
+    let mut keys =
+        TokenKeys::new(issuers, audiences, table.user_claim.as_deref().unwrap_or(USER_CLAIM), leeway);
+    let wrong = |path: &Spanned<PathBuf>, what: &dyn std::fmt::Display| {
+        file.error(path.span(), &format!("{}: {what}", path.as_ref().display()))
+    };
+    let octets = |path: &Spanned<PathBuf>| read(path.as_ref(), KEYS_MAX).map_err(|error| wrong(path, &error));
+    if let Some(path) = &table.keys {
+        let added: Result<(), KeyError> = keys.add_public(&octets(path)?.0);
+        added.map_err(|error| wrong(path, &error))?;
+    }
+    if let Some(path) = &table.secret {
+        let (secret, is_open) = octets(path)?;
+        keys.add_secret(&secret).map_err(|error| wrong(path, &error))?;
+        if is_open {
+            warnings.push(exposed(Path::new(path.as_ref())));
+        }
+    }
+    Ok(keys)
+}

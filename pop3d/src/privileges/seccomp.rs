@@ -1,0 +1,260 @@
+//! System calls that the kernel is to refuse. What the server's threads are without is so for every program that they start,
+//! so that the list names what neither of them needs, and nothing that an ordinary program does; helper processes of
+//! plugins are without more.
+//!
+//! A list of what is permitted would break with the next C library. A refused call fails as if the rights for it were
+//! missing (EPERM); where C libraries have another way to do the same they are told that there is no such call (ENOSYS).
+
+use std::collections::BTreeMap;
+use std::io;
+
+use libc::c_long;
+use rustix::io::Errno;
+use rustix::process::getpid;
+use seccompiler::{
+    BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, apply_filter,
+};
+
+/// Calls by number; without a rule always, with some where one of them holds.
+type Calls = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// What neither a mail server nor a filter of mail does.
+const FOREIGN: &[c_long] = &[
+    // Other processes, from inside.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_kcmp,
+    libc::SYS_pidfd_getfd,
+    // What is mounted, and other views of the machine.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_chroot,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    // Files past the rights of their folders.
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+    // The kernel itself, and parts of it that were often the way in.
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    // The machine.
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_vhangup,
+];
+
+/// The same, of one processor only.
+#[cfg(target_arch = "x86_64")]
+const FOREIGN_HERE: &[c_long] = &[libc::SYS_iopl, libc::SYS_ioperm];
+#[cfg(not(target_arch = "x86_64"))]
+const FOREIGN_HERE: &[c_long] = &[];
+
+/// What has another way: `clone`, whose flags can be looked at, and `read` and `write`.
+const ABSENT: &[c_long] =
+    &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+
+/// Flags of `clone` for a namespace of its own: of mounts, cgroups, names, IPC, users, processes, network.
+const NAMESPACES: [u64; 7] =
+    [0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
+
+/// What a plugin in a helper process is without too: it has a thread or several, files, and connections of its own.
+const BEYOND_A_PLUGIN: &[c_long] = &[
+    // Programs.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    // Others that connect to it.
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    // Other processes.
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_tkill,
+    // Another user.
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setgroups,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_capset,
+];
+
+/// The same, of one processor only.
+#[cfg(target_arch = "x86_64")]
+const BEYOND_A_PLUGIN_HERE: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const BEYOND_A_PLUGIN_HERE: &[c_long] = &[];
+
+/// Has the kernel refuse this thread, and what it starts, the calls above; what is in force, for the log.
+///
+/// # Errors
+/// Where the filter cannot be made for this processor.
+pub(super) fn confine() -> io::Result<String> {
+    let mut foreign = always(FOREIGN.iter().chain(FOREIGN_HERE));
+    let namespaces = NAMESPACES.map(|flag| rule(0, SeccompCmpOp::MaskedEq(flag), flag));
+    foreign.insert(libc::SYS_clone, namespaces.into_iter().collect::<Result<_, _>>()?);
+    let count = foreign.len() + ABSENT.len();
+    let filters =
+        [filter(foreign, Errno::PERM)?, filter(always(ABSENT.iter()), Errno::NOSYS)?, without_x32()];
+    for filter in filters.iter().filter(|filter| !filter.is_empty()) {
+        match apply_filter(filter) {
+            Ok(()) => {}
+            // It serves as well without, as it does on a kernel without Landlock.
+            Err(Error::Seccomp(error)) => return Ok(format!("no seccomp filter: {error}")),
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+    Ok(format!("seccomp: {count} system calls refused"))
+}
+
+/// The same for this helper process, where the server that started it has its filter.
+///
+/// # Errors
+/// Where the filter cannot be made or applied.
+pub(crate) fn confine_helper() -> io::Result<()> {
+    if !is_in_force() {
+        return Ok(());
+    }
+    let mut calls = always(BEYOND_A_PLUGIN.iter().chain(BEYOND_A_PLUGIN_HERE));
+    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
+    calls.insert(libc::SYS_clone, vec![rule(0, SeccompCmpOp::MaskedEq(thread), 0)?]);
+    // A process that aborts sends a signal to itself.
+    let own = u64::from(getpid().as_raw_pid().cast_unsigned());
+    for call in [libc::SYS_kill, libc::SYS_tgkill] {
+        calls.insert(call, vec![rule(0, SeccompCmpOp::Ne, own)?]);
+    }
+    // Files of this machine, IPv4 and IPv6; no packets as they are, no talk with the kernel.
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+    let others = families.map(|family| condition(0, SeccompCmpOp::Ne, u64::from(family.cast_unsigned())));
+    let others = SeccompRule::new(others.into_iter().collect::<Result<_, _>>()?);
+    calls.insert(libc::SYS_socket, vec![others.map_err(io::Error::other)?]);
+    apply_filter(&filter(calls, Errno::PERM)?).map_err(io::Error::other)
+}
+
+/// Whether `confine` holds: without it there is nothing at the empty path, with it the way there is barred.
+pub(crate) fn is_in_force() -> bool {
+    rustix::process::chroot("") == Err(Errno::PERM)
+}
+
+fn always<'calls>(calls: impl Iterator<Item = &'calls c_long>) -> Calls {
+    calls.map(|&call| (call, Vec::new())).collect()
+}
+
+/// What holds for an argument of a call: all of them have 32 bits.
+fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompCondition> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value).map_err(io::Error::other)
+}
+
+fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompRule> {
+    SeccompRule::new(vec![condition(argument, operator, value)?]).map_err(io::Error::other)
+}
+
+/// The program that refuses these calls by this error. Programs for another processor (of 32 bits) are killed by it: their
+/// calls have other numbers.
+fn filter(calls: Calls, error: Errno) -> io::Result<BpfProgram> {
+    let processor = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
+    let refusal = SeccompAction::Errno(error.raw_os_error().cast_unsigned());
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, refusal, processor);
+    filter.and_then(BpfProgram::try_from).map_err(io::Error::other)
+}
+
+/// The program that refuses the second numbers that x86-64 has for all calls, where a kernel knows them (x32).
+#[cfg(target_arch = "x86_64")]
+fn without_x32() -> BpfProgram {
+    use seccompiler::sock_filter;
+
+    /// The bit that tells them (`__X32_SYSCALL_BIT` of the kernel).
+    const X32: u32 = 0x4000_0000;
+    let absent = Errno::NOSYS.raw_os_error().cast_unsigned();
+    // Load the number; if it is one of those, answer; else permit.
+    let (load, is_at_least, answer) =
+        (libc::BPF_LD | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JGE, libc::BPF_RET);
+    [
+        (load, 0, 0),
+        (is_at_least, 1, X32),
+        (answer, 0, libc::SECCOMP_RET_ALLOW),
+        (answer, 0, libc::SECCOMP_RET_ERRNO | absent),
+    ]
+    .into_iter()
+    .map(|(code, jump, k)| sock_filter { code: u16::try_from(code).unwrap_or_default(), jt: jump, jf: 0, k })
+    .collect()
+}
+
+/// Other processors have one number for a call.
+#[cfg(not(target_arch = "x86_64"))]
+fn without_x32() -> BpfProgram {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_refused_in_the_thread_that_asked_for_it() {
+        let refused = std::thread::spawn(|| {
+            let told = confine().unwrap();
+            let is_without = told.starts_with("no seccomp filter");
+            // A thread and a program start all the same, without clone3.
+            std::thread::spawn(|| {}).join().unwrap();
+            let status = std::process::Command::new("/bin/true").status().unwrap();
+            assert!(status.success());
+            is_without || is_in_force()
+        });
+        assert!(refused.join().unwrap());
+        assert!(!is_in_force(), "other threads are as before");
+    }
+
+    #[test]
+    fn a_helper_starts_no_program_and_may_abort() {
+        let refused = std::thread::spawn(|| {
+            if confine().unwrap().starts_with("no seccomp filter") {
+                return true;
+            }
+            confine_helper().unwrap();
+            std::thread::spawn(|| {}).join().unwrap();
+            let started = std::process::Command::new("/bin/true").status();
+            let own = rustix::process::test_kill_process(getpid());
+            let other = rustix::process::test_kill_process(rustix::process::Pid::INIT);
+            let connected = std::net::TcpListener::bind("127.0.0.1:0");
+            started.is_err() && own.is_ok() && other == Err(Errno::PERM) && connected.is_err()
+        });
+        assert!(refused.join().unwrap());
+    }
+}

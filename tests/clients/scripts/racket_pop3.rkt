@@ -1,0 +1,17 @@
+#lang racket/base
+;; Racket's net/pop3
+(require net/pop3 racket/port)
+(define arguments (current-command-line-arguments))
+(define (argument at) (vector-ref arguments at))
+(define pop (connect-to-server (argument 0) (string->number (argument 1))))
+(authenticate/plain-text (argument 2) (argument 3) pop)
+(define-values (count octets) (get-mailbox-status pop))
+(for ([number (in-range 1 (add1 count))])
+  (define-values (header body) (get-message/complete pop number))
+  (with-output-to-file (format "out/~a" number)
+    (lambda ()
+      (for ([line header]) (write-string line) (newline))
+      (newline)
+      (for ([line body]) (write-string line) (newline))))
+  (when (equal? (argument 4) "1") (delete-message pop number)))
+(disconnect-from-server pop)
