@@ -51,7 +51,7 @@ def scenarios(groups, seconds):
         return _first(server, groups["large"])
 
     def noop(server):
-        return _noop(server, groups["noop"], groups["big-lf"], seconds)
+        return _noop(server, groups["noop"], [groups["big-lf"], groups["big-crlf"]], seconds)
 
     size = groups["big-lf"].octets >> 20
     found = [
@@ -68,7 +68,7 @@ def scenarios(groups, seconds):
         found.append(Scenario(f"short-{connections}", title, ["short"], short(connections)))
     large = f"{groups['large'].messages:,}"
     found += [
-        Scenario("noop", "NOOP beside 4 endless RETRs", ["noop", "big-lf"], noop),
+        Scenario("noop", "NOOP beside 8 endless RETRs", ["noop", "big-lf", "big-crlf"], noop),
         Scenario("listing", f"login, LIST and UIDL in a maildrop of {large} messages", ["large"], listing),
         Scenario("first", f"the same, met for the first time", ["large"], first),
         Scenario("idle", "sessions that are logged in and do nothing", ["idle"], idle),
@@ -142,16 +142,22 @@ def _idle(server, group):
     return {"sessions": sessions, "KiB/session": (run.memory - server.memory_at_start) / sessions}
 
 
-def _noop(server, group, big, seconds):
-    # The downloads begin before the first NOOP and end after the last one.
-    downloads = Run(server, big, 4, ["--compare-every", "0", "--seconds", f"{seconds + 2:g}"], ["retr"])
+def _noop(server, group, bigs, seconds):
+    # The downloads begin before the first NOOP and end after the last one. A maildrop has one session at a time.
+    timing = ["--compare-every", "0", "--seconds", f"{seconds + 2:g}"]
+    downloads = []
     try:
-        downloads.await_phase("measuring")
+        for big in bigs:
+            downloads.append(Run(server, big, 4, timing, ["retr"]))
+        for download in downloads:
+            download.await_phase("measuring")
         figures = Run(server, group, 1, ["--warm-up", "0.5", "--seconds", f"{seconds:g}"], ["noop"]).finish()
     except BaseException:
-        downloads.abandon()
+        for download in downloads:
+            download.abandon()
         raise
-    downloads.finish()
+    for download in downloads:
+        download.finish()
     return {
         "p50 ms": figures["p50_us"] / 1e3,
         "p99 ms": figures["p99_us"] / 1e3,

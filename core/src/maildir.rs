@@ -249,7 +249,7 @@ struct LocalMaildrop {
     index: Arc<Index>,
     trust: Trust,
     /// Where messages were when one was not where it was at login.
-    moved: Option<(Listing, Instant)>,
+    moved: Option<Box<(Listing, Instant)>>,
     _lock: Lock,
 }
 
@@ -338,13 +338,14 @@ impl LocalMaildrop {
                 file => return file,
             }
         }
-        let has_listing = self.moved.as_ref().is_some_and(|(_, made)| made.elapsed() < MOVED_KEPT);
+        let has_listing = self.moved.as_ref().is_some_and(|moved| moved.1.elapsed() < MOVED_KEPT);
         if !has_listing {
             let user = self.user.as_str();
             let folder = UserFolder::open(&self.mail, user)?.ok_or(io::ErrorKind::NotFound)?;
-            self.moved = Some((Listing::of(&folder, &folder.layout()?, None)?, Instant::now()));
+            let listing = Listing::of(&folder, &folder.layout()?, None)?;
+            self.moved = Some(Box::new((listing, Instant::now())));
         }
-        let moved = self.moved.as_ref().and_then(|(listing, _)| listing.find(record.base));
+        let moved = self.moved.as_ref().and_then(|moved| moved.0.find(record.base));
         let (place, name) = moved.ok_or(io::ErrorKind::NotFound)?;
         self.mail.open_message(self.user.as_str(), place, name)
     }

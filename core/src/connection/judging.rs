@@ -115,7 +115,7 @@ impl Connection {
         self.failed_logins += 1;
         let delay: Duration = desk.shared.settings.load().limits.failed_login_delay * (1 << doublings);
         let refusal = Refusal { code: Some(ResponseCode::Auth), text: "wrong user name or password".into() };
-        self.task = Task::Delayed { until: self.last_sign + delay, refusal };
+        self.task = Task::Delayed { until: self.last_sign + delay, refusal: Box::new(refusal) };
     }
 
     /// The time that an answer was held back for may have come.
@@ -125,7 +125,7 @@ impl Connection {
             && let Task::Delayed { refusal, .. } = std::mem::replace(&mut self.task, Task::None)
         {
             self.last_sign = now;
-            self.session.handle_answer(Answer::Verified(Err(refusal)));
+            self.session.handle_answer(Answer::Verified(Err(*refusal)));
         }
     }
 }

@@ -13,12 +13,17 @@
 //!  32  layout, 40 second of the listing, 0 where it left something open
 //! ```
 
+mod builder;
+mod record;
+
 use std::fmt;
 use std::ops::Range;
 
 use pop3d_protocol::maildrop::Snapshot;
 use pop3d_protocol::number::{MessageNumber, Octets};
 
+pub(super) use self::builder::Builder;
+pub(super) use self::record::{Record, Size};
 use super::checksum::checksum;
 use super::folder::{Layout, Listed, Place, Stamp, Visit};
 use super::name::UNIQUE_ID_MAX;
@@ -40,6 +45,12 @@ pub(super) const COUNT_MAX: u32 = u32::MAX - 1;
 const OCTETS_MAX: u64 = (1 << 56) - 1;
 /// A place among the strings takes 40 bits of a record.
 const STRINGS_MAX: u64 = (1 << 40) - 1;
+const WIRE_CLEAN: u8 = 1;
+const NAMED: u8 = 2;
+const UNKNOWN: u8 = 4;
+const RACY: u8 = 8;
+const IN_NEW: u8 = 16;
+const IN_CUR: u8 = 32;
 
 /// Why octets are not an index.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,72 +78,6 @@ impl fmt::Display for IndexError {
 
 impl std::error::Error for IndexError {}
 
-/// What is known of a message's size.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Size {
-    /// The file was read to its end.
-    Counted {
-        /// Octets as sent.
-        octets: u64,
-        /// Whether the file can be sent as it stands.
-        wire_clean: bool,
-        /// What the file looked like.
-        stamp: Stamp,
-        /// Whether it may since have changed without looking different: it was written only just before.
-        racy: bool,
-    },
-    /// The file's name says so, or another server's list.
-    Named {
-        /// Octets as sent.
-        octets: u64,
-    },
-    /// The file could not be read.
-    Unknown {
-        /// Its length, as far as known.
-        length: u64,
-    },
-}
-
-impl Size {
-    /// The size to be listed.
-    pub(super) fn octets(self) -> u64 {
-        match self {
-            Self::Counted { octets, .. } | Self::Named { octets } | Self::Unknown { length: octets } => {
-                octets
-            }
-        }
-    }
-}
-
-/// One message.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Record<'a> {
-    /// The file's name when the folder was listed.
-    pub(super) name: &'a [u8],
-    /// The part of it that never changes; a prefix of `name`.
-    pub(super) base: &'a [u8],
-    /// The unique-id, where it is not the base.
-    pub(super) unique_id: Option<&'a [u8]>,
-    /// The folder it was in.
-    pub(super) place: Place,
-    /// Its size.
-    pub(super) size: Size,
-}
-
-impl<'a> Record<'a> {
-    /// The unique-id.
-    pub(super) fn unique_id(&self) -> &'a [u8] {
-        self.unique_id.unwrap_or(self.base)
-    }
-}
-
-const WIRE_CLEAN: u8 = 1;
-const NAMED: u8 = 2;
-const UNKNOWN: u8 = 4;
-const RACY: u8 = 8;
-const IN_NEW: u8 = 16;
-const IN_CUR: u8 = 32;
-
 /// What is known of a maildrop.
 #[derive(Debug)]
 pub struct Index {
@@ -140,10 +85,10 @@ pub struct Index {
     count: u32,
     /// The sizes of all messages together.
     total: u64,
-    layout: Layout,
-    strings: Range<usize>,
-    retired: Range<usize>,
-    owner: Range<usize>,
+    /// Where the retired unique-ids begin, which is where the strings end.
+    retired: usize,
+    /// Where the owner begins.
+    owner: usize,
 }
 
 impl Index {
@@ -163,31 +108,13 @@ impl Index {
         }
         let count = u32::try_from(word(&octets, 24)).ok().filter(|&count| count <= COUNT_MAX);
         let count = count.ok_or(IndexError::Record)?;
-        let visit = |at| Visit {
-            inode: word(&octets, at),
-            seconds: word(&octets, at + 8).cast_signed(),
-            nanoseconds: word(&octets, at + 16),
-        };
-        let layout = match word(&octets, 32) {
-            0 => Layout::Flat(visit(48)),
-            1 => Layout::Maildir { new: visit(48).if_there(), cur: visit(72).if_there() },
-            _ => return Err(IndexError::Record),
-        };
         let end = |start: usize, length| usize::try_from(length).map(|length| start.saturating_add(length));
         let strings = HEADER.saturating_add((count as usize).saturating_mul(RECORD));
         let retired = end(strings, word(&octets, 96)).map_err(|_| IndexError::Length)?;
         let owner = end(retired, word(&octets, 104)).map_err(|_| IndexError::Length)?;
         let whole = octets.len();
-        let mut index = Self {
-            octets,
-            count,
-            total: 0,
-            layout,
-            strings: strings..retired,
-            retired: retired..owner,
-            owner: owner..whole,
-        };
-        if index.strings.end > index.retired.end || index.retired.end > whole || !index.is_consistent() {
+        let mut index = Self { octets, count, total: 0, retired, owner };
+        if retired > owner || owner > whole || layout_of(&index.octets).is_none() || !index.is_consistent() {
             return Err(IndexError::Record);
         }
         index.total = index.sum();
@@ -215,8 +142,8 @@ impl Index {
 
     /// Whether each record stays within the strings.
     fn is_consistent(&self) -> bool {
-        let length = self.strings.len() as u64;
-        let records = self.octets.get(HEADER..self.strings.start).unwrap_or_default();
+        let length = self.strings().len() as u64;
+        let records = self.octets.get(HEADER..self.strings().start).unwrap_or_default();
         records.chunks_exact(RECORD).all(|record| {
             let places = Places::of(word(record, 0));
             let own = places.unique_id_length;
@@ -228,7 +155,7 @@ impl Index {
 
     /// The sizes of all messages together.
     fn sum(&self) -> u64 {
-        let records = self.octets.get(HEADER..self.strings.start).unwrap_or_default();
+        let records = self.octets.get(HEADER..self.strings().start).unwrap_or_default();
         records.chunks_exact(RECORD).fold(0, |total, record| (word(record, 8) >> 8).saturating_add(total))
     }
 
@@ -240,12 +167,18 @@ impl Index {
 
     /// Whom it belongs to; see `state.rs`.
     pub(super) fn owner(&self) -> &[u8] {
-        self.octets.get(self.owner.clone()).unwrap_or_default()
+        self.octets.get(self.owner..).unwrap_or_default()
     }
 
     /// What the folders looked like when they were listed.
     pub(super) fn layout(&self) -> Layout {
-        self.layout
+        // `parse` and `Builder` leave no other.
+        layout_of(&self.octets).unwrap_or(Layout::Maildir { new: None, cur: None })
+    }
+
+    /// Where the strings are: behind the records.
+    fn strings(&self) -> Range<usize> {
+        HEADER.saturating_add((self.count as usize).saturating_mul(RECORD))..self.retired
     }
 
     /// When the folders were listed; none where that left something open, so that they must be listed again.
@@ -255,7 +188,7 @@ impl Index {
 
     /// Whether a change since the listing would have changed the folders' times for certain.
     pub(super) fn is_settled(&self) -> bool {
-        self.listed().is_some_and(|listed| self.layout.is_settled(listed))
+        self.listed().is_some_and(|listed| self.layout().is_settled(listed))
     }
 
     /// Whether another one tells nothing more, but that the folders were listed later.
@@ -280,7 +213,7 @@ impl Index {
         let start = HEADER + index as usize * RECORD;
         let record = self.octets.get(start..start + RECORD)?;
         let places = Places::of(word(record, 0));
-        let strings = self.octets.get(self.strings.clone())?.get(usize::try_from(places.start).ok()?..)?;
+        let strings = self.octets.get(self.strings())?.get(usize::try_from(places.start).ok()?..)?;
         let (name, rest) = strings.split_at_checked(places.name_length.into())?;
         let unique_id = rest.get(..places.unique_id_length.into())?;
         let sized = word(record, 8);
@@ -310,7 +243,7 @@ impl Index {
 
     /// Unique-ids that belonged to messages which are gone, the oldest first.
     pub(super) fn retired(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.octets.get(self.retired.clone()).unwrap_or_default();
+        let mut rest = self.octets.get(self.retired..self.owner).unwrap_or_default();
         std::iter::from_fn(move || {
             let (&length, behind) = rest.split_first()?;
             let (unique_id, behind) = behind.split_at_checked(length.into())?;
@@ -354,7 +287,7 @@ impl Snapshot for Index {
             own => (places.name_length, own),
         };
         let start =
-            usize::try_from(places.start).map(|start| self.strings.start + start + usize::from(behind));
+            usize::try_from(places.start).map(|start| self.strings().start + start + usize::from(behind));
         let unique_id = start.ok().and_then(|start| self.octets.get(start..start + usize::from(length)));
         unique_id.unwrap_or(b"?")
     }
@@ -383,6 +316,20 @@ fn word(octets: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(word.copied().unwrap_or_default())
 }
 
+/// The folders that a header tells of; none: it tells of none that there can be.
+fn layout_of(octets: &[u8]) -> Option<Layout> {
+    let visit = |at| Visit {
+        inode: word(octets, at),
+        seconds: word(octets, at + 8).cast_signed(),
+        nanoseconds: word(octets, at + 16),
+    };
+    match word(octets, 32) {
+        0 => Some(Layout::Flat(visit(48))),
+        1 => Some(Layout::Maildir { new: visit(48).if_there(), cur: visit(72).if_there() }),
+        _ => None,
+    }
+}
+
 /// The length that a header tells; none where it is too short or tells an impossible one.
 fn whole_length(header: &[u8]) -> Option<u64> {
     if header.len() < HEADER {
@@ -392,111 +339,4 @@ fn whole_length(header: &[u8]) -> Option<u64> {
     [records, word(header, 96), word(header, 104), word(header, 112)]
         .into_iter()
         .try_fold(HEADER as u64, u64::checked_add)
-}
-
-/// Puts an index together, message by message.
-pub(super) struct Builder {
-    octets: Vec<u8>,
-    strings: Vec<u8>,
-    count: u32,
-}
-
-/// The maildrop has more than an index can hold.
-#[derive(Debug)]
-pub(super) struct Full;
-
-impl Builder {
-    /// An index of no message, with room for so many.
-    pub(super) fn with_room(messages: usize, strings: usize) -> Self {
-        let mut octets = Vec::with_capacity(HEADER + messages.saturating_mul(RECORD) + strings + 512);
-        octets.resize(HEADER, 0);
-        Self { octets, strings: Vec::with_capacity(strings), count: 0 }
-    }
-
-    /// Adds the message that comes next.
-    pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), Full> {
-        let start = self.strings.len() as u64;
-        let own = record.unique_id.unwrap_or_default();
-        if self.count == COUNT_MAX || start > STRINGS_MAX {
-            return Err(Full);
-        }
-        let length = |octets: &[u8]| u8::try_from(octets.len()).map(u64::from).map_err(|_| Full);
-        let places = start << 24 | length(own)? << 16 | length(record.base)? << 8 | length(record.name)?;
-        let (flags, stamp) = match record.size {
-            Size::Counted { wire_clean, stamp, racy, .. } => {
-                (if wire_clean { WIRE_CLEAN } else { 0 } | if racy { RACY } else { 0 }, stamp.value())
-            }
-            Size::Named { .. } => (NAMED, 0),
-            Size::Unknown { .. } => (UNKNOWN, 0),
-        };
-        let place = match record.place {
-            Place::Top => 0,
-            Place::New => IN_NEW,
-            Place::Cur => IN_CUR,
-        };
-        let sized = record.size.octets().min(OCTETS_MAX) << 8 | u64::from(flags | place);
-        for word in [places, sized, stamp] {
-            self.octets.extend_from_slice(&word.to_le_bytes());
-        }
-        self.strings.extend_from_slice(record.name);
-        self.strings.extend_from_slice(own);
-        self.count += 1;
-        Ok(())
-    }
-
-    /// Closes the index.
-    pub(super) fn finish(
-        self,
-        layout: Layout,
-        listed: Option<Listed>,
-        retired: &[&[u8]],
-        owner: &[u8],
-    ) -> Index {
-        let Self { mut octets, strings, count } = self;
-        let strings_start = octets.len();
-        octets.extend_from_slice(&strings);
-        let retired_start = octets.len();
-        for unique_id in retired {
-            // A longer one was never given out.
-            let Ok(length) = u8::try_from(unique_id.len()) else { continue };
-            octets.push(length);
-            octets.extend_from_slice(unique_id);
-        }
-        let owner_start = octets.len();
-        octets.extend_from_slice(owner);
-        let (kind, visits) = match layout {
-            Layout::Flat(top) => (0, [top, Visit::default()]),
-            Layout::Maildir { new, cur } => (1, [new.unwrap_or_default(), cur.unwrap_or_default()]),
-        };
-        let [first, second] =
-            visits.map(|visit| [visit.inode, visit.seconds.cast_unsigned(), visit.nanoseconds]);
-        let lengths =
-            [retired_start - strings_start, owner_start - retired_start, octets.len() - owner_start];
-        let words = [u64::from(count), kind, listed.map_or(0, Listed::seconds)]
-            .into_iter()
-            .chain(first)
-            .chain(second);
-        let words = words.chain(lengths.map(|length| length as u64));
-        for (place, word) in octets.chunks_exact_mut(8).skip(COVERED / 8).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        let sum = octets.get(COVERED..).map(checksum).unwrap_or_default();
-        for (place, word) in octets.chunks_exact_mut(8).zip([u64::from_le_bytes(MAGIC), 0, sum]) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        // It lives as long as a session does.
-        octets.shrink_to_fit();
-        let whole = octets.len();
-        let mut index = Index {
-            octets,
-            count,
-            total: 0,
-            layout,
-            strings: strings_start..retired_start,
-            retired: retired_start..owner_start,
-            owner: owner_start..whole,
-        };
-        index.total = index.sum();
-        index
-    }
 }

@@ -26,7 +26,8 @@ const SINCE_LENGTH: usize = 16;
 /// The maildrops in use, of any mail folder.
 #[derive(Debug, Default)]
 pub(super) struct LockTable {
-    held: Mutex<HashMap<Place, SystemTime>>,
+    /// By mail folder and user. Of mail folders there are few: an entry of one user has no room for its identity.
+    held: Mutex<HashMap<[u64; 3], HashMap<UserName, SystemTime>>>,
 }
 
 /// The identity of a mail folder, and a user in it.
@@ -52,10 +53,11 @@ impl Lock {
         let place = (mail, user.clone());
         {
             let mut held = table.held.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(&since) = held.get(&place) {
+            let held = held.entry(mail).or_default();
+            if let Some(&since) = held.get(user) {
                 return Err(OpenError::InUse(Some(since)));
             }
-            held.insert(place.clone(), now);
+            held.insert(user.clone(), now);
         }
         // From here dropping the lock takes the entry out again.
         let mut lock = Self { table: Arc::clone(table), place, record: None };
@@ -70,7 +72,14 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // The record goes first: it is one for all of this process, and whoever finds the table free counts on it.
         self.record = None;
-        self.table.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+        let (mail, user) = &self.place;
+        let mut held = self.table.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(users) = held.get_mut(mail) {
+            users.remove(user);
+            if users.is_empty() {
+                held.remove(mail);
+            }
+        }
     }
 }
 

@@ -3,15 +3,16 @@
 //! A file of a Maildir never changes under its name, so what is known of one is believed. Files of a flat folder can be
 //! written again in place: each is looked at, and read where it is not as it was. May take long: called in the pool.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
+mod counting;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::SystemTime;
 
-use pop3d_protocol::multiline::Measure;
 use rustix::fs::Statx;
 
+use self::counting::{AHEAD, Counted, Counter, Wanted, count_all};
 use super::folder::{self, Layout, Listed, Place, Stamp, UserFolder};
 use super::import::{Notes, UniqueIds};
 use super::index::{Builder, Index, Record, Size};
@@ -20,8 +21,6 @@ use super::name::{self, Sizes};
 
 /// How often the folders are listed at most, where they change while they are.
 const LISTINGS_MAX: u32 = 3;
-/// How much of a message is read at once.
-const BLOCK: usize = 256 * 1024;
 /// Unique-ids of messages that are gone, kept so that they are not given out again. The oldest are forgotten.
 pub(super) const RETIRED_MAX: usize = 4096;
 /// Stands before the retired unique-ids where some were forgotten: no unique-id is empty.
@@ -98,6 +97,8 @@ struct Scan<'a> {
     /// Where unique-ids were forgotten: what no forgotten one was made of. A base may be one of them then.
     fresh: Option<[u8; 16]>,
     counter: Counter,
+    /// Messages that were counted ahead, by their places in the listing.
+    ahead: HashMap<usize, Counted>,
     /// Messages to be looked at again next time.
     loose_ends: u32,
     /// Messages that could not be read.
@@ -142,6 +143,7 @@ impl<'a> Scan<'a> {
             retired,
             fresh,
             counter,
+            ahead: HashMap::new(),
             loose_ends: 0,
             unreadable: 0,
         })
@@ -151,7 +153,10 @@ impl<'a> Scan<'a> {
     fn merge(&mut self, listing: &Listing) -> io::Result<Builder> {
         let mut builder = Builder::with_room(listing.count(), listing.names_length());
         let mut known = self.known.into_iter().flat_map(Index::records).peekable();
-        for entry in listing.entries() {
+        for (place, entry) in listing.entries().enumerate() {
+            if place.is_multiple_of(AHEAD) {
+                self.count_ahead(listing, place);
+            }
             let base = listing.base(entry);
             let before = |record: &Record<'_>| {
                 let one = (name::Delivery::of(record.base), record.base);
@@ -161,7 +166,7 @@ impl<'a> Scan<'a> {
                 self.retire(&gone);
             }
             let known = known.next_if(|record| record.base == base);
-            let Some(size) = self.size(listing.name(entry), base, entry, known.as_ref())? else {
+            let Some(size) = self.size(listing, place, entry, known.as_ref())? else {
                 self.loose_ends += 1;
                 if let Some(gone) = known {
                     self.retire(&gone);
@@ -196,13 +201,13 @@ impl<'a> Scan<'a> {
     /// The size of a message; none where there is no message any more.
     fn size(
         &mut self,
-        name: &[u8],
-        base: &[u8],
+        listing: &Listing,
+        place: usize,
         entry: &Entry,
         known: Option<&Record<'_>>,
     ) -> io::Result<Option<Size>> {
-        let folder = self.folders.iter().find(|(place, _)| *place == entry.place);
-        let Some(folder) = folder.map(|(_, folder)| folder.as_fd()) else { return Ok(None) };
+        let (name, base) = (listing.name(entry), listing.base(entry));
+        let Some(folder) = folder_of(&self.folders, entry) else { return Ok(None) };
         let is_flat = matches!(self.layout, Layout::Flat(_));
         let is_doubtful = self.known.is_some_and(Index::is_doubtful);
         match known.map(|record| (record, record.size)) {
@@ -219,13 +224,13 @@ impl<'a> Scan<'a> {
             // In a flat folder a name is no promise.
             None if is_flat => {}
             None => {
-                let noted = || self.notes.of(base).and_then(|note| note.octets);
-                if let Some(octets) = Sizes::of(base).octets.or_else(noted) {
+                if let Some(octets) = self.told(base) {
                     return Ok(Some(Size::Named { octets }));
                 }
             }
         }
-        let counted = self.counter.count(folder, name, is_flat.then_some(self.started));
+        let now = self.counted_at();
+        let counted = self.ahead.remove(&place).unwrap_or_else(|| self.counter.count(folder, name, now));
         match counted {
             Ok(counted) => {
                 self.loose_ends += u32::from(matches!(counted, Some(Size::Counted { racy: true, .. })));
@@ -243,6 +248,35 @@ impl<'a> Scan<'a> {
                 Ok(Some(Size::Unknown { length }))
             }
         }
+    }
+
+    /// Counts those of the next messages that are to be counted, where nothing is known of the maildrop: else there are few.
+    fn count_ahead(&mut self, listing: &Listing, start: usize) {
+        if self.known.is_some() {
+            return;
+        }
+        let is_flat = matches!(self.layout, Layout::Flat(_));
+        let next = listing.entries().enumerate().skip(start).take(AHEAD);
+        let untold = next.filter(|(_, entry)| is_flat || self.told(listing.base(entry)).is_none());
+        let wanted: Vec<_> = untold
+            .filter_map(|(place, entry)| {
+                let folder = folder_of(&self.folders, entry)?;
+                Some(Wanted { place, folder, name: listing.name(entry) })
+            })
+            .collect();
+        let counted = count_all(&wanted, self.counted_at());
+        self.ahead = counted.into_iter().collect();
+    }
+
+    /// The size of a message that its name tells, or another server's list.
+    fn told(&self, base: &[u8]) -> Option<u64> {
+        let noted = || self.notes.of(base).and_then(|note| note.octets);
+        Sizes::of(base).octets.or_else(noted)
+    }
+
+    /// When messages are counted, where that matters: a file of a flat folder may be written again.
+    fn counted_at(&self) -> Option<Listed> {
+        matches!(self.layout, Layout::Flat(_)).then_some(self.started)
     }
 
     /// A unique-id for a new message, where it is not to be its base.
@@ -290,71 +324,17 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// The folder of a message that was listed.
+fn folder_of<'a>(folders: &'a [(Place, OwnedFd)], entry: &Entry) -> Option<BorrowedFd<'a>> {
+    folders.iter().find(|(place, _)| *place == entry.place).map(|(_, folder)| folder.as_fd())
+}
+
 /// Whether the file was replaced by another message of the same name. A copy from a backup has the same size and keeps
 /// its unique-id.
 fn is_other_message(before: Size, after: Size) -> bool {
     match (before, after) {
         (Size::Counted { octets: before, .. }, Size::Counted { octets: after, .. }) => before != after,
         (Size::Counted { .. } | Size::Named { .. } | Size::Unknown { .. }, _) => false,
-    }
-}
-
-/// Counts octets as sent.
-#[derive(Default)]
-struct Counter {
-    block: Vec<u8>,
-}
-
-impl Counter {
-    /// Reads a message to its end; none where it is no regular file or gone. `now` is given where the file may be
-    /// written again.
-    fn count(
-        &mut self,
-        folder: BorrowedFd<'_>,
-        name: &[u8],
-        now: Option<Listed>,
-    ) -> io::Result<Option<Size>> {
-        let file = match folder::open_message(folder, name) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // A symbolic link is no message, and no regular file needs a device.
-            Err(error) if is_no_file(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let status = folder::status_of(&file)?;
-        if !folder::is_regular(&status) {
-            return Ok(None);
-        }
-        let (measure, length) = self.measure(&file, status.stx_size)?;
-        let racy = length != status.stx_size || now.is_some_and(|now| folder::is_racy(&status, now));
-        Ok(Some(Size::Counted {
-            octets: measure.octets().0,
-            wire_clean: measure.is_wire_clean(),
-            stamp: Stamp::of(&status),
-            racy,
-        }))
-    }
-
-    fn measure(&mut self, mut file: &File, expected: u64) -> io::Result<(Measure, u64)> {
-        self.block.resize(BLOCK, 0);
-        let mut measure = Measure::default();
-        let mut length = 0;
-        loop {
-            match file.read(&mut self.block) {
-                Ok(0) => return Ok((measure, length)),
-                Ok(count) => {
-                    let Some(read) = self.block.get(..count) else { continue };
-                    measure.update(read);
-                    length += count as u64;
-                    // A small file is whole after one read: one call less for each message of a large maildrop.
-                    if length == expected && count < BLOCK {
-                        return Ok((measure, length));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }
 

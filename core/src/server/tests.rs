@@ -1,14 +1,15 @@
 //! Who is let in: by the tables alone, and by a server that serves.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::sync::atomic::Ordering;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use super::*;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, UserName};
 use crate::maildir::LocalStore;
-use crate::nets::Nets;
+use crate::nets::{CountedAddress, Nets};
 use crate::settings::{FailedLogins, Limits, Sizes};
 use crate::transform::Holding;
 

@@ -60,7 +60,7 @@ struct Conversation {
     /// Asked for, and not taken yet.
     action: Option<Action>,
     /// Said in place of the reply to what was begun, or behind it; then the session ends.
-    farewell: Option<Refusal>,
+    farewell: Option<Box<Refusal>>,
     name: &'static str,
     implementation: &'static str,
     /// Whether the greeting had a timestamp.
@@ -307,7 +307,7 @@ impl Conversation {
             State::Leaving(..) | State::Closed => return,
         };
         if is_waiting {
-            self.farewell.get_or_insert_with(|| refusal.clone());
+            self.farewell.get_or_insert_with(|| Box::new(refusal.clone()));
             return;
         }
         match core::mem::replace(&mut self.state, State::Closed) {

@@ -1,0 +1,129 @@
+//! Who is let in: seats among all connections, those of an address, and the sessions of a user. Each is given back by
+//! dropping it.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::Shared;
+use crate::accounts::UserName;
+use crate::nets::CountedAddress;
+use crate::notice::Notice;
+
+/// A seat among the connections that are served at once. Dropping it gives it back.
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+}
+
+/// A seat and what is counted for the client's address.
+pub(crate) struct Admission {
+    seat: Seat,
+    /// None: an address without a bound.
+    address: Option<CountedAddress>,
+}
+
+/// One of the sessions that a user has at once. Dropping it gives it back.
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    user: UserName,
+}
+
+/// Why a client is turned away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TurnedAway {
+    /// Its address has as many connections as it may have.
+    TooMany,
+    /// Too many logins from its address failed.
+    FailedLogins,
+}
+
+impl Seat {
+    /// One that was counted already.
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        let before = shared.connections.fetch_sub(1, Ordering::SeqCst);
+        if before <= shared.limit() && shared.is_waiting.swap(false, Ordering::SeqCst) {
+            shared.tell_all(|| Notice::Accept);
+        }
+    }
+}
+
+impl Admission {
+    /// Counts a client for its address; an error where nobody from there may come in.
+    pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
+        let mut admission = Self { seat, address: None };
+        admission.move_to(address, now)?;
+        Ok(admission)
+    }
+
+    /// Counts the client for another address, and not for the one before; an error where nobody from there may come in.
+    pub(crate) fn move_to(&mut self, address: IpAddr, now: Instant) -> Result<(), TurnedAway> {
+        self.leave();
+        let (counted, limit) = {
+            let limits = &self.seat.shared.settings.load().limits;
+            (limits.counted(address), limits.connections_per_address)
+        };
+        let Some(address) = counted else { return Ok(()) };
+        if self.seat.shared.guesses.is_refused(address, now) {
+            return Err(TurnedAway::FailedLogins);
+        }
+        let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(address).or_default();
+        if *count >= limit {
+            return Err(TurnedAway::TooMany);
+        }
+        *count += 1;
+        self.address = Some(address);
+        Ok(())
+    }
+
+    /// Counts the client for no address.
+    fn leave(&mut self) {
+        let Some(address) = self.address.take() else { return };
+        let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&address);
+            }
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Place {
+    /// A session of a user, where one more may be.
+    pub(crate) fn take(shared: &Arc<Shared>, user: &UserName, most: Option<usize>) -> Option<Self> {
+        let mut users = shared.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = users.entry(user.clone()).or_default();
+        if most.is_some_and(|most| *count >= most) {
+            return None;
+        }
+        *count += 1;
+        Some(Self { shared: Arc::clone(shared), user: user.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut users = self.shared.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = users.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.user);
+            }
+        }
+    }
+}

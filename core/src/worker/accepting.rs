@@ -1,0 +1,251 @@
+//! Who comes to the listeners: seated, let in or turned away.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::warn;
+use mio::net::TcpStream;
+
+use super::newcomers::Way;
+use super::{Client, Listener, Worker};
+use crate::connection::Connection;
+use crate::guesses::FAILED_LOGINS;
+use crate::server::{Admission, Protocol, Seat, Shared, TurnedAway};
+use crate::socket;
+use crate::token::Place;
+use crate::transport::Transport;
+
+/// Connections accepted from one listener before those that are there have their turn.
+const ACCEPT_SHARE: usize = 64;
+
+/// When to try again to accept where neither a descriptor nor the reserve was left.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a client hears for which there is no descriptor.
+const NO_RESOURCES: &str = "no resources left, try again later";
+
+/// Clients that were turned away: a flood of them is not one of lines in the log.
+#[derive(Default)]
+pub(super) struct Refusals {
+    unlogged: u64,
+    logged: Option<Instant>,
+}
+
+/// Least time between two lines in the log on clients that were turned away.
+const REFUSALS_LOGGED: Duration = Duration::from_secs(10);
+
+/// What accepting one client came to.
+enum Accepted {
+    /// Served, or refused with a word.
+    One,
+    /// There is nobody, or nobody may come in.
+    Nobody,
+}
+
+impl Worker {
+    pub(super) fn is_full(&self) -> bool {
+        self.desk.shared.is_full()
+    }
+
+    pub(super) fn accept(&mut self) {
+        if self.accept_again.is_some_and(|again| again > self.desk.now) {
+            return;
+        }
+        self.accept_again = None;
+        self.give_way = None;
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPT_SHARE {
+                match self.accept_one(index) {
+                    Accepted::One => {}
+                    Accepted::Nobody => break,
+                }
+            }
+        }
+    }
+
+    fn accept_one(&mut self, index: usize) -> Accepted {
+        if !self.listeners[index].may_have_more {
+            return Accepted::Nobody;
+        }
+        // The seat is taken before the client is accepted: where there is none, clients wait in the backlog.
+        let Some(seat) = self.take_seat(index) else { return Accepted::Nobody };
+        let protocol = self.listeners[index].protocol;
+        match self.listeners[index].socket.accept() {
+            Ok((stream, _)) if self.desk.shared.is_short_of_descriptors() => {
+                self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
+                self.desk.counters.refused.add(1);
+                refuse(stream, protocol, NO_RESOURCES);
+            }
+            Ok((stream, peer)) if self.listeners[index].is_proxied => {
+                self.await_header(stream, protocol, peer, seat);
+            }
+            Ok((stream, peer)) => self.admit_as(stream, protocol, peer, seat),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.listeners[index].may_have_more = false;
+                return Accepted::Nobody;
+            }
+            Err(error) if is_short_of_descriptors(&error) => {
+                drop(seat);
+                return self.refuse_for_descriptors(index, &error);
+            }
+            // The client went away while it waited; whatever else it is, the next one may do better.
+            Err(error) => warn!(target: "pop3d::worker", "a client was not accepted: {error}"),
+        }
+        Accepted::One
+    }
+
+    /// A seat for who comes to a listener; where there is none and somebody waits, that of who is silent before login.
+    fn take_seat(&mut self, index: usize) -> Option<Seat> {
+        let seat = Shared::take_seat(&self.desk.shared);
+        if seat.is_some() {
+            return seat;
+        }
+        if !socket::has_client(&self.listeners[index].socket) {
+            // An event tells of the next one.
+            self.listeners[index].may_have_more = false;
+            return None;
+        }
+        let silence = self.desk.shared.settings.load().limits.give_way_after;
+        match self.newcomers.first_silent(&self.connections, self.desk.now, silence) {
+            Way::Of(key) => {
+                self.refusals.count(self.desk.now, "silent before login, while others wait to be served");
+                self.with_client(key, Connection::give_way);
+                Shared::take_seat(&self.desk.shared)
+            }
+            Way::At(due) => {
+                self.give_way = self.give_way.into_iter().chain([due]).min();
+                None
+            }
+            Way::Nobody => None,
+        }
+    }
+
+    /// Lets a client in by its address, or tells it why not.
+    pub(super) fn admit_as(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, seat: Seat) {
+        match Admission::new(seat, peer.ip(), self.desk.now) {
+            Ok(admission) => self.admit(stream, protocol, peer, admission),
+            Err(why) => {
+                let (log, reply) = match why {
+                    TurnedAway::TooMany => {
+                        ("too many connections from one address", "too many connections from your address")
+                    }
+                    TurnedAway::FailedLogins => ("too many failed logins from one address", FAILED_LOGINS),
+                };
+                self.refusals.count(self.desk.now, log);
+                self.desk.counters.refused.add(1);
+                refuse(stream, protocol, reply);
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, protocol: Protocol, peer: SocketAddr, admission: Admission) {
+        let key = self.connections.next_key();
+        let token = Place::Connection(key).token();
+        let transport = Transport::new(stream, self.poll.registry(), token);
+        let transport = match transport.and_then(|transport| self.begin(transport, protocol)) {
+            Ok(transport) => transport,
+            Err(error) => {
+                warn!(target: "pop3d::worker", "{peer}: not served: {error}");
+                return;
+            }
+        };
+        self.desk.counters.connections.add(1);
+        let connection = Connection::new(key, peer, transport, &self.desk).admitted(admission);
+        self.connections.insert(Client { connection, is_ready: false });
+        self.newcomers.enter(key, &self.connections);
+        self.turn(key);
+    }
+
+    /// What a connection of a protocol begins with.
+    fn begin(&self, mut transport: Transport, protocol: Protocol) -> io::Result<Transport> {
+        match (protocol, &self.desk.shared.settings.load().tls) {
+            (Protocol::Pop3, _) => {}
+            (Protocol::Pop3s, Some(tls)) => transport.start_tls(Arc::clone(&tls.config))?,
+            (Protocol::Pop3s, None) => return Err(io::Error::other("there is no certificate")),
+        }
+        Ok(transport)
+    }
+
+    /// Gives the reserve up for as long as it takes to tell one client.
+    fn refuse_for_descriptors(&mut self, index: usize, cause: &io::Error) -> Accepted {
+        if self.reserve.take().is_none() {
+            self.accept_again = Some(self.desk.now + ACCEPT_AGAIN);
+            self.reserve = reserve();
+            return Accepted::Nobody;
+        }
+        let Listener { socket, protocol, .. } = &self.listeners[index];
+        let (accepted, protocol) = (socket.accept(), *protocol);
+        let told = accepted.map(|(stream, _)| {
+            self.refusals.count(self.desk.now, &cause.to_string());
+            self.desk.counters.refused.add(1);
+            refuse(stream, protocol, NO_RESOURCES);
+        });
+        self.reserve = reserve();
+        match told {
+            Ok(()) => Accepted::One,
+            Err(_) => {
+                self.accept_again = Some(self.desk.now + ACCEPT_AGAIN);
+                Accepted::Nobody
+            }
+        }
+    }
+}
+
+impl Refusals {
+    pub(super) fn count(&mut self, now: Instant, why: &str) {
+        self.unlogged += 1;
+        if self.logged.is_none_or(|logged| now >= logged + REFUSALS_LOGGED) {
+            warn!(target: "pop3d::worker", "{} clients turned away: {why}", self.unlogged);
+            *self = Self { unlogged: 0, logged: Some(now) };
+        }
+    }
+}
+
+/// Tells a client that it cannot be served.
+fn refuse(mut stream: impl Write, protocol: Protocol, why: &str) {
+    match protocol {
+        Protocol::Pop3 => {}
+        // A handshake for that would cost more than whoever came so often has deserved.
+        Protocol::Pop3s => return,
+    }
+    // In one piece: what is formatted goes out in several, of which the client would read the first as the reply.
+    let reply = format!("-ERR [SYS/TEMP] {why}\r\n");
+    // It fits into the empty buffer of a fresh socket; if not, the client sees the end of the connection.
+    let _ = stream.write_all(reply.as_bytes());
+}
+
+pub(super) fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+fn is_short_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_turned_away_is_told_in_one_piece() {
+        struct Pieces<'a>(&'a mut Vec<Vec<u8>>);
+        impl Write for Pieces<'_> {
+            fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+                self.0.push(octets.to_vec());
+                Ok(octets.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut pieces = Vec::new();
+        refuse(Pieces(&mut pieces), Protocol::Pop3s, NO_RESOURCES);
+        refuse(Pieces(&mut pieces), Protocol::Pop3, NO_RESOURCES);
+        assert_eq!(pieces, [b"-ERR [SYS/TEMP] no resources left, try again later\r\n"]);
+    }
+}
