@@ -8,9 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io::{self, BufReader};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -18,30 +17,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pop3d_core::transform::{Error, Flow, Message};
-use rustix::io::Errno;
-use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
 use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
+use super::launch::{Start, end, launch, load};
 use super::outgoing::Outgoing;
 use super::words;
 use crate::pool_stream::Pipe;
-use crate::process::charge_beyond;
 use crate::record::Record;
-
-/// The argument that makes this program a helper.
-pub const ARGUMENT: &str = "--plugin-host";
-
-/// How long a helper may take to load its plugin.
-const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
 /// How often a helper that works is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How long a helper that has closed its socket may take to end.
-const LAST_MOMENT: Duration = Duration::from_millis(50);
-
-/// Descriptors of a helper.
-const DESCRIPTORS: u64 = 64;
 
 /// A helper process with one plugin.
 pub(super) struct Host {
@@ -79,19 +64,6 @@ struct Mailbox {
     is_closed: bool,
 }
 
-/// What a helper is started with.
-pub(super) struct Start<'start> {
-    pub(super) name: &'start str,
-    pub(super) options: &'start [(String, String)],
-    pub(super) library: &'start [u8],
-    /// What its processor time is added to, once it has ended.
-    pub(super) record: &'start Arc<Record>,
-    /// Address space in octets.
-    pub(super) memory: Option<u64>,
-    /// Longest time of one call.
-    pub(super) timeout: Duration,
-}
-
 impl Host {
     /// Starts a helper, and waits until it has loaded its plugin.
     ///
@@ -101,17 +73,7 @@ impl Host {
         let failed = |error: io::Error| format!("its helper process cannot be started: {error}");
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let next = Arc::new(AtomicU32::new(1));
-        let mut child = Command::new("/proc/self/exe")
-            .arg(ARGUMENT)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        let pid = Pid::from_child(&child);
-        limit(pid, start.memory);
+        let mut child = launch(theirs, start.memory).map_err(failed)?;
         if let Some(stderr) = child.stderr.take() {
             let (name, begun) = (start.name.to_owned(), Arc::clone(&next));
             spawn("helper-log", move || words::log(&name, stderr, &begun)).map_err(failed)?;
@@ -453,65 +415,6 @@ impl io::Read for Patient<'_> {
             }
         }
     }
-}
-
-/// Tells a helper what to load, and hears whether it has.
-///
-/// # Errors
-/// Why it has not; none: it has ended.
-fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<String>> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => None,
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            Some(format!("its helper process did not load it within {LOAD_LIMIT:?}"))
-        }
-        _ => Some(format!("its helper process did not load it: {error}")),
-    };
-    socket.set_read_timeout(Some(LOAD_LIMIT)).map_err(failed)?;
-    socket.set_write_timeout(Some(LOAD_LIMIT)).map_err(failed)?;
-    let mut socket = socket;
-    let payload = frames::write_load(start.name, start.options, start.library);
-    Frame::new(0, Kind::Load, payload).write(&mut socket).map_err(failed)?;
-    let answer = Frame::read(&mut socket).map_err(failed)?;
-    socket.set_write_timeout(None).map_err(failed)?;
-    match answer.kind {
-        Kind::Loaded => Ok(()),
-        _ => Err(Some(String::from_utf8_lossy(&answer.payload).into_owned())),
-    }
-}
-
-fn limit(pid: Pid, memory: Option<u64>) {
-    let set = |resource, limit| {
-        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-        if let Err(error) = prlimit(Some(pid), resource, limit) {
-            log::warn!(target: "pop3d::transform", "a limit of a helper process cannot be set: {error}");
-        }
-    };
-    set(Resource::Nofile, DESCRIPTORS);
-    set(Resource::Core, 0);
-    if let Some(memory) = memory {
-        set(Resource::As, memory);
-    }
-}
-
-/// Ends a helper for good; its status. `charged`: what of its processor time was counted before.
-fn end(child: &mut Child, record: &Record, charged: Duration) -> String {
-    // Looked at and not reaped, which is done below, and by nobody else.
-    let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    let id = || WaitId::Pid(Pid::from_child(child));
-    // One that crashes has closed its socket a moment before it has a status.
-    let until = Instant::now() + LAST_MOMENT;
-    while matches!(waitid(id(), seen | WaitIdOptions::NOHANG), Ok(None)) && Instant::now() < until {
-        thread::yield_now();
-    }
-    let is_gone = matches!(waitid(id(), seen | WaitIdOptions::NOHANG), Ok(Some(_)));
-    if !is_gone {
-        // It may have gone just then.
-        let _ = child.kill();
-    }
-    while let Err(Errno::INTR) = waitid(WaitId::Pid(Pid::from_child(child)), seen) {}
-    let status = charge_beyond(charged, record, || child.try_wait());
-    status.ok().flatten().map_or_else(String::new, |status| status.to_string())
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
