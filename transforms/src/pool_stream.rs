@@ -33,7 +33,6 @@ use rustix::time::{ClockId, clock_gettime};
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
 pub(crate) use self::pipe::{CHUNK, Pipe};
-use crate::complaints::escape;
 use crate::record::Record;
 
 /// What one message may cost.
@@ -284,10 +283,8 @@ impl Shared {
             match &outcome {
                 Ok(()) => self.record.count_success(),
                 Err(error) => {
-                    let (name, user) = (self.record.name(), escape(self.user.as_bytes()));
-                    log::warn!(target: "pop3d::transform", "{name}: {user}, message {}: {error}", self.number);
-                    let reason = format!("user {user}: {error}");
-                    self.record.count_failure(error, reason, !self.pipe.is_crowded_out());
+                    let is_its_own = !self.pipe.is_crowded_out();
+                    self.record.report_failure(&self.user, self.number, error, is_its_own);
                 }
             }
             self.pipe.end(outcome);

@@ -8,6 +8,7 @@ use log::{info, warn};
 use pop3d_core::transform::histogram::Histogram;
 use pop3d_core::transform::{Error, TransformStatistics};
 
+use crate::complaints::escape;
 use crate::queue::Queue;
 
 /// Octets that are kept of a last error.
@@ -125,6 +126,13 @@ impl Record {
 
     fn lock_rest(&self) -> MutexGuard<'_, Rest> {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message of that user failed in what was called for it: the log says so, and it is counted.
+    pub(crate) fn report_failure(&self, user: &str, number: u32, error: &Error, is_its_own: bool) {
+        let user = escape(user.as_bytes());
+        warn!(target: "pop3d::transform", "{}: {user}, message {number}: {error}", self.name());
+        self.count_failure(error, format!("user {user}: {error}"), is_its_own);
     }
 
     /// A message failed; `reason` is what the log says of it, with the user. `is_its_own`: not for want of room, which

@@ -133,7 +133,7 @@ impl Inline {
     fn fail(&mut self, error: &Error) {
         self.stage = Stage::Failed;
         self.count();
-        self.native.record.count_failure(error, format!("user {}: {error}", self.message.user), true);
+        self.native.record.report_failure(&self.message.user, self.message.number, error, true);
     }
 
     /// The message is over.
