@@ -130,7 +130,9 @@ fn messages_wait_for_a_place_among_the_instances() {
         Arc::new(Wasm::new(spec, &Calls::new().build(), &engine, pool.clone()).unwrap())
     };
     let (patient, hasty) = (make(Duration::from_secs(3600)), make(Duration::from_millis(1)));
-    let first = Arc::clone(&patient).open(message(1), Wake(Arc::new(|| ()))).unwrap();
+    let mut first = Arc::clone(&patient).open(message(1), Wake(Arc::new(|| ()))).unwrap();
+    // It begins once there is input or somebody looks for output.
+    assert_eq!(first.read(&mut [0; 1]).unwrap(), Read::Pending);
     let error = play(&hasty, b"x", &Manner::default()).unwrap_err();
     assert!(matches!(error, Error::Temporary(_)), "{error:?}");
     drop(first);
