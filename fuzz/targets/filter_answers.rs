@@ -199,7 +199,8 @@ fn look(payload: &[u8]) {
         assert_eq!(format!("{answer:?}"), format!("{:?}", again.expect("an answer")));
     }
     if let Some(message) = frames::read_message(payload) {
-        let again = frames::read_message(&frames::write_message(&message.0, message.1));
+        let written = frames::write_message(&message.0, message.1);
+        let again = frames::read_message(&written);
         assert_eq!(format!("{message:?}"), format!("{:?}", again.expect("a message")));
     }
     if let Some((name, options, library)) = frames::read_load(payload) {
