@@ -66,6 +66,21 @@ impl StateFiles {
         self.path.join(name)
     }
 
+    /// Reads what is kept in a file by `parse`; nothing is kept where there is no file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or `parse` tells the place of what is wrong in it. It is left as it is.
+    fn read_kept<T: Default>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&[u8]) -> Result<T, (usize, String)>,
+    ) -> Result<T, KeptError> {
+        let path = || self.path_of(name);
+        let octets = self.read(name).map_err(|error| KeptError::Unreadable { path: path(), error })?;
+        let Some(octets) = octets else { return Ok(T::default()) };
+        parse(&octets).map_err(|(place, what)| KeptError::damaged(path(), &octets, place, what))
+    }
+
     /// Reads a file; none where there is none.
     ///
     /// # Errors

@@ -16,8 +16,8 @@ use crate::accounts::{Accounts, Hashed, NAME_RULE, SchemeError, USER_NAME_MAX, U
 /// The file's name.
 pub const FILE: &str = "accounts";
 
-/// What stands for the hash of an account that was removed.
-const REMOVED: &[u8] = b"{REMOVED}";
+/// What stands for the hash of an account, or of an app password, that was removed.
+pub(super) const REMOVED: &[u8] = b"{REMOVED}";
 /// Longest PHC string with its scheme, in octets: parameters 128, salt 64, hash 86, and what stands between them.
 const HASHED_MAX: usize = 320;
 const _: () = assert!(3 * USER_NAME_MAX + 1 + HASHED_MAX <= LINE_MAX, "what is written must be read again");
@@ -43,10 +43,7 @@ impl KeptAccounts {
     /// # Errors
     /// Where the file cannot be read, or anything in it is damaged. It is left as it is.
     pub fn read(files: &StateFiles) -> Result<Self, KeptError> {
-        let path = || files.path_of(FILE);
-        let octets = files.read(FILE).map_err(|error| KeptError::Unreadable { path: path(), error })?;
-        let Some(octets) = octets else { return Ok(Self::default()) };
-        Self::parse(&octets).map_err(|(place, what)| KeptError::damaged(path(), &octets, place, what))
+        files.read_kept(FILE, Self::parse)
     }
 
     /// Reads the octets of the file.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::accounts::{parse_name, push_name};
+use super::accounts::{REMOVED, parse_name, push_name};
 use super::seal;
 use super::{Claim, KeptError, StateFiles};
 use crate::accounts::file::{LINE_MAX, is_app_name};
@@ -14,9 +14,6 @@ use crate::accounts::{Accounts, Hashed, UserName};
 
 /// The file's name.
 pub const FILE: &str = "app-passwords";
-
-/// What stands for the hash of one that was taken back.
-const REMOVED: &[u8] = b"{REMOVED}";
 
 /// What is wrong with a line.
 const FORM: &str =
@@ -40,10 +37,7 @@ impl KeptApps {
     /// # Errors
     /// Where the file cannot be read, or anything in it is damaged. It is left as it is.
     pub fn read(files: &StateFiles) -> Result<Self, KeptError> {
-        let path = || files.path_of(FILE);
-        let octets = files.read(FILE).map_err(|error| KeptError::Unreadable { path: path(), error })?;
-        let Some(octets) = octets else { return Ok(Self::default()) };
-        Self::parse(&octets).map_err(|(place, what)| KeptError::damaged(path(), &octets, place, what))
+        files.read_kept(FILE, Self::parse)
     }
 
     /// Reads the octets of the file.

@@ -62,10 +62,7 @@ impl KeptSettings {
     /// # Errors
     /// Where the file cannot be read, or anything in it is damaged or unknown. It is left as it is.
     pub fn read(files: &StateFiles) -> Result<Self, KeptError> {
-        let path = || files.path_of(FILE);
-        let octets = files.read(FILE).map_err(|error| KeptError::Unreadable { path: path(), error })?;
-        let Some(octets) = octets else { return Ok(Self::default()) };
-        Self::parse(&octets).map_err(|(place, what)| KeptError::damaged(path(), &octets, place, what))
+        files.read_kept(FILE, Self::parse)
     }
 
     /// Reads the octets of the file.
