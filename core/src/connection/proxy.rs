@@ -8,8 +8,7 @@ use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Proxied};
 
 use super::{Connection, Desk, temporary};
-use crate::guesses::FAILED_LOGINS;
-use crate::server::{Admission, TurnedAway};
+use crate::server::Admission;
 
 impl Connection {
     /// The same, counted for its address.
@@ -38,10 +37,7 @@ impl Connection {
             Err(why) => {
                 desk.counters.refused.add(1);
                 self.reason = "the client of a proxy may not come in";
-                Err(temporary(match why {
-                    TurnedAway::TooMany => "too many connections from your address",
-                    TurnedAway::FailedLogins => FAILED_LOGINS,
-                }))
+                Err(temporary(why.reply()))
             }
         };
         self.session.handle_answer(Answer::Identified(answer));

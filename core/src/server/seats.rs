@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::Shared;
 use crate::accounts::UserName;
+use crate::guesses::FAILED_LOGINS;
 use crate::nets::CountedAddress;
 use crate::notice::Notice;
 
@@ -36,6 +37,16 @@ pub(crate) enum TurnedAway {
     TooMany,
     /// Too many logins from its address failed.
     FailedLogins,
+}
+
+impl TurnedAway {
+    /// What the client hears.
+    pub(crate) fn reply(self) -> &'static str {
+        match self {
+            Self::TooMany => "too many connections from your address",
+            Self::FailedLogins => FAILED_LOGINS,
+        }
+    }
 }
 
 impl Seat {

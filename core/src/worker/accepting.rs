@@ -12,7 +12,6 @@ use mio::net::TcpStream;
 use super::newcomers::Way;
 use super::{Client, Listener, Worker};
 use crate::connection::Connection;
-use crate::guesses::FAILED_LOGINS;
 use crate::server::{Admission, Protocol, Seat, Shared, TurnedAway};
 use crate::socket;
 use crate::token::Place;
@@ -128,15 +127,13 @@ impl Worker {
         match Admission::new(seat, peer.ip(), self.desk.now) {
             Ok(admission) => self.admit(stream, protocol, peer, admission),
             Err(why) => {
-                let (log, reply) = match why {
-                    TurnedAway::TooMany => {
-                        ("too many connections from one address", "too many connections from your address")
-                    }
-                    TurnedAway::FailedLogins => ("too many failed logins from one address", FAILED_LOGINS),
+                let log = match why {
+                    TurnedAway::TooMany => "too many connections from one address",
+                    TurnedAway::FailedLogins => "too many failed logins from one address",
                 };
                 self.refusals.count(self.desk.now, log);
                 self.desk.counters.refused.add(1);
-                refuse(stream, protocol, reply);
+                refuse(stream, protocol, why.reply());
             }
         }
     }
