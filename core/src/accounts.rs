@@ -10,6 +10,7 @@ mod exchange;
 mod external;
 pub mod file;
 mod hashed;
+mod number;
 mod prepared;
 mod scheme;
 mod scram;

@@ -9,8 +9,6 @@ mod judging;
 mod proxy;
 mod securing;
 
-pub(crate) use self::actions::message_of;
-
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,8 +26,8 @@ use crate::guesses::Penalty;
 use crate::measure::Measuring;
 use crate::notice::Notices;
 use crate::retr::{Fill, Opening, RetrCursor};
-use crate::server::{Admission, Place, Shared};
 use crate::sessions::{Present, Sessions};
+use crate::shared::{Admission, Place, Shared};
 use crate::statistics::Counters;
 use crate::store::Maildrop;
 use crate::token::Key;

@@ -14,7 +14,7 @@
 //!  administrators ─► the admin thread       one mio loop: settings replaced, statistics summed
 //! ```
 //!
-//! **The loop.** [`server`] begins and ends everything. `worker` has the poll loop; it gives each `connection` bounded turns, and
+//! **The loop.** [`server`] begins and ends everything; `shared` is what its threads have in common. `worker` has the poll loop; it gives each `connection` bounded turns, and
 //! tells the living from the gone by `token`. `deadline` is its queue of what is due, `notice` what other threads tell it, `reactor`
 //! where the pipes of transforms are registered. [`pool`] has the threads for whatever may wait.
 //!
@@ -40,6 +40,7 @@ mod buffer;
 mod connection;
 mod deadline;
 mod guesses;
+mod listening;
 mod logins;
 pub mod maildir;
 mod measure;
@@ -53,6 +54,7 @@ mod retr;
 pub mod server;
 pub mod sessions;
 pub mod settings;
+mod shared;
 mod socket;
 pub mod state;
 pub mod statistics;

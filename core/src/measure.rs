@@ -11,8 +11,7 @@ use pop3d_protocol::multiline::Measure;
 use pop3d_protocol::number::{MessageNumber, Octets};
 
 use crate::accounts::UserName;
-use crate::connection::message_of;
-use crate::retr::{Cut, Pump};
+use crate::retr::{Cut, Pump, message_of};
 use crate::settings::Settings;
 use crate::store::{Maildrop, Source};
 use crate::transform::{Chain, Command, Read, Wake};

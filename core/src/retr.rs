@@ -5,6 +5,7 @@
 
 mod opening;
 mod pump;
+mod told;
 
 use std::io;
 
@@ -15,6 +16,7 @@ use pop3d_protocol::top::TopLimit;
 use self::opening::top_limit;
 pub(crate) use self::opening::{Opening, Step};
 pub(crate) use self::pump::{Cut, Pump, read_at};
+pub(crate) use self::told::message_of;
 use crate::buffer::{LARGE_CAPACITY, Outbound, Spare};
 use crate::store::Source;
 use crate::transform::Read;

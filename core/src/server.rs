@@ -2,8 +2,6 @@
 
 mod descriptors;
 mod handle;
-mod seats;
-mod shared;
 
 use std::fmt;
 use std::io;
@@ -14,16 +12,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mio::Poll;
-use mio::net::TcpListener;
 
 use self::descriptors::{DESCRIPTORS_PER_THREAD, connections_for, open_descriptors, raise_descriptor_limit};
 pub use self::handle::Handle;
-pub(crate) use self::seats::{Admission, Place, Seat, TurnedAway};
-pub(crate) use self::shared::{Renewer, Shared};
+use crate::listening::Listening;
+pub use crate::listening::Protocol;
 use crate::notice::{Notice, Notices};
 use crate::pool::Pool;
 use crate::reactor::WorkerReactor;
 use crate::settings::Settings;
+pub use crate::shared::Pools;
+use crate::shared::Shared;
 use crate::socket;
 use crate::statistics::Totals;
 use crate::token::WORKERS_MAX;
@@ -45,36 +44,6 @@ pub struct Server {
     pop3s_port: Option<u16>,
     /// The limit of the process.
     descriptors: usize,
-}
-
-/// A listener of one worker.
-pub(crate) struct Listening {
-    pub(crate) socket: TcpListener,
-    pub(crate) protocol: Protocol,
-    /// Whether each connection begins with a header of the PROXY protocol.
-    pub(crate) is_proxied: bool,
-}
-
-/// The pools of a server, one for each kind of waiting, so that one kind never holds up another.
-#[derive(Clone)]
-pub struct Pools {
-    /// Hashing passwords.
-    pub passwords: Pool,
-    /// Asking other programs about passwords.
-    pub externals: Pool,
-    /// Listing maildrops, counting octets, removing messages.
-    pub maildrops: Pool,
-    /// Starting and ending programs, and their time.
-    pub transforms: Pool,
-}
-
-/// What a client speaks who comes to a listener.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Protocol {
-    /// POP3, in the clear until STLS.
-    Pop3,
-    /// POP3 in TLS from the first octet on (RFC 8314, section 3.3).
-    Pop3s,
 }
 
 /// An address that cannot be listened on.

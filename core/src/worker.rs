@@ -22,9 +22,10 @@ use self::waiting::Waiting;
 use crate::buffer::Spare;
 use crate::connection::{Connection, Desk, SCRATCH_SIZE, Turn};
 use crate::deadline::Deadlines;
+use crate::listening::{Listening, Protocol};
 use crate::notice::Notice;
 use crate::reactor::WorkerReactor;
-use crate::server::{Listening, Protocol, Shared};
+use crate::shared::Shared;
 use crate::token::{Key, Place, Slots};
 
 /// Events taken from the kernel at once.

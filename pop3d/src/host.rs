@@ -9,8 +9,8 @@ use pop3d_core::accounts::External;
 use pop3d_core::administration::{Configured, Host};
 use pop3d_core::transform::{self, Holding};
 use pop3d_transforms::checkpassword::Checkpassword;
+use pop3d_transforms::children::Children;
 use pop3d_transforms::folder::FolderWatch;
-use pop3d_transforms::process::Children;
 use pop3d_transforms::registry::{Definitions, Registry};
 use pop3d_transforms::resources::Resources;
 

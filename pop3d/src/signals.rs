@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{error, info, warn};
 use pop3d_core::administration::Administration;
 use pop3d_core::server::Running;
-use pop3d_transforms::process::Children;
+use pop3d_transforms::children::Children;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 

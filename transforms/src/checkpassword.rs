@@ -24,7 +24,7 @@ use rustix::process::{
 };
 use zeroize::Zeroizing;
 
-use crate::process::Children;
+use crate::children::Children;
 
 /// The descriptor that a program reads.
 const DESCRIPTOR: i32 = 3;

@@ -3,6 +3,7 @@
 
 mod alike;
 pub mod checkpassword;
+pub mod children;
 mod complaints;
 mod environment;
 pub mod folder;

@@ -7,13 +7,11 @@
 //!
 //! Workers only read and write pipes; whatever may wait is a job of the pool.
 
-mod child;
 mod clock;
 mod errand;
 mod running;
 mod start;
 mod stream;
-mod usage;
 mod watch;
 
 use std::sync::Arc;
@@ -21,12 +19,9 @@ use std::time::Instant;
 
 use pop3d_core::transform::{Error, Message, Stream, Transform, TransformStatistics, Wake};
 
-pub use self::child::Children;
 use self::errand::Errand;
 pub(crate) use self::start::check;
 use self::stream::ProcessStream;
-pub(crate) use self::usage::charge_beyond;
-pub use self::usage::processor_time;
 use crate::alike::alike;
 use crate::record::Record;
 use crate::resources::Resources;

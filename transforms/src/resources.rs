@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::Reactor;
 
-use crate::process::Children;
+use crate::children::Children;
 
 /// What all transforms share.
 #[derive(Clone)]

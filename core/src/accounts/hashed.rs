@@ -16,7 +16,6 @@ use sha_crypt::CustomizedPasswordHasher as _;
 
 pub(super) use self::cost::Cost;
 use self::form::Form;
-pub(super) use self::form::number;
 pub use self::kind::{Scheme, SchemeError};
 use super::scram::{self, Keys};
 

@@ -11,7 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::hashed::number;
+use super::number::number;
 use super::prepared::prepared;
 
 /// Rounds of the keys that are made here (RFC 7677, section 4).

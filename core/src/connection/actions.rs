@@ -1,6 +1,5 @@
 //! What the session asks of the outside, and what is answered.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -14,13 +13,13 @@ use super::{Account, Connection, Desk, Ending, Task, temporary};
 use crate::accounts::{Exchange, Secret, Stepped, UserName};
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
-use crate::retr::{Cut, Opening, RetrCursor, Step};
-use crate::server::Place;
+use crate::retr::{Cut, Opening, RetrCursor, Step, message_of};
 use crate::settings::Sizes;
+use crate::shared::Place;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
 use crate::tls::Channel;
 use crate::token::Key;
-use crate::transform::{Chain, Command, Error, Message, Wake};
+use crate::transform::{Chain, Command, Error, Wake};
 
 impl Connection {
     /// Does what the session asks for, or begins to.
@@ -459,25 +458,6 @@ impl Drop for Job {
             self.notices.push(Notice::Done(self.key, Outcome::Lost));
         }
     }
-}
-
-/// What a transform is told of a message.
-pub(crate) fn message_of(
-    user: &UserName,
-    maildrop: &dyn Maildrop,
-    number: MessageNumber,
-    length: u64,
-    command: Command,
-    remote: IpAddr,
-) -> Arc<Message> {
-    Arc::new(Message {
-        user: user.as_str().to_owned(),
-        number: number.value(),
-        octets: length,
-        uid: String::from_utf8_lossy(maildrop.snapshot().unique_id(number)).into_owned(),
-        command,
-        remote,
-    })
 }
 
 fn wake(notices: &Arc<Notices>, key: Key) -> Wake {

@@ -14,7 +14,7 @@ use super::{Connection, Desk, Task, temporary};
 use crate::accounts::{Accounts, Asking, UserName, WrongCredentials, prepared};
 use crate::guesses::{DELAY_DOUBLINGS_MAX, FAILED_LOGINS, Penalty};
 use crate::notice::Outcome;
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// Counts one login.
 pub(super) struct Judge {

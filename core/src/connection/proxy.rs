@@ -8,7 +8,7 @@ use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Proxied};
 
 use super::{Connection, Desk, temporary};
-use crate::server::Admission;
+use crate::shared::Admission;
 
 impl Connection {
     /// The same, counted for its address.

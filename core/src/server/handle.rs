@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::Guard;
 
-use super::{Renewer, Shared};
 use crate::nets::CountedAddress;
 use crate::notice::Notice;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
+use crate::shared::{Renewer, Shared};
 use crate::statistics::Totals;
 
 /// A running server. Cheap to clone.

@@ -1,34 +1,14 @@
-//! Who is let in: by the tables alone, and by a server that serves.
+//! Who is let in by a server that serves.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
-use std::sync::atomic::Ordering;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use super::*;
-use crate::accounts::{Accounts, UserName};
-use crate::maildir::LocalStore;
-use crate::nets::{CountedAddress, Nets};
-use crate::settings::{FailedLogins, Limits, Sizes};
-use crate::transform::Holding;
-
-fn settings(limits: Limits) -> Settings {
-    Settings {
-        store: Arc::new(LocalStore::new("/nonexistent".into(), None)),
-        accounts: Arc::new(Accounts::default()),
-        mailbox: "/nonexistent".into(),
-        chain: None,
-        user_chains: Arc::default(),
-        rules: Arc::default(),
-        holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
-        sizes: Sizes::Stored,
-        apop: false,
-        tls: None,
-        rehash: false,
-        limits,
-    }
-}
+use crate::nets::Nets;
+use crate::settings::{FailedLogins, Limits};
+use crate::shared::tests::settings;
 
 #[test]
 fn connections_leave_descriptors_for_all_else() {
@@ -38,52 +18,6 @@ fn connections_leave_descriptors_for_all_else() {
         assert_eq!(connections_for(limit, own), connections, "{limit}");
     }
     assert!(open_descriptors() >= 3);
-}
-
-/// What the workers share where there are none.
-fn shared(limits: Limits) -> Arc<Shared> {
-    let pool = Pool::start("test", 1).unwrap();
-    let pools =
-        Pools { passwords: pool.clone(), externals: pool.clone(), maildrops: pool.clone(), transforms: pool };
-    Arc::new(Shared::new(settings(limits), Totals::default(), pools, Vec::new(), 100))
-}
-
-#[test]
-fn an_address_has_so_many_connections_and_excepted_ones_have_no_bound() {
-    let shared = shared(Limits { connections_per_address: 2, ..Limits::default() });
-    let admit = |address: &str| {
-        Admission::new(Shared::take_seat(&shared).unwrap(), address.parse().unwrap(), Instant::now())
-    };
-    let mut admitted = Vec::new();
-    for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
-        for _ in 0..5 {
-            admitted.push(admit(address).expect(address));
-        }
-    }
-    for address in ["192.0.2.7", "2001:db8::1"] {
-        let first = admit(address).expect(address);
-        admitted.push(admit(address).expect(address));
-        assert_eq!(admit(address).err(), Some(TurnedAway::TooMany));
-        drop(first);
-        assert!(admit(address).is_ok());
-    }
-    assert_eq!(shared.connections.load(Ordering::SeqCst), admitted.len());
-}
-
-#[test]
-fn an_address_with_too_many_failed_logins_is_not_let_in_for_a_while() {
-    let shared = shared(Limits::default());
-    let rules = Limits::default().failed_logins;
-    let (now, address) = (Instant::now(), IpAddr::from([192, 0, 2, 7]));
-    let admit = |address, now| Admission::new(Shared::take_seat(&shared).unwrap(), address, now).err();
-    for _ in 0..rules.refused_after.unwrap() {
-        assert_eq!(admit(address, now), None);
-        shared.guesses.fail(CountedAddress::of(address), b"user", now, &rules);
-    }
-    assert_eq!(admit(address, now), Some(TurnedAway::FailedLogins));
-    assert_eq!(admit([192, 0, 2, 8].into(), now), None);
-    assert_eq!(admit(address, now + rules.refused_for), None);
-    assert_eq!(shared.connections.load(Ordering::SeqCst), 0);
 }
 
 /// A client with an address of its own among those of loopback.
@@ -197,22 +131,6 @@ fn the_first_who_is_silent_gives_way() {
     assert!(next.hears().starts_with("+OK"));
     assert!(clients.remove(0).hears().starts_with("-ERR [SYS/TEMP]"));
     running.drain(Duration::ZERO);
-}
-
-#[test]
-fn a_user_has_so_many_sessions() {
-    let shared = shared(Limits::default());
-    let user = |name: &[u8]| UserName::parse(name).unwrap();
-    let take = |name, most| Place::take(&shared, &user(name), most);
-    let first = take(b"ann", Some(2)).unwrap();
-    let second = take(b"ann", Some(2));
-    assert!(second.is_some() && take(b"ann", Some(2)).is_none());
-    assert!(take(b"ann", None).is_some() && take(b"bob", Some(2)).is_some());
-    drop(first);
-    let third = take(b"ann", Some(2));
-    assert!(third.is_some() && take(b"ann", Some(2)).is_none());
-    drop((second, third));
-    assert!(shared.users.lock().unwrap().is_empty());
 }
 
 #[test]

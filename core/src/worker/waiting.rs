@@ -11,8 +11,9 @@ use mio::Interest;
 use mio::net::TcpStream;
 
 use super::Worker;
+use crate::listening::Protocol;
 use crate::proxied::{HEADER_MAX, Header};
-use crate::server::{Protocol, Seat};
+use crate::shared::Seat;
 use crate::token::{Key, Place, Slots};
 
 /// How long a header may take: a balancer sends it with the connection.

@@ -8,7 +8,7 @@ use pop3d_core::offline::{Errand, Failure, Work};
 use pop3d_core::store::Source;
 use pop3d_core::transform::{Chain, Message};
 use pop3d_protocol::multiline::Measure;
-use pop3d_transforms::process::processor_time;
+use pop3d_transforms::children::processor_time;
 use serde_json::{Value, json};
 
 use super::check::told;

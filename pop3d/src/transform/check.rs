@@ -11,7 +11,7 @@ use pop3d_core::store::Source;
 use pop3d_core::transform::registry::Registry as _;
 use pop3d_core::transform::{Command, Error, Message, OnError, Transform as _};
 use pop3d_protocol::multiline::Measure;
-use pop3d_transforms::process::processor_time;
+use pop3d_transforms::children::processor_time;
 
 use super::diff::{self, Diff};
 use super::mail::{self, Mail};

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
 use super::frames::{self, Frame, Kind};
-use crate::process::charge_beyond;
+use crate::children::charge_beyond;
 use crate::record::Record;
 
 /// The argument that makes this program a helper.

@@ -10,11 +10,11 @@ use pop3d_core::transform::{Error, Read};
 use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
 use rustix::process::Signal;
 
-use super::child::{Exit, Owner};
 use super::clock::Clock;
 use super::errand::Errand;
 use super::start::{Started, Stdin};
 use super::watch::{Watch, Watched};
+use crate::children::{Exit, Owner};
 use crate::complaints::{Complaints, escape};
 use crate::spec::CommandLine;
 

@@ -16,7 +16,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::Process;
-use super::child::Owner;
+use crate::children::Owner;
 use crate::environment::environment;
 use crate::queue::Place;
 use crate::spec::{CommandLine, ProcessSpec};

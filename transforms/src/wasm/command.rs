@@ -2,7 +2,6 @@
 //!
 //! What it may call is in `preview1.rs`. An exit status means what that of a process does.
 
-use std::fmt;
 use std::sync::Arc;
 
 use pop3d_core::transform::{Error, Flow, Message};
@@ -11,7 +10,7 @@ use wasmtime::{ExternType, InstancePre, Linker, Module};
 use super::Wasm;
 use super::engine::WasmEngine;
 use super::failure::{failure, sentence};
-use super::preview1::{self, Program};
+use super::preview1::{self, Exit, Program};
 use crate::pool_stream::Pipe;
 
 /// The only module that it may import of.
@@ -27,18 +26,6 @@ const SET_UP_WRONGLY: [u32; 3] = [78, 126, 127];
 pub(super) struct Command {
     instance: InstancePre<Program>,
 }
-
-/// How a program says that it has ended.
-#[derive(Debug)]
-pub(super) struct Exit(pub(super) u32);
-
-impl fmt::Display for Exit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "exit status {}", self.0)
-    }
-}
-
-impl std::error::Error for Exit {}
 
 impl Command {
     /// Compiles a program.

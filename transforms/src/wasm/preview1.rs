@@ -2,6 +2,7 @@
 //!
 //! A guest's addresses may be anything: each access is checked, and a wrong one is the error `FAULT`.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,6 @@ use pop3d_core::transform::Message;
 use wasmtime::{Caller, Extern, Linker, Memory};
 
 use super::WasmSpec;
-use super::command::Exit;
 use super::host::{Bounded, Host, PIECE, RANDOM_MAX};
 use crate::environment::{PATH, environment};
 use crate::pool_stream::Pipe;
@@ -33,6 +33,18 @@ const PARTS_MAX: u32 = 1024;
 /// Rights of a descriptor that may be read, or written.
 const RIGHT_TO_READ: u64 = 1 << 1;
 const RIGHT_TO_WRITE: u64 = 1 << 6;
+
+/// How a program says that it has ended.
+#[derive(Debug)]
+pub(super) struct Exit(pub(super) u32);
+
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "exit status {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
 
 /// A program at work.
 pub(super) struct Program {

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
+use core::net::IpAddr;
 
 use super::sasl::{Mechanisms, Step};
-use super::session::Proxied;
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::ResponseCode;
@@ -33,6 +33,15 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Credentials")
     }
+}
+
+/// For whom a proxy speaks; what it does not know stays as it is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Proxied {
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// Its port.
+    pub port: Option<u16>,
 }
 
 /// How much of a message the client asked for.

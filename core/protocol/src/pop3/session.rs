@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-pub use super::action::{Action, Answer, Credentials, Opened, Part, Refusal};
+pub use super::action::{Action, Answer, Credentials, Opened, Part, Proxied, Refusal};
 use super::authorization::{Authorization, Patience, Tolerance};
 use super::capability::LoginDelay;
 use super::count::Counts;
@@ -22,7 +22,6 @@ mod stls;
 mod xclient;
 
 pub use self::stls::Security;
-pub use self::xclient::Proxied;
 
 /// How a session begins.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ use sha_crypt::ShaCrypt;
 use sha1::Sha1;
 use subtle::ConstantTimeEq;
 
+use super::super::number::number;
 use super::super::scram::{self, Keys};
 use super::cost::{Cost, ScryptCost, as_string};
 use super::kind::{Scheme, SchemeError};
@@ -185,12 +186,4 @@ fn scram(hash: scram::Hash, text: &str) -> Option<(Form, Cost)> {
     let keys = Keys::parse(hash, text).filter(|keys| (1..=SALT_MAX).contains(&keys.salt().len()))?;
     let cost = Cost::Scram(hash, keys.iterations());
     Some((Form::Scram(keys), cost))
-}
-
-/// Reads a number: digits only, and one that is too large as the largest.
-pub(in super::super) fn number(text: &str) -> Option<u32> {
-    if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_digit()) {
-        return None;
-    }
-    Some(text.parse().unwrap_or(u32::MAX))
 }

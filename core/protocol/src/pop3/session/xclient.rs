@@ -7,16 +7,8 @@
 use core::net::IpAddr;
 
 use super::{Action, Conversation, Refusal, State};
+use crate::pop3::action::Proxied;
 use crate::pop3::authorization::{Authorization, Login};
-
-/// For whom a proxy speaks; what it does not know stays as it is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Proxied {
-    /// The client's address.
-    pub address: Option<IpAddr>,
-    /// Its port.
-    pub port: Option<u16>,
-}
 
 /// The arguments of a line that is this command.
 pub(super) fn arguments(line: &[u8]) -> Option<&[u8]> {

@@ -3,6 +3,8 @@
 //! Every child leads a process group of its own. The group's number stays taken as long as the leader is not
 //! reaped, so the group is killed before: then the signal cannot hit a stranger.
 
+mod usage;
+
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -16,7 +18,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
 };
 
-use super::usage;
+pub(crate) use self::usage::charge_beyond;
+pub use self::usage::processor_time;
 use crate::queue::Place;
 use crate::record::Record;
 
@@ -40,7 +43,7 @@ pub struct Children {
 }
 
 /// A started program, the leader of its process group.
-pub(super) struct Child {
+pub(crate) struct Child {
     pid: Pid,
     descriptor: OwnedFd,
     /// How it ended, once it is reaped. From then on its number may belong to somebody else.
@@ -53,7 +56,7 @@ pub(super) struct Child {
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     Status(i32),
     Signal(i32),
     /// Somebody else reaped it.
@@ -61,13 +64,13 @@ pub(super) enum Exit {
 }
 
 /// Leave to start a child. While it is held `kill_all` waits.
-pub(super) struct Permission<'a> {
+pub(crate) struct Permission<'a> {
     children: &'a Arc<Children>,
     _open: RwLockReadGuard<'a, bool>,
 }
 
 /// The owner of a child. Dropping it ends the child, without waiting for that.
-pub(super) struct Owner {
+pub(crate) struct Owner {
     child: Arc<Child>,
     /// `None` only while the owner is dropped.
     held: Option<Held>,
@@ -142,7 +145,7 @@ impl Children {
     }
 
     /// `None` once `kill_all` was called.
-    pub(super) fn permission(self: &Arc<Self>) -> Option<Permission<'_>> {
+    pub(crate) fn permission(self: &Arc<Self>) -> Option<Permission<'_>> {
         let open = self.closed.read().unwrap_or_else(PoisonError::into_inner);
         (!*open).then_some(Permission { children: self, _open: open })
     }
@@ -157,7 +160,7 @@ impl Permission<'_> {
     ///
     /// # Errors
     /// Where there is no descriptor for it. It is killed then.
-    pub(super) fn adopt(
+    pub(crate) fn adopt(
         &self,
         pid: Pid,
         place: Place,
@@ -185,7 +188,7 @@ impl Permission<'_> {
 
 impl Child {
     /// How it ended, if it has. It stays unreaped.
-    pub(super) fn exit(&self) -> Option<Exit> {
+    pub(crate) fn exit(&self) -> Option<Exit> {
         match *self.reaped() {
             Some(exit) => Some(exit),
             None => self.look(WaitIdOptions::NOWAIT),
@@ -298,12 +301,12 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 }
 
 impl Owner {
-    pub(super) fn child(&self) -> &Child {
+    pub(crate) fn child(&self) -> &Child {
         &self.child
     }
 
     /// What to call when the child's descriptor becomes readable.
-    pub(super) fn on_exit(&self, wake: Wake) -> Wake {
+    pub(crate) fn on_exit(&self, wake: Wake) -> Wake {
         let child = Arc::clone(&self.child);
         Wake(Arc::new(move || {
             if child.exit().is_some() {

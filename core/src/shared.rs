@@ -1,5 +1,9 @@
 //! What the workers share: settings, pools, notices and counters, and how many connections there are.
 
+mod seats;
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,13 +12,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
-use super::{Pools, Seat};
+pub(crate) use self::seats::{Admission, Place, Seat, TurnedAway};
 use crate::accounts::UserName;
 use crate::guesses::Guesses;
 use crate::logins::Logins;
 use crate::measure::ExactSizes;
 use crate::nets::CountedAddress;
 use crate::notice::{Notice, Notices};
+use crate::pool::Pool;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::statistics::{Counters, Totals};
@@ -22,6 +27,19 @@ use crate::timestamp::timestamp;
 
 /// The name in the greeting, which tells no version before login.
 const NAME: &str = "pop3d";
+
+/// The pools of a server, one for each kind of waiting, so that one kind never holds up another.
+#[derive(Clone)]
+pub struct Pools {
+    /// Hashing passwords.
+    pub passwords: Pool,
+    /// Asking other programs about passwords.
+    pub externals: Pool,
+    /// Listing maildrops, counting octets, removing messages.
+    pub maildrops: Pool,
+    /// Starting and ending programs, and their time.
+    pub transforms: Pool,
+}
 
 /// What the workers share.
 pub(crate) struct Shared {
@@ -31,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Vec<Arc<Counters>>,
     pub(crate) sessions: Arc<Sessions>,
     /// What earlier processes have counted.
-    pub(super) before: Totals,
+    pub(crate) before: Totals,
     pub(crate) exact_sizes: ExactSizes,
     pub(crate) name: &'static str,
     pub(crate) implementation: &'static str,
@@ -41,16 +59,16 @@ pub(crate) struct Shared {
     /// Makes each timestamp of a greeting another.
     greetings: AtomicUsize,
     /// Connections that the descriptors are enough for.
-    pub(super) descriptors: usize,
-    pub(super) connections: AtomicUsize,
+    pub(crate) descriptors: usize,
+    connections: AtomicUsize,
     /// Whether a worker found no seat, and is to be told when there is one.
-    pub(super) is_waiting: AtomicBool,
-    pub(super) addresses: Mutex<HashMap<CountedAddress, usize>>,
-    pub(super) users: Mutex<HashMap<UserName, usize>>,
+    is_waiting: AtomicBool,
+    addresses: Mutex<HashMap<CountedAddress, usize>>,
+    users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
     pub(crate) logins: Logins,
     /// Who makes weak hashes anew.
-    pub(super) renewer: OnceLock<Renewer>,
+    pub(crate) renewer: OnceLock<Renewer>,
 }
 
 /// Makes the hash of an account anew, of the password that it is of.
@@ -135,11 +153,11 @@ impl Shared {
     }
 
     /// Never more than there are descriptors for, so that a client waits in the backlog in place of being refused.
-    pub(super) fn limit(&self) -> usize {
+    fn limit(&self) -> usize {
         self.settings.load().limits.connections
     }
 
-    pub(super) fn tell_all(&self, notice: impl Fn() -> Notice) {
+    pub(crate) fn tell_all(&self, notice: impl Fn() -> Notice) {
         for notices in &self.notices {
             notices.push(notice());
         }
