@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use pop3d_protocol::text::one_line;
+
 /// Why the program does not go on. Each has the status that scripts know from `sysexits.h`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
@@ -99,34 +101,9 @@ pub(crate) fn code(result: Result<(), Exit>) -> ExitCode {
     ExitCode::from(exit.status())
 }
 
-/// A text on one line, with what could forge another, command the terminal, or show it in another order, escaped.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || is_layout(character) {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
-
-/// Separators of lines and paragraphs, and what turns the direction of the text around.
-fn is_layout(character: char) -> bool {
-    matches!(character, '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_text_looks_like_two_lines() {
-        let shown = concat!("a\\r\\nb\\u{0}\\u{1b}[2Jc\\u{85}", "\\u{2028}\\u{202e}");
-        assert_eq!(one_line("a\r\nb\0\u{1B}[2Jc\u{85}\u{2028}\u{202E}"), shown);
-        assert_eq!(one_line("Grüße, 你好"), "Grüße, 你好");
-    }
 
     #[test]
     fn a_signal_has_the_status_that_a_shell_gives_it() {

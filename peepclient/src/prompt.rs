@@ -7,12 +7,13 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
+use pop3d_protocol::text::one_line;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
 
 use self::assistant::Assistant;
-use crate::exit::{Exit, one_line};
+use crate::exit::Exit;
 use crate::link::Link;
 use crate::phrase::{self, Phrase, Question, Said};
 use crate::render::{self, Style};

@@ -3,8 +3,8 @@
 pub(crate) mod json;
 
 use pop3d_protocol::peep::{Failure, Reply};
+use pop3d_protocol::text::one_line;
 
-use crate::exit::one_line;
 use crate::link::Link;
 use crate::phrase::{Column, Phrase, Shows};
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use pop3d_protocol::text::one_line;
+
 /// Why the program does not go on. Each but one has the status that scripts and service managers know from `sysexits.h`.
 #[derive(Debug)]
 pub(crate) enum Exit {
@@ -76,37 +78,5 @@ pub(crate) fn code(result: Result<(), Exit>) -> ExitCode {
             let _ = writeln!(io::stderr(), "pop3d: {}", one_line(&exit.to_string()));
             ExitCode::from(exit.status())
         }
-    }
-}
-
-/// A text on one line, with what could forge another, or show it in another order, escaped.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || is_layout(character) {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
-
-/// Separators of lines and paragraphs, and what turns the direction of the text around.
-fn is_layout(character: char) -> bool {
-    matches!(character, '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_looks_like_two_lines() {
-        assert_eq!(
-            one_line("a\r\nb\0\u{1B}[2Jc\u{85}\u{2028}\u{202E}"),
-            concat!("a\\r\\nb\\u{0}\\u{1b}[2Jc\\u{85}", "\\u{2028}\\u{202e}")
-        );
-        assert_eq!(one_line("Grüße, 你好"), "Grüße, 你好");
     }
 }

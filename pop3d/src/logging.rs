@@ -15,8 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use log::LevelFilter;
-
-use crate::exit::one_line;
+use pop3d_protocol::text::one_line;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 4096;

@@ -1,6 +1,6 @@
 //! What a program or a guest says on standard error: lines for the log, so many of them, and the tail for a failure.
 
-use std::fmt::Write as _;
+use pop3d_protocol::text::one_line_of;
 
 /// Lines of one message that reach the log.
 const LINES_MAX: usize = 64;
@@ -62,36 +62,17 @@ impl Complaints {
             if self.tail.len() == TAIL_LINES {
                 self.tail.remove(0);
             }
-            self.tail.push(escape(&line[..line.len().min(TAIL_LINE_MAX)]));
+            self.tail.push(one_line_of(&line[..line.len().min(TAIL_LINE_MAX)]));
             if self.lines < LINES_MAX && self.octets + line.len() <= OCTETS_MAX {
                 self.lines += 1;
                 self.octets += line.len();
-                log(&escape(line));
+                log(&one_line_of(line));
             } else {
                 self.unlogged += line.len() as u64;
             }
         }
         self.line.clear();
     }
-}
-
-/// Text for the log: control characters and what is no UTF-8 are written out.
-pub(crate) fn escape(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len());
-    for chunk in octets.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') {
-                text.extend(letter.escape_default());
-            } else {
-                text.push(letter);
-            }
-        }
-        for octet in chunk.invalid() {
-            // Writing to a string does not fail.
-            let _ = write!(text, "\\x{octet:02x}");
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -115,12 +96,6 @@ mod tests {
         let mut complaints = Complaints::default();
         assert_eq!(log_of(&mut complaints, &parts), (vec!["one".into(), "two".into(), "three".into()], 0));
         assert_eq!(complaints.tail(), "one | two | three");
-    }
-
-    #[test]
-    fn control_characters_and_octets_that_are_no_text_are_escaped() {
-        assert_eq!(escape("a\x1b[31mü\0\u{202e}\u{9b}".as_bytes()), "a\\u{1b}[31mü\\u{0}\\u{202e}\\u{9b}");
-        assert_eq!(escape(b"\xff\tz"), "\\xff\\tz");
     }
 
     #[test]

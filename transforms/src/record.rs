@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 use pop3d_core::transform::histogram::Histogram;
 use pop3d_core::transform::{Error, TransformStatistics};
+use pop3d_protocol::text::one_line;
 
-use crate::complaints::escape;
 use crate::queue::Queue;
 
 /// Octets that are kept of a last error.
@@ -130,7 +130,7 @@ impl Record {
 
     /// A message of that user failed in what was called for it: the log says so, and it is counted.
     pub(crate) fn report_failure(&self, user: &str, number: u32, error: &Error, is_its_own: bool) {
-        let user = escape(user.as_bytes());
+        let user = one_line(user);
         warn!(target: "pop3d::transform", "{}: {user}, message {number}: {error}", self.name());
         self.count_failure(error, format!("user {user}: {error}"), is_its_own);
     }

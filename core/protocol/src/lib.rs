@@ -29,4 +29,5 @@ pub mod number;
 pub mod peep;
 pub mod pop3;
 pub mod reply;
+pub mod text;
 pub mod top;

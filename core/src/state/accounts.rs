@@ -52,17 +52,10 @@ impl KeptAccounts {
     /// The place of what is wrong, and what is wrong there.
     pub fn parse(octets: &[u8]) -> Result<Self, (usize, String)> {
         let mut kept = Self::default();
-        let mut place = 0;
-        for line in octets.split_inclusive(|&octet| octet == b'\n') {
-            let parsed = parse_line(line).map_err(|error| (place, error.to_string()))?;
-            if let Some((user, account)) = parsed
-                && kept.accounts.insert(user, account).is_some()
-            {
-                return Err((place, LineError::Twice.to_string()));
-            }
-            place += line.len();
-        }
-        seal::check(octets).map_err(|(place, error)| (place, error.to_string()))?;
+        seal::lines(octets, |line| {
+            let Some((user, account)) = parse_line(line)? else { return Ok(()) };
+            if kept.accounts.insert(user, account).is_some() { Err(LineError::Twice) } else { Ok(()) }
+        })?;
         Ok(kept)
     }
 

@@ -46,18 +46,14 @@ impl KeptApps {
     /// The place of what is wrong, and what is wrong there.
     pub fn parse(octets: &[u8]) -> Result<Self, (usize, String)> {
         let mut kept = Self::default();
-        let mut place = 0;
-        for line in octets.split_inclusive(|&octet| octet == b'\n') {
+        seal::lines(octets, |line| {
             let text = line.trim_ascii_end();
-            if !text.is_empty() && !text.starts_with(b"#") {
-                let (key, app) = parse_line(text).ok_or_else(|| (place, FORM.to_owned()))?;
-                if kept.0.insert(key, app).is_some() {
-                    return Err((place, FORM.to_owned()));
-                }
+            if text.is_empty() || text.starts_with(b"#") {
+                return Ok(());
             }
-            place += line.len();
-        }
-        seal::check(octets).map_err(|(place, error)| (place, error.to_string()))?;
+            let (key, app) = parse_line(text).ok_or(FORM)?;
+            if kept.0.insert(key, app).is_some() { Err(FORM) } else { Ok(()) }
+        })?;
         Ok(kept)
     }
 

@@ -64,6 +64,22 @@ pub fn check(octets: &[u8]) -> Result<(), (usize, SealError)> {
     }
 }
 
+/// Takes each line of a file that is whole, with its line end.
+///
+/// # Errors
+/// The place of the first line that is not taken, or of what shows that the file is not whole, and what is wrong there.
+pub(super) fn lines<E: fmt::Display>(
+    octets: &[u8],
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), (usize, String)> {
+    let mut place = 0;
+    for line in octets.split_inclusive(|&octet| octet == b'\n') {
+        take(line).map_err(|error| (place, error.to_string()))?;
+        place += line.len();
+    }
+    check(octets).map_err(|(place, error)| (place, error.to_string()))
+}
+
 /// The checksum as text.
 fn sum(octets: &[u8]) -> String {
     Sha256::digest(octets).iter().take(SUM_LENGTH).map(|octet| format!("{octet:02x}")).collect()

@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use pop3d_protocol::peep::{ARGUMENT_MAX, Request, RequestError};
+use pop3d_protocol::text::one_line;
 use zeroize::Zeroizing;
 
 use super::{Kind, PHRASES, Parameter, Phrase, help};
-use crate::exit::one_line;
 
 /// What a line says.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use pop3d_protocol::peep::{Failure, Reply, Request};
+use pop3d_protocol::text::one_line;
 
-use crate::exit::{Exit, one_line};
+use crate::exit::Exit;
 use crate::link::{Credentials, Link, Outcome, Target, known};
 
 /// The time between two polls.

@@ -8,6 +8,7 @@ use pop3d_core::offline::{Errand, Failure, Work};
 use pop3d_core::store::Source;
 use pop3d_core::transform::{Chain, Message};
 use pop3d_protocol::multiline::Measure;
+use pop3d_protocol::text::one_line;
 use pop3d_transforms::children::processor_time;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::check::told;
 use super::trial::Trial;
 use super::{is_read, journal, mail, samples};
 use crate::cli::Bench;
-use crate::exit::{Exit, one_line};
+use crate::exit::Exit;
 
 /// Octets of a long message: what a message costs beside its octets plays no part.
 const LONG: usize = 16 << 20;

@@ -11,6 +11,7 @@ use pop3d_core::store::Source;
 use pop3d_core::transform::registry::Registry as _;
 use pop3d_core::transform::{Command, Error, Message, OnError, Transform as _};
 use pop3d_protocol::multiline::Measure;
+use pop3d_protocol::text::one_line;
 use pop3d_transforms::children::processor_time;
 
 use super::diff::{self, Diff};
@@ -19,7 +20,7 @@ use super::report::{Report, Summary, Verdict};
 use super::trial::Trial;
 use super::{is_read, journal};
 use crate::cli::Check;
-use crate::exit::{Exit, one_line};
+use crate::exit::Exit;
 
 /// Passes all messages that the command line names.
 ///

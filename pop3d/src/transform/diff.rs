@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices_deadline, group_diff_ops};
+use pop3d_protocol::text::one_line_of;
 
-use crate::exit::one_line;
+use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices_deadline, group_diff_ops};
 
 /// Longest message whose difference is looked for, in octets.
 pub(super) const LENGTH_MAX: usize = 16 << 20;
@@ -96,13 +96,7 @@ fn range(start: usize, end: usize) -> String {
 /// A line for a terminal: what would move its cursor, change its colours or is no UTF-8 is written out.
 pub(super) fn shown(line: &[u8]) -> String {
     let cut = &line[..line.len().min(LINE_MAX)];
-    let mut text = String::with_capacity(cut.len());
-    for chunk in cut.utf8_chunks() {
-        text.push_str(&one_line(chunk.valid()));
-        for octet in chunk.invalid() {
-            let _ = write!(text, "\\x{octet:02x}");
-        }
-    }
+    let mut text = one_line_of(cut);
     if cut.len() < line.len() {
         let _ = write!(text, " [and {} octets]", line.len() - cut.len());
     }

@@ -3,8 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use log::{LevelFilter, Log, Metadata, Record};
-
-use crate::exit::one_line;
+use pop3d_protocol::text::one_line;
 
 /// Lines kept until they are taken.
 const LINES_MAX: usize = 1000;

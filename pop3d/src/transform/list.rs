@@ -4,13 +4,14 @@
 use std::io::{self, Write};
 
 use pop3d_core::transform::registry::{Listed, Registry as _};
+use pop3d_protocol::text::one_line;
 use pop3d_transforms::registry::Registry;
 use pop3d_transforms::spec::{CommandLine, Spec};
 use serde_json::json;
 
 use super::{is_read, trial};
 use crate::cli::List;
-use crate::exit::{Exit, one_line};
+use crate::exit::Exit;
 
 /// Lists them.
 ///

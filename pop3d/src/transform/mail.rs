@@ -8,11 +8,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use pop3d_core::store::Source;
+use pop3d_protocol::text::one_line;
 use rustix::fs::{MemfdFlags, OFlags, memfd_create};
 
 use super::samples;
 use crate::cli::Check;
-use crate::exit::{Exit, one_line};
+use crate::exit::Exit;
 
 /// Longest message that is taken from standard input, in octets: it is kept in memory.
 const STDIN_MAX: u64 = 1 << 30;

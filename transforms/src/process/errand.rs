@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pop3d_core::transform::{Message, Wake};
+use pop3d_protocol::text::one_line;
 
 use super::Process;
-use crate::complaints::escape;
 
 /// A message and the program that it is to pass.
 pub(super) struct Errand {
@@ -54,7 +54,7 @@ impl Errand {
 
     /// Which transform, user and message, for the log.
     pub(super) fn title(&self) -> String {
-        let name = escape(self.process.spec.name.as_bytes());
-        format!("{name}: {}, message {}", escape(self.message.user.as_bytes()), self.message.number)
+        let name = one_line(&self.process.spec.name);
+        format!("{name}: {}, message {}", one_line(&self.message.user), self.message.number)
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::Interest;
 use pop3d_core::transform::{Error, Read};
+use pop3d_protocol::text::one_line;
 use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
 use rustix::process::Signal;
 
@@ -15,7 +16,7 @@ use super::errand::Errand;
 use super::start::{Started, Stdin};
 use super::watch::{Watch, Watched};
 use crate::children::{Exit, Owner};
-use crate::complaints::{Complaints, escape};
+use crate::complaints::Complaints;
 use crate::spec::CommandLine;
 
 /// How long a child may live after it closed its output.
@@ -242,7 +243,7 @@ impl Drop for Running {
             log::info!(
                 target: "pop3d::transform",
                 "{}: {unlogged} more octets of standard error",
-                escape(spec.name.as_bytes()),
+                one_line(&spec.name),
             );
         }
         let consumed = match &self.input {

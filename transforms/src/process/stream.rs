@@ -7,11 +7,11 @@ use std::time::Instant;
 use std::{io, mem};
 
 use pop3d_core::transform::{Error, Read, Stream};
+use pop3d_protocol::text::one_line;
 
 use super::errand::Errand;
 use super::running::Running;
 use super::start::{Source, Started, start};
-use crate::complaints::escape;
 use crate::queue::{Place, Turn};
 
 /// One message on its way through a program.
@@ -113,7 +113,7 @@ impl ProcessStream {
             format!("{error}; standard error ends: {last_words}")
         };
         log::warn!(target: "pop3d::transform", "{}: {reason}", self.errand.title());
-        let user = escape(self.errand.message.user.as_bytes());
+        let user = one_line(&self.errand.message.user);
         self.errand.process.record.count_failure(&error, format!("user {user}: {reason}"), is_its_own);
         self.count_time();
         self.state = State::Failed(error.clone());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pop3d_core::transform::{self, Error, Flow, Message};
+use pop3d_protocol::text::one_line;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, TypedFunc, WasmList,
     WasmStr, types::ComponentItem,
@@ -13,7 +14,6 @@ use super::engine::WasmEngine;
 use super::failure::{failure, sentence};
 use super::host::{Host, LINE_MAX, PIECE};
 use super::{Wasm, system};
-use crate::complaints::escape;
 use crate::pool_stream::Pipe;
 
 /// What a filter exports.
@@ -269,7 +269,7 @@ fn flow(answer: wasmtime::Result<Answer>) -> Result<Flow, Error> {
 
 impl From<GuestError> for Error {
     fn from(error: GuestError) -> Self {
-        let line = |reason: String| escape(&reason.as_bytes()[..reason.floor_char_boundary(LINE_MAX)]);
+        let line = |reason: String| one_line(&reason[..reason.floor_char_boundary(LINE_MAX)]);
         match error {
             GuestError::Temporary(reason) => Self::Temporary(line(reason)),
             GuestError::Permanent(reason) => Self::Permanent(line(reason)),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pop3d_core::transform::{Error, Message};
+use pop3d_protocol::text::one_line;
 use wasmtime::ResourceLimiter;
 
 use super::WasmSpec;
-use crate::complaints::{Complaints, escape};
+use crate::complaints::Complaints;
 use crate::pool_stream::Pipe;
 
 /// Lines of one message that reach the log.
@@ -32,8 +33,8 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(spec: &WasmSpec, message: &Message, pipe: &Arc<Pipe>) -> Self {
-        let name = escape(spec.name.as_bytes());
-        let title = format!("{name}: {}, message {}", escape(message.user.as_bytes()), message.number);
+        let name = one_line(&spec.name);
+        let title = format!("{name}: {}, message {}", one_line(&message.user), message.number);
         Self {
             pipe: Arc::clone(pipe),
             memory: Memory { octets: spec.memory, taken: 0 },
@@ -110,7 +111,7 @@ impl Journal {
         if self.has_room() {
             self.lines += 1;
             let text = &text[..text.floor_char_boundary(LINE_MAX)];
-            log::log!(target: "pop3d::transform", level, "{}: {}", self.title, escape(text.as_bytes()));
+            log::log!(target: "pop3d::transform", level, "{}: {}", self.title, one_line(text));
         }
     }
 
