@@ -99,6 +99,23 @@ fn a_second_server_of_one_state_folder_takes_nothing_from_the_first() {
     let _again = Admin::at(&state.path().join("peep.sock"));
 }
 
+#[test]
+fn what_is_no_socket_is_not_replaced_by_one() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&file, "somebody's").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for socket in [&file, &link] {
+        let config = format!("[peep]\nsocket = {socket:?}\n");
+        let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+        assert!(Client::tries(server.address(), "user", "pass").starts_with("+OK"));
+        assert!(server.log().contains("no socket for PEEP"), "{}", server.log());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "somebody's");
+        assert!(link.is_symlink());
+    }
+}
+
 /// What a file or folder, and all that is in it, may be used for.
 fn permits(path: &Path, files: u32, folders: u32) {
     if path.is_dir() {
