@@ -48,6 +48,14 @@ impl Hash {
         }
     }
 
+    /// Tells the hashes apart where one code is made for each.
+    pub(super) fn letter(self) -> u8 {
+        match self {
+            Self::Sha1 => b'1',
+            Self::Sha256 => b'2',
+        }
+    }
+
     fn digest(self, octets: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha1 => Sha1::digest(octets).to_vec(),
