@@ -24,7 +24,7 @@ use toml::Spanned;
 
 pub(crate) use self::limits::limits;
 pub(crate) use self::oauth::{Tokens, tokens};
-pub(crate) use self::peep::administrators;
+pub(crate) use self::peep::{administrators, bounds as peep_bounds};
 pub(crate) use self::program::missing_program;
 pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};

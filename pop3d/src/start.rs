@@ -183,7 +183,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         .start(move |changed| told.take_in(changed))
         .map_err(|error| system("watch the folder of transforms", error))?;
     let doors = doors.into_iter().map(|(door, _)| door).collect();
-    let admin = AdminThread::start(doors, Arc::clone(&administration))
+    let admin = AdminThread::start(doors, Arc::clone(&administration), fixed.peep_bounds)
         .map_err(|error| system("start the admin thread", error))?;
     signals::serve(signals, running, &administration, &children, &log);
     folder.stop();
