@@ -128,6 +128,9 @@ pub(crate) struct ConfineTable {
     write: Vec<PathBuf>,
     /// Whether system calls are refused; where nothing is said they are, unless `new_privileges` is true.
     seccomp: Option<Spanned<bool>>,
+    /// Whether plugins in helper processes are kept to their messages.
+    #[serde(default)]
+    seal_plugins: Option<Spanned<bool>>,
     /// Whether the process may leave a core dump.
     #[serde(default)]
     core_dumps: bool,
@@ -240,14 +243,21 @@ impl File {
     /// # Errors
     /// Where one excludes the other, with line and column.
     pub(crate) fn confinement(&self) -> Result<Confinement, Exit> {
-        let ConfineTable { landlock, write, seccomp, core_dumps, new_privileges } = &self.config.confine;
+        let ConfineTable { landlock, write, seccomp, seal_plugins, core_dumps, new_privileges } =
+            &self.config.confine;
         let (landlock, core_dumps, new_privileges) = (*landlock, *core_dumps, *new_privileges);
         if let Some(seccomp) = seccomp.as_ref().filter(|seccomp| new_privileges && *seccomp.as_ref()) {
             let what = "the kernel takes no filter from who may gain rights; leave out new_privileges";
             return Err(self.error(seccomp.span(), what));
         }
         let seccomp = seccomp.as_ref().map_or(!new_privileges, |seccomp| *seccomp.as_ref());
-        Ok(Confinement { landlock, write: write.clone(), seccomp, core_dumps, new_privileges })
+        if let Some(seal) = seal_plugins.as_ref().filter(|seal| !seccomp && *seal.as_ref()) {
+            return Err(
+                self.error(seal.span(), "plugins are sealed by a seccomp filter, which is switched off")
+            );
+        }
+        let seal_plugins = seal_plugins.as_ref().is_some_and(|seal| *seal.as_ref());
+        Ok(Confinement { landlock, write: write.clone(), seccomp, seal_plugins, core_dumps, new_privileges })
     }
 
     /// Where it has passwords in plain that everybody on this machine can read: what to do.
