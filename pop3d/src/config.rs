@@ -5,6 +5,7 @@ mod oauth;
 mod peep;
 mod program;
 mod proxy;
+mod reads;
 mod tls;
 mod transforms;
 mod users;
@@ -126,6 +127,8 @@ pub(crate) struct ConfineTable {
     /// Further folders to write in.
     #[serde(default)]
     write: Vec<PathBuf>,
+    /// Further folders to read from; none: from everywhere.
+    read: Option<Spanned<Vec<PathBuf>>>,
     /// Whether system calls are refused; where nothing is said they are, unless `new_privileges` is true.
     seccomp: Option<Spanned<bool>>,
     /// Whether plugins in helper processes are kept to their messages.
@@ -242,8 +245,8 @@ impl File {
     ///
     /// # Errors
     /// Where one excludes the other, with line and column.
-    pub(crate) fn confinement(&self) -> Result<Confinement, Exit> {
-        let ConfineTable { landlock, write, seccomp, seal_plugins, core_dumps, new_privileges } =
+    pub(crate) fn confinement(&self, transforms: &Transforms) -> Result<Confinement, Exit> {
+        let ConfineTable { landlock, write, read, seccomp, seal_plugins, core_dumps, new_privileges } =
             &self.config.confine;
         let (landlock, core_dumps, new_privileges) = (*landlock, *core_dumps, *new_privileges);
         if let Some(seccomp) = seccomp.as_ref().filter(|seccomp| new_privileges && *seccomp.as_ref()) {
@@ -257,7 +260,12 @@ impl File {
             );
         }
         let seal_plugins = seal_plugins.as_ref().is_some_and(|seal| *seal.as_ref());
-        Ok(Confinement { landlock, write: write.clone(), seccomp, seal_plugins, core_dumps, new_privileges })
+        if let Some(read) = read.as_ref().filter(|_| !landlock) {
+            return Err(self.error(read.span(), "reading is bounded by Landlock; write landlock = true"));
+        }
+        let read = read.as_ref().map(|read| [read.as_ref().clone(), self.read_folders(transforms)].concat());
+        let write = write.clone();
+        Ok(Confinement { landlock, write, read, seccomp, seal_plugins, core_dumps, new_privileges })
     }
 
     /// Where it has passwords in plain that everybody on this machine can read: what to do.
@@ -345,7 +353,8 @@ mod tests {
     fn a_filter_and_rights_that_are_gained_exclude_each_other() {
         let confinement = |text: &str| {
             let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();
-            file.confinement().map(|it| it.seccomp).map_err(|error| error.to_string())
+            let transforms = Transforms::new(&file, &[], Permissions::default()).unwrap();
+            file.confinement(&transforms).map(|it| it.seccomp).map_err(|error| error.to_string())
         };
         assert_eq!(confinement(""), Ok(true));
         assert_eq!(confinement("[confine]\nseccomp = false"), Ok(false));

@@ -140,7 +140,7 @@ impl Plan {
         let log_level = log_level(cli, &file)?;
         let limits = config::limits(cli, &file)?;
         let tls = config::tls(cli, &file)?;
-        let fixed = Fixed::new(cli, &file, tls.is_some(), administrators.is_empty())?;
+        let fixed = Fixed::new(cli, &file, &transforms, tls.is_some(), administrators.is_empty())?;
         if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
             warnings.push(
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
@@ -218,13 +218,19 @@ impl Plan {
 }
 
 impl Fixed {
-    fn new(cli: &Cli, file: &File, has_tls: bool, has_no_administrator: bool) -> Result<Self, Exit> {
+    fn new(
+        cli: &Cli,
+        file: &File,
+        transforms: &Transforms,
+        has_tls: bool,
+        has_no_administrator: bool,
+    ) -> Result<Self, Exit> {
         let config = &file.config;
         let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,
-            confinement: file.confinement()?,
+            confinement: file.confinement(transforms)?,
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
             proxy_listen: proxy_listen(file, has_tls)?,

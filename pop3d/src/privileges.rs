@@ -4,6 +4,7 @@
 pub(crate) mod children;
 pub(crate) mod seccomp;
 
+use std::env;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, chown};
@@ -36,6 +37,8 @@ pub(crate) struct Confinement {
     pub(crate) landlock: bool,
     /// Further folders.
     pub(crate) write: Vec<PathBuf>,
+    /// Where it reads from besides; none: from everywhere.
+    pub(crate) read: Option<Vec<PathBuf>>,
     /// Whether the kernel refuses system calls that nothing here makes.
     pub(crate) seccomp: bool,
     /// Whether plugins in helper processes are kept to their messages, once they are loaded.
@@ -139,6 +142,13 @@ impl Confinement {
             let further = self.write.iter().map(PathBuf::as_path);
             let folders: Vec<_> = folders.iter().copied().chain(further).collect();
             told.push(confine(&folders, Written::ByAll).map_err(io::Error::other)?);
+            if let Some(read) = &self.read {
+                // Helper processes are started from where this program is.
+                let program = env::current_exe()?;
+                let read = read.iter().map(PathBuf::as_path).chain(program.parent());
+                let read: Vec<_> = read.chain(folders).collect();
+                told.push(confine_reading(&read).map_err(io::Error::other)?);
+            }
         }
         if self.seccomp {
             told.push(seccomp::confine()?);
@@ -190,6 +200,29 @@ fn confine(folders: &[&Path], by: Written) -> Result<String, RulesetError> {
         RulesetStatus::FullyEnforced => format!("Landlock: writes beneath {places}"),
         RulesetStatus::PartiallyEnforced => {
             format!("Landlock, as far as this kernel has it: writes beneath {places}")
+        }
+        RulesetStatus::NotEnforced => "no Landlock, for this kernel has none".to_owned(),
+    })
+}
+
+/// What every program reads: libraries, names of users, zones, devices, what the system tells.
+const SYSTEM: [&str; 10] =
+    ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/dev", "/proc", "/sys"];
+
+/// Has the kernel refuse every reading but beneath these folders and those of the system; what is in force.
+fn confine_reading(folders: &[&Path]) -> Result<String, RulesetError> {
+    let reading = AccessFs::from_read(RULES);
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(reading)?
+        .create()?
+        .add_rules(path_beneath_rules(folders, reading))?
+        .add_rules(path_beneath_rules(SYSTEM, reading))?
+        .restrict_self()?;
+    let places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => {
+            format!("Landlock: reads beneath {places}, and the system's folders, only")
         }
         RulesetStatus::NotEnforced => "no Landlock, for this kernel has none".to_owned(),
     })

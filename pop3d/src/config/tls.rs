@@ -1,6 +1,6 @@
 //! `[tls]`: certificates, what is spoken, and who has to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +36,15 @@ pub(crate) struct Table {
     client_ca: Option<Spanned<PathBuf>>,
     /// Who may log in without TLS where logins have to wait for it.
     cleartext_nets: Option<Vec<NetText>>,
+}
+
+impl Table {
+    /// The files that it names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let sni = self.sni.iter().flat_map(|pair| [Some(&pair.certificate), pair.key.as_ref()]);
+        let files = [self.certificate.as_ref(), self.key.as_ref(), self.client_ca.as_ref()];
+        files.into_iter().chain(sni).flatten().map(|file| file.as_ref().as_path())
+    }
 }
 
 /// `[[tls.sni]]`.
