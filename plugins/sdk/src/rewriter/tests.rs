@@ -116,15 +116,13 @@ fn twin(message: &[u8]) -> Vec<u8> {
             std::iter::once(line).chain(follows).flat_map(|line| line.iter().copied()).collect();
         if !is_more {
             let unfolded: Vec<u8> = whole.iter().copied().filter(|octet| !b"\r\n".contains(octet)).collect();
-            // A name does not go on in the next line: without a colon in its first one it is no field.
-            let colon = line.contains(&b':').then(|| unfolded.iter().position(|&octet| octet == b':'));
-            let colon = colon.flatten();
-            is_dropped = colon.is_some_and(|colon| {
-                let name = unfolded[..colon].trim_ascii_end();
+            // A name does not go on in the next line, and a CR within is none of its letters.
+            is_dropped = line.iter().position(|&octet| octet == b':').is_some_and(|colon| {
+                let name = line[..colon].trim_ascii_end();
+                let value = unfolded.iter().skip_while(|&&octet| octet != b':').skip(1).copied();
                 !name.is_empty()
-                    && !name.contains(&b' ')
-                    && !name.contains(&b'\t')
-                    && unfolded[colon + 1..].trim_ascii() == b"drop"
+                    && !name.iter().any(|octet| b" \t\r".contains(octet))
+                    && value.collect::<Vec<_>>().trim_ascii() == b"drop"
             });
         }
         if !is_dropped {
