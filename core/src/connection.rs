@@ -18,6 +18,7 @@ use log::{debug, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Greeting, Part, Refusal, Session};
 use pop3d_protocol::reply::ResponseCode;
+use zeroize::Zeroizing;
 
 use self::ending::Ending;
 use crate::accounts::{Exchange, UserName};
@@ -113,8 +114,8 @@ pub(crate) struct Connection {
 /// What comes from the client.
 #[derive(Default)]
 struct Input {
-    /// What the session has not taken: it waits for an answer. Bounded by `READ_SIZE`.
-    leftover: Vec<u8>,
+    /// What the session has not taken: it waits for an answer. Bounded by `READ_SIZE`. It may be a password.
+    leftover: Zeroizing<Vec<u8>>,
     /// 0 <= taken <= leftover.len()
     taken: usize,
     /// The socket may have more.
