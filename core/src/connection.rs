@@ -200,6 +200,7 @@ impl Connection {
             timestamp: timestamp.clone(),
             mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
             tolerance: desk.shared.settings.load().limits.tolerance,
+            lengths: desk.shared.settings.load().limits.lengths,
             security: securing::security(&transport, peer.ip(), desk),
             login_delay: desk.shared.settings.load().limits.login_delays.told_to_all(),
             is_proxy: desk.shared.settings.load().limits.trusted.contains(peer.ip()),

@@ -7,7 +7,8 @@ use alloc::string::String;
 
 use base64ct::{Base64, Encoding};
 
-/// Longest line that answers a challenge, its line end included: a bearer token may be long (RFC 5034, section 4).
+/// Longest line that answers a challenge, its line end included, where nothing else is said: a bearer token may be long (RFC
+/// 5034, section 4).
 pub(super) const RESPONSE_MAX: usize = 64 * 1024;
 
 /// Longest challenge, before it is encoded: its line has at most 512 octets.
