@@ -35,6 +35,7 @@ pub(crate) use self::apps::seconds_now;
 pub use self::apps::{AppPassword, make_secret};
 pub use self::bearer::{Bearer, Presented, TokenCheck, TooLong};
 use self::code::MemoryKey;
+pub use self::code::answer_names_by;
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};

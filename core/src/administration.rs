@@ -36,6 +36,10 @@ pub const TIMEOUT_MAX: u64 = 86_400;
 /// The file of the statistics in the state folder.
 const STATISTICS: &str = "statistics";
 
+/// The file of the key by which names without an account are answered, and its octets.
+const NAMES: &str = "names";
+const NAMES_LENGTH: usize = 32;
+
 /// What runs the server from outside of it.
 pub struct Administration {
     server: Handle,

@@ -293,14 +293,22 @@ impl Maildrop for LocalMaildrop {
                 return Committed { removed: 0, remaining: deletions.count() };
             }
         };
-        let (committed, removed) = update.commit(&self.index, deletions);
         // The folders' times tell the next login that messages are gone. Only in a flat folder it must be kept which:
-        // another message may come to have the same name.
-        if let (Layout::Flat(_), Some(state)) = (self.index.layout(), &self.shared.state)
+        // another message may come to have the same name. That must be known also where this process does not live to
+        // tell which are gone.
+        let flat = match self.index.layout() {
+            Layout::Flat(_) if deletions.count() > 0 => self.shared.state.as_ref(),
+            Layout::Flat(_) | Layout::Maildir { .. } => None,
+        };
+        if let Some(state) = flat {
+            self.shared.cache.forget(user);
+            state.mark(user, index::IN_UPDATE);
+        }
+        let (committed, removed) = update.commit(&self.index, deletions);
+        if let Some(state) = flat
             && committed.removed > 0
             && let Some(index) = update::index_without(&self.index, &removed)
         {
-            self.shared.cache.forget(user);
             state.write_index(user, &index);
         }
         committed
@@ -320,7 +328,7 @@ impl LocalMaildrop {
             "{user}: message {name} is not as counted; all are looked at again at the next login"
         );
         if let Some(state) = &self.shared.state {
-            state.mark_doubtful(&self.user);
+            state.mark(&self.user, index::DOUBTFUL);
             self.shared.cache.forget(&self.user);
         }
     }

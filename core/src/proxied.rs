@@ -15,6 +15,9 @@ const TEXT_MAX: usize = 107;
 /// What a header of version 1 begins with.
 const TEXT_PREFIX: &[u8] = b"PROXY ";
 
+/// What one begins with that says nothing of a client. Up to its CRLF anything may follow, and is passed over.
+const UNKNOWN_PREFIX: &[u8] = b"PROXY UNKNOWN";
+
 /// Octets of a header of version 2 before its addresses: signature, command, family, length.
 const FIXED: usize = 16;
 const _: () = assert!(TEXT_MAX <= HEADER_MAX && FIXED < HEADER_MAX, "each version fits");
@@ -80,6 +83,9 @@ impl Header {
             return if window.len() < TEXT_MAX { Self::Incomplete } else { Self::Garbage };
         };
         let length = end + 1;
+        if let Some(b"\r\n" | [b' ', .., b'\r', b'\n']) = window[..length].strip_prefix(UNKNOWN_PREFIX) {
+            return Self::Whole { length, client: None };
+        }
         let Ok(v1::Header { addresses, .. }) = v1::Header::try_from(&window[..length]) else {
             return Self::Garbage;
         };
@@ -128,6 +134,8 @@ mod tests {
             (b"PROXY TCP6 2001:db8::7 2001:db8::1 1 110\r\n".to_vec(), Some("[2001:db8::7]:1")),
             (b"PROXY UNKNOWN\r\n".to_vec(), None),
             (b"PROXY UNKNOWN 192.0.2.7 anything at all\r\n".to_vec(), None),
+            (b"PROXY UNKNOWN \r\n".to_vec(), None),
+            (b"PROXY UNKNOWN  a b c d e f \xFF\0\r \r\n".to_vec(), None),
             (binary(0x21, 0x11, &four(9)), Some("192.0.2.7:9")),
             (binary(0x21, 0x11, &with_more), Some("192.0.2.7:9")),
             (binary(0x21, 0x21, &six), Some("[2001:db8::7]:256")),
@@ -148,6 +156,9 @@ mod tests {
                 b"PROXY UDP4 192.0.2.7 198.51.100.1 50000 110\r\n".to_vec(),
                 b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 110 more\r\n".to_vec(),
                 [b"PROXY UNKNOWN ", &[b'x'; TEXT_MAX][..]].concat(),
+                b"PROXY UNKNOWNX\r\n".to_vec(),
+                b"PROXY UNKNOWN\n".to_vec(),
+                b"PROXY UNKNOWN x\n".to_vec(),
                 binary(0x31, 0x11, &four(9)),
                 binary(0x22, 0x11, &four(9)),
                 binary(0x21, 0x12, &four(9)),

@@ -75,7 +75,7 @@ struct Presence {
     user: Mutex<Option<UserName>>,
 }
 
-/// That a session is open. Dropping it says that it has ended.
+/// That a session is open. Dropping it says that it has ended, unless an administrator has said so before.
 pub(crate) struct Present {
     sessions: Arc<Sessions>,
     table: Arc<Table>,
@@ -147,10 +147,15 @@ impl Sessions {
         self.list().into_iter().filter_map(|session| session.user).collect()
     }
 
-    /// Has a session closed, without UPDATE; whether there is one of that id.
+    /// Has a session closed, without UPDATE; whether there is one of that id. From here on it is neither listed nor counted,
+    /// though its worker may have something else to do first.
     #[must_use]
     pub fn kick(&self, id: u64) -> bool {
-        self.tables.iter().any(|table| table.kick(id))
+        let is_there = self.tables.iter().any(|table| table.kick(id));
+        if is_there {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        is_there
     }
 
     /// Has all sessions of a user closed, without UPDATE; how many.
@@ -174,8 +179,8 @@ impl Table {
     }
 
     fn kick(&self, id: u64) -> bool {
-        let Some(key) = self.lock().get(&id).map(|presence| presence.key) else { return false };
-        self.notices.push(Notice::Kick(key));
+        let Some(presence) = self.lock().remove(&id) else { return false };
+        self.notices.push(Notice::Kick(presence.key));
         true
     }
 }
@@ -223,7 +228,9 @@ impl Present {
 
 impl Drop for Present {
     fn drop(&mut self) {
-        self.table.lock().remove(&self.id);
-        self.sessions.count.fetch_sub(1, Ordering::Relaxed);
+        // One that was kicked is counted no longer.
+        if self.table.lock().remove(&self.id).is_some() {
+            self.sessions.count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -166,7 +166,11 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
     let folder = program.folder();
-    let (files, claim) = claim(state.as_deref());
+    let (files, claim) = match &state {
+        Some(state) => claim(state),
+        // It may be readable all the same: what it keeps, such as that a user was removed, holds.
+        None => (fixed.state.as_deref().and_then(|state| StateFiles::open(state).ok()), None),
+    };
     let is_owner = claim.is_some();
     let beginning = Beginning::new(configured, &store, files.as_ref(), claim)
         .map_err(|error| Exit::Config(error.to_string()))?;
@@ -333,8 +337,7 @@ fn is_usable(state: &Path) -> bool {
 }
 
 /// The state folder as the place of what PEEP changes, and the right to write there.
-fn claim(state: Option<&Path>) -> (Option<StateFiles>, Option<Claim>) {
-    let Some(state) = state else { return (None, None) };
+fn claim(state: &Path) -> (Option<StateFiles>, Option<Claim>) {
     let unusable = |what: &dyn std::fmt::Display| {
         warn!(
             target: "pop3d",

@@ -55,6 +55,30 @@ fn a_weak_hash_of_the_state_folder_is_made_anew_at_login_where_that_is_wanted() 
     assert!(login(&server, "bob", "wrong").starts_with("-ERR [AUTH]"));
 }
 
+#[test]
+fn what_scram_shows_of_a_name_is_the_same_behind_a_restart_whether_it_is_an_account_or_not() {
+    let mail = Mail::default();
+    let state = tempfile::tempdir().unwrap();
+    let config = "[users]\nkept = \"{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,\
+        WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\"\n";
+    let shown = |server: &Server, name: &str| {
+        let first = Base64::encode_string(format!("n,,n={name},r=x").as_bytes());
+        let mut client = Client::connect(server.address());
+        let challenge = client.says(&format!("AUTH SCRAM-SHA-256 {first}")).hears("+");
+        let challenge = Base64::decode_vec(challenge.trim_start_matches("+ ").trim_end()).unwrap();
+        let challenge = String::from_utf8(challenge).unwrap();
+        challenge.split_once(",s=").unwrap().1.to_owned()
+    };
+    let life = || {
+        let server =
+            Server::with(&mail, &Options { config, state: Some(state.path()), ..Options::default() });
+        (shown(&server, "kept"), shown(&server, "nobody"))
+    };
+    let first = life();
+    assert_eq!(life(), first);
+    assert_ne!(first.0, first.1);
+}
+
 /// Reads the three parts of checkpassword's message, and lets in ann and "user" with "se cret". "down" is a problem,
 /// "stuck" takes for ever. Each call leaves a line with the name.
 const CHECKS: &str = "#!/bin/sh

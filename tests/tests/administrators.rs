@@ -116,6 +116,59 @@ fn a_second_server_of_one_state_folder_takes_nothing_from_the_first() {
 }
 
 #[test]
+fn what_is_no_socket_is_not_replaced_by_one() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&file, "somebody's").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for socket in [&file, &link] {
+        let config = format!("[peep]\nsocket = {socket:?}\n");
+        let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+        assert!(Client::tries(server.address(), "user", "pass").starts_with("+OK"));
+        assert!(server.log().contains("no socket for PEEP"), "{}", server.log());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "somebody's");
+        assert!(link.is_symlink());
+    }
+}
+
+/// What a file or folder, and all that is in it, may be used for.
+fn permits(path: &Path, files: u32, folders: u32) {
+    if path.is_dir() {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        for entry in fs::read_dir(path).unwrap() {
+            permits(&entry.unwrap().path(), files, folders);
+        }
+    }
+    let mode = if path.is_dir() { folders } else { files };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn what_was_kept_holds_where_the_state_folder_can_only_be_read() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let state = tempfile::tempdir().unwrap();
+    let mut options =
+        Options { state: Some(state.path()), config: "[users]\nzoe = \"pass\"\n", ..Options::default() };
+    let first = Server::with(&mail, &options);
+    let mut admin = Admin::at(&state.path().join("peep.sock"));
+    admin.says("u+ ann secret").hears("+");
+    admin.says("u- zoe").hears("+");
+    drop((first, admin));
+    permits(state.path(), 0o444, 0o555);
+    permits(mail.path(), 0o644, 0o755);
+    if rustix::process::geteuid().is_root() {
+        // Modes mean nothing to root.
+        options.config = "user = \"65534\"\ngroup = \"65534\"\n[users]\nzoe = \"pass\"\n";
+    }
+    let second = Server::with(&mail, &options);
+    permits(state.path(), 0o644, 0o755);
+    assert!(second.log().contains("cannot be used"), "{}", second.log());
+    assert!(Client::tries(second.address(), "ann", "secret").starts_with("+OK"));
+    assert!(Client::tries(second.address(), "zoe", "pass").starts_with("-ERR [AUTH]"));
+}
+
+#[test]
 fn an_administrator_who_takes_no_replies_is_closed_and_costs_no_memory() {
     let mail = Mail::maildir("user", &["x\n"]);
     let server = Server::start(&mail, &[]);

@@ -1,7 +1,7 @@
 //! Passwords that are known in plain, as they stand in memory: under a key of this process.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -27,12 +27,28 @@ impl MemoryKey {
         &KEY
     }
 
+    /// The key by which a name stands for a cost, and for the salt that SCRAM shows of it: the one that was given to
+    /// [`answer_names_by`], else that of this process.
+    pub(super) fn of_names() -> &'static Self {
+        NAMES.get().unwrap_or_else(Self::of_process)
+    }
+
     /// The code of some octets.
     pub(super) fn code(&self, octets: &[u8]) -> Code {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.octets()).expect("a key may have any length");
         mac.update(octets);
         Code(mac.finalize().into_bytes().into())
     }
+}
+
+/// The key of names, where one is kept over restarts.
+static NAMES: OnceLock<MemoryKey> = OnceLock::new();
+
+/// Has names answered by a key that outlives the process. Otherwise what is told of a name without an account would be
+/// another thing behind a restart, and what is told of an account would not. The first key of a process holds.
+pub fn answer_names_by(key: Secret) {
+    // One that was given before is as good.
+    let _ = NAMES.set(MemoryKey(key));
 }
 
 impl Code {

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::account::{Account, SALT};
 use super::bearer::{Presented, TokenCheck};
+use super::code::MemoryKey;
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
 use super::{Accounts, Asking, Secret, UserName, WrongCredentials, prepared};
 
@@ -92,9 +93,11 @@ impl Accounts {
     fn keys(&self, hash: Hash, user: &[u8]) -> (Keys, Option<&UserName>) {
         let account = self.account(user);
         let secret = account.and_then(|(_, account)| account.plain());
-        // Nobody's salt is always the same as well, and his keys cost as much.
-        let code = self.key.code(user);
-        let more = self.key.code(code.octets());
+        // Nobody's salt is always the same as well, and his keys cost as much. It is another one for each hash, as those of
+        // keys that are kept are.
+        let key = MemoryKey::of_names();
+        let code = key.code(&[&[hash.letter()], user].concat());
+        let more = key.code(code.octets());
         let salt = [code.octets(), more.octets()].concat();
         let password = secret.unwrap_or(Secret::of_nobody()).octets();
         let made = Keys::derive(hash, password, salt.get(..SALT).unwrap_or_default(), ITERATIONS);

@@ -48,6 +48,14 @@ impl Hash {
         }
     }
 
+    /// Tells the hashes apart where one code is made for each.
+    pub(super) fn letter(self) -> u8 {
+        match self {
+            Self::Sha1 => b'1',
+            Self::Sha256 => b'2',
+        }
+    }
+
     fn digest(self, octets: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha1 => Sha1::digest(octets).to_vec(),
@@ -178,8 +186,16 @@ impl<'a> ClientFirst<'a> {
         let nonce = fields.next()?.strip_prefix("r=")?;
         let is_nonce =
             (1..=CLIENT_NONCE_MAX).contains(&nonce.len()) && nonce.bytes().all(|it| it.is_ascii_graphic());
-        is_nonce.then_some(Self { user, authorization, header, bare, nonce })
+        (is_nonce && fields.all(is_extension)).then_some(Self { user, authorization, header, bare, nonce })
     }
+}
+
+/// Whether a field is an extension that may be passed over: "m" may not be, wherever it stands (RFC 5802, section 5.1).
+/// More than the one letter of a name does no harm.
+fn is_extension(field: &str) -> bool {
+    let (name, value) = field.split_once('=').unwrap_or_default();
+    let is_name = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphabetic()) && name != "m";
+    is_name && !value.is_empty() && !value.contains('\0')
 }
 
 /// A `saslname`: "=2C" is a comma, "=3D" is "=".
@@ -239,7 +255,8 @@ impl Begun {
         let (without_proof, proof) = message.rsplit_once(",p=")?;
         let mut fields = without_proof.split(',');
         let is_ours = fields.next()?.strip_prefix("c=")? == self.channel
-            && fields.next()?.strip_prefix("r=")? == self.nonce;
+            && fields.next()?.strip_prefix("r=")? == self.nonce
+            && fields.all(is_extension);
         let proof = Base64::decode_vec(proof).ok()?;
         // Writing to a string does not fail.
         let _ = write!(self.said, ",{without_proof}");
@@ -373,9 +390,17 @@ mod tests {
             "n,,n=user,r=",
             "n,x,n=user,r=x",
             "n,a=,n=user,r=x",
+            "n,,n=user,r=x,m=y",
+            "n,,n=user,r=x,",
+            "n,,n=user,r=x,y",
+            "n,,n=user,r=x,e=",
+            "n,,n=user,r=x,=y",
+            "n,,n=user,r=x,1=y",
+            "n,,n=user,r=x,e=\0",
         ] {
             assert_eq!(ClientFirst::parse(message.as_bytes(), Binding::Impossible), None, "{message}");
         }
+        assert!(ClientFirst::parse(b"n,,n=user,r=x,e=y,F=z=,ext=1", Binding::Impossible).is_some());
         let first = ClientFirst::parse(b"n,a=other,n=user,r=x", Binding::Impossible).unwrap();
         assert_eq!(first.authorization.as_deref(), Some("other"));
     }

@@ -19,7 +19,7 @@ impl Secret {
     ///
     /// # Panics
     /// Where the system gives no random octets: nothing could be kept safely.
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let mut octets = [0; 32];
         getrandom::fill(&mut octets).expect("the system gives random octets");
         Self::new(&octets)

@@ -86,6 +86,8 @@ impl TokenKeys {
         let claims = self.keys.iter().filter(fits).find_map(|key| {
             decode::<Map<String, Value>>(token, &key.key, &self.validation(key.algorithm)).ok()
         })?;
+        // The library takes a list of issuers as well, of which the token could be anybody's (RFC 7519, section 4.1.1).
+        claims.claims.get("iss")?.as_str()?;
         let name = claims.claims.get(&self.user_claim)?.as_str()?.as_bytes();
         UserName::parse(&prepared(name))
     }

@@ -9,6 +9,7 @@ use pop3d_protocol::pop3::Credentials;
 use subtle::ConstantTimeEq;
 
 use super::account::{Account, Look, Price};
+use super::code::MemoryKey;
 use super::shares::Shares;
 use super::{Accounts, Secret, Switches, UserName, WrongCredentials, is_prohibited, prepared, scram};
 
@@ -132,7 +133,7 @@ impl Accounts {
 
     /// What a failed login costs for a name that has no hash: always the same, and nobody can tell which beforehand.
     pub(super) fn price_of_nobody(&self, user: &[u8]) -> Option<&Price> {
-        self.prices.pick(self.key.code(user).number())
+        self.prices.pick(MemoryKey::of_names().code(user).number())
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -207,7 +207,12 @@ fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            // A file that is no socket refuses as well, but nobody left it behind.
+            if !fs::symlink_metadata(path)?.file_type().is_socket() {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "what is there is no socket"));
+            }
+        }
         Err(error) => return Err(error),
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
-use super::STATISTICS;
 use super::transforms::{percent_decoded, percent_encoded};
-use crate::accounts::{Accounts, Secret, UserName};
+use super::{NAMES, NAMES_LENGTH, STATISTICS};
+use crate::accounts::{Accounts, Secret, UserName, answer_names_by};
 use crate::maildir::{LocalStore, UniqueIds};
 use crate::settings::{Limits, Settings, Sizes};
 use crate::state::accounts::KeptAccounts;
@@ -125,6 +125,9 @@ impl Beginning {
             kept.apps = KeptApps::read(files).map_err(|it| error(&it))?;
             kept.settings = KeptSettings::read(files).map_err(|it| error(&it))?;
             totals = read_statistics(files, claim.as_ref());
+            if let Some(key) = names_key(files, claim.as_ref()) {
+                answer_names_by(key);
+            }
         }
         let configured = Arc::new(configured);
         if let Some(program) = &kept.settings.program {
@@ -159,6 +162,24 @@ impl Beginning {
 
 /// What to do about something in `settings.toml` that cannot be any more.
 const ADVICE: &str = "bring it back, or remove what names it from settings.toml in the state folder";
+
+/// The key by which names without an account are answered, made where there is none; nothing of it can be lost but that it
+/// is the same as before.
+fn names_key(files: &StateFiles, claim: Option<&Claim>) -> Option<Secret> {
+    match files.read(NAMES) {
+        Ok(Some(octets)) if octets.len() == NAMES_LENGTH => return Some(Secret::new(&octets)),
+        Ok(_) => {}
+        Err(error) => {
+            warn!(target: "pop3d::login", "{}: it cannot be read: {error}", files.path_of(NAMES).display());
+            return None;
+        }
+    }
+    let key = Secret::random();
+    if let Err(error) = claim?.replace(NAMES, key.octets()) {
+        warn!(target: "pop3d::login", "{}: it cannot be kept: {error}", files.path_of(NAMES).display());
+    }
+    Some(key)
+}
 
 /// What was counted before. Numbers are no mail: where they cannot be read, counting begins anew, and what is there is
 /// kept under another name.

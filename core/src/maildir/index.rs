@@ -37,6 +37,10 @@ const RECORD: usize = 24;
 /// Where the mark stands that asks for a look at every message; not covered by the checksum, so that it can be set
 /// alone.
 pub(super) const DOUBT_AT: u64 = 8;
+/// The mark that a file was met which is not as the index says.
+pub(super) const DOUBTFUL: u64 = 1;
+/// The mark that messages were being removed: another one may have come in the place of each since.
+pub(super) const IN_UPDATE: u64 = 2;
 /// Where the octets begin that the checksum covers.
 const COVERED: usize = 24;
 /// Most messages in a maildrop: numbers are 32 bits from 1, and one value is left over.
@@ -203,6 +207,11 @@ impl Index {
     /// Whether a file was met that is not as this index says, so that every file is to be looked at again.
     pub(super) fn is_doubtful(&self) -> bool {
         word(&self.octets, 8) != 0
+    }
+
+    /// Whether messages were being removed, and this index was not replaced afterwards: the server was killed before.
+    pub(super) fn is_in_update(&self) -> bool {
+        word(&self.octets, 8) == IN_UPDATE
     }
 
     /// The message at `index`, which counts from 0.

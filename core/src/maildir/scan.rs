@@ -175,7 +175,7 @@ impl<'a> Scan<'a> {
             };
             let given;
             let unique_id = match known {
-                Some(record) if !is_other_message(record.size, size) => record.unique_id,
+                Some(record) if !self.is_other_message(record.size, size) => record.unique_id,
                 known => {
                     if let Some(record) = known {
                         self.retired.push(record.unique_id());
@@ -311,6 +311,20 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Whether the file was replaced by another message of the same name. A copy from a backup has the same size and keeps
+    /// its unique-id, but not where the message may have been removed by a session before.
+    fn is_other_message(&self, before: Size, after: Size) -> bool {
+        let (
+            Size::Counted { octets: before, stamp: seen, .. },
+            Size::Counted { octets: after, stamp: found, .. },
+        ) = (before, after)
+        else {
+            return false;
+        };
+        let may_be_removed = || self.known.is_some_and(Index::is_in_update);
+        before != after || !seen.is_of_same_file(found) && may_be_removed()
+    }
+
     /// Whether nothing is left to be looked at again.
     fn is_complete(&self) -> bool {
         self.loose_ends == 0 && self.unreadable == 0
@@ -327,15 +341,6 @@ impl<'a> Scan<'a> {
 /// The folder of a message that was listed.
 fn folder_of<'a>(folders: &'a [(Place, OwnedFd)], entry: &Entry) -> Option<BorrowedFd<'a>> {
     folders.iter().find(|(place, _)| *place == entry.place).map(|(_, folder)| folder.as_fd())
-}
-
-/// Whether the file was replaced by another message of the same name. A copy from a backup has the same size and keeps
-/// its unique-id.
-fn is_other_message(before: Size, after: Size) -> bool {
-    match (before, after) {
-        (Size::Counted { octets: before, .. }, Size::Counted { octets: after, .. }) => before != after,
-        (Size::Counted { .. } | Size::Named { .. } | Size::Unknown { .. }, _) => false,
-    }
 }
 
 /// Whether opening failed because there is something else than a file.

@@ -207,13 +207,13 @@ impl StateFolder {
         renamed
     }
 
-    /// Asks for a look at every message at the next login.
-    pub(super) fn mark_doubtful(&self, user: &UserName) {
+    /// Asks for a look at every message at the next login, and says why: `DOUBTFUL` or `IN_UPDATE`.
+    pub(super) fn mark(&self, user: &UserName, mark: u64) {
         let marked = self.indexes().and_then(|indexes| {
             let flags =
                 OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
             let file = File::from(openat(&*indexes, user.as_str(), flags, Mode::empty())?);
-            file.write_all_at(&1_u64.to_le_bytes(), DOUBT_AT)
+            file.write_all_at(&mark.to_le_bytes(), DOUBT_AT)
         });
         match marked {
             Err(error) if error.kind() != io::ErrorKind::NotFound => self.warn_of_indexes("written", &error),

@@ -187,6 +187,31 @@ fn scram_lets_in_by_kept_keys_without_a_secret() {
 }
 
 #[test]
+fn no_name_shows_the_same_salt_for_both_hashes_since_kept_keys_do_not() {
+    let mut accounts = Accounts::new(true);
+    accounts
+        .add_file(
+            b"kept:{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,\
+              wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\nplain:{PLAIN}secret\n",
+        )
+        .unwrap();
+    let accounts = Arc::new(accounts);
+    let salt = |mechanism, name: &str| {
+        let mut exchange = Exchange::new(mechanism, Arc::clone(&accounts), HERE, None);
+        let Ok(Stepped::Challenge(said)) = exchange.step(Some(format!("n,,n={name},r=x").as_bytes())) else {
+            panic!()
+        };
+        let said = String::from_utf8(said).unwrap();
+        said.split(',').nth(1).unwrap().to_owned()
+    };
+    for name in ["kept", "plain", "nobody", "somebody"] {
+        let (first, second) = (salt(Mechanism::ScramSha256, name), salt(Mechanism::ScramSha1, name));
+        assert_ne!(first.get(..12), second.get(..12), "{name}");
+        assert_eq!(first, salt(Mechanism::ScramSha256, name), "{name}");
+    }
+}
+
+#[test]
 fn what_needs_a_plain_secret_is_offered_where_there_is_one() {
     let listed =
         |accounts: &Accounts| accounts.mechanisms(false).iter().map(Mechanism::as_str).collect::<Vec<_>>();

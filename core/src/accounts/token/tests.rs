@@ -162,6 +162,7 @@ fn a_token_is_of_its_issuer_for_its_audience_and_in_its_time() {
         &[("iss", "https://other.example".into())][..],
         &[("iss", Value::Null)],
         &[("iss", 1.into())],
+        &[("iss", list(&["https://id.example"]))],
         &[("aud", "imap".into())],
         &[("aud", Value::Null)],
         &[("aud", list(&[]))],

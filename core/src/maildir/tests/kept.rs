@@ -210,6 +210,26 @@ fn a_flat_file_that_was_copied_keeps_its_unique_id() {
 }
 
 #[test]
+fn a_kill_in_update_gives_no_unique_id_to_what_comes_under_the_name_of_a_removed_message() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n"), ("3.eml", "three\n")]);
+    house.settle();
+    let mut maildrop = house.open();
+    let before = unique_ids(&*maildrop);
+    // The index as it was before the session's last step.
+    let kept = house.folder.path().join("kept");
+    fs::hard_link(house.index(), &kept).unwrap();
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+    drop(maildrop);
+    fs::rename(&kept, house.index()).unwrap();
+    house.put("1.eml", "new\n");
+    let after = unique_ids(&*house.open());
+    assert_eq!(after.len(), 2);
+    assert!(!before.contains(&after[0]), "{after:?}");
+    assert_eq!(after[1], before[2]);
+    assert_eq!(unique_ids(&*house.open()), after);
+}
+
+#[test]
 fn the_unique_id_of_a_flat_file_that_is_gone_is_not_given_out_again() {
     let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
     let mut maildrop = house.open();
