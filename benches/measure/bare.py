@@ -5,5 +5,5 @@ from . import pop3d
 
 def prepare(setting, way):
     """The command that serves."""
-    command = [str(pop3d.program("bare")), str(setting.mail), "--listen", f"127.0.0.1:{setting.port}"]
+    command = [str(pop3d.release("bare")), str(setting.mail), "--listen", f"127.0.0.1:{setting.port}"]
     return command + ["--by", way]

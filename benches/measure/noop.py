@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from . import processes, servers
+from .dialogue import Line
 
 # Messages in loops without end at the same time.
 LOOPS = 8
@@ -15,9 +16,6 @@ LOOPS = 8
 # NOOPs that are timed, and the rest between two, in seconds.
 NOOPS = 1000
 REST = 0.002
-
-# How long an answer may take, in seconds.
-PATIENCE = 60.0
 
 CONFIGURATION = """\
 listen = ["127.0.0.1:{port}"]
@@ -31,34 +29,6 @@ file = "{folder}/pop3d.log"
 
 [users]
 """
-
-
-class Line:
-    """A connection that says lines and hears lines."""
-
-    def __init__(self, connection):
-        connection.settimeout(PATIENCE)
-        if connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection = connection
-        self._heard = connection.makefile("rb")
-
-    def hear(self):
-        line = self._heard.readline()
-        if not line.startswith(b"+"):
-            raise RuntimeError(f"heard {line!r}")
-        return line
-
-    def say(self, line):
-        self._connection.sendall(line.encode("ascii") + b"\r\n")
-
-    def ask(self, line):
-        self.say(line)
-        return self.hear()
-
-    def close(self):
-        self._heard.close()
-        self._connection.close()
 
 
 def measure(program, filters, tables):
@@ -84,7 +54,7 @@ def measure(program, filters, tables):
 
 
 def _measure(port, users, peep, filters):
-    client, *others = [_log_in(port, user) for user in users]
+    client, *others = [Line.log_in(port, user, "pass") for user in users]
     figures = {"NOOP p99 ms alone": _percentile(_noops(client, NOOPS), 0.99)}
     figures["NOOP max ms while compiling"] = _while_compiling(client, peep, filters / "component-large.wasm")
     for other in others:
@@ -119,14 +89,6 @@ def _while_compiling(client, peep, file):
     thread.join()
     administrator.close()
     return max(times)
-
-
-def _log_in(port, user):
-    line = Line(socket.create_connection(("127.0.0.1", port), PATIENCE))
-    line.hear()
-    line.ask(f"USER {user}")
-    line.ask("PASS pass")
-    return line
 
 
 def _noops(client, count, rest=REST):

@@ -11,11 +11,12 @@ CONFIGURATION = """\
 listen = ["127.0.0.1:{port}"]
 mailbox = "{mail}"
 state = "{folder}/state"
-
-# As much as Dovecot's configuration allows; the default protects against one greedy address.
+{more}
+# As much as Dovecot's configuration allows, and what the short sessions beside those need; the default protects
+# against one greedy address.
 [limits]
-connections = 19000
-connections_per_address = 19000
+connections = 19200
+connections_per_address = 19200
 
 [log]
 level = "info"
@@ -25,14 +26,20 @@ file = "{folder}/pop3d.log"
 """
 
 
-def prepare(setting):
-    """Writes the configuration; the command that serves by it."""
-    text = CONFIGURATION.format(port=setting.port, mail=setting.mail, folder=setting.folder)
+def prepare(setting, program=None, more="", tls_port=None):
+    """Writes the configuration; the command that serves by it. `more` are keys that stand before all tables."""
+    text = CONFIGURATION.format(port=setting.port, mail=setting.mail, folder=setting.folder, more=more)
     text += "".join(f'{user} = "{setting.password}"\n' for user in setting.users)
     configuration = setting.folder / "pop3d.toml"
     configuration.write_text(text, encoding="ascii")
+    configuration.chmod(0o600)
     (setting.folder / "state").mkdir()
-    return [str(program("pop3d")), "-c", str(configuration)]
+    command = [str(program or release("pop3d")), "-c", str(configuration)]
+    if tls_port is None:
+        return command
+    with open(configuration, "a", encoding="ascii") as file:
+        file.write(f'\n[tls]\nlisten = ["127.0.0.1:{tls_port}"]\n')
+    return [*command, "--tls-self-signed"]
 
 
 def build(names):
@@ -41,7 +48,7 @@ def build(names):
         subprocess.run(["cargo", "build", "--release", "--quiet", "-p", name], cwd=REPOSITORY, check=True)
 
 
-def program(name):
+def release(name):
     """A program of the release build."""
     return target() / "release" / name
 
@@ -54,8 +61,8 @@ def target():
     return Path(json.loads(output.stdout)["target_directory"])
 
 
-def version():
-    """The commit that is measured, and whether it is all of what is measured."""
+def revision():
+    """The commit that is checked out, and whether it is all of what is there."""
 
     def git(*words):
         output = subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -1,125 +1,220 @@
-"""What is measured: one run of the load generator against one server, and the figures that come of it."""
+"""What is measured: scenarios, each a run or several against one server, and the figures that come of it."""
 
-import subprocess
+from . import mail, pop3d
+from .run import Beside, Run
 
-from . import pop3d, processes
+# Connections that retrieve at once, and clients of a big message at most.
+RETRIEVING = 50
+BIG_CLIENTS = range(1, 5)
 
-# How much longer than the measurement a run may take, in seconds: to log in, to end a message of 600 MiB.
-GRACE = 60.0
+# How long slow readers may keep the server busy before they are as slow as they will be, in seconds.
+SETTLING = 10.0
 
-
-class Failed(Exception):
-    """A run that has no figures."""
+# Clients at once whose slowest answer is told.
+ANSWERED = range(50, 901, 50)
 
 
 class Scenario:
-    """A kind of run, and which groups of mail it needs."""
+    """A kind of run, which groups of mail it needs, and whom it tells something of."""
 
-    def __init__(self, name, title, groups, run):
+    def __init__(self, name, title, groups, run, servers, family=None, x=None):
         self.name = name
         self.title = title
         self.groups = groups
         self.run = run
+        self._servers = servers
+        # What it is a point of, and where: those have one table, and a plot.
+        self.family = family
+        self.x = x
 
-    def is_for(self, server):
-        """Whether it tells anything of a server: the two bare loops differ in how they send what is not prepared."""
-        if server.is_bare and self.name in ("first", "idle"):
-            return False
-        return server.name != "bare-sendfile" or self.name.startswith("big")
+    def is_for(self, name):
+        """Whether a server can do it, and it tells anything of that server."""
+        return any(name == one or name.startswith(one + "-") for one in self._servers)
 
 
-def scenarios(groups, seconds):
+class Family:
+    """Scenarios that differ in one number."""
+
+    def __init__(self, name, title, x_label, figure):
+        self.name = name
+        self.title = title
+        self.x_label = x_label
+        # What the plot shows.
+        self.figure = figure
+
+
+# The bare loop reads no file of its own making, has no TLS, and sends what lies ready: where it has nothing to do that a
+# server does, it is no bound. Its two ways differ only in messages that it has not prepared.
+FULL = ("dovecot", "pop3d")
+BOUND = (*FULL, "bare-write")
+ALL = (*FULL, "bare")
+OURS = ("pop3d",)
+# Those of which a process serves many sessions: the other Dovecot would need a gigabyte.
+SHARED = ("dovecot-tuned", "pop3d", "bare-write")
+
+
+def scenarios(sizes, seconds):
     """All of them, in the order of the table."""
+    groups = mail.groups(sizes)
+    warm = ["--warm-up", f"{seconds / 5:g}", "--seconds", f"{seconds:g}"]
+    size = sizes.big_octets >> 20
+    found = []
 
-    def retr(group):
-        return lambda server: _retr(server, groups[group], seconds)
+    def add(name, title, needed, run, servers, *family):
+        found.append(Scenario(name, title, needed, run, servers, *family))
 
-    def big(group, clients):
-        # The bound is sending the same octets, which lie ready as they are sent.
-        return lambda server: _big(server, groups["big-crlf" if server.is_bare else group], clients)
-
-    def short(connections):
-        return lambda server: _short(server, groups["short"], connections, seconds)
-
-    def idle(server):
-        return _idle(server, groups["idle"])
-
-    def listing(server):
-        return _listing(server, groups["large"], seconds)
-
-    def first(server):
-        return _first(server, groups["large"])
-
-    def noop(server):
-        return _noop(server, groups["noop"], [groups["big-lf"], groups["big-crlf"]], seconds)
-
-    size = groups["big-lf"].octets >> 20
-    found = [
-        Scenario("retr-lf", "RETR, 75 KiB, LF on disk, 50 connections", ["lf"], retr("lf")),
-        Scenario("retr-crlf", "RETR, 75 KiB, CRLF on disk, 50 connections", ["crlf"], retr("crlf")),
-    ]
+    for group, line_end in (("lf", "LF"), ("crlf", "CRLF")):
+        title = f"RETR, 75 KiB, {line_end} on disk, {RETRIEVING} connections"
+        add(f"retr-{group}", title, [group], _retr(groups[group], warm), BOUND)
     for group, line_end in (("big-lf", "LF"), ("big-crlf", "CRLF")):
-        for clients in (1, 4):
-            plural = "clients" if clients > 1 else "client"
-            title = f"RETR, {size} MiB, {line_end} on disk, {clients} {plural}"
-            found.append(Scenario(f"{group}-{clients}", title, [group, "big-crlf"], big(group, clients)))
+        family = Family(group, f"RETR, {size} MiB, {line_end} on disk, by 1 to 4 clients", "clients", "seconds")
+        for clients in BIG_CLIENTS:
+            title = f"RETR, {size} MiB, {line_end} on disk, {_of(clients, 'client')}"
+            run = _big(groups[group], groups["big-crlf"], clients)
+            add(f"{group}-{clients}", title, [group, "big-crlf"], run, ALL, family, clients)
+    for clients in (1, 4):
+        title = f"RETR in TLS 1.3, {size} MiB, CRLF on disk, {_of(clients, 'client')}"
+        add(f"tls-{clients}", title, ["big-crlf"], _tls(groups["big-crlf"], clients, seconds), OURS)
     for connections in (10, 100, 500):
-        title = f"short sessions, {connections} at once"
-        found.append(Scenario(f"short-{connections}", title, ["short"], short(connections)))
-    large = f"{groups['large'].messages:,}"
-    found += [
-        Scenario("noop", "NOOP beside 8 endless RETRs", ["noop", "big-lf", "big-crlf"], noop),
-        Scenario("listing", f"login, LIST and UIDL in a maildrop of {large} messages", ["large"], listing),
-        Scenario("first", f"the same, met for the first time", ["large"], first),
-        Scenario("idle", "sessions that are logged in and do nothing", ["idle"], idle),
-    ]
+        run = _short(groups["short"], connections, warm)
+        add(f"short-{connections}", f"short sessions, {connections} at once", ["short"], run, BOUND)
+    noop = _noop(groups["noop"], [groups["big-lf"], groups["big-crlf"]], seconds)
+    add("noop", "NOOP beside 8 endless RETRs", ["noop", "big-lf", "big-crlf"], noop, FULL)
+    title = f"an honest client beside {sizes.slow:,} slow readers of 64 MiB"
+    add("slow", title, ["crlf", "slow"], _slow(groups["crlf"], groups["slow"], seconds), OURS)
+    large = f"{sizes.large:,}"
+    title = f"login, LIST and UIDL in a maildrop of {large} messages"
+    add("listing", title, ["large"], _listing(groups["large"], warm), BOUND)
+    run = _first(groups["large"], groups["noop"])
+    add("first", "the same, met for the first time, and NOOP of another session", ["large", "noop"], run, FULL)
+    add("idle", "sessions that are logged in and do nothing", ["idle"], _idle(groups["idle"]), FULL)
+    family = Family("answers", "slowest answer of short sessions", "clients at once", "slowest answer ms")
+    for clients in ANSWERED:
+        title = f"short sessions, {clients} at once, slowest answer"
+        run = _answers(groups["short"], clients, max(1.0, seconds / 5))
+        add(f"answers-{clients}", title, ["short"], run, SHARED, family, clients)
+    family = Family("beside", "short sessions, 10 at once, beside idle ones", "idle sessions", "sessions/s")
+    for idle in [0, *sizes.idle_beside]:
+        title = f"short sessions, 10 at once, beside {idle:,} idle ones"
+        run = _beside(groups["short"], groups["idle"], idle, seconds)
+        add(f"beside-{idle}", title, ["short", "idle"], run, OURS, family, idle)
+    # One curve with the large maildrop, which is measured for its own sake too.
+    family = Family("grown", "login as the maildrop grows", "messages", "login and STAT ms")
+    for messages in sizes.grown:
+        name = mail.grown(messages)
+        run = _listing(groups[name], warm)
+        add(name, f"login, LIST and UIDL of {messages:,} messages", [name], run, ("dovecot-tuned", "pop3d"), family, messages)
     return found
 
 
-def _retr(server, group, seconds):
-    run = Run(server, group, 50, ["--warm-up", f"{seconds / 5:g}", "--seconds", f"{seconds:g}"], ["retr"])
-    figures = run.finish()
-    return {
-        "MB/s": figures["octets"] / figures["seconds"] / 1e6,
-        "messages/s": figures["messages"] / figures["seconds"],
-        "CPU s/GB": run.processor / figures["octets"] * 1e9,
-        "p99 ms": figures["p99_us"] / 1e3,
-        "memory MiB": run.memory / 1024,
-    }
+def _of(count, what):
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _big(server, group, clients):
-    run = Run(server, group, clients, [], ["big"])
-    figures = run.finish()
-    return {
-        "MB/s": figures["octets"] / figures["seconds"] / 1e6,
-        "CPU s/GB": run.processor / figures["octets"] * 1e9,
-        "memory MiB": run.memory / 1024,
-    }
+def _retr(group, timing):
+    def run(server):
+        load = Run(server, group, RETRIEVING, timing, ["retr"])
+        figures = load.finish()
+        return {
+            "MB/s": _megabytes(figures),
+            "messages/s": figures["messages"] / figures["seconds"],
+            "CPU s/GB": load.processor / figures["octets"] * 1e9,
+            "p99 ms": figures["p99_us"] / 1e3,
+            "memory MiB": load.memory / 1024,
+        }
+
+    return run
 
 
-def _short(server, group, connections, seconds):
-    timing = ["--users", str(group.users), "--warm-up", f"{seconds / 5:g}", "--seconds", f"{seconds:g}"]
-    run = Run(server, group, connections, timing, ["short"])
-    figures = run.finish()
-    return {
-        "sessions/s": figures["sessions"] / figures["seconds"],
-        "CPU µs/session": run.processor / max(figures["sessions"], 1) * 1e6,
-        "p50 ms": figures["p50_us"] / 1e3,
-        "p99 ms": figures["p99_us"] / 1e3,
-        "memory MiB": run.memory / 1024,
-    }
+def _big(group, prepared, clients):
+    def run(server):
+        # The bound is sending the same octets, which lie ready as they are sent.
+        load = Run(server, prepared if server.is_bare else group, clients, [], ["big"])
+        figures = load.finish()
+        return {
+            "MB/s": _megabytes(figures),
+            "seconds": figures["seconds"],
+            "CPU s/GB": load.processor / figures["octets"] * 1e9,
+            "memory MiB": load.memory / 1024,
+        }
+
+    return run
 
 
-def _listing(server, group, seconds):
-    timing = ["--warm-up", f"{seconds / 5:g}", "--seconds", f"{seconds:g}"]
-    return _steps(Run(server, group, 1, timing, ["listing"]).finish())
+def _tls(group, clients, seconds):
+    def run(server):
+        program = [str(pop3d.release("tls"))]
+        sealing = Run.of(server, [*program, "seal", "--seconds", f"{min(seconds, 2.0):g}"]).finish()
+        command = [*program, "retr", "--server", server.tls_address, "--first-user", str(group.first_user)]
+        load = Run.of(server, [*command, "--connections", str(clients), "--seconds", f"{seconds:g}"])
+        figures = load.finish()
+        return {
+            "MB/s": _megabytes(figures),
+            "of one core's AES-GCM": _megabytes(figures) / _megabytes(sealing),
+            "AES-GCM MB/s": _megabytes(sealing),
+            "CPU s/GB": load.processor / figures["octets"] * 1e9,
+        }
+
+    return run
 
 
-def _first(server, group):
-    for user in group.names():
-        server.forget(user)
-    return _steps(Run(server, group, 1, [], ["listing", "--once"]).finish())
+def _short(group, connections, timing):
+    def run(server):
+        load = Run(server, group, connections, ["--users", str(group.users), *timing], ["short"])
+        figures = load.finish()
+        return {
+            "sessions/s": figures["sessions"] / figures["seconds"],
+            "CPU µs/session": load.processor / max(figures["sessions"], 1) * 1e6,
+            "p50 ms": figures["p50_us"] / 1e3,
+            "p99 ms": figures["p99_us"] / 1e3,
+            "memory MiB": load.memory / 1024,
+        }
+
+    return run
+
+
+def _answers(group, clients, seconds):
+    def run(server):
+        timing = ["--users", str(group.users), "--seconds", f"{seconds:g}"]
+        figures = Run(server, group, clients, timing, ["short"]).finish()
+        return {"slowest answer ms": figures["answer_us"] / 1e3, "sessions/s": figures["sessions"] / figures["seconds"]}
+
+    return run
+
+
+def _beside(group, idle, sessions, seconds):
+    def run(server):
+        # Shorter than the rest: what counts is how figures change.
+        measured = min(seconds, 2.0)
+        timing = ["--users", str(group.users), "--warm-up", "0.5", "--seconds", f"{measured:g}"]
+        quiet = ["--seconds", f"{measured + 3:g}"]
+        starts = [lambda: Run(server, idle, sessions, quiet, ["noop", "--rest", "600000"])] if sessions else []
+        with Beside(*starts):
+            load = Run(server, group, 10, timing, ["short"])
+            figures = load.finish()
+        return {
+            "sessions/s": figures["sessions"] / figures["seconds"],
+            "CPU µs/session": load.processor / max(figures["sessions"], 1) * 1e6,
+        }
+
+    return run
+
+
+def _listing(group, timing):
+    return lambda server: _steps(Run(server, group, 1, timing, ["listing"]).finish())
+
+
+def _first(group, other):
+    def run(server):
+        for user in group.names():
+            server.forget(user)
+        # Less than it takes any server, so that the other session is never alone.
+        with Beside(lambda: Run(server, other, 1, ["--seconds", "1.5"], ["noop"])) as beside:
+            figures = _steps(Run(server, group, 1, [], ["listing", "--once"]).finish())
+        noops = beside.figures[0]
+        return {**figures, "another's NOOP p99 ms": noops["p99_us"] / 1e3, "another's NOOP max ms": noops["max_us"] / 1e3}
+
+    return run
 
 
 def _steps(figures):
@@ -134,95 +229,54 @@ def _steps(figures):
 IDLE = {"dovecot-default": 200, "dovecot-tuned": 2000}
 
 
-def _idle(server, group):
-    sessions = IDLE.get(server.name, group.users)
-    run = Run(server, group, sessions, ["--seconds", "2"], ["noop", "--rest", "600000"])
-    run.finish()
-    # All that it grew by since its start, buffers and what is kept for later included.
-    return {"sessions": sessions, "KiB/session": (run.memory - server.memory_at_start) / sessions}
+def _idle(group):
+    def run(server):
+        sessions = min(IDLE.get(server.name, group.users), group.users)
+        # What was measured before leaves memory behind, which sessions could then be put into.
+        server.restart()
+        load = Run(server, group, sessions, ["--seconds", "2"], ["noop", "--rest", "600000"])
+        load.finish()
+        return {"sessions": sessions, "KiB/session": (load.memory - server.memory_at_start) / sessions}
+
+    return run
 
 
-def _noop(server, group, bigs, seconds):
-    # The downloads begin before the first NOOP and end after the last one. A maildrop has one session at a time.
-    timing = ["--compare-every", "0", "--seconds", f"{seconds + 2:g}"]
-    downloads = []
-    try:
-        for big in bigs:
-            downloads.append(Run(server, big, 4, timing, ["retr"]))
-        for download in downloads:
-            download.await_phase("measuring")
-        figures = Run(server, group, 1, ["--warm-up", "0.5", "--seconds", f"{seconds:g}"], ["noop"]).finish()
-    except BaseException:
-        for download in downloads:
-            download.abandon()
-        raise
-    for download in downloads:
-        download.finish()
-    return {
-        "p50 ms": figures["p50_us"] / 1e3,
-        "p99 ms": figures["p99_us"] / 1e3,
-        "max ms": figures["max_us"] / 1e3,
-    }
+def _noop(group, bigs, seconds):
+    def run(server):
+        # The downloads begin before the first NOOP and end after the last one. A maildrop has one session at a time.
+        timing = ["--compare-every", "0", "--seconds", f"{seconds + 2:g}"]
+        with Beside(*(lambda big=big: Run(server, big, 4, timing, ["retr"]) for big in bigs)):
+            figures = Run(server, group, 1, ["--warm-up", "0.5", "--seconds", f"{seconds:g}"], ["noop"]).finish()
+        return {
+            "p50 ms": figures["p50_us"] / 1e3,
+            "p99 ms": figures["p99_us"] / 1e3,
+            "max ms": figures["max_us"] / 1e3,
+        }
+
+    return run
 
 
-class Run:
-    """The load generator at work. The server is looked at when it says that the measurement begins and ends."""
+def _slow(group, slow, seconds):
+    def run(server):
+        measured = min(seconds, 3.0)
+        timing = ["--warm-up", "0.5", "--seconds", f"{measured:g}"]
 
-    def __init__(self, server, group, connections, options, scenario):
-        command = [str(pop3d.program("load")), "--server", server.address]
-        command += ["--connections", str(connections), "--first-user", str(group.first_user)]
-        command += ["--deadline", f"{GRACE + _seconds(options):g}"]
-        command += options + scenario
-        self.server = server
-        self.processor = 0.0
-        self.memory = 0
-        self._line = ""
-        self._phases = []
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        def honest():
+            return _megabytes(Run(server, group, 1, timing, ["retr"]).finish())
 
-    def await_phase(self, phase):
-        """Reads until the load generator has come to a phase."""
-        while phase not in self._phases:
-            if not self._read_line():
-                raise Failed(f"ended before {phase}: {self._line.strip()}")
+        alone = honest()
+        crawling = ["--compare-every", "0", "--seconds", f"{SETTLING + measured + 2:g}"]
+        with Beside(lambda: Run(server, slow, slow.users, crawling, ["crawl"])) as beside:
+            # Until then the kernel's buffers of the slow readers, some MB each on loopback, take what all clients want.
+            server.await_rest(SETTLING)
+            among = honest()
+        # They went without QUIT: their maildrops are free once the server has noticed all of them.
+        server.await_rest(SETTLING)
+        memory = beside.runs[0].memory / 1024
+        return {"MB/s": among, "MB/s alone": alone, "of alone": among / alone, "memory MiB": memory}
 
-    def finish(self):
-        """Waits until it has ended; its figures."""
-        try:
-            while self._read_line():
-                pass
-            self._process.wait()
-        except BaseException:
-            self.abandon()
-            raise
-        words = self._line.strip().partition(" fault=")
-        figures = dict(word.split("=", 1) for word in words[0].split())
-        if self._process.returncode != 0 or words[2] != "none" or "measured" not in self._phases:
-            raise Failed(words[2] or "no figures")
-        figures = {name: float(value) for name, value in figures.items()}
-        if figures["octets"] + figures["noops"] + figures["sessions"] == 0:
-            raise Failed("nothing was measured")
-        return figures
-
-    def abandon(self):
-        """Ends it before its time."""
-        processes.end(self._process)
-
-    def _read_line(self):
-        line = self._process.stdout.readline()
-        if line.startswith("phase="):
-            phase = line.strip().partition("=")[2]
-            self._phases.append(phase)
-            if phase == "measuring":
-                self.processor = -processes.processor_seconds(self.server.process.pid)
-            else:
-                self.processor += processes.processor_seconds(self.server.process.pid)
-                self.memory = processes.memory_kib(self.server.process.pid)
-        elif line:
-            self._line = line
-        return line
+    return run
 
 
-def _seconds(options):
-    pairs = zip(options[::2], options[1::2])
-    return sum(float(value) for option, value in pairs if option in ("--warm-up", "--seconds"))
+def _megabytes(figures):
+    return figures["octets"] / figures["seconds"] / 1e6

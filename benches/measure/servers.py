@@ -1,12 +1,10 @@
 """The servers that are compared: each with a configuration, a port and a copy of the mail of its own."""
 
-import os
-import shutil
 import socket
 import time
 from pathlib import Path
 
-from . import bare, dovecot, pop3d, processes
+from . import bare, dovecot, mail, pop3d, processes
 
 # How long a server may take until it greets, in seconds.
 STARTUP = 20.0
@@ -17,15 +15,18 @@ PASSWORD = "secret"
 class Server:
     """A server that is started here, and ended here."""
 
-    def __init__(self, name, folder, mail, users):
+    def __init__(self, name, folder, mails, users, program=None):
         self.name = name
         self.port = free_port()
+        self.tls_port = free_port()
         self.folder = Path(folder)
         self.folder.mkdir()
         # Servers keep notes beside the mail, and rename it: each gets a tree of its own. The messages
         # are hard links, so that all read the same pages of memory.
         copy = self.folder / "mail"
-        shutil.copytree(mail, copy, copy_function=os.link)
+        copy.mkdir()
+        for user in users:
+            mail.link(mails / user, copy / user)
         self._log_path = self.folder / "output.log"
         self._log = open(self._log_path, "wb")
         setting = Setting(self.folder, copy, self.port, users, PASSWORD)
@@ -36,22 +37,40 @@ class Server:
         elif self.is_bare:
             self._command = bare.prepare(setting, name.partition("-")[2])
         else:
-            self._command = pop3d.prepare(setting)
+            self._command = pop3d.prepare(setting, program, tls_port=self.tls_port)
         self.process = None
         # Memory that it takes while nobody has logged in yet.
         self.memory_at_start = 0
 
     def start(self):
+        """Starts it, and waits until it serves; notes what memory it takes while nobody has logged in yet."""
         self.process = processes.start(self._command, self._log)
+        await_greeting(self.port, time.monotonic() + STARTUP, lambda: self.process.poll() is None, self.last_words)
+        self.memory_at_start = processes.memory_kib(self.process.pid)
+
+    def restart(self):
+        """Has it forget all that it holds in memory."""
+        processes.end(self.process)
+        self.start()
 
     @property
     def address(self):
         return f"127.0.0.1:{self.port}"
 
-    def await_greeting(self):
-        """Waits until it serves, and notes what memory it takes while nobody has logged in yet."""
-        await_greeting(self.port, time.monotonic() + STARTUP, lambda: self.process.poll() is None, self.last_words)
-        self.memory_at_start = processes.memory_kib(self.process.pid)
+    @property
+    def tls_address(self):
+        return f"127.0.0.1:{self.tls_port}"
+
+    def await_rest(self, patience):
+        """Waits until it does little, or for so many seconds."""
+        limit, before = time.monotonic() + patience, processes.processor_seconds(self.process.pid)
+        while time.monotonic() < limit:
+            time.sleep(0.5)
+            now = processes.processor_seconds(self.process.pid)
+            # A tenth of one core.
+            if now - before < 0.05:
+                return
+            before = now
 
     def forget(self, user):
         """Removes what the server keeps of a maildrop beside the mail, as if it met it for the first time."""
@@ -79,21 +98,29 @@ class Server:
 class Setting:
     """What a server's configuration is made from."""
 
-    def __init__(self, folder, mail, port, users, password):
+    def __init__(self, folder, mails, port, users, password):
         self.folder = folder
-        self.mail = mail
+        self.mail = mails
         self.port = port
         self.users = users
         self.password = password
 
 
-def versions(names):
-    """What is compared, by name."""
+def versions(names, program):
+    """What is compared, by name; the bare loops are of this repository as pop3d is."""
     found = {}
     for name in names:
-        if not name.startswith("bare"):
-            found[name] = dovecot.version() if name.startswith("dovecot") else pop3d.version()
+        if name.startswith("dovecot"):
+            found[name] = dovecot.version()
+        elif name == "pop3d" and program:
+            found[name] = f"pop3d, built before ({pop3d.revision()} is checked out)"
+        else:
+            found[name] = pop3d.revision() if name == "pop3d" else BARE
     return found
+
+
+# Of what has no version of its own.
+BARE = "prepared replies from an epoll loop"
 
 
 def await_greeting(port, limit, is_alive=lambda: True, last_words=lambda: ""):

@@ -5,6 +5,7 @@
 //! bin/refusals ──► ranks                             whether a refusal tells who there is
 //! bin/bare ──► bare ──► loopback                     the bound
 //! bin/alone ──► streams                              what filters cost without a server
+//! bin/tls ──► tls                                    records: alone, and in sessions
 //! bin/load ──► swarm ──► session ──► answer ──► text  one loop, many connections
 //!                   └──► tally ──► latency            what is reported
 //! ```
@@ -17,10 +18,13 @@
 //! - [`swarm`]: the loop that lets many sessions speak at once, within bounds of time and number.
 //! - [`tally`], [`latency`]: what was counted, in memory that does not grow.
 //! - [`streams`]: messages through one transform, without a server.
+//! - [`tls`]: clients that read records without opening them, and records that are sealed for nobody.
 //! - [`ranks`]: whether two lists of times differ.
 //! - [`loopback`]: the only addresses it speaks to.
+//! - [`arguments`]: what several programs read from their command line.
 
 pub mod answer;
+pub mod arguments;
 pub mod bare;
 pub mod latency;
 pub mod loopback;
@@ -31,3 +35,4 @@ pub mod streams;
 pub mod swarm;
 pub mod tally;
 pub mod text;
+pub mod tls;

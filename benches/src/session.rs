@@ -9,6 +9,9 @@ use crate::maildir::user_name;
 use crate::tally::{Step, Tally};
 use crate::text::Block;
 
+/// Parts of a rest in which slow readers begin.
+const SHARES: u32 = 64;
+
 /// What a session does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Scenario {
@@ -29,6 +32,11 @@ pub enum Scenario {
         /// The rest.
         rest: Duration,
     },
+    /// Logs in once, then retrieves messages as slowly as a slow reader does.
+    Crawl {
+        /// The rest between two reads.
+        rest: Duration,
+    },
 }
 
 impl Scenario {
@@ -37,7 +45,7 @@ impl Scenario {
     pub fn is_in_a_row(self) -> bool {
         match self {
             Self::Short | Self::Listing { .. } => true,
-            Self::Retr { .. } | Self::Noop { .. } => false,
+            Self::Retr { .. } | Self::Noop { .. } | Self::Crawl { .. } => false,
         }
     }
 }
@@ -97,6 +105,8 @@ pub enum Fault {
 pub struct Session<'a> {
     common: &'a Common,
     user: String,
+    /// Where in a rest of all together its own begins, in 64ths: nobody wants all to read at the same moment.
+    share: u32,
     state: State,
     reader: AnswerReader,
     content: Content<'a>,
@@ -135,6 +145,7 @@ impl<'a> Session<'a> {
         Self {
             common,
             user: user_name(user),
+            share: user % SHARES,
             state: State::Greeting,
             reader: AnswerReader::new(),
             content: Content::count(),
@@ -175,21 +186,34 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// How long to rest between reads, where the session is at a message that it reads slowly.
+    #[must_use]
+    pub fn pace(&self) -> Option<Duration> {
+        match (self.common.scenario, self.state) {
+            (Scenario::Crawl { rest }, State::Retr(_)) => Some(rest),
+            (_, _) => None,
+        }
+    }
+
     /// All have logged in: the session's own work begins.
     pub fn begin(&mut self, now: Instant) -> Next {
         match self.common.scenario {
             Scenario::Retr { .. } => self.retrieve_next(now),
             Scenario::Noop { .. } => self.say(State::Noop, "NOOP".to_owned(), Form::Single, now),
+            Scenario::Crawl { rest } => {
+                self.state = State::Resting;
+                Next::Rest(rest * self.share / SHARES)
+            }
             Scenario::Short | Scenario::Listing { .. } => Next::Hear,
         }
     }
 
     /// The rest is over; nothing to say where the session was told to leave meanwhile.
     pub fn rested(&mut self, now: Instant) -> Next {
-        if self.state == State::Resting {
-            self.say(State::Noop, "NOOP".to_owned(), Form::Single, now)
-        } else {
-            Next::Hear
+        match (self.state, self.common.scenario) {
+            (State::Resting, Scenario::Crawl { .. }) => self.retrieve_next(now),
+            (State::Resting, _) => self.say(State::Noop, "NOOP".to_owned(), Form::Single, now),
+            (_, _) => Next::Hear,
         }
     }
 
@@ -198,6 +222,8 @@ impl<'a> Session<'a> {
         self.leaving = true;
         match self.state {
             State::Ready | State::Resting => self.quit(now),
+            // At that pace the message would never end.
+            State::Retr(_) if self.pace().is_some() => Next::Ended,
             State::Greeting
             | State::User
             | State::Pass
@@ -213,6 +239,7 @@ impl<'a> Session<'a> {
     fn handle_ok(&mut self, text: &str, now: Instant, tally: &mut Tally) -> Result<Next, Fault> {
         let is_short = self.common.scenario.is_in_a_row();
         let lists = matches!(self.common.scenario, Scenario::Listing { .. });
+        tally.answered(now - self.asked);
         if lists {
             self.time_step(now, tally);
         }
@@ -249,9 +276,9 @@ impl<'a> Session<'a> {
                     return Ok(self.quit(now));
                 }
                 tally.took(now - self.asked);
-                let wanted =
-                    matches!(self.common.scenario, Scenario::Retr { count } if count != Some(self.retrieved));
-                if wanted && !self.leaving { self.retrieve_next(now) } else { self.quit(now) }
+                let is_last =
+                    matches!(self.common.scenario, Scenario::Retr { count } if count == Some(self.retrieved));
+                if !is_last && !self.leaving { self.retrieve_next(now) } else { self.quit(now) }
             }
             State::Noop => {
                 tally.took(now - self.asked);

@@ -246,7 +246,9 @@ impl<'a> Swarm<'a> {
             && due <= now
         {
             self.resting.pop();
-            self.tell(token, |connection| connection.session.rested(Instant::now()));
+            let Some(connection) = find(&mut self.slots, token) else { continue };
+            let turn = connection.rested(&mut self.room, &mut self.tally);
+            self.conclude(token, turn);
         }
     }
 

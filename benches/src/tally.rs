@@ -1,6 +1,7 @@
 //! What a run counted, and the one line that tells it.
 
 use std::fmt;
+use std::io::Write;
 use std::time::Duration;
 
 use crate::latency::Latencies;
@@ -33,6 +34,8 @@ pub struct Tally {
     pub noops: u64,
     /// What took how long: a session, a message or a NOOP, as the scenario has it.
     pub latencies: Latencies,
+    /// The slowest of all answers, of whatever command.
+    pub slowest_answer: Duration,
     /// How long the steps of logins took, by `Step`.
     pub steps: [Latencies; 3],
     /// Connections that ended by a fault; counted from the start.
@@ -57,6 +60,13 @@ impl Tally {
         }
     }
 
+    /// Notes how long an answer took.
+    pub fn answered(&mut self, duration: Duration) {
+        if self.measuring {
+            self.slowest_answer = self.slowest_answer.max(duration);
+        }
+    }
+
     /// Notes how long a step of a login took.
     pub fn step_took(&mut self, step: Step, duration: Duration) {
         if self.measuring {
@@ -72,7 +82,7 @@ impl Tally {
         let fault = self.first_fault.as_deref().unwrap_or("none");
         format!(
             "seconds={:.6} sessions={} messages={} octets={} noops={} compared={} \
-             p50_us={} p99_us={} max_us={} login_us={login} list_us={list} uidl_us={uidl} faults={} fault={fault}",
+             p50_us={} p99_us={} max_us={} answer_us={} login_us={login} list_us={list} uidl_us={uidl} faults={} fault={fault}",
             wall.as_secs_f64(),
             self.sessions,
             self.messages,
@@ -82,7 +92,15 @@ impl Tally {
             micros(self.latencies.quantile(500)),
             micros(self.latencies.quantile(990)),
             micros(self.latencies.longest()),
+            micros(self.slowest_answer),
             self.faults,
         )
     }
+}
+
+/// Says a line at once: whoever reads it samples the server at that moment, so nothing may stay in a buffer.
+pub fn say(line: &str) {
+    let mut output = std::io::stdout().lock();
+    // Nobody listens: the run goes on, and its exit status still tells.
+    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
 }

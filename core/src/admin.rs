@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, warn};
 use mio::{Events, Poll};
-use pop3d_protocol::peep::Answer;
+use pop3d_protocol::peep::{Answer, WRONG_CREDENTIALS_MAX};
 
 use self::administrator::{Administrator, Desk, Turn};
 use self::door::Entered;
@@ -25,11 +25,22 @@ use crate::token::{Key, Place, Slots};
 /// Events taken from the kernel at once.
 const EVENTS: usize = 128;
 
-/// Administrators at once by TCP. Further ones wait in the backlog.
-const ADMINISTRATORS_MAX: usize = 64;
+/// Bounds of administrators.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Administrators at once by TCP. Further ones wait in the backlog.
+    pub connections: usize,
+    /// The same by the Unix socket, so that no one who floods the port can lock the owner of the machine out.
+    pub socket_connections: usize,
+    /// Wrong `a` commands after which a connection is closed.
+    pub failed_logins: u32,
+}
 
-/// The same by the Unix socket, so that no one who floods the port can lock the owner of the machine out.
-const OWNERS_MAX: usize = 16;
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections: 64, socket_connections: 16, failed_logins: WRONG_CREDENTIALS_MAX }
+    }
+}
 
 /// Threads that carry out what may wait.
 const POOL_THREADS: usize = 3;
@@ -57,6 +68,7 @@ struct Loop {
     poll: Poll,
     doors: Vec<Door>,
     administrators: Slots<Administrator>,
+    bounds: Bounds,
     desk: Desk,
     keep_at: Instant,
     renew_at: Instant,
@@ -67,7 +79,11 @@ impl AdminThread {
     ///
     /// # Errors
     /// Where the kernel gives no event queue or thread.
-    pub fn start(mut doors: Vec<Door>, administration: Arc<Administration>) -> io::Result<Self> {
+    pub fn start(
+        mut doors: Vec<Door>,
+        administration: Arc<Administration>,
+        bounds: Bounds,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let bell = mio::Waker::new(poll.registry(), Place::Bell.token())?;
         let results =
@@ -87,6 +103,7 @@ impl AdminThread {
             poll,
             doors,
             administrators: Slots::new(),
+            bounds,
             desk,
             keep_at: now + KEEP_EVERY,
             renew_at: now + RENEW_EVERY,
@@ -200,7 +217,8 @@ impl Loop {
         let keys = self.administrators.keys();
         let administrators = keys.iter().filter_map(|key| self.administrators.get(*key));
         let (owners, others): (Vec<_>, Vec<_>) = administrators.partition(|it| it.is_owner());
-        if door.is_for_owner() { owners.len() < OWNERS_MAX } else { others.len() < ADMINISTRATORS_MAX }
+        let Bounds { connections, socket_connections, .. } = self.bounds;
+        if door.is_for_owner() { owners.len() < socket_connections } else { others.len() < connections }
     }
 
     fn accept(&mut self) {
@@ -226,7 +244,12 @@ impl Loop {
         let token = Place::Connection(self.administrators.next_key()).token();
         match stream.register(self.poll.registry(), token) {
             Ok(()) => {
-                let key = self.administrators.insert(Administrator::new(stream, peer, self.desk.now));
+                let key = self.administrators.insert(Administrator::new(
+                    stream,
+                    peer,
+                    self.desk.now,
+                    self.bounds.failed_logins,
+                ));
                 // What came with the connection has no event of its own.
                 self.turn_of_new(key);
             }

@@ -99,6 +99,7 @@ impl Administration {
         let Some(claim) = &self.claim else { return };
         let mut totals = self.server.totals();
         configured::keep_transforms(self.view.load().registry.as_ref(), &mut totals);
+        configured::keep_uses(&self.server.settings().accounts, &mut totals);
         let text = totals.to_text();
         if let Err(error) = claim.replace(STATISTICS, text.as_bytes()) {
             warn!(target: "pop3d::peep", "the statistics cannot be kept: {error}");

@@ -1,9 +1,14 @@
 //! The octets that wait for room in a socket, and the spare buffers of a worker.
 
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 
-/// Room for the output of one connection. A relation that others count on: a reply line fits several times.
+/// Room for the output of one connection, where nothing else is said.
 pub(crate) const OUTBOUND_CAPACITY: usize = 64 * 1024;
+
+/// The least and the most that it may be. A relation that others count on: a reply line fits several times.
+pub const OUTBOUND_BOUNDS: RangeInclusive<usize> = 8 * 1024..=128 * 1024;
+const _: () = assert!(*OUTBOUND_BOUNDS.end() < LARGE_CAPACITY, "the two are told apart by their length");
 
 /// Room of the larger buffers, of which a worker has a few: most messages go out in one call then.
 pub(crate) const LARGE_CAPACITY: usize = 256 * 1024;
@@ -21,7 +26,7 @@ const LARGE_SPARE_MAX: usize = 4;
 /// What is to be sent, in the order in which it was written. Holds no memory while it is empty and released.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Outbound {
-    /// Empty, or `OUTBOUND_CAPACITY` or `LARGE_CAPACITY` long.
+    /// Empty, or `LARGE_CAPACITY` long, or as long as `Spare::capacity` was.
     octets: Vec<u8>,
     /// 0 <= start <= end <= capacity
     start: usize,
@@ -29,15 +34,30 @@ pub(crate) struct Outbound {
 }
 
 /// Buffers that no connection needs at the moment.
-#[derive(Default)]
 pub(crate) struct Spare {
+    /// How long the small ones are: within `OUTBOUND_BOUNDS`.
+    capacity: usize,
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
     /// Larger buffers that connections hold: at most `LARGE_MAX`.
     lent: usize,
 }
 
+impl Default for Spare {
+    fn default() -> Self {
+        Self { capacity: OUTBOUND_CAPACITY, small: Vec::new(), large: Vec::new(), lent: 0 }
+    }
+}
+
 impl Spare {
+    /// How long buffers are that are taken from here on.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        if capacity != self.capacity {
+            self.capacity = capacity.clamp(*OUTBOUND_BOUNDS.start(), *OUTBOUND_BOUNDS.end());
+            self.small.clear();
+        }
+    }
+
     fn take(&mut self) -> Vec<u8> {
         if self.lent < LARGE_MAX {
             self.lent += 1;
@@ -47,7 +67,7 @@ impl Spare {
     }
 
     fn take_small(&mut self) -> Vec<u8> {
-        self.small.pop().unwrap_or_else(|| vec![0; OUTBOUND_CAPACITY])
+        self.small.pop().unwrap_or_else(|| vec![0; self.capacity])
     }
 
     fn give_back(&mut self, octets: Vec<u8>) {
@@ -57,7 +77,8 @@ impl Spare {
         } else {
             (&mut self.small, SPARE_MAX)
         };
-        if kept.len() < most {
+        let is_of_use = [LARGE_CAPACITY, self.capacity].contains(&octets.len());
+        if is_of_use && kept.len() < most {
             kept.push(octets);
         }
     }
@@ -114,7 +135,7 @@ impl Outbound {
         }
         if self.is_empty() {
             self.abandon(spare);
-        } else if self.octets.len() == LARGE_CAPACITY && self.len() <= OUTBOUND_CAPACITY {
+        } else if self.octets.len() == LARGE_CAPACITY && self.len() <= spare.capacity {
             let mut octets = spare.take_small();
             let waiting = &self.octets[self.start..self.end];
             octets[..waiting.len()].copy_from_slice(waiting);
@@ -153,6 +174,28 @@ mod tests {
         // What waited went over to a smaller buffer; both are back.
         assert_eq!((spare.small.len(), spare.large.len(), spare.lent), (1, 1, 0));
         assert_eq!(outbound.room_len(), OUTBOUND_CAPACITY);
+    }
+
+    #[test]
+    fn buffers_are_as_long_as_was_said_last() {
+        let mut spare = Spare::default();
+        let mut held: Vec<Outbound> = Vec::new();
+        for capacity in [OUTBOUND_CAPACITY, 8 * 1024, 128 * 1024] {
+            spare.set_capacity(capacity);
+            for _ in 0..LARGE_MAX + 2 {
+                let mut outbound = Outbound::default();
+                outbound.room(&mut spare)[..5].copy_from_slice(b"+OK\r\n");
+                outbound.commit(5);
+                // What waits fits: nobody keeps a larger one.
+                outbound.release(&mut spare);
+                assert_eq!(outbound.octets.len(), capacity);
+                held.push(outbound);
+            }
+        }
+        for outbound in &mut held {
+            outbound.abandon(&mut spare);
+        }
+        assert!(spare.small.iter().all(|octets| octets.len() == 128 * 1024));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use log::{debug, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Greeting, Part, Refusal, Session};
 use pop3d_protocol::reply::ResponseCode;
+use zeroize::Zeroizing;
 
 use self::ending::Ending;
 use crate::accounts::{Exchange, UserName};
@@ -106,15 +107,13 @@ pub(crate) struct Connection {
     /// When the client last ended a line, or took something.
     last_sign: Instant,
     slow: Option<deadlines::SlowReader>,
-    /// The earliest entry in the worker's queue of deadlines.
-    queued: Option<Instant>,
 }
 
 /// What comes from the client.
 #[derive(Default)]
 struct Input {
-    /// What the session has not taken: it waits for an answer. Bounded by `READ_SIZE`.
-    leftover: Vec<u8>,
+    /// What the session has not taken: it waits for an answer. Bounded by `READ_SIZE`. It may be a password.
+    leftover: Zeroizing<Vec<u8>>,
     /// 0 <= taken <= leftover.len()
     taken: usize,
     /// The socket may have more.
@@ -183,6 +182,15 @@ pub(crate) enum Turn {
     Gone,
 }
 
+/// What the next turn of a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Work {
+    /// An answer, or the beginning of one.
+    Short,
+    /// A share of something that goes on: a message, a listing, a handshake, what a transform makes.
+    Long,
+}
+
 /// Why a connection ends in a turn without the session's doing.
 enum Fault {
     /// The client, or the network, has ended it.
@@ -200,6 +208,7 @@ impl Connection {
             timestamp: timestamp.clone(),
             mechanisms: desk.shared.settings.load().accounts.mechanisms(false),
             tolerance: desk.shared.settings.load().limits.tolerance,
+            lengths: desk.shared.settings.load().limits.lengths,
             security: securing::security(&transport, peer.ip(), desk),
             login_delay: desk.shared.settings.load().limits.login_delays.told_to_all(),
             is_proxy: desk.shared.settings.load().limits.trusted.contains(peer.ip()),
@@ -236,7 +245,6 @@ impl Connection {
             greeting: None,
             last_sign: desk.now,
             slow: None,
-            queued: None,
         }
     }
 
@@ -282,6 +290,17 @@ impl Connection {
             self.outbound.release(&mut desk.spare);
         }
         turn
+    }
+
+    /// What its next turn is, for who has others to give turns to.
+    pub(crate) fn next_work(&self) -> Work {
+        let is_long = match self.task {
+            Task::None | Task::Job | Task::Delayed { .. } | Task::Securing | Task::Opened(_) => {
+                !self.outbound.is_empty() || self.session.is_listing() || self.transport.is_handshaking()
+            }
+            Task::Opening(_) | Task::Sending { .. } | Task::Measuring(_) => true,
+        };
+        if is_long { Work::Long } else { Work::Short }
     }
 
     fn steps(&mut self, desk: &mut Desk) -> Result<Turn, Fault> {

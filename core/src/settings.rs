@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pop3d_protocol::pop3::Tolerance;
+use pop3d_protocol::pop3::{Lengths, Tolerance};
 
 use crate::accounts::{Accounts, UserName};
+pub use crate::buffer::OUTBOUND_BOUNDS;
+use crate::buffer::OUTBOUND_CAPACITY;
 pub use crate::logins::LoginDelays;
 use crate::nets::{CountedAddress, Nets};
 use crate::store::{MailStore, Source};
@@ -139,6 +141,10 @@ pub struct Limits {
     pub slow_reader_period: Duration,
     /// How often a client may be wrong in one connection.
     pub tolerance: Tolerance,
+    /// How long its lines may be.
+    pub lengths: Lengths,
+    /// Octets that may wait for one client to take them; within [`OUTBOUND_BOUNDS`].
+    pub outbound: usize,
     /// How long the answer to a first failed login is held back; each further one doubles it.
     pub failed_login_delay: Duration,
     /// Least time between two logins of a user.
@@ -182,6 +188,8 @@ impl Default for Limits {
             slow_reader_rate: 1024,
             slow_reader_period: Duration::from_secs(300),
             tolerance: Tolerance::DEFAULT,
+            lengths: Lengths::DEFAULT,
+            outbound: OUTBOUND_CAPACITY,
             failed_login_delay: Duration::from_millis(500),
             login_delays: LoginDelays::default(),
             failed_logins: FailedLogins::default(),

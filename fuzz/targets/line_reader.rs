@@ -15,7 +15,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
 });
 
 fn read(octets: &[u8], cuts: &[u8]) -> Found {
-    let (mut reader, mut found, mut rest) = (LineReader::<COMMAND_LINE_MAX>::new(), Found::new(), octets);
+    let (mut reader, mut found, mut rest) = (LineReader::new(COMMAND_LINE_MAX), Found::new(), octets);
     let mut cuts = cuts.iter().cycle();
     while !rest.is_empty() {
         let length = cuts.next().map_or(rest.len(), |&cut| (usize::from(cut) + 1).min(rest.len()));

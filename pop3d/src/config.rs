@@ -5,6 +5,7 @@ mod oauth;
 mod peep;
 mod program;
 mod proxy;
+mod reads;
 mod tls;
 mod transforms;
 mod users;
@@ -24,7 +25,7 @@ use toml::Spanned;
 
 pub(crate) use self::limits::limits;
 pub(crate) use self::oauth::{Tokens, tokens};
-pub(crate) use self::peep::administrators;
+pub(crate) use self::peep::{administrators, bounds as peep_bounds};
 pub(crate) use self::program::missing_program;
 pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
@@ -126,8 +127,13 @@ pub(crate) struct ConfineTable {
     /// Further folders to write in.
     #[serde(default)]
     write: Vec<PathBuf>,
+    /// Further folders to read from; none: from everywhere.
+    read: Option<Spanned<Vec<PathBuf>>>,
     /// Whether system calls are refused; where nothing is said they are, unless `new_privileges` is true.
     seccomp: Option<Spanned<bool>>,
+    /// Whether plugins in helper processes are kept to their messages.
+    #[serde(default)]
+    seal_plugins: Option<Spanned<bool>>,
     /// Whether the process may leave a core dump.
     #[serde(default)]
     core_dumps: bool,
@@ -239,15 +245,27 @@ impl File {
     ///
     /// # Errors
     /// Where one excludes the other, with line and column.
-    pub(crate) fn confinement(&self) -> Result<Confinement, Exit> {
-        let ConfineTable { landlock, write, seccomp, core_dumps, new_privileges } = &self.config.confine;
+    pub(crate) fn confinement(&self, transforms: &Transforms) -> Result<Confinement, Exit> {
+        let ConfineTable { landlock, write, read, seccomp, seal_plugins, core_dumps, new_privileges } =
+            &self.config.confine;
         let (landlock, core_dumps, new_privileges) = (*landlock, *core_dumps, *new_privileges);
         if let Some(seccomp) = seccomp.as_ref().filter(|seccomp| new_privileges && *seccomp.as_ref()) {
             let what = "the kernel takes no filter from who may gain rights; leave out new_privileges";
             return Err(self.error(seccomp.span(), what));
         }
         let seccomp = seccomp.as_ref().map_or(!new_privileges, |seccomp| *seccomp.as_ref());
-        Ok(Confinement { landlock, write: write.clone(), seccomp, core_dumps, new_privileges })
+        if let Some(seal) = seal_plugins.as_ref().filter(|seal| !seccomp && *seal.as_ref()) {
+            return Err(
+                self.error(seal.span(), "plugins are sealed by a seccomp filter, which is switched off")
+            );
+        }
+        let seal_plugins = seal_plugins.as_ref().is_some_and(|seal| *seal.as_ref());
+        if let Some(read) = read.as_ref().filter(|_| !landlock) {
+            return Err(self.error(read.span(), "reading is bounded by Landlock; write landlock = true"));
+        }
+        let read = read.as_ref().map(|read| [read.as_ref().clone(), self.read_folders(transforms)].concat());
+        let write = write.clone();
+        Ok(Confinement { landlock, write, read, seccomp, seal_plugins, core_dumps, new_privileges })
     }
 
     /// Where it has passwords in plain that everybody on this machine can read: what to do.
@@ -335,7 +353,8 @@ mod tests {
     fn a_filter_and_rights_that_are_gained_exclude_each_other() {
         let confinement = |text: &str| {
             let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();
-            file.confinement().map(|it| it.seccomp).map_err(|error| error.to_string())
+            let transforms = Transforms::new(&file, &[], Permissions::default()).unwrap();
+            file.confinement(&transforms).map(|it| it.seccomp).map_err(|error| error.to_string())
         };
         assert_eq!(confinement(""), Ok(true));
         assert_eq!(confinement("[confine]\nseccomp = false"), Ok(false));

@@ -15,6 +15,8 @@ mod transform;
 
 use std::process::ExitCode;
 
+use pop3d_transforms::native;
+
 /// The command line, for what is made of it: the manual page, and completions for shells.
 #[doc(hidden)]
 #[must_use]
@@ -22,15 +24,21 @@ pub fn command() -> clap::Command {
     <cli::Cli as clap::CommandFactory>::command()
 }
 
+/// Does what a helper process of a plugin is for, without what it has no need of.
+fn run_helper() -> ExitCode {
+    if let Err(error) = privileges::children::confine_helper() {
+        eprintln!("pop3d: cannot be confined: {error}");
+        return ExitCode::FAILURE;
+    }
+    let is_sealed = std::env::args_os().nth(2).is_some_and(|argument| argument == native::SEALED);
+    native::helper::run(|| if is_sealed { privileges::children::seal() } else { Ok(()) })
+}
+
 /// Does what the command line of this process says; returns the status for the system.
 #[must_use]
 pub fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == pop3d_transforms::native::ARGUMENT) {
-        if let Err(error) = privileges::seccomp::confine_helper() {
-            eprintln!("pop3d: cannot be confined: {error}");
-            return std::process::ExitCode::FAILURE;
-        }
-        return pop3d_transforms::native::helper::run();
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == native::ARGUMENT) {
+        return run_helper();
     }
     let result = cli::Cli::read().and_then(|cli| match &cli.task {
         Some(cli::Task::Passwd(task)) => passwd::run(task),

@@ -123,6 +123,10 @@ fn check(password: &Secret) -> Result<(), Exit> {
         )))
     } else if octets.contains(&0) || octets.contains(&b'\r') {
         Err(Exit::Data("a password has neither NUL nor CR in it: clients cannot send them".to_owned()))
+    } else if accounts::is_prohibited(octets) {
+        let what =
+            "a password is UTF-8, without control characters beyond ASCII and others that SASLprep prohibits";
+        Err(Exit::Data(what.to_owned()))
     } else {
         Ok(())
     }

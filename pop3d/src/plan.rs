@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
+use pop3d_core::admin::Bounds;
 use pop3d_core::maildir::{LocalStore, UniqueIds};
 use pop3d_core::server::Protocol;
 use pop3d_core::settings::Limits;
@@ -92,6 +93,7 @@ pub(crate) struct Fixed {
     /// Where administrators begin with TLS.
     pub(crate) peep_tls_listen: Vec<SocketAddr>,
     pub(crate) peep_socket: Option<PathBuf>,
+    pub(crate) peep_bounds: Bounds,
     pub(crate) state: Option<PathBuf>,
     pub(crate) workers: usize,
     /// Threads for transforms; 0: as the server has it.
@@ -138,7 +140,7 @@ impl Plan {
         let log_level = log_level(cli, &file)?;
         let limits = config::limits(cli, &file)?;
         let tls = config::tls(cli, &file)?;
-        let fixed = Fixed::new(cli, &file, tls.is_some(), administrators.is_empty())?;
+        let fixed = Fixed::new(cli, &file, &transforms, tls.is_some(), administrators.is_empty())?;
         if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
             warnings.push(
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
@@ -216,19 +218,26 @@ impl Plan {
 }
 
 impl Fixed {
-    fn new(cli: &Cli, file: &File, has_tls: bool, has_no_administrator: bool) -> Result<Self, Exit> {
+    fn new(
+        cli: &Cli,
+        file: &File,
+        transforms: &Transforms,
+        has_tls: bool,
+        has_no_administrator: bool,
+    ) -> Result<Self, Exit> {
         let config = &file.config;
         let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,
-            confinement: file.confinement()?,
+            confinement: file.confinement(transforms)?,
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
             proxy_listen: proxy_listen(file, has_tls)?,
             peep_listen: PeepListen::new(cli, file, has_no_administrator)?,
             peep_tls_listen: peep_tls_listen(file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
+            peep_bounds: config::peep_bounds(file)?,
             workers: config.workers.unwrap_or(0),
             transform_workers: transform_workers(file)?,
             wasm_instances: config
@@ -265,6 +274,10 @@ impl Fixed {
             ("[peep] listen, or whether there are administrators,", self.peep_listen != other.peep_listen),
             ("[peep] tls_listen", self.peep_tls_listen != other.peep_tls_listen),
             ("[peep] socket", self.peep_socket != other.peep_socket),
+            (
+                "[peep] connections, socket_connections or failed_logins",
+                self.peep_bounds != other.peep_bounds,
+            ),
             ("state", self.state != other.state),
             ("workers", self.workers != other.workers),
             ("[transform_pool] workers", self.transform_workers != other.transform_workers),

@@ -1,8 +1,10 @@
 //! What the process gives up: the rights of root, rights that programs would gain, core dumps, writing outside of its
 //! folders, and system calls that it has no use for. Each is given up before the first octet of a client is read.
 
+pub(crate) mod children;
 pub(crate) mod seccomp;
 
+use std::env;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, chown};
@@ -10,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
-    RulesetStatus, path_beneath_rules,
+    RulesetStatus, Scope, path_beneath_rules,
 };
 use nix::unistd::{Gid, Group, Uid, User, setgid, setgroups, setuid};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::set_no_new_privs;
 
 /// The newest rules of the kernel that are asked for; an older kernel keeps fewer.
-const RULES: ABI = ABI::V5;
+const RULES: ABI = ABI::V6;
 
 /// Whom the process becomes, once it has what only root can take.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,8 +37,12 @@ pub(crate) struct Confinement {
     pub(crate) landlock: bool,
     /// Further folders.
     pub(crate) write: Vec<PathBuf>,
+    /// Where it reads from besides; none: from everywhere.
+    pub(crate) read: Option<Vec<PathBuf>>,
     /// Whether the kernel refuses system calls that nothing here makes.
     pub(crate) seccomp: bool,
+    /// Whether plugins in helper processes are kept to their messages, once they are loaded.
+    pub(crate) seal_plugins: bool,
     /// Whether the process may leave a core dump.
     pub(crate) core_dumps: bool,
     /// Whether programs may have the rights of their owners (set-user-ID).
@@ -135,7 +141,14 @@ impl Confinement {
         if self.landlock {
             let further = self.write.iter().map(PathBuf::as_path);
             let folders: Vec<_> = folders.iter().copied().chain(further).collect();
-            told.push(confine(&folders).map_err(io::Error::other)?);
+            told.push(confine(&folders, Written::ByAll).map_err(io::Error::other)?);
+            if let Some(read) = &self.read {
+                // Helper processes are started from where this program is.
+                let program = env::current_exe()?;
+                let read = read.iter().map(PathBuf::as_path).chain(program.parent());
+                let read: Vec<_> = read.chain(folders).collect();
+                told.push(confine_reading(&read).map_err(io::Error::other)?);
+            }
         }
         if self.seccomp {
             told.push(seccomp::confine()?);
@@ -155,22 +168,61 @@ impl Confinement {
     }
 }
 
+/// By whom something is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Written {
+    /// By the server, and by children.
+    ByAll,
+    /// By children, who send no signal to the server either.
+    ByChildren,
+}
+
 /// Has the kernel refuse every writing but beneath these folders, and to devices that are there; what is in force.
-fn confine(folders: &[&Path]) -> Result<String, RulesetError> {
+fn confine(folders: &[&Path], by: Written) -> Result<String, RulesetError> {
     let writing = AccessFs::from_write(RULES);
     let devices = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
-    let status = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(writing)?
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(writing)?;
+    let ruleset = match by {
+        Written::ByAll => ruleset,
+        Written::ByChildren => ruleset.scope(Scope::Signal)?,
+    };
+    let status = ruleset
         .create()?
         .add_rules(path_beneath_rules(folders, writing))?
         .add_rules(path_beneath_rules(["/dev"], devices & writing))?
         .restrict_self()?;
+    let mut places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+    places.push_str(" only");
+    if by == Written::ByChildren {
+        places.push_str(", signals to each other only");
+    }
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => format!("Landlock: writes beneath {places}"),
+        RulesetStatus::PartiallyEnforced => {
+            format!("Landlock, as far as this kernel has it: writes beneath {places}")
+        }
+        RulesetStatus::NotEnforced => "no Landlock, for this kernel has none".to_owned(),
+    })
+}
+
+/// What every program reads: libraries, names of users, zones, devices, what the system tells.
+const SYSTEM: [&str; 10] =
+    ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/dev", "/proc", "/sys"];
+
+/// Has the kernel refuse every reading but beneath these folders and those of the system; what is in force.
+fn confine_reading(folders: &[&Path]) -> Result<String, RulesetError> {
+    let reading = AccessFs::from_read(RULES);
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(reading)?
+        .create()?
+        .add_rules(path_beneath_rules(folders, reading))?
+        .add_rules(path_beneath_rules(SYSTEM, reading))?
+        .restrict_self()?;
     let places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
     Ok(match status.ruleset {
-        RulesetStatus::FullyEnforced => format!("Landlock: writes beneath {places} only"),
-        RulesetStatus::PartiallyEnforced => {
-            format!("Landlock, as far as this kernel has it: writes beneath {places} only")
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => {
+            format!("Landlock: reads beneath {places}, and the system's folders, only")
         }
         RulesetStatus::NotEnforced => "no Landlock, for this kernel has none".to_owned(),
     })

@@ -17,6 +17,7 @@ use pop3d_core::state::accounts::KeptAccounts;
 use pop3d_core::state::{Claim, StateFiles};
 use pop3d_core::transform::Kind;
 use pop3d_core::transform::registry::{Listed, Registry as _, State};
+use pop3d_transforms::children::Children;
 use pop3d_transforms::registry::Registry;
 use pop3d_transforms::resources::Resources;
 use pop3d_transforms::spec::Spec;
@@ -149,6 +150,18 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     if let Some(instances) = fixed.wasm_instances {
         resources = resources.with_instances(instances);
     }
+    // The folder that programs write in by themselves; Landlock has it open at this moment.
+    let (confinement, temporary) = (fixed.confinement.clone(), env::temp_dir());
+    let starters = Children::confined(
+        move || privileges::children::confine_starter(&confinement, &temporary),
+        fixed.confinement.seal_plugins,
+    );
+    let (children, in_force) =
+        starters.map_err(|error| system("confine what starts programs, see [confine]", error))?;
+    for what in in_force {
+        info!(target: "pop3d", "{what}");
+    }
+    resources = resources.with_children(children);
     let children = Arc::clone(&resources.children);
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
@@ -187,7 +200,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         .start(move |changed| told.take_in(changed))
         .map_err(|error| system("watch the folder of transforms", error))?;
     let doors = doors.into_iter().map(|(door, _)| door).collect();
-    let admin = AdminThread::start(doors, Arc::clone(&administration))
+    let admin = AdminThread::start(doors, Arc::clone(&administration), fixed.peep_bounds)
         .map_err(|error| system("start the admin thread", error))?;
     signals::serve(signals, running, &administration, &children, &log);
     folder.stop();

@@ -129,6 +129,7 @@ fn what_is_wrong_is_named_and_the_file_stays_as_it_is() {
         (&["ann", "--stdin"], b"", 65, "no password"),
         (&["ann", "--stdin"], b"\n", 65, "empty"),
         (&["ann", "--stdin"], b"a\0b\n", 65, "NUL"),
+        (&["ann", "--stdin"], b"p\xE4ss\n", 65, "UTF-8"),
         (&["ann", "--stdin"], &[b'x'; 300], 65, "at most 248 octets"),
         (&["ann", "--stdin", "--scheme", "BLF-CRYPT"], &[b'x'; 73], 65, "72 octets"),
         (&["ann", "--stdin", "--scheme", "MD5"], b"x", 64, "one of ARGON2ID"),

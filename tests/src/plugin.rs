@@ -49,14 +49,27 @@ impl Plugins {
     /// # Panics
     /// Where it cannot be built.
     pub fn build_from(&self, source: &str, name: &str, definitions: &[&str]) -> PathBuf {
+        let definitions = definitions.iter().map(|definition| format!("-D{definition}"));
+        self.compile(source, name, ["-shared".to_owned(), "-fPIC".to_owned()].into_iter().chain(definitions))
+    }
+
+    /// Builds a source as a program: with `PROGRAM` defined.
+    ///
+    /// # Panics
+    /// Where it cannot be built.
+    pub fn build_program(&self, source: &str, name: &str) -> PathBuf {
+        self.compile(source, name, ["-pthread".to_owned(), "-DPROGRAM".to_owned()].into_iter())
+    }
+
+    fn compile(&self, source: &str, name: &str, options: impl Iterator<Item = String>) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let made = self.path().join(format!(".{}.new", NUMBER.fetch_add(1, Ordering::Relaxed)));
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let status = Command::new(compiler)
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wno-unused-function", "-I"])
+            .args(["-O1", "-Wall", "-Wno-unused-function", "-I"])
             .arg(root.join("../plugins/abi/include"))
-            .args(definitions.iter().map(|definition| format!("-D{definition}")))
+            .args(options)
             .arg("-o")
             .arg(&made)
             .arg(root.join("plugins").join(source))

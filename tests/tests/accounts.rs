@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use base64ct::{Base64, Encoding};
-use pop3d_tests::{Client, Mail, Options, Server, checked, processes_with, wait_until};
+use pop3d_tests::{Admin, Client, Mail, Options, Server, checked, processes_with, wait_until};
 use rustix::process::Signal;
 
 /// Of "secret", by crypt(3).
@@ -253,4 +253,36 @@ fn a_checkpassword_that_cannot_be_is_named_at_its_place() {
         let (status, said) = checked(&mail, config);
         assert!(status.code() == Some(78) && said.contains(named), "{said}");
     }
+}
+
+#[test]
+fn the_last_use_of_an_app_password_outlives_the_server() {
+    let mail = Mail::default();
+    let state = tempfile::tempdir().unwrap();
+    let config = "[users.\"ab%\\\"\"]\npassword = \"x\"\napp_passwords = { tv = \"{PLAIN}watching\" }\n";
+    let start = || Server::with(&mail, &Options { config, state: Some(state.path()), ..Options::default() });
+    let told = |command: &str| Admin::at(&state.path().join("peep.sock")).lines(command);
+    let mut server = start();
+    Admin::at(&state.path().join("peep.sock")).says("u+ ann secret").hears("+");
+    let mut admin = Admin::at(&state.path().join("peep.sock"));
+    let secret = admin.says("ua+ ann phone").line();
+    assert!(login(&server, "ann", secret.strip_prefix('+').unwrap()).starts_with("+OK"));
+    assert!(login(&server, "ab%\"", "watching").starts_with("+OK"));
+    let before = told("ua? ann");
+    assert!(!before[0].ends_with(" -"), "{before:?}");
+    server.signal(Signal::TERM);
+    server.wait();
+    let kept = fs::read_to_string(state.path().join("statistics")).unwrap();
+    assert!(kept.contains("{user=\"ab%25\"\",app=\"tv\"} "), "{kept}");
+    let mut server = start();
+    assert_eq!(told("ua? ann"), before);
+    assert!(!told("st?").iter().any(|line| line.contains("app_password")));
+    // One that is made anew was not used.
+    let mut admin = Admin::at(&state.path().join("peep.sock"));
+    admin.says("ua- ann phone").hears("+");
+    admin.says("ua+ ann phone").line();
+    server.signal(Signal::TERM);
+    server.wait();
+    let _server = start();
+    assert!(told("ua? ann")[0].ends_with(" -"));
 }

@@ -43,6 +43,22 @@ fn credentials_are_asked_for_by_tcp_alone() {
 }
 
 #[test]
+fn how_many_administrators_there_are_and_how_often_one_may_be_wrong_can_be_set() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let config = "[peep]\nlisten = [\"127.0.0.1:0\"]\nconnections = 2\nfailed_logins = 1\n";
+    let server = Server::with(&mail, &Options { config, arguments: &["-a", "root:x"], ..Options::default() });
+    let mut first = Admin::connect(server.peep_address());
+    first.says("a root x").hears("+");
+    let mut wrong = Admin::connect(server.peep_address());
+    wrong.says("cap?").line();
+    let mut third = Admin::connect(server.peep_address());
+    // It is answered once there is a seat, which the wrong one gives up at once.
+    third.says("a root x");
+    wrong.sends(b"a root y\r\n");
+    third.hears("+");
+}
+
+#[test]
 fn administrators_of_the_configuration_may_be_hashed() {
     let mail = Mail::maildir("user", &["x\n"]);
     let server = Server::start(&mail, &[]);

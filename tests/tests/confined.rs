@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pop3d_tests::{Client, Mail, Options, Plugins, Server, checked};
+use pop3d_tests::{Client, Mail, Options, Plugins, Server, checked, retrieved};
 
 /// What a filter was answered, by what it tried.
 fn answers(server: &Server) -> BTreeMap<String, String> {
@@ -14,7 +14,11 @@ fn answers(server: &Server) -> BTreeMap<String, String> {
     client.says("RETR 1").hears("+OK");
     let body = String::from_utf8(client.body().unwrap()).unwrap();
     assert!(body.ends_with("x\r\n"), "{body}");
-    let lines = body.lines().filter_map(|line| line.split_once(": "));
+    tried(&body)
+}
+
+fn tried(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().filter_map(|line| line.split_once(": "));
     lines.map(|(what, answer)| (what.to_owned(), answer.to_owned())).collect()
 }
 
@@ -61,6 +65,13 @@ fn the_server_is_refused_what_it_never_does() {
             ("packets", "done"),
             ("connection", "done"),
             ("fork", "done"),
+            ("handle", "done"),
+            ("limits", "done"),
+            ("ciphers", "done"),
+            ("typing", "done"),
+            ("thread", "done"),
+            ("memory", "done"),
+            ("time", "done"),
         ])
     );
 }
@@ -88,9 +99,141 @@ fn a_helper_process_is_refused_more() {
             ("packets", "EPERM"),
             ("connection", "done"),
             ("fork", "EPERM"),
+            ("handle", "EPERM"),
+            ("limits", "EPERM"),
+            ("ciphers", "EPERM"),
+            ("typing", "EPERM"),
+            ("thread", "done"),
+            ("memory", "done"),
+            ("time", "done"),
             ("write", "done"),
         ])
     );
+}
+
+#[test]
+fn a_sealed_plugin_is_refused_all_but_its_message() {
+    let plugins = Plugins::default();
+    let plugin = plugins.build_from("confined.c", "confined.so", &[]);
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = serving(&mail, &plugin, "process", &folder.path().join("file"), "seal_plugins = true");
+    if server.log().contains("no seccomp filter") {
+        println!("not shown: this kernel has no seccomp filters");
+        return;
+    }
+    assert!(server.log().contains("plugins are sealed: "), "{}", server.log());
+    let mut found = answers(&server);
+    // What it needs goes on: threads, memory, time.
+    for done in ["own signal", "thread", "memory", "time"] {
+        assert_eq!(found.remove(done).as_deref(), Some("done"), "{done}");
+    }
+    assert_eq!(found.remove("io_uring").as_deref(), Some("EPERM"));
+    assert!(found.len() == 12 && found.values().all(|answer| answer == "EPERM"), "{found:?}");
+}
+
+#[test]
+fn a_plugin_that_turns_letters_works_sealed() {
+    let mail = Mail::maildir("user", &["Subject: x\n\nx\n"]);
+    let plugins = Plugins::default();
+    let plugin = plugins.build("filter.so", &[]);
+    let config = format!(
+        "transform = \"filter\"\n[transforms.filter]\nfile = {plugin:?}\n[confine]\nseal_plugins = true\nlandlock = true\n"
+    );
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    for _ in 0..3 {
+        assert_eq!(retrieved(&server).unwrap(), b"Fhowrpg: k\r\n\r\nk\r\n");
+    }
+    let (status, said) = checked(&mail, "[confine]\nseccomp = false\nseal_plugins = true\n");
+    assert!(!status.success() && said.contains("3:16: plugins are sealed by a seccomp filter"), "{said}");
+}
+
+/// What every child is refused, and what it may do.
+const OF_A_CHILD: [(&str, &str); 15] = [
+    ("unshare", "EPERM"),
+    ("keyctl", "EPERM"),
+    ("ptrace", "EPERM"),
+    ("io_uring", "ENOSYS"),
+    ("handle", "EPERM"),
+    ("limits", "EPERM"),
+    ("ciphers", "EPERM"),
+    ("typing", "EPERM"),
+    ("own signal", "done"),
+    ("packets", "done"),
+    ("connection", "done"),
+    ("fork", "done"),
+    ("thread", "done"),
+    ("memory", "done"),
+    ("time", "done"),
+];
+
+/// A server whose temporary folder holds no mail, with folders of others: where a child tries to write.
+fn with_programs(mail: &Mail, temporary: &Path, keys: &str, confine: &str) -> Server {
+    let before = format!("export TMPDIR='{}'", temporary.display());
+    let config = format!("{keys}\n[confine]\n{confine}\n");
+    Server::with(mail, &Options { config: &config, before: &before, ..Options::default() })
+}
+
+#[test]
+fn a_program_is_refused_more_than_the_server_and_writes_where_it_may() {
+    let plugins = Plugins::default();
+    let program = plugins.build_program("confined.c", "confined");
+    let temporary = tempfile::tempdir().unwrap();
+    let mail = Mail::maildir("user", &["x\n"]);
+    for (confine, elsewhere, written, signal) in [
+        ("landlock = false", mail.path().join("other"), "done", "done"),
+        ("landlock = true", mail.path().join("other"), "EACCES", "EPERM"),
+        ("landlock = true", temporary.path().join("file"), "done", "EPERM"),
+    ] {
+        let keys = format!("transform = [\"{} {}\"]", program.display(), elsewhere.display());
+        let server = with_programs(&mail, temporary.path(), &keys, confine);
+        if server.log().contains("no seccomp filter") {
+            println!("not shown: this kernel has no seccomp filters");
+            return;
+        }
+        assert!(server.log().contains("children: seccomp: "), "{}", server.log());
+        let mut found = answers(&server);
+        let (wrote, signalled) = (found.remove("write").unwrap(), found.remove("signal").unwrap());
+        assert_eq!(found, expected(&OF_A_CHILD));
+        if !server.log().contains("no Landlock") {
+            assert_eq!(wrote, written, "{confine}, {}", elsewhere.display());
+        }
+        // Older kernels have no such rule.
+        if !server.log().contains("as far as this kernel has it") {
+            assert_eq!(signalled, signal, "{confine}");
+        }
+    }
+}
+
+#[test]
+fn programs_that_know_passwords_and_tokens_are_refused_the_same() {
+    let plugins = Plugins::default();
+    let program = plugins.build_program("confined.c", "confined");
+    let temporary = tempfile::tempdir().unwrap();
+    let (passwords, tokens) = (temporary.path().join("passwords"), temporary.path().join("tokens"));
+    let mail = Mail::maildir("user", &["x\n"]);
+    let elsewhere = temporary.path().join("file");
+    let word = |told: &Path| format!("\"{} {} {}\"", program.display(), elsewhere.display(), told.display());
+    let keys = format!("checkpassword = {}\n[oauth]\nprogram = {}", word(&passwords), word(&tokens));
+    let server = with_programs(&mail, temporary.path(), &keys, "");
+    if server.log().contains("no seccomp filter") {
+        println!("not shown: this kernel has no seccomp filters");
+        return;
+    }
+    let mut client = Client::connect(server.address());
+    client.says("USER nobody").hears("+OK");
+    client.says("PASS x").hears("+OK");
+    client.says("QUIT").hears("+OK");
+    let mut client = Client::connect(server.address());
+    // "n,a=nobody,^Aauth=Bearer x^A^A"
+    client.says("AUTH OAUTHBEARER bixhPW5vYm9keSwBYXV0aD1CZWFyZXIgeAEB").hears("+OK");
+    for told in [passwords, tokens] {
+        let told = std::fs::read_to_string(told).unwrap();
+        let mut found = tried(&told);
+        assert_eq!(found.remove("signal").as_deref(), Some("done"));
+        found.remove("write");
+        assert_eq!(found, expected(&OF_A_CHILD));
+    }
 }
 
 #[test]

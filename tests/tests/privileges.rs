@@ -122,6 +122,39 @@ fn root_serves_on_ports_of_its_own_only_where_somebody_has_said_so() {
 }
 
 #[test]
+fn what_is_read_elsewhere_is_refused_where_reading_is_bounded() {
+    let (elsewhere, permitted) = ("elsewhere", "permitted");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for name in [elsewhere, permitted] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("file"), format!("{name}\n")).unwrap();
+    }
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let mail = Mail::maildir("user", &["x\n"]);
+    let transform = format!(
+        "transform = [\"sh -c 'cat; cat {}/file {}/file 2>/dev/null; true'\"]\n",
+        place(elsewhere),
+        place(permitted)
+    );
+    let reads = format!("[confine]\nlandlock = true\nread = [\"{}\"]\n", place(permitted));
+    for (confine, is_refused) in [(reads.as_str(), true), ("[confine]\nlandlock = true\n", false)] {
+        let config = format!("{transform}{confine}");
+        let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+        if server.log().contains("no Landlock") {
+            println!("not shown: this kernel has no Landlock");
+            return;
+        }
+        assert_eq!(server.log().contains("Landlock: reads beneath "), is_refused);
+        let mut client = Client::login(server.address(), "user");
+        client.says("RETR 1").hears("+OK");
+        let body = String::from_utf8(client.body().unwrap()).unwrap();
+        assert!(body.contains("permitted") && body.contains("elsewhere") != is_refused, "{body}");
+    }
+    let (status, said) = checked(&mail, "[confine]\nread = []\n");
+    assert!(!status.success() && said.contains("2:8: reading is bounded by Landlock"), "{said}");
+}
+
+#[test]
 fn what_is_written_elsewhere_is_refused() {
     // Beneath the temporary folder everything may be written, so that the forbidden place is elsewhere.
     let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::{fs, thread};
 
 use pop3d_tests::tls::{Certificate, Wire, certificate, config};
-use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, message, wait_until};
+use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, light_or_heavy, message, wait_until};
 use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 
@@ -247,8 +247,9 @@ fn certificates_are_replaced_while_clients_come() {
     let server = with_files(&mail, &first, "");
     assert_eq!(shown(&server), first.octets.as_ref());
     let (is_over, served) = (AtomicBool::new(false), AtomicU32::new(0));
+    let clients = u32::try_from(light_or_heavy(4, 100)).unwrap();
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..clients {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
                     let mut client = Client::connect_tls(server.pop3s_address());
@@ -266,7 +267,7 @@ fn certificates_are_replaced_while_clients_come() {
             server.signal(Signal::HUP);
             wait_until("the renewed certificate is shown", || shown(&server) == renewed.octets.as_ref());
             let before = served.load(Ordering::Relaxed);
-            wait_until("others are served", || served.load(Ordering::Relaxed) > before + 4);
+            wait_until("others are served", || served.load(Ordering::Relaxed) > before + clients);
         }
         held.says("CAPA").hears("+OK");
         held.body().unwrap();

@@ -66,29 +66,8 @@ impl Checkpassword {
     /// Starts it, with what it reads; its end is told by the descriptor.
     fn start(&self, message: &[u8]) -> io::Result<(Pid, OwnedFd)> {
         let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
-        let mut actions = PosixSpawnFileActions::init()?;
-        // First, while nothing else can have that number: with the same number on both sides it is only kept open.
-        actions.add_dup2(theirs.as_raw_fd(), DESCRIPTOR)?;
-        for (descriptor, flags) in [(0, OFlag::O_RDONLY), (1, OFlag::O_WRONLY)] {
-            actions.add_open(descriptor, "/dev/null", flags, Mode::empty())?;
-        }
-        let mut attributes = PosixSpawnAttr::init()?;
-        attributes.set_flags(
-            PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
-                | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
-        )?;
-        attributes.set_pgroup(nix::unistd::Pid::from_raw(0))?;
-        let mut defaults = SigSet::empty();
-        // Which this process has ignored since it began.
-        defaults.add(Signal::SIGPIPE);
-        attributes.set_sigdefault(&defaults)?;
-        attributes.set_sigmask(&SigSet::empty())?;
-        let environment = [CString::new(PATH)?, c"LANG=C.UTF-8".to_owned()];
-        let program = self.words.first().ok_or(io::ErrorKind::InvalidInput)?;
-        let pid = posix_spawnp(program, &actions, &attributes, &self.words, &environment)?;
-        drop(theirs);
-        let pid = Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidData)?;
+        let words = self.words.clone();
+        let pid = self.children.start(move || spawn(&words, &theirs))??;
         let descriptor = pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| {
             // Without a descriptor nothing tells when it ends; killed, it does so at once.
             let _ = kill_process_group(pid, Kill::KILL);
@@ -122,6 +101,32 @@ impl Checkpassword {
         let status = status.as_ref().and_then(WaitIdStatus::exit_status);
         status.ok_or_else(|| format!("{} was ended by a signal", program()))
     }
+}
+
+/// Starts a program that reads from a pipe, as the leader of a process group.
+fn spawn(words: &[CString], theirs: &OwnedFd) -> io::Result<Pid> {
+    let mut actions = PosixSpawnFileActions::init()?;
+    // First, while nothing else can have that number: with the same number on both sides it is only kept open.
+    actions.add_dup2(theirs.as_raw_fd(), DESCRIPTOR)?;
+    for (descriptor, flags) in [(0, OFlag::O_RDONLY), (1, OFlag::O_WRONLY)] {
+        actions.add_open(descriptor, "/dev/null", flags, Mode::empty())?;
+    }
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(
+        PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
+            | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
+    )?;
+    attributes.set_pgroup(nix::unistd::Pid::from_raw(0))?;
+    let mut defaults = SigSet::empty();
+    // Which this process has ignored since it began.
+    defaults.add(Signal::SIGPIPE);
+    attributes.set_sigdefault(&defaults)?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    let environment = [CString::new(PATH)?, c"LANG=C.UTF-8".to_owned()];
+    let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
+    let pid = posix_spawnp(program, &actions, &attributes, words, &environment)?;
+    Pid::from_raw(pid.as_raw()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Waits until a descriptor can be read; whether that came before `end`.

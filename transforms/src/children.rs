@@ -3,6 +3,7 @@
 //! Every child leads a process group of its own. The group's number stays taken as long as the leader is not
 //! reaped, so the group is killed before: then the signal cannot hit a stranger.
 
+mod nursery;
 mod usage;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
 };
 
+use self::nursery::Nursery;
 pub(crate) use self::usage::charge_beyond;
 pub use self::usage::processor_time;
 use crate::queue::Place;
@@ -40,6 +42,10 @@ pub struct Children {
     living: Mutex<HashMap<Pid, Arc<Child>>>,
     /// Programs that whoever started them waits for, and reaps.
     errands: Mutex<HashSet<Pid>>,
+    /// What starts them; none: whoever asks for it.
+    nursery: Option<Nursery>,
+    /// Whether plugins in helper processes are kept to their messages once they are loaded.
+    seals_plugins: bool,
 }
 
 /// A started program, the leader of its process group.
@@ -83,6 +89,38 @@ struct Held {
 }
 
 impl Children {
+    /// With threads of their own that start them, confined by a function, which is called in one of these; what that says.
+    /// `seals_plugins`: whether those in helper processes are to be kept to their messages.
+    ///
+    /// # Errors
+    /// What the function fails by, or where there are no threads to be had.
+    pub fn confined<T: Send + 'static>(
+        confine: impl FnOnce() -> io::Result<T> + Send + 'static,
+        seals_plugins: bool,
+    ) -> io::Result<(Self, T)> {
+        let (nursery, told) = Nursery::new(confine)?;
+        Ok((Self { nursery: Some(nursery), seals_plugins, ..Self::default() }, told))
+    }
+
+    /// Does what starts a child where that is confined as it is to be.
+    ///
+    /// # Errors
+    /// Where there is no thread for it.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        start: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        match &self.nursery {
+            Some(nursery) => nursery.run(start),
+            None => Ok(start()),
+        }
+    }
+
+    /// Whether plugins in helper processes are kept to their messages once they are loaded.
+    pub(crate) fn seals_plugins(&self) -> bool {
+        self.seals_plugins
+    }
+
     /// Kills every child with its process group, waits until they are dead, and refuses further ones.
     ///
     /// For the end of the program, when no client is left: what was told to end and has not yet is killed as well.

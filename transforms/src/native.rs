@@ -26,10 +26,11 @@ use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
 
 use self::host::Host;
 use self::inline::Inline;
-pub use self::launch::ARGUMENT;
 use self::launch::Start;
+pub use self::launch::{ARGUMENT, SEALED};
 use self::plugin::Plugin;
 use crate::alike::alike;
+use crate::children::Children;
 use crate::pool_stream::{Limits, PoolStream, run_filter};
 use crate::record::Record;
 use crate::spec::{Isolation, PluginSpec};
@@ -56,6 +57,7 @@ enum Place {
     },
     Helpers {
         library: Vec<u8>,
+        children: Arc<Children>,
         slots: Vec<Mutex<Slot>>,
     },
 }
@@ -74,7 +76,12 @@ impl Native {
     ///
     /// # Errors
     /// Why it cannot be used, as a sentence.
-    pub(crate) fn load(spec: PluginSpec, pool: Pool, record: Arc<Record>) -> Result<Self, String> {
+    pub(crate) fn load(
+        spec: PluginSpec,
+        pool: Pool,
+        children: Arc<Children>,
+        record: Arc<Record>,
+    ) -> Result<Self, String> {
         let library = library::read(&spec.file)?;
         let in_file = |what: String| format!("{}: {what}", spec.file.display());
         let place = match spec.isolation {
@@ -90,11 +97,11 @@ impl Native {
                 };
                 let mut slots: Vec<Mutex<Slot>> = (0..count).map(|_| Mutex::default()).collect();
                 // Whether it loads is found out by the first.
-                let host = Host::start(&start(&spec, &library, &record)).map_err(in_file)?;
+                let host = Host::start(&start(&spec, &library, &children, &record)).map_err(in_file)?;
                 if let Some(slot) = slots.first_mut() {
                     *slot = Mutex::new(Slot { host: Some(host), ..Slot::default() });
                 }
-                Place::Helpers { library, slots }
+                Place::Helpers { library, children, slots }
             }
         };
         Ok(Self { spec, pool, record, place })
@@ -109,7 +116,7 @@ impl Native {
     }
 
     /// A helper for one message: that with the fewest, started where there is none. May wait: called in the pool.
-    fn helper(&self, library: &[u8], slots: &[Mutex<Slot>]) -> Result<Arc<Host>, Error> {
+    fn helper(&self, library: &[u8], children: &Children, slots: &[Mutex<Slot>]) -> Result<Arc<Host>, Error> {
         let lock = |slot: &'_ Mutex<Slot>| -> Option<usize> {
             let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             let host = slot.host.as_ref().filter(|host| host.is_alive());
@@ -130,7 +137,8 @@ impl Native {
         if slot.again.is_some_and(|again| Instant::now() < again) && slot.deaths > 1 {
             return Err(none("its helper process died, and is not started again yet"));
         }
-        let host = Host::start(&start(&self.spec, library, &self.record)).map_err(Error::Temporary)?;
+        let start = start(&self.spec, library, children, &self.record);
+        let host = Host::start(&start).map_err(Error::Temporary)?;
         slot.host = Some(Arc::clone(&host));
         Ok(host)
     }
@@ -143,10 +151,11 @@ fn none(what: &str) -> Error {
 fn start<'start>(
     spec: &'start PluginSpec,
     library: &'start [u8],
+    children: &'start Children,
     record: &'start Arc<Record>,
 ) -> Start<'start> {
     let PluginSpec { name, options, memory, timeout, .. } = spec;
-    Start { name, options, library, record, memory: *memory, timeout: *timeout }
+    Start { name, options, library, children, record, memory: *memory, timeout: *timeout }
 }
 
 impl Transform for Native {
@@ -173,8 +182,8 @@ impl Transform for Native {
                         let instance = Box::new(Plugin::instance(plugin));
                         run_filter(instance, told, pipe).await
                     }
-                    Place::Helpers { library, slots } => {
-                        let host = own.helper(library, slots)?;
+                    Place::Helpers { library, children, slots } => {
+                        let host = own.helper(library, children, slots)?;
                         host.run(told, pipe).await
                     }
                 }

@@ -38,6 +38,12 @@ impl Resources {
         }
     }
 
+    /// The same, with children that are started otherwise.
+    #[must_use]
+    pub fn with_children(self, children: Children) -> Self {
+        Self { children: Arc::new(children), ..self }
+    }
+
     /// The same, with a folder of its own for what was compiled: filters in WebAssembly are loaded from there sooner.
     #[must_use]
     #[cfg(feature = "wasm")]

@@ -1,18 +1,16 @@
 //! The load generator's command line. It says `phase=…` when the measurement begins and ends, then one line of
 //! `key=value`.
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use pop3d_benches::arguments::seconds;
 use pop3d_benches::loopback::Loopback;
 use pop3d_benches::session::{Common, Scenario};
 use pop3d_benches::swarm::{self, CONNECTIONS_MAX, Load, Moment};
+use pop3d_benches::tally::say;
 use pop3d_benches::text::Block;
-
-/// Longest time that can be asked for, in seconds.
-const SECONDS_MAX: f64 = 600.0;
 
 /// Puts load on a POP3 server of this machine and checks what it sends.
 #[derive(Debug, Parser)]
@@ -72,7 +70,16 @@ enum Kind {
         #[arg(long, default_value_t = 5)]
         rest: u64,
     },
+    /// RETR by slow readers: each takes 4 KiB, and rests; at the end it goes without QUIT
+    Crawl {
+        /// Milliseconds of a rest
+        #[arg(long, default_value_t = 1000)]
+        rest: u64,
+    },
 }
+
+/// Longest rest, in milliseconds.
+const REST_MAX: u64 = 600_000;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -117,7 +124,8 @@ fn plan(arguments: &Arguments) -> Result<(Common, Load), String> {
         Kind::Big => Scenario::Retr { count: Some(1) },
         Kind::Short => Scenario::Short,
         Kind::Listing { once } => Scenario::Listing { once },
-        Kind::Noop { rest } => Scenario::Noop { rest: Duration::from_millis(rest.min(600_000)) },
+        Kind::Noop { rest } => Scenario::Noop { rest: Duration::from_millis(rest.min(REST_MAX)) },
+        Kind::Crawl { rest } => Scenario::Crawl { rest: Duration::from_millis(rest.min(REST_MAX)) },
     };
     let ends_by_itself =
         matches!(scenario, Scenario::Retr { count: Some(_) } | Scenario::Listing { once: true });
@@ -141,20 +149,6 @@ fn plan(arguments: &Arguments) -> Result<(Common, Load), String> {
         deadline: arguments.deadline,
     };
     Ok((common, load))
-}
-
-/// Whoever reads this samples the server at that moment, so nothing may stay in a buffer.
-fn say(line: &str) {
-    let mut output = std::io::stdout().lock();
-    // Nobody listens: the run goes on, and its exit status still tells.
-    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=SECONDS_MAX).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        Ok(_) | Err(_) => Err(format!("seconds, up to {SECONDS_MAX}")),
-    }
 }
 
 fn connections(text: &str) -> Result<usize, String> {

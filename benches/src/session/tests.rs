@@ -104,3 +104,20 @@ fn noop_rests_between() {
     assert_eq!(session.leave(Instant::now()), say("QUIT"));
     assert_eq!(session.rested(Instant::now()), Next::Hear, "QUIT is said once");
 }
+
+#[test]
+fn a_slow_reader_rests_within_a_message_and_leaves_it_unread() {
+    let rest = Duration::from_secs(64);
+    let common = common(Scenario::Crawl { rest });
+    let mut session = Session::new(&common, 7, Instant::now());
+    let mut tally = Tally::default();
+    let login = "+OK\r\n+OK\r\n+OK\r\n+OK\r\n1 1000\r\n.\r\n";
+    assert_eq!(converse(&mut session, &mut tally, login).unwrap().last(), Some(&Next::Begin));
+    let other = Duration::from_secs(7);
+    assert_eq!(session.begin(Instant::now()), Next::Rest(other), "not all begin at the same time");
+    assert_eq!(session.pace(), None);
+    assert_eq!(session.rested(Instant::now()), say("RETR 1"));
+    assert_eq!(session.pace(), Some(rest));
+    assert_eq!(converse(&mut session, &mut tally, "+OK\r\nSubject"), Ok(vec![]));
+    assert_eq!(session.leave(Instant::now()), Next::Ended);
+}

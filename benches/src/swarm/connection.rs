@@ -5,13 +5,20 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use crate::loopback::Loopback;
-use crate::session::{Common, Next, Session};
+use crate::session::{Common, Next, Scenario, Session};
 use crate::tally::Tally;
 
 /// Reads in one turn, so that a fast download does not keep the others waiting.
 const READS_PER_TURN: usize = 4;
+
+/// Octets that a slow reader takes at once.
+const CRAWL_ROOM: usize = 4 << 10;
+
+/// Octets that the kernel may keep for a slow reader: with more it would seem a fast one for a while.
+const CRAWL_BUFFER: usize = 16 << 10;
 
 /// One connection.
 pub(super) struct Connection<'a> {
@@ -46,6 +53,9 @@ impl<'a> Connection<'a> {
     ) -> io::Result<Self> {
         let mut stream = TcpStream::connect(server.address())?;
         stream.set_nodelay(true)?;
+        if matches!(common.scenario, Scenario::Crawl { .. }) {
+            set_socket_recv_buffer_size(&stream, CRAWL_BUFFER)?;
+        }
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self { stream, session: Session::new(common, user, now), outbound: Vec::new() })
     }
@@ -57,23 +67,51 @@ impl<'a> Connection<'a> {
         {
             return Turn::Failed(format!("write: {error}"));
         }
+        if self.session.pace().is_some() {
+            // Its next rest is over when it is, whatever comes meanwhile.
+            return Turn::Waits;
+        }
         for _ in 0..READS_PER_TURN {
-            let count = match self.stream.read(room) {
+            match self.read(room, tally) {
+                Turn::Unfinished => {}
+                turn @ (Turn::Waits | Turn::Begins | Turn::Rests(_) | Turn::Ended | Turn::Failed(_)) => {
+                    return turn;
+                }
+            }
+        }
+        Turn::Unfinished
+    }
+
+    /// A rest is over: a slow reader reads a little, the others speak.
+    pub(super) fn rested(&mut self, room: &mut [u8], tally: &mut Tally) -> Turn {
+        let Some(rest) = self.session.pace() else {
+            let next = self.session.rested(Instant::now());
+            return self.follow(next);
+        };
+        match self.read(&mut room[..CRAWL_ROOM], tally) {
+            Turn::Waits | Turn::Unfinished => Turn::Rests(rest),
+            turn @ (Turn::Begins | Turn::Rests(_) | Turn::Ended | Turn::Failed(_)) => turn,
+        }
+    }
+
+    /// Reads once; unfinished, where there may be more.
+    fn read(&mut self, room: &mut [u8], tally: &mut Tally) -> Turn {
+        let count = loop {
+            match self.stream.read(room) {
                 Ok(0) => return Turn::Failed("closed by the server".to_owned()),
-                Ok(count) => count,
+                Ok(count) => break count,
                 // While it connects there is nothing to read either.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
                     return Turn::Waits;
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Turn::Failed(format!("read: {error}")),
-            };
-            match self.feed(&room[..count], tally) {
-                Turn::Waits | Turn::Unfinished => {}
-                turn @ (Turn::Begins | Turn::Rests(_) | Turn::Ended | Turn::Failed(_)) => return turn,
             }
+        };
+        match self.feed(&room[..count], tally) {
+            Turn::Waits | Turn::Unfinished => Turn::Unfinished,
+            turn @ (Turn::Begins | Turn::Rests(_) | Turn::Ended | Turn::Failed(_)) => turn,
         }
-        Turn::Unfinished
     }
 
     /// Does what the session wants.
@@ -82,7 +120,11 @@ impl<'a> Connection<'a> {
             Next::Hear => Turn::Waits,
             Next::Say(line) => {
                 self.outbound.extend_from_slice(line.as_bytes());
-                self.write().map_or_else(|error| Turn::Failed(format!("write: {error}")), |()| Turn::Waits)
+                match (self.write(), self.session.pace()) {
+                    (Err(error), _) => Turn::Failed(format!("write: {error}")),
+                    (Ok(()), Some(rest)) => Turn::Rests(rest),
+                    (Ok(()), None) => Turn::Waits,
+                }
             }
             Next::Begin => Turn::Begins,
             Next::Rest(rest) => Turn::Rests(rest),

@@ -31,3 +31,4 @@ pub mod pop3;
 pub mod reply;
 pub mod text;
 pub mod top;
+pub mod wiped;

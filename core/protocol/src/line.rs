@@ -5,11 +5,12 @@
 //! Called by the session only.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use core::hint::black_box;
 
 use memchr::memchr;
 
-/// Longest command line, its line end included (RFC 2449, section 4).
+/// Longest command line, its line end included (RFC 2449, section 4), where nothing else is said.
 pub const COMMAND_LINE_MAX: usize = 255;
 
 /// One command line.
@@ -21,11 +22,13 @@ pub enum Line<'a> {
     TooLong,
 }
 
-/// Splits octets into lines of at most `MOST` octets, their ends included; CRLF ends a line, and so does LF alone.
-pub struct LineReader<const MOST: usize = COMMAND_LINE_MAX> {
+/// Splits octets into lines of a bounded length; CRLF ends a line, and so does LF alone.
+pub struct LineReader {
     /// What is kept of a line that was cut: all but the LF that ends it. None while nothing is: most sessions idle, and most
     /// commands come whole.
-    buffer: Option<Box<[u8; MOST]>>,
+    buffer: Option<Box<[u8]>>,
+    /// Octets of a line, its end included; the length of `buffer`.
+    most: usize,
     state: State,
 }
 
@@ -39,11 +42,11 @@ enum State {
     Skipping,
 }
 
-impl<const MOST: usize> LineReader<MOST> {
-    /// A reader at the beginning of a line.
+impl LineReader {
+    /// A reader at the beginning of a line, of lines of at most so many octets, their ends included.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { buffer: None, state: State::Gathering(0) }
+    pub const fn new(most: usize) -> Self {
+        Self { buffer: None, most, state: State::Gathering(0) }
     }
 
     /// Reads up to the end of the next line; returns how many octets it took, and the line.
@@ -88,7 +91,7 @@ impl<const MOST: usize> LineReader<MOST> {
             State::Given(_) | State::Skipping => 0,
         };
         // At least 1, for the LF, which is never kept.
-        let most = MOST.saturating_sub(used);
+        let most = self.most.saturating_sub(used);
         let window = octets.get(..most).unwrap_or(octets);
         match memchr(b'\n', window) {
             Some(end) if used == 0 => {
@@ -117,12 +120,13 @@ impl<const MOST: usize> LineReader<MOST> {
         if octets.is_empty() {
             return used;
         }
-        let buffer = self.buffer.get_or_insert_with(|| Box::new([0; MOST]));
+        let most = self.most;
+        let buffer = self.buffer.get_or_insert_with(|| vec![0; most].into());
         let room = buffer.get_mut(used..).unwrap_or_default();
         for (place, &octet) in room.iter_mut().zip(octets) {
             *place = octet;
         }
-        MOST.min(used + octets.len())
+        most.min(used + octets.len())
     }
 
     /// So many octets of the buffer.
@@ -139,13 +143,7 @@ impl<const MOST: usize> LineReader<MOST> {
     }
 }
 
-impl<const MOST: usize> Default for LineReader<MOST> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<const MOST: usize> Drop for LineReader<MOST> {
+impl Drop for LineReader {
     fn drop(&mut self) {
         // The connection may have ended in the middle of a PASS.
         if let State::Gathering(used) | State::Given(used) = self.state {
@@ -160,7 +158,6 @@ fn without_cr(line: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
     use alloc::vec::Vec;
 
     use proptest::prelude::*;
@@ -188,7 +185,7 @@ mod tests {
 
     fn uncut(octets: &[u8]) -> Vec<Read> {
         let mut lines = Vec::new();
-        read_all(&mut LineReader::new(), octets, &mut lines);
+        read_all(&mut LineReader::new(COMMAND_LINE_MAX), octets, &mut lines);
         lines
     }
 
@@ -240,7 +237,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_reported_once() {
-        let mut reader = LineReader::<COMMAND_LINE_MAX>::new();
+        let mut reader = LineReader::new(COMMAND_LINE_MAX);
         let mut lines = Vec::new();
         for _ in 0..100 {
             read_all(&mut reader, &[b'a'; 1000], &mut lines);
@@ -250,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_line_that_was_gathered_is_wiped() {
-        let mut reader = LineReader::<COMMAND_LINE_MAX>::new();
+        let mut reader = LineReader::new(COMMAND_LINE_MAX);
         assert_eq!(reader.read(b"PASS sec"), (8, None));
         assert_eq!(reader.read(b"ret\r\n"), (5, Some(Line::Whole(b"PASS secret"))));
         reader.wipe();
@@ -274,7 +271,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_cutting_gives_the_lines_of_the_twin(octets in octets(), cuts in prop::collection::vec(1_usize..300, 1..20)) {
-            let mut reader = LineReader::<COMMAND_LINE_MAX>::new();
+            let mut reader = LineReader::new(COMMAND_LINE_MAX);
             let mut lines = Vec::new();
             let mut rest = octets.as_slice();
             for &cut in cuts.iter().cycle() {

@@ -17,4 +17,6 @@ pub use authorization::Tolerance;
 pub use capability::LoginDelay;
 pub use count::{COUNTED, Counts};
 pub use sasl::{CHALLENGE_MAX, Mechanism, Mechanisms, Step};
-pub use session::{Action, Answer, Credentials, Greeting, Opened, Part, Proxied, Refusal, Security, Session};
+pub use session::{
+    Action, Answer, Credentials, Greeting, Lengths, Opened, Part, Proxied, Refusal, Security, Session,
+};

@@ -20,7 +20,7 @@ pub(super) enum Origin {
 pub(super) struct AppFacts {
     name: Box<str>,
     origin: Origin,
-    /// Seconds after 1970; 0: not since the server was started.
+    /// Seconds after 1970; 0: not as far as is known.
     used: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ pub struct AppPassword {
     pub name: String,
     /// When it was made, in seconds after 1970; none: the configuration has it.
     pub made: Option<u64>,
-    /// When it was used last, in seconds after 1970; none: not since the server was started.
+    /// When it was used last, in seconds after 1970; none: not as far as is known.
     pub used: Option<u64>,
 }
 
@@ -80,6 +80,14 @@ impl AppFacts {
         self.used.fetch_max(before.used.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// It was used then, as an earlier process has seen. What was made since has not been.
+    fn restore(&self, used: u64) {
+        let is_older = matches!(self.origin, Origin::Made(made) if used < made);
+        if !is_older {
+            self.used.fetch_max(used, Ordering::Relaxed);
+        }
+    }
+
     fn told(&self) -> AppPassword {
         let made = match self.origin {
             Origin::Configured => None,
@@ -97,6 +105,21 @@ impl Accounts {
         let mut told: Vec<_> = self.accounts.get(user)?.apps().map(AppFacts::told).collect();
         told.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Some(told)
+    }
+
+    /// Each app password that was used, by its user and name, with when that was last, in seconds after 1970.
+    pub(crate) fn app_uses(&self) -> impl Iterator<Item = (&UserName, &str, u64)> {
+        let apps =
+            self.accounts.iter().flat_map(|(user, account)| account.apps().map(move |app| (user, app)));
+        apps.map(|(user, app)| (user, app.name(), app.used.load(Ordering::Relaxed))).filter(|it| it.2 > 0)
+    }
+
+    /// An app password was used then, as an earlier process has seen; nothing happens where there is none.
+    pub(crate) fn restore_app_use(&self, user: &UserName, name: &str, used: u64) {
+        let mut apps = self.accounts.get(user).into_iter().flat_map(|account| account.apps());
+        if let Some(app) = apps.find(|app| app.name() == name) {
+            app.restore(used);
+        }
     }
 
     /// Adds an app password that was made at that time, in place of one of that name; nothing happens where there is no account.

@@ -18,13 +18,15 @@ pub(crate) fn prepared(octets: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Whether a name or a password has a character that none may have beyond ASCII (RFC 6856, section 2.2, by RFC 4013,
-/// section 2.3): who sends it is refused. What is mapped to a space or to nothing is none of these.
-pub(crate) fn is_prohibited(octets: &[u8]) -> bool {
+/// Whether a name or a password is no UTF-8 (RFC 6856, section 2.2; RFC 4616, section 2), or has a character that none may
+/// have beyond ASCII (RFC 6856, section 2.2, by RFC 4013, section 2.3): who sends it is refused. What is mapped to a space or to
+/// nothing is none of these.
+#[must_use]
+pub fn is_prohibited(octets: &[u8]) -> bool {
     if octets.is_ascii() {
         return false;
     }
-    let Ok(text) = std::str::from_utf8(octets) else { return false };
+    let Ok(text) = std::str::from_utf8(octets) else { return true };
     text.chars().any(|character| {
         !character.is_ascii()
             && !tables::non_ascii_space_character(character)
@@ -50,9 +52,12 @@ mod tests {
         {
             assert!(is_prohibited(prohibited.as_bytes()), "{prohibited:?}");
         }
-        // A space beyond ASCII, a soft hyphen, a character younger than the tables, control characters of ASCII, and what
-        // is no UTF-8.
-        for right in [&b"\xC2\xA0"[..], b"\xC2\xAD", "\u{1F511}".as_bytes(), b"\x07", b"\xFF"] {
+        // Latin-1, half a character, an overlong one, a surrogate.
+        for no_utf8 in [&b"gr\xFCn"[..], b"\xC3", b"\xC0\xAE", b"\xED\xA0\x80"] {
+            assert!(is_prohibited(no_utf8), "{}", no_utf8.escape_ascii());
+        }
+        // A space beyond ASCII, a soft hyphen, a character younger than the tables, control characters of ASCII.
+        for right in [&b"\xC2\xA0"[..], b"\xC2\xAD", "\u{1F511}".as_bytes(), b"\x07"] {
             assert!(!is_prohibited(right), "{}", right.escape_ascii());
         }
     }

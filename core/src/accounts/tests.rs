@@ -47,7 +47,8 @@ fn a_name_that_could_leave_the_mail_folder_is_no_name() {
 #[test]
 fn a_password_is_right_to_the_octet() {
     let long = [b'x'; 300];
-    let passwords: [&[u8]; 7] = [b" pass: word ", b"\xFF\xFE", b"a\0b", b"\0", b"", b"p\xC3\xBC", &long];
+    let passwords: [&[u8]; 7] =
+        [b" pass: word ", b"\xC3\xBF\xC2\xBF", b"a\0b", b"\0", b"", b"p\xC3\xBC", &long];
     for password in passwords {
         for is_hashed in [false, true] {
             let mut accounts = Accounts::new(false);
@@ -61,6 +62,7 @@ fn a_password_is_right_to_the_octet() {
             }
             let more = [password, b"\0"].concat();
             assert_eq!(login(&accounts, b"user", &more), Err(WrongCredentials));
+            // Half a character is no UTF-8 at all.
             if let Some((_, less)) = password.split_last() {
                 assert_eq!(login(&accounts, b"user", less), Err(WrongCredentials));
             }
@@ -153,11 +155,14 @@ fn the_hash_of_another_program_is_understood() {
 }
 
 #[test]
-fn an_8_bit_password_of_a_file_is_taken_as_it_is() {
+fn a_password_that_is_no_utf_8_is_wrong_also_where_an_account_has_it() {
     let mut accounts = Accounts::new(false);
-    accounts.add_file(b"user:{PLAIN}p\xE4ss\n").unwrap();
-    assert_eq!(login(&accounts, b"user", b"p\xE4ss"), Ok("user".into()));
-    assert_eq!(login(&accounts, b"user", "päss".as_bytes()), Err(WrongCredentials));
+    accounts.add_file(b"latin:{PLAIN}p\xE4ss\nuser:{PLAIN}p\xC3\xA4ss\n").unwrap();
+    accounts.add_stored(name("hashed"), hashed(b"p\xE4ss", 8).as_bytes()).unwrap();
+    for user in [&b"latin"[..], b"hashed", b"user"] {
+        assert_eq!(login(&accounts, user, b"p\xE4ss"), Err(WrongCredentials));
+    }
+    assert_eq!(login(&accounts, b"user", "päss".as_bytes()), Ok("user".into()));
 }
 
 #[test]

@@ -35,7 +35,7 @@ const LINGER_LIMIT: Duration = Duration::from_secs(2);
 /// How long the answer to a first wrong `a` is held back; each further one doubles it.
 const WRONG_DELAY: Duration = Duration::from_millis(200);
 
-/// Doublings of the delay: the fifth wrong one ends the session.
+/// Doublings of the delay.
 const DOUBLINGS_MAX: u32 = 4;
 
 /// What all administrators share.
@@ -96,13 +96,18 @@ pub(super) enum Turn {
 }
 
 impl Administrator {
-    pub(super) fn new(stream: Stream, peer: String, now: Instant) -> Self {
+    /// One who has just come, and may be wrong so often.
+    pub(super) fn new(stream: Stream, peer: String, now: Instant, failed_logins: u32) -> Self {
         let is_owner = stream.is_of_owner();
         if is_owner {
             info!(target: "pop3d::peep", "administrator at the socket: {peer}");
         }
         Self {
-            session: if is_owner { Session::authenticated() } else { Session::new() },
+            session: if is_owner {
+                Session::authenticated()
+            } else {
+                Session::new().with_wrong_credentials_max(failed_logins)
+            },
             stream,
             peer: peer.into(),
             inbound: Zeroizing::default(),

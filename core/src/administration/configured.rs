@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
+use super::transforms::{percent_decoded, percent_encoded};
 use super::{NAMES, NAMES_LENGTH, STATISTICS};
 use crate::accounts::{Accounts, Secret, UserName, answer_names_by};
 use crate::maildir::{LocalStore, UniqueIds};
@@ -140,6 +141,7 @@ impl Beginning {
         restore_transforms(configured.registry.as_ref(), &mut totals);
         let store = store.moved_to(kept.mailbox(&configured));
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
+        restore_uses(&accounts, &mut totals);
         let settings = configured.settings(&kept, &store, accounts).map_err(BeginningError)?;
         kept.tell(&configured);
         Ok(Self { configured, kept, store, claim, settings, totals })
@@ -222,6 +224,29 @@ fn restore_transforms(registry: &dyn Registry, totals: &mut Totals) {
     }
     for (name, before) in &restored {
         registry.restore(name, before);
+    }
+}
+
+/// What the names begin with by which it is kept when an app password was used last.
+const USED: &str = "pop3d_app_password_used_seconds{user=\"";
+
+/// Adds when each app password was used last: so that it is on disk once a minute and not once a login.
+pub(super) fn keep_uses(accounts: &Accounts, totals: &mut Totals) {
+    for (user, name, used) in accounts.app_uses() {
+        let user = percent_encoded(user.as_str());
+        totals.put(format!("{USED}{user}\",app=\"{name}\"}}"), used);
+    }
+}
+
+/// Tells the app passwords when they were used last. Those that there are not any more are forgotten.
+fn restore_uses(accounts: &Accounts, totals: &mut Totals) {
+    for (key, used) in totals.take(USED) {
+        let named = key.strip_prefix(USED).and_then(|rest| rest.strip_suffix("\"}"));
+        let Some((user, name)) = named.and_then(|named| named.rsplit_once("\",app=\"")) else { continue };
+        if let Some(user) = percent_decoded(user.as_bytes()).and_then(|user| UserName::parse(user.as_bytes()))
+        {
+            accounts.restore_app_use(&user, name, used);
+        }
     }
 }
 

@@ -267,7 +267,7 @@ fn metrics(name: &str, statistics: &TransformStatistics) -> Vec<String> {
 }
 
 /// A text as one word of printable ASCII.
-fn percent_encoded(text: &str) -> String {
+pub(super) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for octet in text.bytes() {
         if octet.is_ascii_graphic() && octet != b'%' {
@@ -281,7 +281,7 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// What stands behind a word; none where a "%" has no two digits, or it is not UTF-8.
-fn percent_decoded(word: &[u8]) -> Option<String> {
+pub(super) fn percent_decoded(word: &[u8]) -> Option<String> {
     let mut decoded = Vec::with_capacity(word.len());
     let mut rest = word;
     while let Some((&octet, after)) = rest.split_first() {

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 
 use memchr::memchr;
 use pop3d_protocol::engine::Engine;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Connection, Desk, Fault, READ_SIZE, Task, Turn};
 
@@ -27,7 +28,7 @@ impl Connection {
             input.taken += taken;
             if input.taken == input.leftover.len() {
                 // An idle session holds no buffer.
-                input.leftover = Vec::new();
+                input.leftover = Zeroizing::default();
                 input.taken = 0;
             }
             return Ok(taken > 0);
@@ -58,6 +59,10 @@ impl Connection {
                 }
                 let taken = self.session.handle_input(octets);
                 input.leftover.extend_from_slice(&octets[taken..]);
+                if !self.session.is_authenticated() {
+                    // It may have been a password.
+                    desk.scratch[..count].zeroize();
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 input.is_readable = false;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use log::debug;
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Mechanism, Security};
+use zeroize::Zeroizing;
 
 use super::{Connection, Desk, Task, Turn};
 use crate::transport::Transport;
@@ -27,7 +28,7 @@ impl Connection {
     /// STLS was said: what was read behind it, in the clear, is thrown away, whatever part of a line it is (RFC 2595, section 4).
     /// What comes later is TLS or ends the connection.
     pub(super) fn begin_securing(&mut self) {
-        self.input.leftover = Vec::new();
+        self.input.leftover = Zeroizing::default();
         self.input.taken = 0;
         self.task = Task::Securing;
     }

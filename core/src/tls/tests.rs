@@ -284,6 +284,38 @@ fn both_versions_are_spoken_and_a_session_ends_with_close_notify() {
 }
 
 #[test]
+fn of_the_suites_that_both_know_the_server_takes_the_first_of_its_own() {
+    let pair = Files::new().make("a", &["a.example"]);
+    let (running, address) = serve(options(vec![pair]));
+    for version in [Version::Tls12, Version::Tls13] {
+        let provider = ring::default_provider();
+        let first = provider.cipher_suites.iter().copied().find(|suite| match version {
+            Version::Tls12 => suite.tls13().is_none(),
+            Version::Tls13 => suite.tls13().is_some(),
+        });
+        let cipher_suites = provider.cipher_suites.iter().copied().rev().collect();
+        let versions: &[_] = match version {
+            Version::Tls12 => &[&TLS12],
+            Version::Tls13 => &[&TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::CryptoProvider {
+            cipher_suites,
+            ..provider
+        }));
+        let builder = builder.with_protocol_versions(versions).unwrap().dangerous();
+        let config = builder.with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth();
+        let mut client = client_with(address, "a.example", config);
+        assert!(hears(&mut client).starts_with("+OK"));
+        let taken = client.get_ref().conn.negotiated_cipher_suite().unwrap().suite();
+        // The certificate of this test is of ECDSA: what is for RSA is passed over.
+        let of_ecdsa = |suite: &rustls::SupportedCipherSuite| !format!("{:?}", suite.suite()).contains("RSA");
+        let expected = first.filter(of_ecdsa).map_or(taken, |suite| suite.suite());
+        assert_eq!(taken, expected);
+    }
+    running.drain(Duration::ZERO);
+}
+
+#[test]
 fn a_version_too_old_or_another_protocol_ends_the_handshake() {
     let pair = Files::new().make("a", &["a.example"]);
     let (running, address) = serve(TlsOptions { minimum: Version::Tls13, ..options(vec![pair]) });

@@ -151,6 +151,7 @@ impl Worker {
             }
         };
         self.desk.counters.connections.add(1);
+        self.desk.spare.set_capacity(self.desk.shared.settings.load().limits.outbound);
         let connection = Connection::new(key, peer, transport, &self.desk).admitted(admission);
         self.connections.insert(Client { connection, is_ready: false });
         self.newcomers.enter(key, &self.connections);

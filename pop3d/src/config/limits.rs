@@ -1,12 +1,14 @@
 //! Limits: `[limits]`, `[limits.failed_logins]`, and the times of silence.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pop3d_core::accounts::{NAME_RULE, UserName};
-use pop3d_core::settings::{FailedLogins, Limits, LoginDelays};
-use pop3d_protocol::pop3::Tolerance;
+use pop3d_core::settings::{FailedLogins, Limits, LoginDelays, OUTBOUND_BOUNDS};
+use pop3d_protocol::line::COMMAND_LINE_MAX;
+use pop3d_protocol::pop3::{Lengths, Tolerance};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -20,6 +22,12 @@ const SLOW_READER_RATE_MAX: u64 = 1 << 30;
 
 /// Longest delay of the answer to a first failed login, which later ones multiply. A connection is held as long.
 const FAILED_LOGIN_DELAY_MAX: Duration = Duration::from_secs(60);
+
+/// What a command line may be: what RFC 2449 wants, up to what tokens in the first line of AUTH need.
+const COMMAND_LINE: RangeInclusive<usize> = COMMAND_LINE_MAX..=64 << 10;
+
+/// What an answer to a challenge may be. A password, its user and whom to be fit into the least.
+const SASL_RESPONSE: RangeInclusive<usize> = 1 << 10..=1 << 20;
 
 /// `[limits]`.
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +46,9 @@ pub(crate) struct Table {
     mistakes_before_login: Option<u16>,
     #[serde(default, deserialize_with = "positive")]
     mistakes: Option<u16>,
+    command_line: Option<Spanned<Size>>,
+    sasl_response: Option<Spanned<Size>>,
+    outbound_buffer: Option<Spanned<Size>>,
     login_delay: Option<Time>,
     #[serde(default)]
     login_delays: BTreeMap<Spanned<String>, Time>,
@@ -107,8 +118,29 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
     limits.proxies = config.proxy.nets(file)?;
     limits.trusted = config.proxy.trusted();
     limits.tolerance = tolerance(table);
+    let Lengths { command, response } = limits.lengths;
+    limits.lengths = Lengths {
+        command: size(file, table.command_line.as_ref(), command, COMMAND_LINE)?,
+        response: size(file, table.sasl_response.as_ref(), response, SASL_RESPONSE)?,
+    };
+    limits.outbound = size(file, table.outbound_buffer.as_ref(), limits.outbound, OUTBOUND_BOUNDS)?;
     limits.failed_logins = failed_logins(&table.failed_logins);
     Ok(limits)
+}
+
+/// A number of octets within bounds.
+fn size(
+    file: &File,
+    said: Option<&Spanned<Size>>,
+    otherwise: usize,
+    bounds: RangeInclusive<usize>,
+) -> Result<usize, Exit> {
+    let Some(said) = said else { return Ok(otherwise) };
+    let octets = usize::try_from(said.as_ref().0).ok().filter(|octets| bounds.contains(octets));
+    octets.ok_or_else(|| {
+        let (least, most) = (bounds.start(), bounds.end() >> 10);
+        file.error(said.span(), &format!("at least {least} octets, and at most {most}KiB"))
+    })
 }
 
 fn tolerance(table: &Table) -> Tolerance {
@@ -166,6 +198,7 @@ mod tests {
              [limits]\nconnections = 7\nconnections_per_address = 6\nsessions_per_user = 5\n\
              give_way_after = 0\nexcepted_nets = [\"192.0.2.0/24\"]\n\
              slow_reader_rate = \"2KiB\"\nslow_reader_period = \"1m\"\nmistakes_before_login = 5\nmistakes = 4\n\
+             command_line = 1000\nsasl_response = \"12KiB\"\noutbound_buffer = \"16KiB\"\n\
              failed_login_delay = 0\nlogin_delay = \"1m\"\nlogin_delays = { ann = \"1h\" }\n\
              [limits.failed_logins]\nper_connection = 3\nperiod = \"1h\"\nundelayed = 0\nrefuse_after = 0\n\
              refuse_for = \"1d\"\n",
@@ -183,6 +216,8 @@ mod tests {
             slow_reader_rate: 2048,
             slow_reader_period: Duration::from_secs(60),
             tolerance: Tolerance { failed_logins: 3, mistakes_before_login: 5, mistakes: 4 },
+            lengths: Lengths { command: 1000, response: 12 << 10 },
+            outbound: 16 << 10,
             failed_login_delay: Duration::ZERO,
             login_delays: LoginDelays {
                 all: Duration::from_secs(60),
@@ -204,6 +239,12 @@ mod tests {
             ("[limits]\nslow_reader_rate = \"2GiB\"", "2:20", "at most 1GiB"),
             ("[limits]\nslow_reader_period = \"10ms\"", "2:22", "at least 1s"),
             ("[limits]\nfailed_login_delay = \"2m\"", "2:22", "at most 1m"),
+            ("[limits]\ncommand_line = 254", "2:16", "at least 255 octets"),
+            ("[limits]\ncommand_line = \"65KiB\"", "2:16", "at most 64KiB"),
+            ("[limits]\nsasl_response = 1023", "2:17", "at least 1024 octets"),
+            ("[limits]\nsasl_response = \"2MiB\"", "2:17", "at most 1024KiB"),
+            ("[limits]\noutbound_buffer = \"4KiB\"", "2:19", "at least 8192 octets"),
+            ("[limits]\noutbound_buffer = \"256KiB\"", "2:19", "at most 128KiB"),
             ("[limits]\nmistakes = 0", "2:12", "more than 0"),
             ("[limits]\nexcepted_nets = [\"::1\", \"192.0.2.7/24\"]", "2:25", "write \"192.0.2.0/24\""),
             ("[limits]\nexcepted_nets = \"::1\"", "2:17", "sequence"),

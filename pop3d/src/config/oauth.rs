@@ -43,6 +43,13 @@ pub(crate) struct Table {
     openid_configuration: Option<Spanned<String>>,
 }
 
+impl Table {
+    /// The files that it names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.keys, &self.secret].into_iter().flatten().map(|file| file.as_ref().as_path())
+    }
+}
+
 /// A text, or several.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "expected a text or a list of texts")]

@@ -1,10 +1,12 @@
 //! `[tls]`: certificates, what is spoken, and who has to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use pop3d_core::nets::Nets;
 use pop3d_core::tls::{Authorities, Clear, Pair, Tls, TlsOptions, Version};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::Deserialize;
 use toml::Spanned;
@@ -34,6 +36,15 @@ pub(crate) struct Table {
     client_ca: Option<Spanned<PathBuf>>,
     /// Who may log in without TLS where logins have to wait for it.
     cleartext_nets: Option<Vec<NetText>>,
+}
+
+impl Table {
+    /// The files that it names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let sni = self.sni.iter().flat_map(|pair| [Some(&pair.certificate), pair.key.as_ref()]);
+        let files = [self.certificate.as_ref(), self.key.as_ref(), self.client_ca.as_ref()];
+        files.into_iter().chain(sni).flatten().map(|file| file.as_ref().as_path())
+    }
 }
 
 /// `[[tls.sni]]`.
@@ -129,15 +140,27 @@ fn pairs(cli: &Cli, file: &File) -> Result<Vec<Pair>, Exit> {
     }
 }
 
+/// How long a certificate for trials is valid: some clients take none of more than 398 days.
+const VALIDITY: Duration = Duration::from_secs(397 * 86_400);
+
+/// How far the clock of a client may be behind.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(86_400);
+
 /// A certificate that nobody vouches for, of the names of this machine; the same as long as the process runs.
 fn self_signed() -> Result<Pair, Exit> {
     static MADE: OnceLock<Result<Pair, String>> = OnceLock::new();
     let make = || {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let names = vec![host, "localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        let made = rcgen::generate_simple_self_signed(names).map_err(|error| error.to_string())?;
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        Pair::new(vec![made.cert.der().clone()], key.into()).map_err(|error| error.to_string())
+        let failed = |error: rcgen::Error| error.to_string();
+        let mut parameters = CertificateParams::new(names).map_err(failed)?;
+        let now = SystemTime::now();
+        (parameters.not_before, parameters.not_after) =
+            ((now - CLOCKS_DIFFER).into(), (now + VALIDITY).into());
+        let key = KeyPair::generate().map_err(failed)?;
+        let made = parameters.self_signed(&key).map_err(failed)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        Pair::new(vec![made.der().clone()], key.into()).map_err(|error| error.to_string())
     };
     let made = MADE.get_or_init(make).clone();
     made.map_err(|error| Exit::System(format!("cannot make a certificate: {error}")))

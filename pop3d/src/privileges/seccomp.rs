@@ -1,6 +1,6 @@
-//! System calls that the kernel is to refuse. What the server's threads are without is so for every program that they start,
-//! so that the list names what neither of them needs, and nothing that an ordinary program does; helper processes of
-//! plugins are without more.
+//! System calls that the kernel is to refuse to the server. What its threads are without is so for every program that they
+//! start, so that the list names what neither of them needs, and nothing that an ordinary program does; children are without
+//! more (`children.rs`).
 //!
 //! A list of what is permitted would break with the next C library. A refused call fails as if the rights for it were
 //! missing (EPERM); where C libraries have another way to do the same they are told that there is no such call (ENOSYS).
@@ -10,14 +10,13 @@ use std::io;
 
 use libc::c_long;
 use rustix::io::Errno;
-use rustix::process::getpid;
 use seccompiler::{
     BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, apply_filter,
 };
 
 /// Calls by number; without a rule always, with some where one of them holds.
-type Calls = BTreeMap<i64, Vec<SeccompRule>>;
+pub(super) type Calls = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// What neither a mail server nor a filter of mail does.
 const FOREIGN: &[c_long] = &[
@@ -87,40 +86,6 @@ const ABSENT: &[c_long] =
 const NAMESPACES: [u64; 7] =
     [0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
 
-/// What a plugin in a helper process is without too: it has a thread or several, files, and connections of its own.
-const BEYOND_A_PLUGIN: &[c_long] = &[
-    // Programs.
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    // Others that connect to it.
-    libc::SYS_listen,
-    libc::SYS_accept,
-    libc::SYS_accept4,
-    // Other processes.
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_send_signal,
-    libc::SYS_rt_sigqueueinfo,
-    libc::SYS_rt_tgsigqueueinfo,
-    libc::SYS_tkill,
-    // Another user.
-    libc::SYS_setuid,
-    libc::SYS_setgid,
-    libc::SYS_setreuid,
-    libc::SYS_setregid,
-    libc::SYS_setresuid,
-    libc::SYS_setresgid,
-    libc::SYS_setgroups,
-    libc::SYS_setfsuid,
-    libc::SYS_setfsgid,
-    libc::SYS_capset,
-];
-
-/// The same, of one processor only.
-#[cfg(target_arch = "x86_64")]
-const BEYOND_A_PLUGIN_HERE: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
-#[cfg(not(target_arch = "x86_64"))]
-const BEYOND_A_PLUGIN_HERE: &[c_long] = &[];
-
 /// Has the kernel refuse this thread, and what it starts, the calls above; what is in force, for the log.
 ///
 /// # Errors
@@ -132,6 +97,14 @@ pub(super) fn confine() -> io::Result<String> {
     let count = foreign.len() + ABSENT.len();
     let filters =
         [filter(foreign, Errno::PERM)?, filter(always(ABSENT.iter()), Errno::NOSYS)?, without_x32()];
+    apply(&filters, format!("seccomp: {count} system calls refused"))
+}
+
+/// Applies filters to this thread and to what it starts; what is in force then.
+///
+/// # Errors
+/// Where they cannot be.
+pub(super) fn apply(filters: &[BpfProgram], told: String) -> io::Result<String> {
     for filter in filters.iter().filter(|filter| !filter.is_empty()) {
         match apply_filter(filter) {
             Ok(()) => {}
@@ -140,31 +113,7 @@ pub(super) fn confine() -> io::Result<String> {
             Err(error) => return Err(io::Error::other(error)),
         }
     }
-    Ok(format!("seccomp: {count} system calls refused"))
-}
-
-/// The same for this helper process, where the server that started it has its filter.
-///
-/// # Errors
-/// Where the filter cannot be made or applied.
-pub(crate) fn confine_helper() -> io::Result<()> {
-    if !is_in_force() {
-        return Ok(());
-    }
-    let mut calls = always(BEYOND_A_PLUGIN.iter().chain(BEYOND_A_PLUGIN_HERE));
-    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
-    calls.insert(libc::SYS_clone, vec![rule(0, SeccompCmpOp::MaskedEq(thread), 0)?]);
-    // A process that aborts sends a signal to itself.
-    let own = u64::from(getpid().as_raw_pid().cast_unsigned());
-    for call in [libc::SYS_kill, libc::SYS_tgkill] {
-        calls.insert(call, vec![rule(0, SeccompCmpOp::Ne, own)?]);
-    }
-    // Files of this machine, IPv4 and IPv6; no packets as they are, no talk with the kernel.
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let others = families.map(|family| condition(0, SeccompCmpOp::Ne, u64::from(family.cast_unsigned())));
-    let others = SeccompRule::new(others.into_iter().collect::<Result<_, _>>()?);
-    calls.insert(libc::SYS_socket, vec![others.map_err(io::Error::other)?]);
-    apply_filter(&filter(calls, Errno::PERM)?).map_err(io::Error::other)
+    Ok(told)
 }
 
 /// Whether `confine` holds: without it there is nothing at the empty path, with it the way there is barred.
@@ -172,22 +121,22 @@ pub(crate) fn is_in_force() -> bool {
     rustix::process::chroot("") == Err(Errno::PERM)
 }
 
-fn always<'calls>(calls: impl Iterator<Item = &'calls c_long>) -> Calls {
+pub(super) fn always<'calls>(calls: impl Iterator<Item = &'calls c_long>) -> Calls {
     calls.map(|&call| (call, Vec::new())).collect()
 }
 
 /// What holds for an argument of a call: all of them have 32 bits.
-fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompCondition> {
+pub(super) fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompCondition> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value).map_err(io::Error::other)
 }
 
-fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompRule> {
+pub(super) fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompRule> {
     SeccompRule::new(vec![condition(argument, operator, value)?]).map_err(io::Error::other)
 }
 
 /// The program that refuses these calls by this error. Programs for another processor (of 32 bits) are killed by it: their
 /// calls have other numbers.
-fn filter(calls: Calls, error: Errno) -> io::Result<BpfProgram> {
+pub(super) fn filter(calls: Calls, error: Errno) -> io::Result<BpfProgram> {
     let processor = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
     let refusal = SeccompAction::Errno(error.raw_os_error().cast_unsigned());
     let filter = SeccompFilter::new(calls, SeccompAction::Allow, refusal, processor);
@@ -239,22 +188,5 @@ mod tests {
         });
         assert!(refused.join().unwrap());
         assert!(!is_in_force(), "other threads are as before");
-    }
-
-    #[test]
-    fn a_helper_starts_no_program_and_may_abort() {
-        let refused = std::thread::spawn(|| {
-            if confine().unwrap().starts_with("no seccomp filter") {
-                return true;
-            }
-            confine_helper().unwrap();
-            std::thread::spawn(|| {}).join().unwrap();
-            let started = std::process::Command::new("/bin/true").status();
-            let own = rustix::process::test_kill_process(getpid());
-            let other = rustix::process::test_kill_process(rustix::process::Pid::INIT);
-            let connected = std::net::TcpListener::bind("127.0.0.1:0");
-            started.is_err() && own.is_ok() && other == Err(Errno::PERM) && connected.is_err()
-        });
-        assert!(refused.join().unwrap());
     }
 }

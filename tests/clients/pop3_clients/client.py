@@ -16,6 +16,12 @@ PASSWORD = "pass word:1"
 CLIENT_SECONDS = int(os.environ.get("POP3D_CLIENT_SECONDS", "300"))
 
 
+# How clients may come to TLS; None: in the clear. And what most log in by.
+ANY_SECURITY = (None, "stls", "pop3s")
+WITHOUT_STLS = (None, "pop3s")
+USER_OR_APOP = ("user", "apop")
+
+
 class Failed(Exception):
     """What went wrong, in a line."""
 
@@ -38,7 +44,6 @@ class Client:
     optional = False
     # Whether an optional one is quick, and installed by .ci/run.
     small = False
-    # None: in the clear.
     securities = (None,)
     # What it can log in by: "user" (USER and PASS), "apop", or the name of a SASL mechanism.
     mechanisms = ("user",)

@@ -1,6 +1,6 @@
 """curl, which stores what was sent."""
 
-from .client import CLIENT_SECONDS, HOST, PASSWORD, Client, call, delivered, private
+from .client import ANY_SECURITY, CLIENT_SECONDS, HOST, PASSWORD, Client, call, delivered, private
 from .mail import USER
 
 
@@ -9,7 +9,7 @@ class Curl(Client):
 
     name = "curl"
     needs = ("curl",)
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "apop", "PLAIN", "LOGIN", "CRAM-MD5")
     deletes = False
 

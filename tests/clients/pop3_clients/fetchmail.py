@@ -2,7 +2,7 @@
 
 import re
 
-from .client import HOST, PASSWORD, Client, call, delivered, delivery_script, private
+from .client import ANY_SECURITY, HOST, PASSWORD, USER_OR_APOP, Client, call, delivered, delivery_script, private
 from .mail import USER
 
 
@@ -20,8 +20,8 @@ class Fetchmail(Client):
 
     name = "fetchmail"
     needs = ("fetchmail",)
-    securities = (None, "stls", "pop3s")
-    mechanisms = ("user", "apop")
+    securities = ANY_SECURITY
+    mechanisms = USER_OR_APOP
     remembers = True
 
     PIECE = 8191

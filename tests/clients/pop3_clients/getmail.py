@@ -2,7 +2,7 @@
 
 import shutil
 
-from .client import HOST, PASSWORD, Client, call, delivered, delivery_script, private
+from .client import HOST, PASSWORD, USER_OR_APOP, WITHOUT_STLS, Client, call, delivered, delivery_script, private
 from .mail import USER
 
 
@@ -26,8 +26,8 @@ class Getmail(Client):
 
     name = "getmail"
     needs = ("getmail",)
-    securities = (None, "pop3s")
-    mechanisms = ("user", "apop")
+    securities = WITHOUT_STLS
+    mechanisms = USER_OR_APOP
     remembers = True
 
     def fetch(self, port, count, home, delete=False):

@@ -2,9 +2,9 @@
 
 import re
 
-from .client import HOST, PASSWORD, call
-from .mail import USER, lf
-from .script import SCRIPTS, CompiledClient, ScriptClient, node_module
+from .client import ANY_SECURITY, USER_OR_APOP, WITHOUT_STLS
+from .mail import lf
+from .script import CompiledClient, ScriptClient, node_module
 
 
 def stuffed(sent):
@@ -17,23 +17,68 @@ def cut_at_nul(sent):
     return re.sub(rb"\0[^\n]*\n", b"\r\n", sent)
 
 
+def whole(sent):
+    """The message as a client stores it that changes nothing."""
+    return sent
+
+
+def never_empty(sent):
+    """The message as a client stores it that makes a line end of nothing."""
+    return sent or b"\r\n"
+
+
+def stuffed_without_end(sent):
+    """The message as a client stores it that undoes no byte-stuffing, and drops the last line end."""
+    return stuffed(sent).removesuffix(b"\r\n")
+
+
+def has_octets(message):
+    """Whether the message is not one without octets."""
+    return message != b""
+
+
 def is_utf8(message):
     """Whether the message survives that a client makes text of it."""
     return message.decode(errors="ignore").encode() == message
 
 
-class NetPop3(ScriptClient):
+class PerlClient(ScriptClient):
+    interpreter = ("perl",)
+
+
+class PhpClient(ScriptClient):
+    interpreter = ("php",)
+
+
+class PythonClient(ScriptClient):
+    """A module that Debian has for its own Python."""
+
+    interpreter = ("/usr/bin/python3",)
+
+
+class NodeClient(ScriptClient):
+    """A package of npm."""
+
+    interpreter = ("node",)
+    package = ""
+
+    @property
+    def needs(self):
+        return (node_module(self.package),)
+
+    @property
+    def environment(self):
+        return {"NODE_PATH": node_module(""), "POP3_MODULE": self.package}
+
+
+class NetPop3(PerlClient):
     """Perl's Net::POP3 turns each CRLF into LF; all else stays."""
 
     name = "Net::POP3"
     optional = False
-    needs = ("perl",)
-    interpreter = ("perl",)
     script = "net_pop3.pl"
-    mechanisms = ("user", "apop")
-
-    def stored(self, sent):
-        return lf(sent)
+    mechanisms = USER_OR_APOP
+    stored = staticmethod(lf)
 
 
 class NetPop3Tls(NetPop3):
@@ -42,33 +87,29 @@ class NetPop3Tls(NetPop3):
     name = "Net::POP3 with IO::Socket::SSL and Authen::SASL"
     optional = True
     small = True
-    needs = ("perl", "/usr/share/perl5/IO/Socket/SSL.pm", "/usr/share/perl5/Authen/SASL.pm")
+    needs = ("/usr/share/perl5/IO/Socket/SSL.pm", "/usr/share/perl5/Authen/SASL.pm")
     securities = ("stls", "pop3s")
     mechanisms = ("user", "sasl")
-
-    def stored(self, sent):
-        return sent
+    stored = staticmethod(whole)
 
 
-class MailPop3Client(ScriptClient):
+class MailPop3Client(PerlClient):
     name = "Mail::POP3Client"
     small = True
-    needs = ("perl", "/usr/share/perl5/Mail/POP3Client.pm")
-    interpreter = ("perl",)
+    needs = ("/usr/share/perl5/Mail/POP3Client.pm",)
     script = "mail_pop3client.pl"
-    securities = (None, "pop3s")
+    securities = WITHOUT_STLS
     mechanisms = ("user", "apop", "CRAM-MD5")
 
 
-class MailTransportPop3(ScriptClient):
+class MailTransportPop3(PerlClient):
     """Perl's Mail::Transport::POP3, below Mail::Box, drops an empty last line."""
 
     name = "Mail::Transport::POP3"
-    needs = ("perl", "/usr/share/perl5/Mail/Transport/POP3.pm")
-    interpreter = ("perl",)
+    needs = ("/usr/share/perl5/Mail/Transport/POP3.pm",)
     script = "mail_transport_pop3.pl"
-    securities = (None, "pop3s")
-    mechanisms = ("user", "apop")
+    securities = WITHOUT_STLS
+    mechanisms = USER_OR_APOP
 
     def stored(self, sent):
         lines = re.findall(rb"[^\n]*\n", sent)
@@ -80,11 +121,10 @@ class MailTransportPop3(ScriptClient):
 class RubyNetPop(ScriptClient):
     name = "Ruby's net-pop"
     small = True
-    needs = ("ruby",)
     interpreter = ("ruby",)
     script = "net_pop.rb"
-    securities = (None, "pop3s")
-    mechanisms = ("user", "apop")
+    securities = WITHOUT_STLS
+    mechanisms = USER_OR_APOP
 
 
 class TclPop3(ScriptClient):
@@ -95,23 +135,20 @@ class TclPop3(ScriptClient):
 
     name = "Tcl's pop3"
     small = True
-    needs = ("tclsh", "/usr/share/tcltk/tcllib1.21/pop3/pop3.tcl")
+    needs = ("/usr/share/tcltk/tcllib1.21/pop3/pop3.tcl",)
     interpreter = ("tclsh",)
     script = "tcl_pop3.tcl"
     misses_a_cut = True
-    mechanisms = ("user", "apop")
-    securities = (None, "pop3s")
-
-    @classmethod
-    def carries(cls, message):
-        return message != b""
+    mechanisms = USER_OR_APOP
+    securities = WITHOUT_STLS
+    carries = staticmethod(has_octets)
 
     def stored(self, sent):
         first = b"." if sent.startswith(b".") else b""
         return first + lf(sent).replace(b"\r", b"\n")
 
 
-class CClient(ScriptClient):
+class CClient(PhpClient):
     """The library of UW IMAP, Alpine and PHP. A NUL ends a line: the rest of it is dropped.
 
     It stores what came of a message that is cut, and reports nothing.
@@ -120,28 +157,23 @@ class CClient(ScriptClient):
     """
 
     name = "c-client, by PHP's imap"
-    needs = ("php", "/usr/share/php8.2-imap/imap/imap.ini")
-    interpreter = ("php",)
+    needs = ("/usr/share/php8.2-imap/imap/imap.ini",)
     script = "c_client.php"
     misses_a_cut = True
     mechanisms = ("user", "LOGIN", "CRAM-MD5")
-    securities = (None, "pop3s")
-
-    def stored(self, sent):
-        return cut_at_nul(sent)
+    securities = WITHOUT_STLS
+    stored = staticmethod(cut_at_nul)
 
 
-class Horde(ScriptClient):
+class Horde(PhpClient):
     """Leaves each line that begins with "." stuffed."""
 
     name = "Horde_Imap_Client"
-    needs = ("php", "/usr/share/php/Horde/Imap/Client/Socket/Pop3.php")
     interpreter = ("php", "-d", "error_reporting=0")
+    needs = ("/usr/share/php/Horde/Imap/Client/Socket/Pop3.php",)
     script = "horde.php"
-    securities = (None, "stls", "pop3s")
-
-    def stored(self, sent):
-        return stuffed(sent)
+    securities = ANY_SECURITY
+    stored = staticmethod(stuffed)
 
 
 class JakartaMail(CompiledClient):
@@ -150,7 +182,7 @@ class JakartaMail(CompiledClient):
     script = "FetchMail.java"
     jars = "/usr/share/java/jakarta-mail.jar:/usr/share/java/jakarta-activation.jar"
     package = "jakarta.mail"
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "apop", "pipelining", "PLAIN", "LOGIN")
 
     @property
@@ -168,28 +200,21 @@ class JavaMail(JakartaMail):
     package = "javax.mail"
 
 
-class NodePop3(ScriptClient):
+class NodePop3(NodeClient):
     """Gives text: of messages that are not UTF-8 it makes what they are not.
 
     It leaves lines stuffed, and drops the last line end.
     """
 
     name = "node-pop3"
-    needs = ("node", node_module("node-pop3"))
-    interpreter = ("node",)
+    package = "node-pop3"
     script = "node_pop3.js"
-    securities = (None, "pop3s")
-    environment = {"NODE_PATH": node_module("")}
-
-    @classmethod
-    def carries(cls, message):
-        return is_utf8(message)
-
-    def stored(self, sent):
-        return stuffed(sent).removesuffix(b"\r\n")
+    securities = WITHOUT_STLS
+    carries = staticmethod(is_utf8)
+    stored = staticmethod(stuffed_without_end)
 
 
-class NodePoplib(ScriptClient):
+class NodePoplib(NodeClient):
     """Gives text; leaves lines stuffed, and drops the last line end.
 
     Its STLS needs what Node.js has no more; without TLS it begins that for each mechanism. In its
@@ -197,60 +222,46 @@ class NodePoplib(ScriptClient):
     """
 
     name = "poplib of npm"
-    needs = ("node", node_module("poplib"))
-    interpreter = ("node",)
+    package = "poplib"
     script = "node_poplib.js"
-    environment = {"NODE_PATH": node_module(""), "POP3_MODULE": "poplib"}
-    mechanisms = ("user", "apop")
-    securities = (None, "pop3s")
-
-    @classmethod
-    def carries(cls, message):
-        return message.isascii()
-
-    def stored(self, sent):
-        return stuffed(sent).removesuffix(b"\r\n")
+    mechanisms = USER_OR_APOP
+    securities = WITHOUT_STLS
+    carries = staticmethod(bytes.isascii)
+    stored = staticmethod(stuffed_without_end)
 
 
 class Mailpop3(NodePoplib):
     name = "mailpop3 of npm"
-    needs = ("node", node_module("mailpop3"))
-    environment = {"NODE_PATH": node_module(""), "POP3_MODULE": "mailpop3"}
+    package = "mailpop3"
 
 
-class Yapople(ScriptClient):
+class Yapople(NodeClient):
     """Leaves lines stuffed, and drops the last line end; of a message without octets it makes a "."."""
 
     name = "yapople of npm"
-    needs = ("node", node_module("yapople"))
-    interpreter = ("node",)
+    package = "yapople"
     script = "yapople.js"
-    securities = (None, "pop3s")
-    environment = {"NODE_PATH": node_module(""), "POP3_MODULE": "yapople"}
+    securities = WITHOUT_STLS
 
     def stored(self, sent):
-        return stuffed(sent).removesuffix(b"\r\n") if sent else b"."
+        return stuffed_without_end(sent) if sent else b"."
 
 
-class Pycurl(ScriptClient):
+class Pycurl(PythonClient):
     name = "pycurl"
     needs = ("/usr/lib/python3/dist-packages/pycurl.cpython-311-x86_64-linux-gnu.so",)
-    interpreter = ("/usr/bin/python3",)
     script = "pycurl_fetch.py"
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "apop", "PLAIN", "LOGIN", "CRAM-MD5")
-
-    def stored(self, sent):
-        return sent or b"\r\n"
+    stored = staticmethod(never_empty)
 
 
-class Twisted(ScriptClient):
+class Twisted(PythonClient):
     name = "Twisted"
     needs = ("/usr/lib/python3/dist-packages/twisted/mail/pop3client.py",)
-    interpreter = ("/usr/bin/python3",)
     script = "twisted_fetch.py"
-    securities = (None, "stls", "pop3s")
-    mechanisms = ("user", "apop")
+    securities = ANY_SECURITY
+    mechanisms = USER_OR_APOP
 
 
 class Pop3El(ScriptClient):
@@ -261,15 +272,14 @@ class Pop3El(ScriptClient):
     """
 
     name = "Emacs's pop3.el"
-    needs = ("emacs",)
+    interpreter = ("emacs", "-Q", "--batch", "-l")
     script = "pop3.el"
     securities = ("stls", "pop3s")
-    mechanisms = ("user", "apop")
+    mechanisms = USER_OR_APOP
 
     def fetch(self, port, count, home, delete=False):
         (home / ".emacs.d").mkdir()
-        arguments = [HOST, port, USER, PASSWORD, int(delete), self.security or "", self.mechanism]
-        call(["emacs", "-Q", "--batch", "-l", SCRIPTS / self.script, *arguments], home)
+        self.run(port, home, delete)
         self.mbox = (home / "mbox").read_bytes()
         return [self.mbox] * count
 
@@ -285,13 +295,9 @@ class Racket(ScriptClient):
     """Gives text, in lines, header and body."""
 
     name = "Racket's net/pop3"
-    needs = ("racket",)
     interpreter = ("racket",)
     script = "racket_pop3.rkt"
-
-    @classmethod
-    def carries(cls, message):
-        return is_utf8(message)
+    carries = staticmethod(is_utf8)
 
     def stored(self, sent):
         header, empty_line, body = lf(b"\r\n" + sent).partition(b"\n\n")
@@ -307,11 +313,9 @@ class Etpan(CompiledClient):
     needs = ("cc", "/usr/include/libetpan/libetpan.h")
     script = "etpan.c"
     compiler = 'cc -O1 "$1" -o "$2" -letpan'
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
-
-    def stored(self, sent):
-        return cut_at_nul(sent)
+    stored = staticmethod(cut_at_nul)
 
 
 class Poco(CompiledClient):
@@ -337,20 +341,19 @@ class Netpop(CompiledClient):
     needs = ("ocamlfind", "/usr/lib/ocaml/netclient/netpop.cmi")
     script = "ocaml_netpop.ml"
     compiler = 'ocamlfind ocamlc -package netclient,unix -linkpkg "$1" -o "$2"'
-    mechanisms = ("user", "apop")
+    mechanisms = USER_OR_APOP
 
     def stored(self, sent):
         return lf(sent).removesuffix(b"\n")
 
 
-class Camel(ScriptClient):
+class Camel(PythonClient):
     """Drops each CR; what it keeps has an octet before the message."""
 
     name = "Evolution's Camel"
     needs = ("/usr/lib/x86_64-linux-gnu/girepository-1.0/Camel-1.2.typelib",)
-    interpreter = ("/usr/bin/python3",)
     script = "camel.py"
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "apop", "PLAIN", "LOGIN", "CRAM-MD5")
 
     def stored(self, sent):

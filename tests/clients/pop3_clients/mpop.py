@@ -1,6 +1,6 @@
 """mpop."""
 
-from .client import HOST, PASSWORD, Client, call, delivered, delivery_script, private
+from .client import ANY_SECURITY, HOST, PASSWORD, Client, call, delivered, delivery_script, private
 from .mail import USER
 
 
@@ -9,7 +9,7 @@ class Mpop(Client):
 
     name = "mpop"
     needs = ("mpop",)
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "apop", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
     remembers = True
 

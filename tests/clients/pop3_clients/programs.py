@@ -3,7 +3,8 @@
 import re
 import ssl
 
-from .client import HOST, PASSWORD, Client, Failed, call, delivered, delivered_maildir, delivery_script, private
+from .client import ANY_SECURITY, HOST, PASSWORD, USER_OR_APOP, WITHOUT_STLS
+from .client import Client, Failed, call, delivered, delivered_maildir, delivery_script, private
 from .libraries import cut_at_nul
 from .mail import USER, lf
 from .python_poplib import Poplib
@@ -48,7 +49,7 @@ class Mutt(Client):
     ordered = False
     optional = True
     needs = ("mutt", "script")
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "apop", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 
     @classmethod
@@ -83,7 +84,7 @@ class Neomutt(Mutt):
     """
 
     name = "neomutt"
-    mechanisms = ("user", "apop")
+    mechanisms = USER_OR_APOP
     needs = ("neomutt", "script")
 
 
@@ -100,8 +101,8 @@ class Snail(Client):
     optional = True
     small = True
     needs = ("s-nail",)
-    securities = (None, "stls", "pop3s")
-    mechanisms = ("user", "apop")
+    securities = ANY_SECURITY
+    mechanisms = USER_OR_APOP
 
     def fetch(self, port, count, home, delete=False):
         options = ["-S", "v15-compat=y", "-S", "tls-verify=ignore", "-S", "pop3-bulk-load"]
@@ -136,8 +137,8 @@ class Fdm(Client):
     optional = True
     small = True
     needs = ("fdm",)
-    securities = (None, "pop3s")
-    mechanisms = ("user", "apop")
+    securities = WITHOUT_STLS
+    mechanisms = USER_OR_APOP
 
     @classmethod
     def carries(cls, message):
@@ -175,8 +176,8 @@ class Movemail(Client):
     optional = True
     small = True
     needs = ("movemail.mailutils",)
-    securities = (None, "pop3s")
-    mechanisms = ("user", "apop")
+    securities = WITHOUT_STLS
+    mechanisms = USER_OR_APOP
 
     def fetch(self, port, count, home, delete=False):
         scheme = "pops" if self.security == "pop3s" else "pop"
@@ -199,7 +200,7 @@ class Inc(Client):
     optional = True
     small = True
     needs = ("/usr/bin/mh/inc",)
-    securities = (None, "stls", "pop3s")
+    securities = ANY_SECURITY
     mechanisms = ("user", "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 
     @classmethod

@@ -5,7 +5,7 @@ import poplib
 import ssl
 import time
 
-from .client import CLIENT_SECONDS, HOST, PASSWORD, Client, Failed
+from .client import ANY_SECURITY, CLIENT_SECONDS, HOST, PASSWORD, USER_OR_APOP, Client, Failed
 from .mail import USER
 
 # The server hears of a client's death by its socket: at once, but not before the next login.
@@ -19,8 +19,8 @@ class Poplib(Client):
     """
 
     name = "poplib"
-    securities = (None, "stls", "pop3s")
-    mechanisms = ("user", "apop")
+    securities = ANY_SECURITY
+    mechanisms = USER_OR_APOP
 
     def fetch(self, port, count, home, delete=False):
         poplib._MAXLINE = 1 << 27

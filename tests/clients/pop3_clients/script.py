@@ -26,9 +26,18 @@ class ScriptClient(Client):
 
     def fetch(self, port, count, home, delete=False):
         out_folder(home)
+        self.run(port, home, delete)
+        return delivered(home)
+
+    def run(self, port, home, delete):
+        """Runs the script."""
         arguments = [HOST, port, USER, PASSWORD, int(delete), self.security or "", self.mechanism]
         call([*self.program(home), *arguments], home, more_environment=self.environment)
-        return delivered(home)
+
+    def missing(self):
+        if self.interpreter and shutil.which(self.interpreter[0]) is None:
+            return self.interpreter[0]
+        return super().missing()
 
     def program(self, _home):
         """The command without its arguments."""

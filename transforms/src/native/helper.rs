@@ -41,10 +41,10 @@ struct Output {
 /// The server's end of the socket.
 type Server = BufWriter<UnixStream>;
 
-/// Works until the server closes the socket.
+/// Works until the server closes the socket. `seal` is called between the loading of the plugin and its first message.
 #[must_use]
-pub fn run() -> ExitCode {
-    match serve() {
+pub fn run(seal: impl FnOnce() -> io::Result<()>) -> ExitCode {
+    match serve(seal) {
         Ok(()) => ExitCode::SUCCESS,
         // The server has gone, or this was started by hand.
         Err(error) => {
@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve() -> io::Result<()> {
+fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     // Where there is a logger already, that is as good.
     let _ = log::set_logger(&Lines).map(|()| log::set_max_level(log::LevelFilter::Trace));
     // Nothing that a plugin starts can have more rights than it.
@@ -63,7 +63,8 @@ fn serve() -> io::Result<()> {
     let mut from = BufReader::with_capacity(BUFFER, socket.try_clone()?);
     let mut server = BufWriter::with_capacity(BUFFER, socket);
     let first = Frame::read(&mut from)?;
-    let plugin = match load(&first) {
+    let sealed = |error| format!("its helper process cannot be sealed: {error}");
+    let plugin = match load(&first).and_then(|plugin| seal().map(|()| plugin).map_err(sealed)) {
         Ok(plugin) => plugin,
         Err(what) => {
             Frame::new(0, Kind::Failed, what.into_bytes()).write(&mut server)?;

@@ -73,7 +73,7 @@ impl Host {
         let failed = |error: io::Error| format!("its helper process cannot be started: {error}");
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let next = Arc::new(AtomicU32::new(1));
-        let mut child = launch(theirs, start.memory).map_err(failed)?;
+        let mut child = launch(theirs, start.memory, start.children).map_err(failed)?;
         if let Some(stderr) = child.stderr.take() {
             let (name, begun) = (start.name.to_owned(), Arc::clone(&next));
             spawn("helper-log", move || words::log(&name, stderr, &begun)).map_err(failed)?;

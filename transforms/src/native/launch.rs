@@ -12,11 +12,14 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
 use super::frames::{self, Frame, Kind};
-use crate::children::charge_beyond;
+use crate::children::{Children, charge_beyond};
 use crate::record::Record;
 
 /// The argument that makes this program a helper.
 pub const ARGUMENT: &str = "--plugin-host";
+
+/// The further argument by which it keeps its plugin to its messages, once that is loaded.
+pub const SEALED: &str = "--sealed";
 
 /// How long a helper may take to load its plugin.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
@@ -32,6 +35,8 @@ pub(super) struct Start<'start> {
     pub(super) name: &'start str,
     pub(super) options: &'start [(String, String)],
     pub(super) library: &'start [u8],
+    /// What starts its process.
+    pub(super) children: &'start Children,
     /// What its processor time is added to, once it has ended.
     pub(super) record: &'start Arc<Record>,
     /// Address space in octets.
@@ -44,15 +49,20 @@ pub(super) struct Start<'start> {
 ///
 /// # Errors
 /// Where no process can be had.
-pub(super) fn launch(socket: UnixStream, memory: Option<u64>) -> io::Result<Child> {
-    let child = Command::new("/proc/self/exe")
-        .arg(ARGUMENT)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(OwnedFd::from(socket)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
+pub(super) fn launch(socket: UnixStream, memory: Option<u64>, children: &Children) -> io::Result<Child> {
+    let sealed = children.seals_plugins().then_some(SEALED);
+    let start = move || {
+        Command::new("/proc/self/exe")
+            .arg(ARGUMENT)
+            .args(sealed)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(socket)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+    };
+    let child = children.start(start)??;
     limit(Pid::from_child(&child), memory);
     Ok(child)
 }

@@ -86,7 +86,8 @@ fn a_library_that_breaks_its_promise_never_to_wait_is_called_in_the_pool_from_th
         let isolation = Isolation::None;
         let spec = PluginSpec { isolation, options, ..PluginSpec::new("test", file.clone()) };
         let record = Arc::<Record>::default();
-        let native = Native::load(spec, Pool::start("test", 1).unwrap(), Arc::clone(&record)).unwrap();
+        let native = Native::load(spec, Pool::start("test", 1).unwrap(), Arc::default(), Arc::clone(&record));
+        let native = native.unwrap();
         let native = Arc::new(native);
         let is_quick = || match &native.place {
             Place::Here { is_quick, .. } => is_quick.load(Ordering::Relaxed),

@@ -80,9 +80,10 @@ pub(super) fn start(
     let Some(permission) = resources.children.permission() else {
         return Err(Error::Temporary("the server stops".to_owned()));
     };
-    let child = command.spawn().map_err(|error| refusal(&command, spec, &error))?;
-    // Its ends of the pipes are in `command`: while they are open here, no end of file comes.
-    drop(command);
+    let program = PathBuf::from(command.get_program());
+    // Its ends of the pipes are in `command`, which is gone behind this: while they are open here, no end of file comes.
+    let started = resources.children.start(move || command.spawn()).and_then(|started| started);
+    let child = started.map_err(|error| refusal(&program, spec, &error))?;
     let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = number.ok_or_else(|| Error::Temporary("a child without a number".to_owned()))?;
     let owner = permission.adopt(pid, place, &resources.pool, record).map_err(unavailable)?;
@@ -175,8 +176,7 @@ fn never_wait(ours: &OwnedFd) -> io::Result<()> {
     Ok(fcntl_setfl(ours, fcntl_getfl(ours)? | OFlags::NONBLOCK)?)
 }
 
-fn refusal(command: &Command, spec: &ProcessSpec, error: &io::Error) -> Error {
-    let program = Path::new(command.get_program());
+fn refusal(program: &Path, spec: &ProcessSpec, error: &io::Error) -> Error {
     let text = format!("cannot start {} in {}: {error}", program.display(), spec.folder.display());
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         // A lack that may pass: of processes, memory, descriptors; a program that is being written.

@@ -140,7 +140,8 @@ impl Loaded {
     ) -> Result<Self, String> {
         match spec.kind() {
             Some(Kind::Native) => {
-                let native = Native::load(spec, resources.pool.clone(), record)?;
+                let children = Arc::clone(&resources.children);
+                let native = Native::load(spec, resources.pool.clone(), children, record)?;
                 Ok(Self::Native(Arc::new(native)))
             }
             #[cfg(feature = "wasm")]

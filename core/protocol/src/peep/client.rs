@@ -15,7 +15,7 @@ pub struct Client {
     outbound: Vec<u8>,
     /// What the requests that are not answered will be answered with; the oldest first.
     awaited: VecDeque<Shape>,
-    reader: LineReader<REPLY_LINE_MAX>,
+    reader: LineReader,
     /// A listing that is coming.
     listing: Option<Listing>,
     replies: VecDeque<Result<Reply, Failure>>,
@@ -57,7 +57,7 @@ impl Client {
         Self {
             outbound: Vec::new(),
             awaited: VecDeque::new(),
-            reader: LineReader::new(),
+            reader: LineReader::new(REPLY_LINE_MAX),
             listing: None,
             replies: VecDeque::new(),
         }

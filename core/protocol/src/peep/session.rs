@@ -9,7 +9,7 @@ use super::reply::{Failure, REPLY_LINE_MAX, Reply};
 use crate::engine::Engine;
 use crate::line::{Line, LineReader};
 
-/// Wrong `a` commands after which a connection is closed.
+/// Wrong `a` commands after which a connection is closed, where nothing else is said.
 pub const WRONG_CREDENTIALS_MAX: u32 = 5;
 
 /// Octets of replies that may wait before the next command is taken. A listing may exceed it: it is the last then.
@@ -19,7 +19,9 @@ const _: () = assert!(REPLY_LINE_MAX < REPLIES_MAX, "replies to several commands
 /// One administrator's connection as a value.
 pub struct Session {
     state: State,
-    reader: LineReader<COMMAND_MAX>,
+    /// Wrong `a` commands after which it ends.
+    wrong_max: u32,
+    reader: LineReader,
     replies: Vec<u8>,
     /// How many of `replies` are sent.
     sent: usize,
@@ -100,7 +102,22 @@ impl Session {
     }
 
     const fn in_state(state: State) -> Self {
-        Self { state, reader: LineReader::new(), replies: Vec::new(), sent: 0, request: Asking::Nothing }
+        let wrong_max = WRONG_CREDENTIALS_MAX;
+        Self {
+            state,
+            wrong_max,
+            reader: LineReader::new(COMMAND_MAX),
+            replies: Vec::new(),
+            sent: 0,
+            request: Asking::Nothing,
+        }
+    }
+
+    /// The same, ended by so many wrong `a` commands.
+    #[must_use]
+    pub const fn with_wrong_credentials_max(mut self, most: u32) -> Self {
+        self.wrong_max = most;
+        self
     }
 
     /// Whether the administrator is known.
@@ -153,7 +170,7 @@ impl Session {
             return;
         }
         *wrong += 1;
-        let is_last = *wrong >= WRONG_CREDENTIALS_MAX;
+        let is_last = *wrong >= self.wrong_max;
         self.refuse(Failure::WrongCredentials);
         if is_last {
             self.end();

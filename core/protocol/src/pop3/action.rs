@@ -10,6 +10,7 @@ use super::sasl::{Mechanisms, Step};
 use crate::maildrop::{Deletions, Snapshot};
 use crate::number::{MessageNumber, Octets};
 use crate::reply::ResponseCode;
+use crate::wiped::Wiped;
 
 /// Who somebody claims to be, and the proof. `Debug` shows no secret.
 pub enum Credentials {
@@ -18,7 +19,7 @@ pub enum Credentials {
         /// The argument of USER, as sent.
         user: Box<[u8]>,
         /// The rest of the line after "PASS ", spaces included.
-        password: Box<[u8]>,
+        password: Wiped,
     },
     /// APOP (RFC 1939, section 7).
     Apop {

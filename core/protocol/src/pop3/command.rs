@@ -65,7 +65,7 @@ pub enum Command<'a> {
 /// Why a line is no command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Malformed {
-    /// Longer than [`crate::line::COMMAND_LINE_MAX`].
+    /// Longer than a line may be.
     TooLong,
     /// No keyword that is known here.
     Unknown,

@@ -2,12 +2,14 @@
 //!
 //! Not here: what the mechanisms make of it, which only the outside can do, and the states, which are in `session.rs`.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 
 use base64ct::{Base64, Encoding};
 
-/// Longest line that answers a challenge, its line end included: a bearer token may be long (RFC 5034, section 4).
+use crate::wiped::Wiped;
+
+/// Longest line that answers a challenge, its line end included, where nothing else is said: a bearer token may be long (RFC
+/// 5034, section 4).
 pub(super) const RESPONSE_MAX: usize = 64 * 1024;
 
 /// Longest challenge, before it is encoded: its line has at most 512 octets.
@@ -121,10 +123,10 @@ pub enum Step {
         /// One of those that are offered.
         mechanism: Mechanism,
         /// The initial response; none: the mechanism's first challenge is awaited.
-        initial: Option<Box<[u8]>>,
+        initial: Option<Wiped>,
     },
     /// The answer to the last challenge.
-    Response(Box<[u8]>),
+    Response(Wiped),
 }
 
 impl core::fmt::Debug for Step {
@@ -134,14 +136,15 @@ impl core::fmt::Debug for Step {
 }
 
 /// An initial response as it stands in AUTH: "=" is an empty one (RFC 5034, section 4).
-pub(super) fn decode_initial(argument: &[u8]) -> Option<Box<[u8]>> {
-    if argument == b"=" { Some(Box::default()) } else { decode(argument) }
+pub(super) fn decode_initial(argument: &[u8]) -> Option<Wiped> {
+    if argument == b"=" { Some(Wiped::default()) } else { decode(argument) }
 }
 
 /// What a line of base64 is; none: it is no base64, or not padded as it must be.
-pub(super) fn decode(line: &[u8]) -> Option<Box<[u8]>> {
+pub(super) fn decode(line: &[u8]) -> Option<Wiped> {
     let text = core::str::from_utf8(line).ok()?;
-    Base64::decode_vec(text).ok().map(Into::into)
+    let octets = Base64::decode_vec(text).ok()?;
+    Some(octets.into_boxed_slice().into())
 }
 
 /// A challenge as a line holds it; none: it is too long for one.
@@ -178,7 +181,7 @@ mod tests {
         for line in
             [&b"="[..], b"AA", b"AA=", b"AA= =", b"AAA==", b"A A=", b"AA==\xFF", b"AB==", b"*", b"AA==AA=="]
         {
-            assert_eq!(decode(line), None, "{}", line.escape_ascii());
+            assert!(decode(line).is_none(), "{}", line.escape_ascii());
         }
         assert_eq!(decode(b"").as_deref(), Some(&b""[..]));
         assert_eq!(decode(b"AHVzZXIAcGFzcw==").as_deref(), Some(&b"\0user\0pass"[..]));

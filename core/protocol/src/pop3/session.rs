@@ -12,7 +12,7 @@ use super::sasl::{Mechanisms, RESPONSE_MAX};
 use super::trace::Trace;
 use super::transaction::Transaction;
 use crate::engine::Engine;
-use crate::line::LineReader;
+use crate::line::{COMMAND_LINE_MAX, LineReader};
 use crate::maildrop::Deletions;
 use crate::reply::{Replies, ResponseCode};
 
@@ -36,6 +36,8 @@ pub struct Greeting {
     pub mechanisms: Mechanisms,
     /// How often the client may be wrong.
     pub tolerance: Tolerance,
+    /// How long its lines may be.
+    pub lengths: Lengths,
     /// Whether there is TLS.
     pub security: Security,
     /// What CAPA tells as LOGIN-DELAY before login.
@@ -44,11 +46,31 @@ pub struct Greeting {
     pub is_proxy: bool,
 }
 
+/// Longest lines in octets, their ends included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lengths {
+    /// A command (RFC 2449, section 4: 255).
+    pub command: usize,
+    /// The answer to a challenge of AUTH.
+    pub response: usize,
+}
+
+impl Lengths {
+    /// What holds where nothing else is said.
+    pub const DEFAULT: Self = Self { command: COMMAND_LINE_MAX, response: RESPONSE_MAX };
+}
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 /// One POP3 session: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939).
 pub struct Session {
     lines: LineReader,
     /// Reads the answers to challenges, while there is an exchange.
-    responses: Option<Box<LineReader<RESPONSE_MAX>>>,
+    responses: Option<Box<LineReader>>,
     conversation: Conversation,
 }
 
@@ -66,6 +88,7 @@ struct Conversation {
     offers_apop: bool,
     mechanisms: Mechanisms,
     tolerance: Tolerance,
+    lengths: Lengths,
     /// Whether DELE is refused.
     keeps_all: bool,
     security: Security,
@@ -101,6 +124,7 @@ impl Session {
             timestamp,
             mechanisms,
             tolerance,
+            lengths,
             security,
             login_delay,
             is_proxy,
@@ -122,6 +146,7 @@ impl Session {
             offers_apop,
             mechanisms,
             tolerance,
+            lengths,
             keeps_all: false,
             security,
             login_delay,
@@ -129,7 +154,7 @@ impl Session {
             trace: None,
             counts: Counts::default(),
         };
-        Self { lines: LineReader::new(), responses: None, conversation }
+        Self { lines: LineReader::new(conversation.line_max()), responses: None, conversation }
     }
 
     /// Ends the session from outside (the server stops, an administrator closes it): what was begun is finished,
@@ -215,7 +240,8 @@ impl Engine for Session {
                 }
                 count
             } else if conversation.is_challenging() {
-                let responses = responses.get_or_insert_default();
+                let most = conversation.lengths.response;
+                let responses = responses.get_or_insert_with(|| Box::new(LineReader::new(most)));
                 let (count, line) = responses.read(rest);
                 let Some(line) = line else { return taken + count };
                 conversation.handle_response(line);

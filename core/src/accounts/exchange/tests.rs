@@ -41,6 +41,23 @@ fn plain_is_three_parts_and_nobody_becomes_somebody_else() {
 }
 
 #[test]
+fn a_message_or_a_password_that_is_no_utf_8_is_wrong_by_each_mechanism() {
+    let mut accounts = Accounts::new(true);
+    accounts.add(UserName::parse(b"user").unwrap(), b"p\xE4ss");
+    let accounts = Arc::new(accounts);
+    let exchange = |mechanism| Exchange::new(mechanism, Arc::clone(&accounts), HERE, None);
+    assert_eq!(exchange(Mechanism::Plain).step(Some(b"\0user\0p\xE4ss")), Err(WrongCredentials));
+    let mut login = exchange(Mechanism::Login);
+    assert_eq!(login.step(Some(b"user")), challenge("Password:"));
+    assert_eq!(login.step(Some(b"p\xE4ss")), Err(WrongCredentials));
+    for first in [&b"n,,n=us\xE9r,r=x"[..], b"n,,n=user,r=\xE9"] {
+        assert_eq!(exchange(Mechanism::ScramSha256).step(Some(first)), Err(WrongCredentials));
+    }
+    let bearer = b"n,a=us\xE9r,\x01auth=Bearer x\x01\x01";
+    assert_eq!(exchange(Mechanism::OauthBearer).step(Some(bearer)), Err(WrongCredentials));
+}
+
+#[test]
 fn external_is_whom_the_certificate_names_and_who_has_an_account() {
     let named = |names: &[&str]| -> Vec<_> {
         names.iter().map(|name| UserName::parse(name.as_bytes()).unwrap()).collect()

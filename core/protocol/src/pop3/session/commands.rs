@@ -15,6 +15,7 @@ use crate::reply::ResponseCode;
 
 impl Conversation {
     pub(super) fn handle_line(&mut self, line: Line<'_>) {
+        let line = self.bounded(line);
         if let Some(trace) = &mut self.trace {
             trace.note(line);
         }

@@ -46,7 +46,7 @@ impl Session {
         authorization.login = Login::Nobody;
         *security = Security::Tls;
         self.conversation.mechanisms = mechanisms;
-        self.lines = LineReader::new();
+        self.lines = LineReader::new(self.conversation.line_max());
         self.responses = None;
         if let Some(farewell) = self.conversation.farewell.take() {
             self.conversation.say_and_close(&farewell);

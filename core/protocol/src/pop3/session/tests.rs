@@ -56,6 +56,7 @@ const GREETING: Greeting = Greeting {
     timestamp: None,
     mechanisms: Mechanisms::NONE,
     tolerance: Tolerance::DEFAULT,
+    lengths: Lengths::DEFAULT,
     security: Security::None,
     login_delay: None,
     is_proxy: false,

@@ -7,13 +7,23 @@
 use core::net::IpAddr;
 
 use super::{Action, Conversation, Refusal, State};
+use crate::line::Line;
 use crate::pop3::action::Proxied;
 use crate::pop3::authorization::{Authorization, Login};
 
+/// Longest XCLIENT, and longest AUTH, of a proxy, line ends included. Dovecot's tells all that its administrator has it pass on
+/// (FORWARD) in one line, and puts the first response of an exchange into AUTH however long it is; the server that it
+/// expects reads lines of about 4,000 octets.
+const PROXY_LINE_MAX: usize = 8192;
+
 /// The arguments of a line that is this command.
 pub(super) fn arguments(line: &[u8]) -> Option<&[u8]> {
-    let (word, rest) = line.split_at_checked(b"XCLIENT".len())?;
-    if !word.eq_ignore_ascii_case(b"XCLIENT") {
+    arguments_of(b"XCLIENT", line)
+}
+
+fn arguments_of<'line>(command: &[u8], line: &'line [u8]) -> Option<&'line [u8]> {
+    let (word, rest) = line.split_at_checked(command.len())?;
+    if !word.eq_ignore_ascii_case(command) {
         return None;
     }
     match rest {
@@ -50,6 +60,25 @@ impl Proxied {
 }
 
 impl Conversation {
+    /// Longest line that is read at all.
+    pub(super) fn line_max(&self) -> usize {
+        if self.is_proxy { self.lengths.command.max(PROXY_LINE_MAX) } else { self.lengths.command }
+    }
+
+    /// A line as it counts: of those of a proxy only XCLIENT and AUTH may be longer than a command.
+    pub(super) fn bounded<'line>(&self, line: Line<'line>) -> Line<'line> {
+        match line {
+            Line::Whole(text)
+                if text.len() + b"\r\n".len() > self.lengths.command
+                    && self.is_proxy
+                    && arguments(text).or_else(|| arguments_of(b"AUTH", text)).is_none() =>
+            {
+                Line::TooLong
+            }
+            Line::Whole(_) | Line::TooLong => line,
+        }
+    }
+
     /// XCLIENT by a proxy that is trusted. What was said for whoever was there before counts for nothing, but for mistakes
     /// and failed logins.
     pub(super) fn identify(&mut self, arguments: &[u8]) {

@@ -108,6 +108,21 @@ fn an_answer_may_be_long_but_not_endless() {
 }
 
 #[test]
+fn how_long_lines_may_be_can_be_said() {
+    let mechanisms = [Mechanism::OauthBearer].into_iter().collect();
+    let lengths = Lengths { command: 1000, response: 100 };
+    let mut dialogue = Dialogue::with(Greeting { mechanisms, lengths, ..GREETING });
+    dialogue.hears("+OK").says(&format!("AUTH OAUTHBEARER {}", "A".repeat(980)));
+    begun(&mut dialogue);
+    dialogue.answers(Answer::Challenged([].as_slice().into())).hears("+ ");
+    dialogue.says(&"A".repeat(100)).hears("-ERR line too long").asks_nothing();
+    dialogue
+        .says(&format!("AUTH OAUTHBEARER {}", "A".repeat(984)))
+        .hears("-ERR line too long")
+        .asks_nothing();
+}
+
+#[test]
 fn a_challenge_that_fits_nowhere_and_challenges_without_end_fail_the_exchange() {
     let mut dialogue = offering(&[Mechanism::Plain]);
     dialogue

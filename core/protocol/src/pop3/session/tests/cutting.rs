@@ -83,7 +83,7 @@ impl Outside {
         let answer = match action {
             Action::Verify(Credentials::Password { user, password }) => {
                 let right = &*user == b"mrose" && &*password == b"secret";
-                self.verified.push((user.into_vec(), password.into_vec()));
+                self.verified.push((user.into_vec(), password.to_vec()));
                 Answer::Verified(if right { Ok(()) } else { Err(refusal(Some(ResponseCode::Auth), "wrong")) })
             }
             Action::Verify(Credentials::Apop { .. }) => panic!("APOP is not offered"),

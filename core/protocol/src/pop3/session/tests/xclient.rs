@@ -1,6 +1,7 @@
 //! XCLIENT: proxies that say for whom they speak, and others who would.
 
 use super::*;
+use crate::pop3::sasl::Mechanism;
 
 fn proxy() -> Dialogue {
     let mut dialogue = Dialogue::with(Greeting { is_proxy: true, ..GREETING });
@@ -22,6 +23,39 @@ fn a_trusted_proxy_says_for_whom_it_speaks_and_begins_anew() {
     assert!(matches!(dialogue.asked(), Action::Identify(_)));
     dialogue.answers(Answer::Identified(Ok(()))).hears("+OK");
     dialogue.says("PASS secret").hears("-ERR").asks_nothing();
+}
+
+#[test]
+fn what_a_proxy_says_of_its_client_and_its_first_response_may_be_long() {
+    let mut dialogue = proxy();
+    // As Dovecot's sends it, and the login behind it without waiting.
+    let forwarded = "A".repeat(4000);
+    let told =
+        format!("XCLIENT ADDR=192.0.2.7 PORT=50000 SESSION=YgVzBx8tqJLAAAIH TTL=4 FORWARD={forwarded}");
+    dialogue.says(&told).says("USER mrose");
+    let Action::Identify(proxied) = dialogue.asked() else { panic!() };
+    assert_eq!(proxied, Proxied { address: Some([192, 0, 2, 7].into()), port: Some(50_000) });
+    dialogue.answers(Answer::Identified(Ok(()))).hears("+OK").hears("+OK");
+    let mut dialogue = Dialogue::with(Greeting {
+        is_proxy: true,
+        mechanisms: [Mechanism::Plain].into_iter().collect(),
+        ..GREETING
+    });
+    dialogue.hears("+OK [XCLIENT] pop3d ready").says(&format!("AUTH PLAIN {forwarded}"));
+    assert!(matches!(dialogue.asked(), Action::Exchange(_)));
+}
+
+#[test]
+fn other_lines_of_a_proxy_are_bounded_as_those_of_others() {
+    let mut dialogue = proxy();
+    dialogue.says(&format!("USER {}", "a".repeat(248))).hears("+OK");
+    dialogue.says(&format!("USER {}", "a".repeat(249))).hears("-ERR line too long");
+    dialogue
+        .says(&format!("XCLIENT FORWARD={}", "A".repeat(8192)))
+        .hears("-ERR line too long")
+        .asks_nothing();
+    let mut other = Dialogue::begun();
+    other.says(&format!("XCLIENT ADDR=192.0.2.7 FORWARD={}", "A".repeat(300))).hears("-ERR line too long");
 }
 
 #[test]
