@@ -26,7 +26,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pop3d_core::pool::Pool;
-use pop3d_core::transform::{Error, Flow, Message, Policy, Stream, Transform, TransformStatistics, Wake};
+use pop3d_core::transform::{
+    Error, Flow, Message, Places, Policy, Stream, Transform, TransformStatistics, Wake,
+};
 
 use self::command::Command;
 pub use self::engine::WasmEngine;
@@ -191,6 +193,10 @@ impl Wasm {
 
 impl Transform for Wasm {
     alike!(Wasm);
+
+    fn places(&self) -> Option<Places> {
+        Some(Places { bound: "max_wasm_instances".to_owned(), count: self.engine.places() })
+    }
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;

@@ -1,0 +1,74 @@
+//! What holds for chains as a whole: which can never be passed.
+
+use std::fs;
+
+use pop3d_tests::{Admin, Client, Guest, Mail, Options, Server, checked, fails_to_start_with, wait_until};
+
+/// Two programs, one of which runs once at a time and one twice, and a guest of which there is one at a time.
+fn narrow(folder: &std::path::Path) -> String {
+    let guest = folder.join("guest.wasm");
+    assert!(fs::write(&guest, Guest::default().component()).is_ok());
+    format!(
+        "[transforms.one]\ncommand = \"cat\"\nmax_running = 1\n\
+         [transforms.two]\ncommand = \"cat\"\nmax_running = 2\n\
+         [transforms.guest]\nfile = \"{}\"\n[transform_pool]\nmax_wasm_instances = 1\n",
+        guest.display()
+    )
+}
+
+#[test]
+fn a_chain_that_would_wait_for_itself_is_refused_however_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = narrow(folder.path());
+    let mail = Mail::flat("user", &["x\n"]);
+    let guests = "2 of its links must run at once, and max_wasm_instances is 1";
+    for (chain, said) in [
+        (
+            "[\"one\", \"two\", \"one\"]",
+            "transform one stands 2 times in the chain, and its max_running is 1",
+        ),
+        ("[\"guest\", \"two\", \"guest\"]", guests),
+    ] {
+        let rule = format!("[[rule]]\nusers = [\"user\"]\ntransform = {chain}\n");
+        for config in [format!("transform = {chain}\n{tables}"), format!("{tables}{rule}")] {
+            let (status, log) = checked(&mail, &config);
+            assert!(status.code() == Some(78) && log.contains(said) && log.contains("pop3d.toml:"), "{log}");
+            let state = tempfile::tempdir().unwrap();
+            let (status, log) = fails_to_start_with(&mail, state.path(), &config);
+            assert!(status.code() == Some(78) && log.contains(said) && log.contains("pop3d.toml:"), "{log}");
+        }
+    }
+}
+
+#[test]
+fn an_administrator_cannot_set_a_chain_that_would_wait_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = narrow(folder.path());
+    let mail = Mail::flat("user", &["x\n"]);
+    let state = tempfile::tempdir().unwrap();
+    let options = Options { config: &tables, state: Some(state.path()), ..Options::default() };
+    let server = Server::with(&mail, &options);
+    let mut admin = Admin::at(&state.path().join("peep.sock"));
+    for chain in ["one,one", "two,one,two,two user", "guest,one,guest user"] {
+        admin.says(&format!("tf= {chain}")).hears("-24");
+    }
+    assert_eq!((admin.lines("tf?"), admin.lines("tf? user")), (Vec::new(), Vec::new()));
+    for said in [
+        "the chain two,one,two,two was not set",
+        "3 of its links must run at once, and max_running of two is 2",
+    ] {
+        wait_until("the log says why", || server.log().contains(said));
+    }
+    admin.says("tf= two,one,two,guest user").hears("+");
+    Client::login(server.address(), "user").says("RETR 1").hears("+OK");
+    // What was set can be made impossible later.
+    let narrower = tables.replace("max_running = 2", "max_running = 1");
+    fs::write(server.config(), &narrower).unwrap();
+    admin.says("cf").hears("-11");
+    let said = "the chain of user user that was set at run time can never be passed";
+    wait_until("the log says why", || server.log().contains(said));
+    assert_eq!(admin.lines("tf? user"), ["two", "one", "two", "guest"]);
+    drop((admin, server));
+    let (status, log) = fails_to_start_with(&mail, state.path(), &narrower);
+    assert!(!status.success() && log.contains(said), "{log}");
+}
