@@ -1,4 +1,4 @@
-//! What holds for chains as a whole: which can never be passed.
+//! What holds for chains as a whole: which can never be passed, and what is said of a message that a link is passed by for.
 
 use std::fs;
 
@@ -71,4 +71,42 @@ fn an_administrator_cannot_set_a_chain_that_would_wait_for_itself() {
     drop((admin, server));
     let (status, log) = fails_to_start_with(&mail, state.path(), &narrower);
     assert!(!status.success() && log.contains(said), "{log}");
+}
+
+#[test]
+fn exact_sizes_are_those_of_messages_that_a_link_was_passed_by_for() {
+    // So few that the link does not rest after its failures.
+    let mail = Mail::flat_in_order("user", &["Subject: a\n\nx x x\n", ""]);
+    let folder = tempfile::tempdir().unwrap();
+    let mended = folder.path().join("mended");
+    for chain in
+        ["\"fails\"", "\"fails\", \"sed s/x/long/g\"", "\"sed s/x/long/g\", \"fails\", \"fails\", \"cat\""]
+    {
+        let _ = fs::remove_file(&mended);
+        let config = format!(
+            "transform = [{chain}]\n[transform_defaults]\nsizes = \"exact\"\n[transforms.fails]\non_error = \"pass\"\n\
+             command = \"cat; echo more; test -e {}\"\n",
+            mended.display()
+        );
+        let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+        for is_mended in [false, true] {
+            if is_mended {
+                fs::write(&mended, "").unwrap();
+            }
+            let mut client = Client::login_when_free(server.address(), "user");
+            client.says("LIST").hears("+OK");
+            let listing = String::from_utf8(client.body().unwrap()).unwrap();
+            let mut sizes = Vec::new();
+            for number in 1..=2 {
+                client.says(&format!("RETR {number}")).hears("+OK");
+                let octets = client.body().unwrap();
+                assert_eq!(octets.ends_with(b"more\r\n"), is_mended);
+                sizes.push(octets.len());
+            }
+            let lines: Vec<_> = (1..).zip(&sizes).map(|(number, size)| format!("{number} {size}")).collect();
+            assert_eq!(listing.lines().collect::<Vec<_>>(), lines, "{chain}, mended: {is_mended}");
+            client.says("STAT").hears(&format!("+OK 2 {}", sizes.iter().sum::<usize>()));
+            client.says("QUIT").hears("+OK");
+        }
+    }
 }

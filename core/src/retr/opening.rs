@@ -273,14 +273,18 @@ impl Held {
     }
 }
 
-enum Passing {
+/// What becomes of a message that a link has failed.
+pub(crate) enum Passing {
+    /// It is refused.
     Refuse,
+    /// It is sent as it is stored.
     Original,
+    /// It begins anew with what is left of the chain.
     Through(Arc<Chain>),
 }
 
 /// What the policy of the link that failed makes of the message.
-fn passing_by(chain: &Arc<Chain>, cut: &Cut, message: &Message) -> Passing {
+pub(crate) fn passing_by(chain: &Arc<Chain>, cut: &Cut, message: &Message) -> Passing {
     let Cut::Transform { link, error } = cut else { return Passing::Refuse };
     let Some(failed) = chain.links.get(*link) else { return Passing::Refuse };
     if failed.policy().on_error != OnError::Pass {
