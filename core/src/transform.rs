@@ -192,6 +192,10 @@ pub trait Stream: Send {
         Ok(false)
     }
 
+    /// All of the input will be so many octets. Without this only what was written so far is known of it, as in the later
+    /// links of a chain.
+    fn announce(&mut self, _octets: u64) {}
+
     /// Whoever drives the stream will look at `passes_from`. Without this the stream copies what passes itself.
     fn allow_passing(&mut self) {}
 

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libfuzzer_sys::fuzz_target;
 use pop3d_core::transform::{Chain, Command, Error, Kind, Message, Read, Stream, Transform, Wake};
 
+#[allow(dead_code, reason = "what counts octets is not asked here")]
+#[path = "../../transforms/src/bound.rs"]
+mod bound;
 #[allow(dead_code, reason = "both ends of the socket are in it")]
 #[path = "../../transforms/src/native/frames.rs"]
 mod frames;
@@ -198,10 +201,11 @@ fn look(payload: &[u8]) {
         let again = frames::read_answer(&frames::write_answer(&answer));
         assert_eq!(format!("{answer:?}"), format!("{:?}", again.expect("an answer")));
     }
-    if let Some(message) = frames::read_message(payload) {
-        let written = frames::write_message(&message.0, message.1);
-        let again = frames::read_message(&written);
-        assert_eq!(format!("{message:?}"), format!("{:?}", again.expect("a message")));
+    if let Some((message, bound, _)) = frames::read_message(payload) {
+        let written = frames::write_message(&message, &bound);
+        let (again, same, rest) = frames::read_message(&written).expect("a message");
+        assert_eq!(format!("{message:?} {bound:?}"), format!("{again:?} {same:?}"));
+        assert!(rest.is_empty());
     }
     if let Some((name, options, library)) = frames::read_load(payload) {
         let again = frames::read_load(&frames::write_load(&name, &options, &library));

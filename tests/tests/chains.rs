@@ -1,8 +1,12 @@
-//! What holds for chains as a whole: which can never be passed, and what is said of a message that a link is passed by for.
+//! What holds for chains as a whole: which can never be passed, what is said of a message that a link is passed by for, and
+//! what each link may write.
 
 use std::fs;
 
-use pop3d_tests::{Admin, Client, Guest, Mail, Options, Server, checked, fails_to_start_with, wait_until};
+use pop3d_tests::{
+    Admin, Client, Deed, Filters, Guest, KINDS, Kind, Mail, Options, Server, as_sent, checked,
+    fails_to_start_with, wait_until,
+};
 
 /// Two programs, one of which runs once at a time and one twice, and a guest of which there is one at a time.
 fn narrow(folder: &std::path::Path) -> String {
@@ -108,5 +112,51 @@ fn exact_sizes_are_those_of_messages_that_a_link_was_passed_by_for() {
             client.says("STAT").hears(&format!("+OK 2 {}", sizes.iter().sum::<usize>()));
             client.says("QUIT").hears("+OK");
         }
+    }
+}
+
+#[test]
+fn the_bound_of_a_link_grows_with_what_comes_into_it_and_not_with_the_message() {
+    let filters = Filters::default();
+    let mut config = "[transforms.more]\ncommand = \"head -c 1000000 /dev/zero | tr '\\\\0' x\"\n".to_owned();
+    config.push_str("[transforms.less]\ncommand = \"head -c 100\"\n");
+    for kind in KINDS {
+        let name = |what: &str| format!("{what}-{kind:?}").to_lowercase();
+        config.push_str(&filters.table(&name("double"), kind, Deed::Double, ""));
+        let flood = match kind {
+            Kind::Program => "command = \"cat; head -c 2000000 /dev/zero\"".to_owned(),
+            Kind::Isolated => filters.native("bomb", "process"),
+            Kind::Native => filters.native("bomb", "none"),
+            Kind::Inline => filters.native("bomb", "none").replace("filter.so", "quick.so"),
+            Kind::Component => {
+                let guest = Guest { piece: "(call $flood) (i32.const 0)", ..Guest::default() };
+                filters.wasm(&name("flood"), &guest.component())
+            }
+            Kind::Command => {
+                let guest = Guest { piece: "(call $flood) (i32.const 0)", ..Guest::default() };
+                filters.wasm(&name("flood"), &guest.command())
+            }
+        };
+        config.push_str(&format!("[transforms.{}]\n{flood}\nspool = true\n", name("flood")));
+    }
+    let long = "a line of a message that is long enough\n".repeat(100_000);
+    let mail = Mail::flat_in_order("user", &["x\n", &long]);
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    let mut client = Client::login(server.address(), "user");
+    let many = as_sent(&b"x".repeat(2_000_000));
+    for kind in KINDS {
+        let name = format!("{kind:?}").to_lowercase();
+        // Two octets become a million, of which the next link makes two.
+        admin.says(&format!("tf= more,double-{name}")).hears("+");
+        client.says("RETR 1").hears("+OK");
+        assert!(client.body().unwrap() == many, "{name}");
+        // Four million become a hundred, of which nobody makes more than the floor.
+        admin.says(&format!("tf= less,flood-{name}")).hears("+");
+        client.says("RETR 2").hears("-ERR [SYS/TEMP]");
+        let said = format!("flood-{name}: user, message 2: limit max_output reached");
+        wait_until("the log says why", || server.log().contains(&said));
+        let written = admin.value(&format!("tfs? flood-{name}"), "bytes_out");
+        assert!(written <= (2 << 20), "{name}: {written}");
     }
 }

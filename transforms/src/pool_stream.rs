@@ -44,7 +44,7 @@ pub(crate) struct Limits {
     pub(crate) timeout: Option<Duration>,
     /// Whether nothing interrupts what it calls: it may never return.
     pub(crate) may_hang: bool,
-    /// Octets of output; 100 times the input and 1 MiB is a bound as well.
+    /// Octets of output; what comes in is a bound as well (`bound.rs`).
     pub(crate) max_output: u64,
 }
 
@@ -97,8 +97,7 @@ impl PoolStream {
         begin: impl FnOnce(Arc<Pipe>) -> Task + Send + 'static,
     ) -> Self {
         record.count_message();
-        let bound = message.octets.saturating_mul(100).saturating_add(1 << 20);
-        let pipe = Arc::new(Pipe::new(wake, limits.max_output.min(bound), message.octets));
+        let pipe = Arc::new(Pipe::new(wake, limits.max_output, message.octets));
         let task: Task = {
             let pipe = Arc::clone(&pipe);
             // What is made of the pipe may take long as well.
@@ -135,6 +134,10 @@ impl Stream for PoolStream {
         self.shared.pipe.take_file(file.try_clone()?);
         self.begin();
         Ok(true)
+    }
+
+    fn announce(&mut self, octets: u64) {
+        self.shared.pipe.announce(octets);
     }
 
     fn allow_passing(&mut self) {

@@ -51,7 +51,7 @@ pub struct WasmSpec {
     pub cpu: Duration,
     /// Memory of one instance in octets.
     pub memory: u64,
-    /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
+    /// Octets of output for one message; 100 times what comes in and 1 MiB is a bound as well.
     pub max_output: u64,
     /// Longest time before an instance may be made.
     pub queue_timeout: Duration,

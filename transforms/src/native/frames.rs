@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use pop3d_core::transform::{Command, Error, Flow, Message};
 
+use crate::bound::Bound;
+
 /// Longest payload of a frame: a library with its options.
 const PAYLOAD_MAX: usize = 320 << 20;
 
@@ -180,10 +182,12 @@ pub(super) fn read_load(payload: &[u8]) -> Option<Load> {
     Some((name, options, reader.octets()?.to_vec()))
 }
 
-/// A message that begins, and how many octets of output it may have. In `Whole` its own octets stand behind that.
-pub(super) fn write_message(message: &Message, max_output: u64) -> Vec<u8> {
+/// A message that begins, and what may come out of it. In `Whole` its own octets stand behind that.
+pub(super) fn write_message(message: &Message, bound: &Bound) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.number(max_output);
+    writer.number(bound.max_output());
+    writer.number(bound.announced().is_some().into());
+    writer.number(bound.announced().unwrap_or_default());
     writer.octets(message.user.as_bytes());
     writer.octets(message.uid.as_bytes());
     writer.octets(message.remote.to_string().as_bytes());
@@ -199,9 +203,13 @@ pub(super) fn write_message(message: &Message, max_output: u64) -> Vec<u8> {
 }
 
 /// That, and what stands behind it.
-pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64, &[u8])> {
+pub(super) fn read_message(payload: &[u8]) -> Option<(Message, Bound, &[u8])> {
     let mut reader = Reader(payload);
-    let max_output = reader.number()?;
+    let mut bound = Bound::new(reader.number()?);
+    let (is_whole, input) = (reader.number()? != 0, reader.number()?);
+    if is_whole {
+        bound.announce(input);
+    }
     let (user, uid) = (reader.text()?, reader.text()?);
     let remote = reader.text()?.parse().ok()?;
     let number = u32::try_from(reader.number()?).ok()?;
@@ -210,7 +218,7 @@ pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64, &[u8])> {
         None => Command::Retr,
         Some(lines) => Command::Top { lines: u32::try_from(lines).ok()? },
     };
-    Some((Message { user, number, octets, uid, command, remote }, max_output, reader.0))
+    Some((Message { user, number, octets, uid, command, remote }, bound, reader.0))
 }
 
 /// What a call came to.
@@ -299,13 +307,15 @@ mod tests {
         }
 
         #[test]
-        fn a_message_and_a_library_are_what_they_were(user in "\\PC{0,20}", uid in "[!-~]{1,70}", number in 1_u32.., octets in any::<u64>(), lines in prop::option::of(any::<u32>())) {
+        fn a_message_and_a_library_are_what_they_were(user in "\\PC{0,20}", uid in "[!-~]{1,70}", number in 1_u32.., octets in any::<u64>(), lines in prop::option::of(any::<u32>()), input in prop::option::of(any::<u64>())) {
             let command = lines.map_or(Command::Retr, |lines| Command::Top { lines });
             let uid_octets = uid.clone().into_bytes();
             let message = Message { user: user.clone(), number, octets, uid, command, remote: [127, 0, 0, 1].into() };
-            let written = [&write_message(&message, octets / 2), uid_octets.as_slice()].concat();
-            let (read, max_output, rest) = read_message(&written).unwrap();
-            prop_assert_eq!(max_output, octets / 2);
+            let mut bound = Bound::new(octets / 2);
+            input.into_iter().for_each(|input| bound.announce(input));
+            let written = [&write_message(&message, &bound), uid_octets.as_slice()].concat();
+            let (read, bound, rest) = read_message(&written).unwrap();
+            prop_assert_eq!((bound.max_output(), bound.announced()), (octets / 2, input));
             prop_assert_eq!(rest, uid_octets);
             prop_assert_eq!(format!("{read:?}"), format!("{message:?}"));
             let options = vec![(user.clone(), user.clone())];

@@ -18,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
 use super::library;
 use super::plugin::{Instance, Plugin};
+use crate::bound::Bound;
 
 /// Octets of output in one frame.
 const OUTPUT: usize = 32 * 1024;
@@ -31,8 +32,7 @@ struct Open {
 
 /// Output on its way to the server.
 struct Output {
-    /// Octets that it may still write.
-    left: u64,
+    bound: Bound,
     /// Frames that the server has not taken yet.
     sent: usize,
     kept: VecDeque<Vec<u8>>,
@@ -139,12 +139,16 @@ fn call(
     let stream = frame.stream;
     let begins = matches!(frame.kind, Kind::Open | Kind::Whole);
     let begun = if begins { frames::read_message(&frame.payload) } else { None };
-    if let Some((_, left, _)) = begun {
-        let output = Output { left, sent: 0, kept: VecDeque::new() };
+    if let Some((_, bound, octets)) = begun {
+        let mut output = Output { bound, sent: 0, kept: VecDeque::new() };
+        output.bound.feed(octets.len());
         messages.insert(stream, Open { instance: Some(Plugin::instance(plugin)), output });
     }
     let mut answer = Answer { result: Err(unknown()), is_unread: false, owed: 0, spent: Duration::ZERO };
     let Some(Open { instance, output }) = messages.get_mut(&stream) else { return Ok(answer) };
+    if frame.kind == Kind::Push {
+        output.bound.feed(frame.payload.len());
+    }
     let mut outlet = Outlet { stream, output, server, failed: None };
     let result = match (instance.as_mut(), frame.kind, &begun) {
         (Some(instance), Kind::Open, Some((message, ..))) => instance.start(message, &mut outlet),
@@ -211,10 +215,7 @@ struct Outlet<'message> {
 
 impl Sink for Outlet<'_> {
     fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
-        let Some(left) = self.output.left.checked_sub(octets.len() as u64) else {
-            return Err(Error::Limit("max_output"));
-        };
-        self.output.left = left;
+        self.output.bound.take(octets.len())?;
         for piece in octets.chunks(OUTPUT) {
             match self.output.kept.back_mut() {
                 // A filter may write octet by octet.

@@ -111,7 +111,7 @@ impl Host {
         self.shared.lock().streams.insert(number, Mailbox::default());
         let mut chunk = Vec::new();
         let has_input = pipe.next(&mut chunk).await?;
-        let told = frames::write_message(&message, pipe.max_output());
+        let told = frames::write_message(&message, &pipe.bound());
         let flow = if !has_input || pipe.is_at_end() {
             stream.pass_whole(told, chunk, &pipe).await?
         } else {

@@ -11,6 +11,8 @@ use pop3d_core::transform::{Error, Read, Wake};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
+use crate::bound::Bound;
+
 /// Octets of a chunk of input: no more than a plugin is promised at once.
 pub(crate) const CHUNK: usize = 32 * 1024;
 
@@ -33,7 +35,6 @@ pub(crate) struct Pipe {
     state: Mutex<State>,
     /// Rings at the worker.
     wake: Wake,
-    max_output: u64,
     /// Octets of the message, where it is a file.
     octets: u64,
 }
@@ -42,7 +43,7 @@ struct State {
     input: Input,
     output: VecDeque<u8>,
     consumed: u64,
-    produced: u64,
+    bound: Bound,
     /// How often something was taken or given.
     steps: u64,
     /// Processor time that was spent for the task elsewhere.
@@ -84,7 +85,7 @@ impl Pipe {
             input: Input::Chunks { chunks: VecDeque::new(), spare: Vec::new(), has_ended: false },
             output: VecDeque::new(),
             consumed: 0,
-            produced: 0,
+            bound: Bound::new(max_output),
             steps: 0,
             charged: Duration::ZERO,
             awaits_input: None,
@@ -96,7 +97,7 @@ impl Pipe {
             is_cancelled: false,
             is_crowded_out: false,
         };
-        Self { state: Mutex::new(state), wake, max_output, octets }
+        Self { state: Mutex::new(state), wake, octets }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -110,8 +111,13 @@ impl Pipe {
     pub(crate) fn take_file(&self, file: File) {
         let mut state = self.lock();
         state.input = Input::File { file: Arc::new(file), offset: 0 };
+        state.bound.announce(self.octets);
         let waiting = state.awaits_input.take();
         wake_task(state, waiting);
+    }
+
+    pub(super) fn announce(&self, octets: u64) {
+        self.lock().bound.announce(octets);
     }
 
     pub(super) fn allow_passing(&self) {
@@ -144,6 +150,7 @@ impl Pipe {
                 count
             }
         };
+        state.bound.feed(count);
         let waiting = state.awaits_input.take();
         wake_task(state, waiting);
         Ok(count)
@@ -204,9 +211,9 @@ impl Pipe {
         self.lock().is_cancelled
     }
 
-    /// Octets that the task may write.
-    pub(crate) fn max_output(&self) -> u64 {
-        self.max_output
+    /// What the task may write, as far as that is known.
+    pub(crate) fn bound(&self) -> Bound {
+        self.lock().bound
     }
 
     /// The task ends because there was no room for it.
@@ -237,7 +244,7 @@ impl Pipe {
     /// Octets that were consumed, and produced.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let state = self.lock();
-        (state.consumed, state.produced)
+        (state.consumed, state.bound.output())
     }
 
     /// Puts the next octets of the message into `chunk`, in place of what was there; false: there are no more.
@@ -345,10 +352,7 @@ impl Pipe {
         if state.is_cancelled {
             return Err(gone());
         }
-        state.produced = state.produced.saturating_add(octets.len() as u64);
-        if state.produced > self.max_output {
-            return Err(Error::Limit("max_output"));
-        }
+        state.bound.take(octets.len())?;
         state.output.extend(octets);
         state.steps += u64::from(!octets.is_empty());
         if state.output.len() >= TOLD_AT {
