@@ -1,7 +1,7 @@
 //! What the server and a helper process say to each other over their socket: frames of `len u32, stream u32, type u8`,
 //! numbers in the byte order of the machine, for both are the same program.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use pop3d_core::transform::{Command, Error, Flow, Message};
@@ -11,14 +11,14 @@ use crate::bound::Bound;
 /// Longest payload of a frame: a library with its options.
 const PAYLOAD_MAX: usize = 320 << 20;
 
-/// Octets that are read or written by one system call: a frame of output with its answer, or one of input.
+/// Octets that a helper writes by one system call: a frame of output with its answer.
 pub(super) const BUFFER: usize = 72 * 1024;
 
 /// Octets before the payload of a frame.
-const HEAD: usize = 9;
+pub(super) const HEAD: usize = 9;
 
 /// Frames of output of one message that the server may have and not have taken yet.
-pub(super) const WINDOW: usize = 8;
+pub(super) const WINDOW: usize = 4;
 
 /// One frame. What is not of one message has stream 0.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,7 +55,7 @@ pub(super) enum Kind {
     Taken,
 }
 
-const KINDS: [Kind; 11] = [
+pub(super) const KINDS: [Kind; 11] = [
     Kind::Load,
     Kind::Loaded,
     Kind::Failed,
@@ -79,27 +79,6 @@ impl Frame {
         to.write_all(&head(self.stream, self.kind, self.payload.len())?)?;
         to.write_all(&self.payload)
     }
-
-    /// Reads a frame; an error where the other end says what is none.
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
-        let mut head = [0; HEAD];
-        from.read_exact(&mut head)?;
-        let (stream, kind, length) = read_head(head).ok_or(io::ErrorKind::InvalidData)?;
-        // What is only announced takes no memory.
-        let mut payload = Vec::with_capacity(length.min(BUFFER));
-        from.take(length as u64).read_to_end(&mut payload)?;
-        if payload.len() < length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Self { stream, kind, payload })
-    }
-
-    /// Whether these octets begin with a whole frame, or with what is none.
-    pub(super) fn is_in(octets: &[u8]) -> bool {
-        octets
-            .split_first_chunk()
-            .is_some_and(|(head, rest)| read_head(*head).is_none_or(|(_, _, length)| length <= rest.len()))
-    }
 }
 
 /// What stands before a payload of so many octets.
@@ -116,7 +95,7 @@ pub(super) fn head(stream: u32, kind: Kind, length: usize) -> io::Result<[u8; HE
     Ok(head)
 }
 
-fn read_head([a, b, c, d, e, f, g, h, kind]: [u8; HEAD]) -> Option<(u32, Kind, usize)> {
+pub(super) fn read_head([a, b, c, d, e, f, g, h, kind]: [u8; HEAD]) -> Option<(u32, Kind, usize)> {
     let length = u32::from_ne_bytes([a, b, c, d]) as usize;
     let kind = KINDS.get(usize::from(kind)).copied().filter(|_| length <= PAYLOAD_MAX)?;
     Some((u32::from_ne_bytes([e, f, g, h]), kind, length))
@@ -283,6 +262,7 @@ pub(super) fn read_taken(payload: &[u8]) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::incoming::Incoming;
     use super::*;
 
     proptest! {
@@ -291,18 +271,16 @@ mod tests {
             let frame = Frame::new(stream, KINDS[kind], payload);
             let mut octets = Vec::new();
             frame.write(&mut octets).unwrap();
-            prop_assert_eq!(Frame::read(&mut octets.as_slice()).unwrap(), frame);
-            prop_assert!(Frame::read(&mut &octets[..octets.len() - 1]).is_err());
-            prop_assert!(Frame::is_in(&octets) && !Frame::is_in(&octets[..octets.len() - 1]));
+            let read = |octets| Incoming::new(octets).frame();
+            prop_assert_eq!(read(octets.as_slice()).unwrap(), frame);
+            prop_assert!(read(&octets[..octets.len() - 1]).is_err());
         }
 
         #[test]
         fn no_octets_make_the_server_panic(octets in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Frame::read(&mut octets.as_slice());
             let _ = read_answer(&octets);
             let _ = read_message(&octets);
             let _ = read_taken(&octets);
-            let _ = Frame::is_in(&octets);
             let _ = read_load(&octets);
         }
 

@@ -5,7 +5,7 @@
 //! and never in the server.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -16,12 +16,13 @@ use pop3d_core::transform::{Error, Filter, Flow, Sink};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
+use super::incoming::Incoming;
 use super::library;
 use super::plugin::{Instance, Plugin};
 use crate::bound::Bound;
 
 /// Octets of output in one frame.
-const OUTPUT: usize = 32 * 1024;
+const OUTPUT: usize = 64 * 1024;
 
 /// A message that the server has not closed.
 struct Open {
@@ -60,9 +61,9 @@ fn serve() -> io::Result<()> {
     // Nothing that a plugin starts can have more rights than it.
     rustix::thread::set_no_new_privs(true)?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut from = BufReader::with_capacity(BUFFER, socket.try_clone()?);
+    let mut from = Incoming::new(socket.try_clone()?);
     let mut server = BufWriter::with_capacity(BUFFER, socket);
-    let first = Frame::read(&mut from)?;
+    let first = from.frame()?;
     let plugin = match load(&first) {
         Ok(plugin) => plugin,
         Err(what) => {
@@ -77,7 +78,7 @@ fn serve() -> io::Result<()> {
     // What loading has cost is for no message.
     let mut counted = process_time();
     loop {
-        let frame = match Frame::read(&mut from) {
+        let frame = match from.frame() {
             Ok(frame) => frame,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
