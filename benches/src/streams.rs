@@ -64,12 +64,12 @@ impl Streams {
         Ok(Self { offline, chain, _registry: registry })
     }
 
-    /// Has a message of so many octets pass so often, one after another.
+    /// Has a message of so many octets, made by `message_file`, pass so often, one after another.
     ///
     /// # Errors
     /// Where one fails, or comes out with another length.
-    pub fn pass(&mut self, octets: usize, times: u64) -> io::Result<()> {
-        let (file, message) = (message_file(octets)?, Arc::new(message(octets)));
+    pub fn pass(&mut self, file: &File, octets: usize, times: u64) -> io::Result<()> {
+        let (file, message) = (file.try_clone()?, Arc::new(message(octets)));
         let mut round = Round { chain: &self.chain, file, message, left: times, octets: 0, failure: None };
         self.offline.run(1, &mut round)?;
         if round.failure.is_none() && round.octets != octets as u64 * times {

@@ -11,10 +11,10 @@ use pop3d_protocol::multiline::Measure;
 use pop3d_protocol::number::{MessageNumber, Octets};
 
 use crate::accounts::UserName;
-use crate::retr::{Cut, Pump, message_of};
+use crate::retr::{Cut, Passing, Pump, message_of, passing_by};
 use crate::settings::Settings;
 use crate::store::{Maildrop, Source};
-use crate::transform::{Chain, Command, Read, Wake};
+use crate::transform::{Chain, Command, Message, Read, Transform, Wake};
 
 /// Octets taken from the transform before other connections get their turn.
 const SHARE: usize = 256 * 1024;
@@ -32,10 +32,21 @@ pub(crate) struct Measuring {
 }
 
 struct Current {
-    chain: Arc<Chain>,
-    source: Source,
+    passage: Passage,
     pump: Pump,
     measure: Measure,
+    /// Octets of output so far.
+    taken: u64,
+}
+
+/// A message and what it passes through.
+struct Passage {
+    /// Whose size it will be.
+    chain: Arc<Chain>,
+    /// The same without the links that have failed it and are to be passed by, as RETR does.
+    left: Arc<Chain>,
+    source: Source,
+    message: Arc<Message>,
 }
 
 /// The sizes that are known, of the chains that were used last.
@@ -104,14 +115,15 @@ impl Measuring {
                 self.begin(number, maildrop, known, wake);
                 continue;
             };
-            match current.pump.read(&current.source, scratch) {
+            match current.pump.read(&current.passage.source, scratch) {
                 Ok(Read::Pending) => return Progress::Pending,
                 Ok(Read::Data(count)) => {
                     current.measure.update(&scratch[..count]);
+                    current.taken += count as u64;
                     share = share.saturating_sub(count);
                 }
                 Ok(Read::End) => self.end(number, known),
-                Err(cut) => self.fall_back(number, &cut.to_string()),
+                Err(cut) => self.fail(number, &cut, wake),
             }
         }
         Progress::Unfinished
@@ -131,22 +143,57 @@ impl Measuring {
             return;
         }
         let message = message_of(&self.user, maildrop, number, source.length, Command::Retr, self.remote);
-        match Pump::start(&chain, &source, &message, wake.clone()) {
-            Ok(pump) => self.current = Some(Current { chain, source, pump, measure: Measure::default() }),
-            Err(cut) => self.fall_back(number, &cut.to_string()),
+        let left = Arc::clone(&chain);
+        self.pass(number, Passage { chain, left, source, message }, wake);
+    }
+
+    /// Has a message begin.
+    fn pass(&mut self, number: MessageNumber, passage: Passage, wake: &Wake) {
+        match Pump::start(&passage.left, &passage.source, &passage.message, wake.clone()) {
+            Ok(pump) => {
+                self.current = Some(Current { passage, pump, measure: Measure::default(), taken: 0 });
+            }
+            Err(cut) => self.pass_by(number, passage, &cut, wake),
+        }
+    }
+
+    /// A message has failed.
+    fn fail(&mut self, number: MessageNumber, cut: &Cut, wake: &Wake) {
+        let Some(Current { passage, taken, .. }) = self.current.take() else { return };
+        // RETR has said "+OK" by then, and resets the connection.
+        let is_late = taken >= self.settings.holding.hold as u64 && !passage.left.policy().spool;
+        if is_late {
+            self.fall_back(number, &cut.to_string());
+        } else {
+            self.pass_by(number, passage, cut, wake);
+        }
+    }
+
+    /// Goes on with a message that a link has failed, as RETR will.
+    fn pass_by(&mut self, number: MessageNumber, mut passage: Passage, cut: &Cut, wake: &Wake) {
+        match passing_by(&passage.left, cut, &passage.message) {
+            Passing::Refuse => self.fall_back(number, &cut.to_string()),
+            Passing::Original => self.sizes.push(self.snapshot.octets(number)),
+            Passing::Through(rest) => {
+                passage.left = rest;
+                self.pass(number, passage, wake);
+            }
         }
     }
 
     fn end(&mut self, number: MessageNumber, known: &ExactSizes) {
-        let Some(mut current) = self.current.take() else { return };
-        if let Some(offset) = current.pump.passes_from() {
-            match measure_rest(&current.source, offset, &mut current.measure) {
+        let Some(Current { passage, pump, mut measure, .. }) = self.current.take() else { return };
+        if let Some(offset) = pump.passes_from() {
+            match measure_rest(&passage.source, offset, &mut measure) {
                 Ok(()) => {}
                 Err(cut) => return self.fall_back(number, &cut.to_string()),
             }
         }
-        let octets = current.measure.octets();
-        known.keep(&current.chain, &self.user, self.snapshot.unique_id(number), octets);
+        let octets = measure.octets();
+        // A link that was passed by may not fail the next time.
+        if Arc::ptr_eq(&passage.chain, &passage.left) {
+            known.keep(&passage.chain, &self.user, self.snapshot.unique_id(number), octets);
+        }
         self.sizes.push(octets);
     }
 

@@ -14,7 +14,7 @@ use pop3d_protocol::pop3::Part;
 use pop3d_protocol::top::TopLimit;
 
 use self::opening::top_limit;
-pub(crate) use self::opening::{Opening, Step};
+pub(crate) use self::opening::{Opening, Passing, Step, passing_by};
 pub(crate) use self::pump::{Cut, Pump, read_at};
 pub(crate) use self::told::message_of;
 use crate::buffer::{LARGE_CAPACITY, Outbound, Spare};

@@ -140,6 +140,15 @@ pub struct Policy {
     pub spool: bool,
 }
 
+/// A bound of messages at once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Places {
+    /// Which bound it is, as an administrator knows it. Transforms of the same one share its places.
+    pub bound: String,
+    /// Messages at once.
+    pub count: usize,
+}
+
 /// A configured transform: shared by all sessions, replaced as a whole on reload.
 pub trait Transform: Send + Sync + 'static {
     /// The name in the configuration.
@@ -151,6 +160,11 @@ pub trait Transform: Send + Sync + 'static {
     /// How the cursor treats its messages.
     fn policy(&self) -> Policy {
         Policy::default()
+    }
+
+    /// How many messages may be in it at the same time, where that has a bound: others wait for one of its places.
+    fn places(&self) -> Option<Places> {
+        None
     }
 
     /// Is told that a message which it failed goes on without it, by its policy.
@@ -177,6 +191,10 @@ pub trait Stream: Send {
     fn take_file(&mut self, _file: &File) -> io::Result<bool> {
         Ok(false)
     }
+
+    /// All of the input will be so many octets. Without this only what was written so far is known of it, as in the later
+    /// links of a chain.
+    fn announce(&mut self, _octets: u64) {}
 
     /// Whoever drives the stream will look at `passes_from`. Without this the stream copies what passes itself.
     fn allow_passing(&mut self) {}

@@ -16,7 +16,7 @@ use pop3d_core::server::{ListenError, Protocol, Server};
 use pop3d_core::state::accounts::KeptAccounts;
 use pop3d_core::state::{Claim, StateFiles};
 use pop3d_core::transform::Kind;
-use pop3d_core::transform::registry::{Listed, Registry as _, State};
+use pop3d_core::transform::registry::{self, ChainError, Listed, Registry as _, State};
 use pop3d_transforms::children::Children;
 use pop3d_transforms::registry::Registry;
 use pop3d_transforms::resources::Resources;
@@ -47,18 +47,18 @@ pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
         if let Some(missing) = plan.transforms.missing.drain(..).next() {
             return Err(missing);
         }
-        check_plugins(plan.transforms)?;
+        check_plugins(plan.transforms, plan.fixed.wasm_instances)?;
         return Err(Exit::Done("the configuration is right".to_owned()));
     }
     serve(cli, plan)
 }
 
-/// Loads the plugins of a configuration, as a start does, and lets them go again.
+/// Loads the plugins of a configuration, as a start does, and lets them go again. `instances`: guests at once.
 ///
 /// # Errors
-/// Why one cannot be used, with its line and column where the configuration names it.
-fn check_plugins(transforms: Transforms) -> Result<(), Exit> {
-    let Transforms { definitions, places, .. } = transforms;
+/// Why one of them, or a chain, cannot be used, with its line and column where the configuration names it.
+fn check_plugins(transforms: Transforms, instances: Option<u32>) -> Result<(), Exit> {
+    let Transforms { definitions, places, chain, rules, .. } = transforms;
     let has_plugins = definitions.specs.iter().any(|spec| matches!(spec, Spec::Plugin(_)));
     if !has_plugins && definitions.folder.is_none() {
         return Ok(());
@@ -66,18 +66,28 @@ fn check_plugins(transforms: Transforms) -> Result<(), Exit> {
     let server = Server::new(1, 1).map_err(|error| Exit::System(format!("cannot start: {error}")))?;
     // Nothing is kept of what is compiled: the state folder is the running server's.
     let pool = server.pools().transforms.clone();
-    let registry =
-        Registry::new(definitions, Resources::new(pool, server.reactor(), env!("CARGO_PKG_VERSION")));
+    let mut resources = Resources::new(pool, server.reactor(), env!("CARGO_PKG_VERSION"));
+    if let Some(instances) = instances {
+        resources = resources.with_instances(instances);
+    }
+    let registry = Registry::new(definitions, resources);
+    let place = |name: &str| places.get(name).map_or("", String::as_str);
     // The programs were looked for before.
     let is_wrong = |it: &Listed| it.kind != Kind::Process && it.state == State::Failed;
-    match registry.list().into_iter().find(is_wrong) {
-        None => Ok(()),
-        Some(Listed { name, .. }) => {
-            let why = registry.last_error(&name).unwrap_or_default();
-            let place = places.get(&name).map_or("", String::as_str);
-            Err(Exit::Config(format!("{place}the transform {name} cannot be used: {why}")))
+    if let Some(Listed { name, .. }) = registry.list().into_iter().find(is_wrong) {
+        let why = registry.last_error(&name).unwrap_or_default();
+        return Err(Exit::Config(format!("{}the transform {name} cannot be used: {why}", place(&name))));
+    }
+    for names in std::iter::once(&chain).chain(rules.iter().map(|rule| &rule.names)) {
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        // A name that there is not was found out before as well.
+        if let Err(error @ ChainError::TooNarrow { .. }) = registry::chain(&registry, &names) {
+            let link = names.get(error.index()).copied().unwrap_or_default();
+            let names = names.join(",");
+            return Err(Exit::Config(format!("{}{names} can never be passed: {error}", place(link))));
         }
     }
+    Ok(())
 }
 
 /// Whether PEEP has set accounts.

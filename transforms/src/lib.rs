@@ -2,6 +2,7 @@
 //! registry that has them by name.
 
 mod alike;
+mod bound;
 pub mod checkpassword;
 pub mod children;
 mod complaints;

@@ -7,6 +7,7 @@ pub mod alone;
 mod frames;
 pub mod helper;
 mod host;
+mod incoming;
 mod inline;
 mod launch;
 pub(crate) mod library;
@@ -144,6 +145,24 @@ impl Native {
     }
 }
 
+/// That which `Native::helper` would choose, where it is there and nobody has to wait for it.
+fn ready_helper(slots: &[Mutex<Slot>]) -> Option<Arc<Host>> {
+    let mut best: Option<(usize, Arc<Host>)> = None;
+    let mut is_any_missing = false;
+    for slot in slots {
+        let host = slot.try_lock().ok().and_then(|slot| slot.host.clone()).filter(|host| host.is_alive());
+        let Some(host) = host else {
+            is_any_missing = true;
+            continue;
+        };
+        let load = host.load();
+        if best.as_ref().is_none_or(|(least, _)| load < *least) {
+            best = Some((load, host));
+        }
+    }
+    best.filter(|(load, _)| *load == 0 || !is_any_missing).map(|(_, host)| host)
+}
+
 fn none(what: &str) -> Error {
     Error::Temporary(what.to_owned())
 }
@@ -175,20 +194,29 @@ impl Transform for Native {
         let limits = Limits { cpu, timeout, may_hang: timeout.is_some(), max_output };
         let (own, told) = (Arc::clone(&self), Arc::clone(&message));
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
-        let stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| {
+        let ready = match &self.place {
+            Place::Here { .. } => None,
+            Place::Helpers { slots, .. } => ready_helper(slots),
+        };
+        let is_ready = ready.is_some();
+        let mut stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| {
             Box::pin(async move {
-                match &own.place {
-                    Place::Here { plugin, .. } => {
+                match (&own.place, ready) {
+                    (Place::Here { plugin, .. }, _) => {
                         let instance = Box::new(Plugin::instance(plugin));
                         run_filter(instance, told, pipe).await
                     }
-                    Place::Helpers { library, children, slots } => {
+                    (Place::Helpers { .. }, Some(host)) => host.run(told, pipe).await,
+                    (Place::Helpers { library, children, slots }, None) => {
                         let host = own.helper(library, children, slots)?;
                         host.run(told, pipe).await
                     }
                 }
             })
         });
+        if is_ready {
+            stream.begin_here();
+        }
         Ok(Box::new(stream))
     }
 }

@@ -11,11 +11,13 @@
 
 mod clock;
 mod filter;
+mod output;
 mod pipe;
 #[cfg(test)]
 mod tests;
 mod watchdog;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -44,7 +46,7 @@ pub(crate) struct Limits {
     pub(crate) timeout: Option<Duration>,
     /// Whether nothing interrupts what it calls: it may never return.
     pub(crate) may_hang: bool,
-    /// Octets of output; 100 times the input and 1 MiB is a bound as well.
+    /// Octets of output; what comes in is a bound as well (`bound.rs`).
     pub(crate) max_output: u64,
 }
 
@@ -56,6 +58,8 @@ pub(crate) struct PoolStream {
     shared: Arc<Shared>,
     /// The pool has been asked to begin: not before there is something to begin with.
     has_begun: bool,
+    /// It begins on the thread that drives it.
+    begins_here: bool,
 }
 
 struct Shared {
@@ -97,8 +101,7 @@ impl PoolStream {
         begin: impl FnOnce(Arc<Pipe>) -> Task + Send + 'static,
     ) -> Self {
         record.count_message();
-        let bound = message.octets.saturating_mul(100).saturating_add(1 << 20);
-        let pipe = Arc::new(Pipe::new(wake, limits.max_output.min(bound), message.octets));
+        let pipe = Arc::new(Pipe::new(wake, limits.max_output, message.octets));
         let task: Task = {
             let pipe = Arc::clone(&pipe);
             // What is made of the pipe may take long as well.
@@ -119,13 +122,20 @@ impl PoolStream {
             is_gone: AtomicBool::new(false),
         });
         shared.record.begin();
-        Self { shared, has_begun: false }
+        Self { shared, has_begun: false, begins_here: false }
+    }
+
+    /// Has it begin on the thread that drives it. For a task that soon waits for somebody else, and for nothing before.
+    pub(crate) fn begin_here(&mut self) {
+        self.begins_here = true;
     }
 
     /// Has the task begin. With input in the pipe the first slice may be the only one.
     fn begin(&mut self) {
-        if !std::mem::replace(&mut self.has_begun, true) {
-            Shared::enqueue(&self.shared);
+        match std::mem::replace(&mut self.has_begun, true) {
+            true => {}
+            false if self.begins_here => go_on_here(|| Shared::enqueue(&self.shared)),
+            false => Shared::enqueue(&self.shared),
         }
     }
 }
@@ -135,6 +145,10 @@ impl Stream for PoolStream {
         self.shared.pipe.take_file(file.try_clone()?);
         self.begin();
         Ok(true)
+    }
+
+    fn announce(&mut self, octets: u64) {
+        self.shared.pipe.announce(octets);
     }
 
     fn allow_passing(&mut self) {
@@ -177,10 +191,34 @@ impl Drop for PoolStream {
     }
 }
 
+thread_local! {
+    /// Those that are woken by this thread and that it will go on with by itself; none: the pool does.
+    static WOKEN_HERE: RefCell<Option<Vec<Arc<Shared>>>> = const { RefCell::new(None) };
+}
+
+/// Goes on, on this thread, with the messages that `wake` wakes. For those whose tasks never wait.
+pub(crate) fn go_on_here(wake: impl FnOnce()) {
+    WOKEN_HERE.set(Some(Vec::new()));
+    wake();
+    for shared in WOKEN_HERE.take().unwrap_or_default() {
+        shared.poll();
+    }
+}
+
 impl Shared {
     fn enqueue(shared: &Arc<Self>) {
-        if !shared.is_queued.swap(true, Ordering::AcqRel) {
-            let own = Arc::clone(shared);
+        if shared.is_queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let own = Arc::clone(shared);
+        let left = WOKEN_HERE.with_borrow_mut(|woken| match woken {
+            Some(woken) => {
+                woken.push(own);
+                None
+            }
+            None => Some(own),
+        });
+        if let Some(own) = left {
             shared.pool.run(move || own.poll());
         }
     }

@@ -17,7 +17,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pop3d_core::transform::{Error, Message, Stream, Transform, TransformStatistics, Wake};
+use pop3d_core::transform::{Error, Message, Places, Stream, Transform, TransformStatistics, Wake};
 
 use self::errand::Errand;
 pub(crate) use self::start::check;
@@ -72,6 +72,10 @@ impl Process {
 
 impl Transform for Process {
     alike!(Process);
+
+    fn places(&self) -> Option<Places> {
+        Some(Places { bound: format!("max_running of {}", self.spec.name), count: self.limit })
+    }
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;

@@ -32,7 +32,7 @@ pub struct ProcessSpec {
     pub cpu: Duration,
     /// Address space of one child in octets; none: no bound.
     pub memory: Option<u64>,
-    /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
+    /// Octets of output for one message; 100 times what comes in and 1 MiB is a bound as well.
     pub max_output: u64,
     /// Children at once; further messages queue. 0: eight a core. A chain that names a transform twice needs two.
     pub max_running: usize,
@@ -68,7 +68,7 @@ pub struct PluginSpec {
     pub cpu: Duration,
     /// Octets: the address space of a helper process, none: no bound; or the memory of a guest, none: 64 MiB.
     pub memory: Option<u64>,
-    /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
+    /// Octets of output for one message; 100 times what comes in and 1 MiB is a bound as well.
     pub max_output: u64,
     /// Longest time before a guest may begin, where there are many.
     pub queue_timeout: Duration,

@@ -26,7 +26,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pop3d_core::pool::Pool;
-use pop3d_core::transform::{Error, Flow, Message, Policy, Stream, Transform, TransformStatistics, Wake};
+use pop3d_core::transform::{
+    Error, Flow, Message, Places, Policy, Stream, Transform, TransformStatistics, Wake,
+};
 
 use self::command::Command;
 pub use self::engine::WasmEngine;
@@ -49,7 +51,7 @@ pub struct WasmSpec {
     pub cpu: Duration,
     /// Memory of one instance in octets.
     pub memory: u64,
-    /// Octets of output for one message; 100 times the input and 1 MiB is a bound as well.
+    /// Octets of output for one message; 100 times what comes in and 1 MiB is a bound as well.
     pub max_output: u64,
     /// Longest time before an instance may be made.
     pub queue_timeout: Duration,
@@ -191,6 +193,10 @@ impl Wasm {
 
 impl Transform for Wasm {
     alike!(Wasm);
+
+    fn places(&self) -> Option<Places> {
+        Some(Places { bound: "max_wasm_instances".to_owned(), count: self.engine.places() })
+    }
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
         self.record.admit(&self.spec.name, Instant::now())?;

@@ -14,13 +14,16 @@ use pop3d_benches::streams::{Streams, message, message_file};
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Error, Read, Transform, Wake};
 use pop3d_transforms::native::{self, alone::Alone as Plugin};
-use pop3d_transforms::spec::{CommandLine, PluginSpec, ProcessSpec, Spec};
+use pop3d_transforms::spec::{CommandLine, Isolation, PluginSpec, ProcessSpec, Spec};
 use pop3d_transforms::wasm::{Wasm, WasmEngine, WasmSpec, alone::Alone as Guest};
 
 /// Octets of a long message, of a short one, and of a chunk.
 const LONG: usize = 16 << 20;
 const SHORT: usize = 4 << 10;
 const CHUNK: usize = 16 << 10;
+
+/// Short messages in a row, before something else is measured.
+const TURN: u64 = 200;
 
 /// Programs started for one figure.
 const PROGRAMS: u64 = 200;
@@ -42,7 +45,14 @@ struct Arguments {
     /// GiB of memory that the process has when it starts programs a second time
     #[arg(long, default_value_t = 4)]
     gibibytes: usize,
+    /// Only these parts
+    #[arg(long, value_delimiter = ',', value_parser = PARTS)]
+    only: Vec<String>,
 }
+
+/// What can be measured by itself.
+const PARTS: [&str; 8] =
+    ["plugins", "guests", "pooled", "isolated", "parked", "stopped", "compiled", "programs"];
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -63,13 +73,21 @@ fn main() -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<(), Failed> {
     let mut figures = BTreeMap::new();
     let time = Duration::from_secs_f64(arguments.seconds.clamp(0.01, 60.0));
-    plugins(&arguments.folder, time, &mut figures)?;
-    guests(&arguments.folder, time, &mut figures)?;
-    isolated(&arguments.folder, time, &mut figures)?;
-    figures.insert("wasm parked KiB", parked(&arguments.folder)?);
-    stopped(&arguments.folder, &mut figures)?;
-    compiled(&arguments.folder, &mut figures)?;
-    programs(arguments.gibibytes, &mut figures)?;
+    for part in PARTS {
+        if !arguments.only.is_empty() && !arguments.only.iter().any(|name| name == part) {
+            continue;
+        }
+        match part {
+            "plugins" => plugins(&arguments.folder, time, &mut figures)?,
+            "guests" => guests(&arguments.folder, time, &mut figures)?,
+            "pooled" => pooled(&arguments.folder, time, &mut figures)?,
+            "isolated" => isolated(&arguments.folder, time, &mut figures)?,
+            "parked" => drop(figures.insert("wasm parked KiB", parked(&arguments.folder)?)),
+            "stopped" => stopped(&arguments.folder, &mut figures)?,
+            "compiled" => compiled(&arguments.folder, &mut figures)?,
+            _ => programs(arguments.gibibytes, &mut figures)?,
+        }
+    }
     let mut out = io::stdout().lock();
     for (name, value) in figures {
         writeln!(out, "{name}\t{value}")?;
@@ -145,16 +163,51 @@ fn guests(folder: &Path, time: Duration, figures: &mut Figures) -> Result<(), Fa
     Ok(())
 }
 
+/// Processor time of a short message through a plugin in the pool, and of the two hand-overs that it cannot do without: to a
+/// thread of the pool, and back to a loop that waits for events.
+fn pooled(folder: &Path, time: Duration, figures: &mut Figures) -> Result<(), Failed> {
+    let mut spec = PluginSpec::new("pooled", folder.join("filter.so"));
+    (spec.isolation, spec.cpu) = (Isolation::None, Duration::from_secs(600));
+    spec.options = vec![("do".into(), "identity".into())];
+    let mut streams = Streams::new(Spec::Plugin(spec))?;
+    let pool = Pool::start("hand-over", 2)?;
+    let mut poll = mio::Poll::new()?;
+    let bell = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0))?);
+    let mut events = mio::Events::with_capacity(1);
+    let file = message_file(SHORT)?;
+    let (mut mails, mut hands) = ((0, Duration::ZERO), (0, Duration::ZERO));
+    let begun = Instant::now();
+    // By turns, so that whatever else the machine does is in both.
+    while begun.elapsed() < 2 * time {
+        let spent = Streams::own_time();
+        streams.pass(&file, SHORT, TURN)?;
+        mails = (mails.0 + TURN, mails.1 + Streams::own_time().saturating_sub(spent));
+        let spent = Streams::own_time();
+        for _ in 0..TURN {
+            let bell = Arc::clone(&bell);
+            pool.run(move || bell.wake().unwrap_or_default());
+            poll.poll(&mut events, None)?;
+        }
+        hands = (hands.0 + TURN, hands.1 + Streams::own_time().saturating_sub(spent));
+    }
+    let each = |(count, spent): (u64, Duration)| spent.as_secs_f64() * 1e6 / count as f64;
+    figures.insert("pooled mail us", each(mails));
+    figures.insert("pooled hand-overs us", each(hands));
+    Ok(())
+}
+
 /// What the server itself pays for a plugin in a helper process.
 fn isolated(folder: &Path, time: Duration, figures: &mut Figures) -> Result<(), Failed> {
     let mut spec = PluginSpec::new("isolated", folder.join("filter.so"));
     (spec.hosts, spec.cpu) = (1, Duration::from_secs(600));
     spec.options = vec![("do".into(), "identity".into())];
     let mut streams = Streams::new(Spec::Plugin(spec))?;
-    streams.pass(LONG, 1)?;
+    // Made before: that costs more than to pass it.
+    let file = message_file(LONG)?;
+    streams.pass(&file, LONG, 1)?;
     let (begun, spent, mut messages) = (Instant::now(), Streams::own_time(), 0_u32);
     while begun.elapsed() < time.max(Duration::from_millis(100)) {
-        streams.pass(LONG, 1)?;
+        streams.pass(&file, LONG, 1)?;
         messages += 1;
     }
     let (elapsed, spent) = (begun.elapsed(), Streams::own_time().saturating_sub(spent));
@@ -239,10 +292,11 @@ fn compiled(folder: &Path, figures: &mut Figures) -> Result<(), Failed> {
 fn programs(gibibytes: usize, figures: &mut Figures) -> Result<(), Failed> {
     let spec = ProcessSpec::new("cat", CommandLine::Direct(vec!["cat".into()]));
     let mut streams = Streams::new(Spec::Process(spec))?;
-    streams.pass(SHORT, 20)?;
+    let file = message_file(SHORT)?;
+    streams.pass(&file, SHORT, 20)?;
     let mut start = |figures: &mut Figures, wall, parent| -> Result<(), Failed> {
         let (begun, spent) = (Instant::now(), Streams::own_time());
-        streams.pass(SHORT, PROGRAMS)?;
+        streams.pass(&file, SHORT, PROGRAMS)?;
         figures.insert(wall, begun.elapsed().as_secs_f64() * 1e3 / PROGRAMS as f64);
         let spent = Streams::own_time().saturating_sub(spent);
         figures.insert(parent, spent.as_secs_f64() * 1e3 / PROGRAMS as f64);

@@ -19,7 +19,7 @@ use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
 use crate::tls::Tls;
-use crate::transform::registry::{self, Listed, Registry};
+use crate::transform::registry::{self, ChainError, Listed, Registry};
 use crate::transform::rules::{NamedRule, Rule};
 use crate::transform::{Chain, Holding, TransformStatistics};
 
@@ -317,15 +317,17 @@ impl Configured {
         for (user, names) in &kept.settings.user_chains {
             let Some(name) = UserName::parse(user.as_bytes()) else { continue };
             let what = || format!("the chain of user {user} that was set at run time");
-            let chain = self::chain(registry, names).map_err(|link| self.missing(&what(), &link))?;
+            let chain =
+                self::chain(registry, names).map_err(|error| self.unusable(&what(), names, &error))?;
             user_chains.insert(name, chain);
         }
         let names = kept.chain(self);
         let what = if names == self.chain { "the chain" } else { "the chain that was set at run time" };
-        let chain = self::chain(registry, names).map_err(|link| self.missing(what, &link))?;
+        let chain = self::chain(registry, names).map_err(|error| self.unusable(what, names, &error))?;
         let rule = |(number, rule): (usize, &NamedRule)| {
             let what = || format!("rule {number}");
-            let chain = self::chain(registry, &rule.names).map_err(|link| self.missing(&what(), &link))?;
+            let chain = self::chain(registry, &rule.names);
+            let chain = chain.map_err(|error| self.unusable(&what(), &rule.names, &error))?;
             Ok::<_, String>(Rule { condition: Arc::clone(&rule.condition), chain })
         };
         let rules = (1..).zip(&self.rules).map(rule).collect::<Result<_, _>>()?;
@@ -346,23 +348,28 @@ impl Configured {
     }
 
     /// Why a chain cannot be had, and what to do.
-    fn missing(&self, what: &str, link: &str) -> String {
+    fn unusable(&self, what: &str, names: &[String], error: &ChainError) -> String {
+        let link = names.get(error.index()).map_or("", String::as_str);
         let place = self.places.get(link).map_or("", String::as_str);
-        match self.registry.last_error(link) {
-            Some(why) => format!("{place}{what} names the transform {link}, which cannot be used: {why}"),
-            None if place.is_empty() => {
+        match (error, self.registry.last_error(link)) {
+            (ChainError::TooNarrow { .. }, _) => format!("{place}{what} can never be passed: {error}"),
+            (ChainError::NoSuchTransform { .. }, Some(why)) => {
+                format!("{place}{what} names the transform {link}, which cannot be used: {why}")
+            }
+            (ChainError::NoSuchTransform { .. }, None) if place.is_empty() => {
                 format!("{what} names the transform {link}, which there is not; {ADVICE}")
             }
-            None => format!("{place}{what} names the transform {link}, whose file is not there"),
+            (ChainError::NoSuchTransform { .. }, None) => {
+                format!("{place}{what} names the transform {link}, whose file is not there")
+            }
         }
     }
 }
 
-/// The chain of some names, or the name that there is not.
-fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>, String> {
+/// The chain of some names.
+fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>, ChainError> {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     registry::chain(registry, &names)
-        .map_err(|index| names.get(index).copied().unwrap_or_default().to_owned())
 }
 
 impl Kept {

@@ -12,7 +12,7 @@ use super::configured::Kept;
 use crate::accounts::UserName;
 use crate::state::settings::Changed;
 use crate::transform::TransformStatistics;
-use crate::transform::registry::{FolderChange, Listed, PROGRAM_NAME, RegistryError};
+use crate::transform::registry::{self, ChainError, FolderChange, Listed, PROGRAM_NAME, RegistryError};
 
 /// The word for a chain without links.
 const NONE: &str = "none";
@@ -81,7 +81,7 @@ impl Administration {
         self.put(&mut state, kept)
     }
 
-    /// The names of a chain, each of a transform that there is; none: the default.
+    /// The names of a chain that messages can pass; none: the default.
     fn names(&self, chain: &Argument) -> Result<Option<Vec<String>>, Failure> {
         let chain = chain.text().ok_or(Failure::NoSuchTransform)?;
         match chain {
@@ -90,9 +90,15 @@ impl Administration {
             _ => {}
         }
         let registry = &self.view.load().registry;
-        let names: Vec<_> = chain.split(',').map(str::to_owned).collect();
-        let are_there = names.iter().all(|name| registry.transform(name).is_some());
-        if are_there { Ok(Some(names)) } else { Err(Failure::NoSuchTransform) }
+        let names: Vec<_> = chain.split(',').collect();
+        match registry::chain(registry.as_ref(), &names) {
+            Ok(_) => Ok(Some(names.into_iter().map(str::to_owned).collect())),
+            Err(ChainError::NoSuchTransform { .. }) => Err(Failure::NoSuchTransform),
+            Err(error @ ChainError::TooNarrow { .. }) => {
+                warn!(target: "pop3d::peep", "the chain {chain} was not set, for it can never be passed: {error}");
+                Err(Failure::NotPermitted)
+            }
+        }
     }
 
     pub(super) fn load_transform(&self, name: &Argument, file: &Argument) -> Result<(), Failure> {

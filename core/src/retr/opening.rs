@@ -215,9 +215,8 @@ impl Attempt {
         match self.pump.read(source, room)? {
             Read::Pending => Ok(Advance::Pending),
             Read::End => match self.pump.passes_from() {
-                // A spool must hold all of it: then no failure is left for later.
-                Some(from) if matches!(self.held, Held::Spool { .. }) => {
-                    self.spool_rest(source, from, scratch)?;
+                Some(from) if self.can_keep(source.length.saturating_sub(from), holding) => {
+                    self.keep_rest(source, from, scratch)?;
                     Ok(Advance::Ended { passes_from: None })
                 }
                 passes_from => Ok(Advance::Ended { passes_from }),
@@ -246,7 +245,16 @@ impl Attempt {
         Ok(())
     }
 
-    fn spool_rest(&mut self, source: &Source, from: u64, scratch: &mut [u8]) -> Result<(), Cut> {
+    /// Whether so many octets of the file, which pass, are to be held as well: then no failure is left for later, and the
+    /// client is told how long the message is.
+    fn can_keep(&self, rest: u64, holding: &Holding) -> bool {
+        match &self.held {
+            Held::Spool { .. } => true,
+            Held::Memory(held) => rest <= holding.hold.saturating_sub(held.len()) as u64,
+        }
+    }
+
+    fn keep_rest(&mut self, source: &Source, from: u64, scratch: &mut [u8]) -> Result<(), Cut> {
         let mut offset = from;
         while offset < source.length {
             let room =
@@ -273,14 +281,18 @@ impl Held {
     }
 }
 
-enum Passing {
+/// What becomes of a message that a link has failed.
+pub(crate) enum Passing {
+    /// It is refused.
     Refuse,
+    /// It is sent as it is stored.
     Original,
+    /// It begins anew with what is left of the chain.
     Through(Arc<Chain>),
 }
 
 /// What the policy of the link that failed makes of the message.
-fn passing_by(chain: &Arc<Chain>, cut: &Cut, message: &Message) -> Passing {
+pub(crate) fn passing_by(chain: &Arc<Chain>, cut: &Cut, message: &Message) -> Passing {
     let Cut::Transform { link, error } = cut else { return Passing::Refuse };
     let Some(failed) = chain.links.get(*link) else { return Passing::Refuse };
     if failed.policy().on_error != OnError::Pass {

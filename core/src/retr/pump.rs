@@ -75,6 +75,7 @@ impl Pump {
     ) -> Result<Self, Cut> {
         let failed = |error| Cut::Transform { link: 0, error };
         let mut stream = Arc::clone(chain).open(Arc::clone(message), wake).map_err(failed)?;
+        stream.announce(source.length);
         stream.allow_passing();
         let taken = stream.take_file(&source.file).map_err(Cut::File)?;
         let feed = if taken {

@@ -304,6 +304,22 @@ fn what_a_transform_passes_comes_from_the_file() {
 }
 
 #[test]
+fn a_message_that_passes_within_what_is_held_is_told_with_its_octets() {
+    for (octets, is_told) in [(10, true), (HOLD, true), (HOLD + 1, false)] {
+        let message = lines(octets);
+        let passes = Copier { passes_from: Some(5), ..COPIER };
+        match fetch(source(&message), vec![passes], Part::Whole) {
+            Seen::Whole { announced, response } => {
+                assert!(response == expected(&message));
+                let octets = source(&message).octets;
+                assert_eq!(announced, octets.filter(|_| is_told), "{} octets", message.len());
+            }
+            other => panic!("{octets} octets: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_file_that_becomes_shorter_is_a_cut_and_not_an_end() {
     let message = lines(10_000);
     for links in [vec![], vec![COPIER]] {

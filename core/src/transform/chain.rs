@@ -186,6 +186,12 @@ impl ChainStream {
 }
 
 impl Stream for ChainStream {
+    fn announce(&mut self, octets: u64) {
+        if let Some(Some(first)) = self.streams.first_mut() {
+            first.announce(octets);
+        }
+    }
+
     fn take_file(&mut self, file: &File) -> io::Result<bool> {
         match self.streams.first_mut() {
             Some(Some(first)) => first.take_file(file),

@@ -3,12 +3,12 @@
 //! Only the contract is here: `core` names no implementation. Its calls may wait for files, so a job of the pool makes
 //! them and never a worker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Chain, Kind, Transform, TransformStatistics};
+use super::{Chain, Kind, Places, Transform, TransformStatistics};
 
 /// Names that no transform of the configuration may have: the first two mean something in a chain that an administrator
 /// names, the last is the program of `set_program`.
@@ -154,15 +154,67 @@ pub enum RegistryError {
     NoSuchProgram(String),
 }
 
+/// Why there is no chain of some names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ChainError {
+    /// No transform has one of the names.
+    NoSuchTransform {
+        /// The index of the first of them.
+        index: usize,
+    },
+    /// It would wait for itself: each message needs places in all links at the same time.
+    TooNarrow {
+        /// The index of the first link for which there is no place.
+        index: usize,
+        /// How many places are needed by then.
+        needed: usize,
+        /// How many there are.
+        places: Places,
+    },
+}
+
 /// The chain of transforms with these names, in their order; none where there is no name.
 ///
 /// # Errors
-/// The index of the first name that no transform has.
-pub fn chain(registry: &dyn Registry, names: &[&str]) -> Result<Option<Arc<Chain>>, usize> {
-    let link = |(index, name): (usize, &&str)| registry.transform(name).ok_or(index);
+/// Where there is no such transform, or no message could ever pass.
+pub fn chain(registry: &dyn Registry, names: &[&str]) -> Result<Option<Arc<Chain>>, ChainError> {
+    let link =
+        |(index, name): (usize, &&str)| registry.transform(name).ok_or(ChainError::NoSuchTransform { index });
     let links = names.iter().enumerate().map(link).collect::<Result<Vec<_>, _>>()?;
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for (index, link) in links.iter().enumerate() {
+        let Some(places) = link.places() else { continue };
+        let needed = taken.entry(places.bound.clone()).or_default();
+        *needed += 1;
+        if *needed > places.count {
+            return Err(ChainError::TooNarrow { index, needed: *needed, places });
+        }
+    }
     Ok((!links.is_empty()).then(|| Arc::new(Chain::new(links))))
 }
+
+impl ChainError {
+    /// The index of the link that it is about.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        match self {
+            Self::NoSuchTransform { index } | Self::TooNarrow { index, .. } => *index,
+        }
+    }
+}
+
+impl fmt::Display for ChainError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchTransform { .. } => formatter.write_str("there is no such transform"),
+            Self::TooNarrow { needed, places: Places { bound, count }, .. } => {
+                write!(formatter, "{needed} of its links must run at once, and {bound} is {count}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ChainError {}
 
 impl fmt::Display for State {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,8 +49,8 @@ impl Trial {
                 return Err(Exit::Config(format!("transform {name} cannot be used: {obstacle}")));
             }
         }
-        let chain = chain(&registry, &names).map_err(|index| {
-            Exit::Config(format!("there is no transform {}", names.get(index).unwrap_or(&"")))
+        let chain = chain(&registry, &names).map_err(|error| {
+            Exit::Config(format!("transform {}: {error}", names.get(error.index()).unwrap_or(&"")))
         })?;
         Ok(Self { offline, registry, chain, hold: transforms.hold })
     }

@@ -1,22 +1,24 @@
 //! What the server and a helper process say to each other over their socket: frames of `len u32, stream u32, type u8`,
 //! numbers in the byte order of the machine, for both are the same program.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use pop3d_core::transform::{Command, Error, Flow, Message};
 
+use crate::bound::Bound;
+
 /// Longest payload of a frame: a library with its options.
 const PAYLOAD_MAX: usize = 320 << 20;
 
-/// Octets that are read or written by one system call: a frame of output with its answer, or one of input.
+/// Octets that a helper writes by one system call: a frame of output with its answer.
 pub(super) const BUFFER: usize = 72 * 1024;
 
 /// Octets before the payload of a frame.
-const HEAD: usize = 9;
+pub(super) const HEAD: usize = 9;
 
 /// Frames of output of one message that the server may have and not have taken yet.
-pub(super) const WINDOW: usize = 8;
+pub(super) const WINDOW: usize = 4;
 
 /// One frame. What is not of one message has stream 0.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,7 +55,7 @@ pub(super) enum Kind {
     Taken,
 }
 
-const KINDS: [Kind; 11] = [
+pub(super) const KINDS: [Kind; 11] = [
     Kind::Load,
     Kind::Loaded,
     Kind::Failed,
@@ -77,27 +79,6 @@ impl Frame {
         to.write_all(&head(self.stream, self.kind, self.payload.len())?)?;
         to.write_all(&self.payload)
     }
-
-    /// Reads a frame; an error where the other end says what is none.
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
-        let mut head = [0; HEAD];
-        from.read_exact(&mut head)?;
-        let (stream, kind, length) = read_head(head).ok_or(io::ErrorKind::InvalidData)?;
-        // What is only announced takes no memory.
-        let mut payload = Vec::with_capacity(length.min(BUFFER));
-        from.take(length as u64).read_to_end(&mut payload)?;
-        if payload.len() < length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Self { stream, kind, payload })
-    }
-
-    /// Whether these octets begin with a whole frame, or with what is none.
-    pub(super) fn is_in(octets: &[u8]) -> bool {
-        octets
-            .split_first_chunk()
-            .is_some_and(|(head, rest)| read_head(*head).is_none_or(|(_, _, length)| length <= rest.len()))
-    }
 }
 
 /// What stands before a payload of so many octets.
@@ -114,7 +95,7 @@ pub(super) fn head(stream: u32, kind: Kind, length: usize) -> io::Result<[u8; HE
     Ok(head)
 }
 
-fn read_head([a, b, c, d, e, f, g, h, kind]: [u8; HEAD]) -> Option<(u32, Kind, usize)> {
+pub(super) fn read_head([a, b, c, d, e, f, g, h, kind]: [u8; HEAD]) -> Option<(u32, Kind, usize)> {
     let length = u32::from_ne_bytes([a, b, c, d]) as usize;
     let kind = KINDS.get(usize::from(kind)).copied().filter(|_| length <= PAYLOAD_MAX)?;
     Some((u32::from_ne_bytes([e, f, g, h]), kind, length))
@@ -180,10 +161,12 @@ pub(super) fn read_load(payload: &[u8]) -> Option<Load> {
     Some((name, options, reader.octets()?.to_vec()))
 }
 
-/// A message that begins, and how many octets of output it may have. In `Whole` its own octets stand behind that.
-pub(super) fn write_message(message: &Message, max_output: u64) -> Vec<u8> {
+/// A message that begins, and what may come out of it. In `Whole` its own octets stand behind that.
+pub(super) fn write_message(message: &Message, bound: &Bound) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.number(max_output);
+    writer.number(bound.max_output());
+    writer.number(bound.announced().is_some().into());
+    writer.number(bound.announced().unwrap_or_default());
     writer.octets(message.user.as_bytes());
     writer.octets(message.uid.as_bytes());
     writer.octets(message.remote.to_string().as_bytes());
@@ -199,9 +182,13 @@ pub(super) fn write_message(message: &Message, max_output: u64) -> Vec<u8> {
 }
 
 /// That, and what stands behind it.
-pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64, &[u8])> {
+pub(super) fn read_message(payload: &[u8]) -> Option<(Message, Bound, &[u8])> {
     let mut reader = Reader(payload);
-    let max_output = reader.number()?;
+    let mut bound = Bound::new(reader.number()?);
+    let (is_whole, input) = (reader.number()? != 0, reader.number()?);
+    if is_whole {
+        bound.announce(input);
+    }
     let (user, uid) = (reader.text()?, reader.text()?);
     let remote = reader.text()?.parse().ok()?;
     let number = u32::try_from(reader.number()?).ok()?;
@@ -210,7 +197,7 @@ pub(super) fn read_message(payload: &[u8]) -> Option<(Message, u64, &[u8])> {
         None => Command::Retr,
         Some(lines) => Command::Top { lines: u32::try_from(lines).ok()? },
     };
-    Some((Message { user, number, octets, uid, command, remote }, max_output, reader.0))
+    Some((Message { user, number, octets, uid, command, remote }, bound, reader.0))
 }
 
 /// What a call came to.
@@ -275,6 +262,7 @@ pub(super) fn read_taken(payload: &[u8]) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::incoming::Incoming;
     use super::*;
 
     proptest! {
@@ -283,29 +271,29 @@ mod tests {
             let frame = Frame::new(stream, KINDS[kind], payload);
             let mut octets = Vec::new();
             frame.write(&mut octets).unwrap();
-            prop_assert_eq!(Frame::read(&mut octets.as_slice()).unwrap(), frame);
-            prop_assert!(Frame::read(&mut &octets[..octets.len() - 1]).is_err());
-            prop_assert!(Frame::is_in(&octets) && !Frame::is_in(&octets[..octets.len() - 1]));
+            let read = |octets| Incoming::new(octets).frame();
+            prop_assert_eq!(read(octets.as_slice()).unwrap(), frame);
+            prop_assert!(read(&octets[..octets.len() - 1]).is_err());
         }
 
         #[test]
         fn no_octets_make_the_server_panic(octets in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Frame::read(&mut octets.as_slice());
             let _ = read_answer(&octets);
             let _ = read_message(&octets);
             let _ = read_taken(&octets);
-            let _ = Frame::is_in(&octets);
             let _ = read_load(&octets);
         }
 
         #[test]
-        fn a_message_and_a_library_are_what_they_were(user in "\\PC{0,20}", uid in "[!-~]{1,70}", number in 1_u32.., octets in any::<u64>(), lines in prop::option::of(any::<u32>())) {
+        fn a_message_and_a_library_are_what_they_were(user in "\\PC{0,20}", uid in "[!-~]{1,70}", number in 1_u32.., octets in any::<u64>(), lines in prop::option::of(any::<u32>()), input in prop::option::of(any::<u64>())) {
             let command = lines.map_or(Command::Retr, |lines| Command::Top { lines });
             let uid_octets = uid.clone().into_bytes();
             let message = Message { user: user.clone(), number, octets, uid, command, remote: [127, 0, 0, 1].into() };
-            let written = [&write_message(&message, octets / 2), uid_octets.as_slice()].concat();
-            let (read, max_output, rest) = read_message(&written).unwrap();
-            prop_assert_eq!(max_output, octets / 2);
+            let mut bound = Bound::new(octets / 2);
+            input.into_iter().for_each(|input| bound.announce(input));
+            let written = [&write_message(&message, &bound), uid_octets.as_slice()].concat();
+            let (read, bound, rest) = read_message(&written).unwrap();
+            prop_assert_eq!((bound.max_output(), bound.announced()), (octets / 2, input));
             prop_assert_eq!(rest, uid_octets);
             prop_assert_eq!(format!("{read:?}"), format!("{message:?}"));
             let options = vec![(user.clone(), user.clone())];

@@ -5,7 +5,7 @@
 //! and never in the server.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -16,11 +16,13 @@ use pop3d_core::transform::{Error, Filter, Flow, Sink};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
+use super::incoming::Incoming;
 use super::library;
 use super::plugin::{Instance, Plugin};
+use crate::bound::Bound;
 
 /// Octets of output in one frame.
-const OUTPUT: usize = 32 * 1024;
+const OUTPUT: usize = 64 * 1024;
 
 /// A message that the server has not closed.
 struct Open {
@@ -31,8 +33,7 @@ struct Open {
 
 /// Output on its way to the server.
 struct Output {
-    /// Octets that it may still write.
-    left: u64,
+    bound: Bound,
     /// Frames that the server has not taken yet.
     sent: usize,
     kept: VecDeque<Vec<u8>>,
@@ -60,9 +61,9 @@ fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     // Nothing that a plugin starts can have more rights than it.
     rustix::thread::set_no_new_privs(true)?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut from = BufReader::with_capacity(BUFFER, socket.try_clone()?);
+    let mut from = Incoming::new(socket.try_clone()?);
     let mut server = BufWriter::with_capacity(BUFFER, socket);
-    let first = Frame::read(&mut from)?;
+    let first = from.frame()?;
     let sealed = |error| format!("its helper process cannot be sealed: {error}");
     let plugin = match load(&first).and_then(|plugin| seal().map(|()| plugin).map_err(sealed)) {
         Ok(plugin) => plugin,
@@ -78,7 +79,7 @@ fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     // What loading has cost is for no message.
     let mut counted = process_time();
     loop {
-        let frame = match Frame::read(&mut from) {
+        let frame = match from.frame() {
             Ok(frame) => frame,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
@@ -140,12 +141,16 @@ fn call(
     let stream = frame.stream;
     let begins = matches!(frame.kind, Kind::Open | Kind::Whole);
     let begun = if begins { frames::read_message(&frame.payload) } else { None };
-    if let Some((_, left, _)) = begun {
-        let output = Output { left, sent: 0, kept: VecDeque::new() };
+    if let Some((_, bound, octets)) = begun {
+        let mut output = Output { bound, sent: 0, kept: VecDeque::new() };
+        output.bound.feed(octets.len());
         messages.insert(stream, Open { instance: Some(Plugin::instance(plugin)), output });
     }
     let mut answer = Answer { result: Err(unknown()), is_unread: false, owed: 0, spent: Duration::ZERO };
     let Some(Open { instance, output }) = messages.get_mut(&stream) else { return Ok(answer) };
+    if frame.kind == Kind::Push {
+        output.bound.feed(frame.payload.len());
+    }
     let mut outlet = Outlet { stream, output, server, failed: None };
     let result = match (instance.as_mut(), frame.kind, &begun) {
         (Some(instance), Kind::Open, Some((message, ..))) => instance.start(message, &mut outlet),
@@ -212,10 +217,7 @@ struct Outlet<'message> {
 
 impl Sink for Outlet<'_> {
     fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
-        let Some(left) = self.output.left.checked_sub(octets.len() as u64) else {
-            return Err(Error::Limit("max_output"));
-        };
-        self.output.left = left;
+        self.output.bound.take(octets.len())?;
         for piece in octets.chunks(OUTPUT) {
             match self.output.kept.back_mut() {
                 // A filter may write octet by octet.

@@ -2,11 +2,12 @@
 //! again, ever later, when they die.
 //!
 //! Each has three threads here: one reads what it says, one writes what its socket did not take at once, one reads its
-//! log. A message is a task that waits for its answers; nothing here is called by a worker.
+//! log. A message is a task that waits for its answers. Who begins it sends the first call, and the thread that reads
+//! the answer goes on with it, so that it is handed over as seldom as can be. None of that waits, but for the disk.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::io::{self, BufReader};
+use std::io::{self, IoSliceMut, Read};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
@@ -18,12 +19,17 @@ use std::time::{Duration, Instant};
 
 use pop3d_core::transform::{Error, Flow, Message};
 
-use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
+use super::frames::{self, Answer, Frame, Kind, WINDOW};
+use super::incoming::Incoming;
 use super::launch::{Start, end, launch, load};
 use super::outgoing::Outgoing;
 use super::words;
-use crate::pool_stream::Pipe;
+use crate::pool_stream::{Pipe, go_on_here};
 use crate::record::Record;
+
+/// Octets of a message that are pushed at once, where they are in a file: so many that what becomes of them leaves room in the
+/// pipe, and the next push is on its way before the worker has taken that.
+const PUSH: usize = 60 * 1024;
 
 /// How often a helper that works is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -110,12 +116,12 @@ impl Host {
         let mut stream = Stream { host: &self, number, taken: 0, is_over: false };
         self.shared.lock().streams.insert(number, Mailbox::default());
         let mut chunk = Vec::new();
-        let has_input = pipe.next(&mut chunk).await?;
-        let told = frames::write_message(&message, pipe.max_output());
+        let has_input = pipe.next_up_to(&mut chunk, PUSH).await?;
+        let told = frames::write_message(&message, &pipe.bound());
         let flow = if !has_input || pipe.is_at_end() {
-            stream.pass_whole(told, chunk, &pipe).await?
+            stream.pass_whole(&told, chunk, &pipe).await?
         } else {
-            stream.pass_in_pieces(told, chunk, &pipe).await?
+            stream.pass_in_pieces(&told, chunk, &pipe).await?
         };
         drop(stream);
         if flow == Flow::Pass { pipe.pass().await } else { Ok(()) }
@@ -143,8 +149,8 @@ struct Stream<'host> {
 
 impl Stream<'_> {
     /// Has all of a message pass by one call: most are short, and each call costs two switches of processes.
-    async fn pass_whole(&mut self, told: Vec<u8>, chunk: Vec<u8>, pipe: &Pipe) -> Result<Flow, Error> {
-        let (flow, is_unread) = self.call(Kind::Whole, &[told.as_slice(), &chunk].concat(), pipe).await?;
+    async fn pass_whole(&mut self, told: &[u8], chunk: Vec<u8>, pipe: &Pipe) -> Result<Flow, Error> {
+        let (flow, is_unread) = self.call(Kind::Whole, told, &chunk, pipe).await?;
         if is_unread {
             pipe.give_back(chunk);
         }
@@ -152,37 +158,38 @@ impl Stream<'_> {
     }
 
     /// Has a message pass as it comes.
-    async fn pass_in_pieces(
-        &mut self,
-        told: Vec<u8>,
-        mut chunk: Vec<u8>,
-        pipe: &Pipe,
-    ) -> Result<Flow, Error> {
-        let (mut flow, _) = self.call(Kind::Open, &told, pipe).await?;
+    async fn pass_in_pieces(&mut self, told: &[u8], mut chunk: Vec<u8>, pipe: &Pipe) -> Result<Flow, Error> {
+        let (mut flow, _) = self.call(Kind::Open, told, &[], pipe).await?;
         if flow != Flow::More {
             pipe.give_back(std::mem::take(&mut chunk));
         }
         while flow == Flow::More {
-            (flow, _) = self.call(Kind::Push, &chunk, pipe).await?;
+            (flow, _) = self.call(Kind::Push, &[], &chunk, pipe).await?;
             if flow != Flow::More {
                 break;
             }
             pipe.room().await?;
-            if !pipe.next(&mut chunk).await? {
+            if !pipe.next_up_to(&mut chunk, PUSH).await? {
                 break;
             }
         }
-        self.call(Kind::Finish, &[], pipe).await?;
+        self.call(Kind::Finish, &[], &[], pipe).await?;
         Ok(flow)
     }
 
     /// Asks for something, and passes on what comes until the answer. What is to be done, and whether octets that went
     /// along were not looked at.
-    async fn call(&mut self, kind: Kind, payload: &[u8], pipe: &Pipe) -> Result<(Flow, bool), Error> {
+    async fn call(
+        &mut self,
+        kind: Kind,
+        told: &[u8],
+        octets: &[u8],
+        pipe: &Pipe,
+    ) -> Result<(Flow, bool), Error> {
         if let Some(mailbox) = self.host.shared.lock().streams.get_mut(&self.number) {
             mailbox.asked = Some(Instant::now());
         }
-        self.send(kind, payload)?;
+        self.send(kind, told, octets)?;
         let (mut answer, mut owed) = (None, 0);
         loop {
             if owed == 0
@@ -194,7 +201,7 @@ impl Stream<'_> {
             let frame = poll_fn(|context| self.poll(context.waker())).await?;
             match frame.kind {
                 Kind::Output => {
-                    pipe.write(&frame.payload).await?;
+                    pipe.give(frame.payload).await?;
                     self.taken += 1;
                     if answer.is_some() {
                         owed -= 1;
@@ -214,13 +221,13 @@ impl Stream<'_> {
             // What it keeps comes once it knows. Else the next call tells, if there is one.
             if answer.is_some() && owed > 0 && self.taken > 0 {
                 let taken = frames::write_taken(std::mem::take(&mut self.taken));
-                self.send(Kind::Taken, &taken)?;
+                self.send(Kind::Taken, &taken, &[])?;
             }
         }
     }
 
-    /// Sends a frame, and before it how much was taken. Where nobody reads any more, the mailbox tells why.
-    fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
+    /// Sends a frame of two parts, and before it how much was taken. Where nobody reads any more, the mailbox tells why.
+    fn send(&mut self, kind: Kind, told: &[u8], octets: &[u8]) -> Result<(), Error> {
         let too_long = |_| Error::Limit("a frame");
         let mut head = Vec::new();
         if self.taken > 0 {
@@ -228,8 +235,10 @@ impl Stream<'_> {
             head.extend_from_slice(&frames::head(self.number, Kind::Taken, taken.len()).map_err(too_long)?);
             head.extend_from_slice(&taken);
         }
-        head.extend_from_slice(&frames::head(self.number, kind, payload.len()).map_err(too_long)?);
-        self.host.outgoing.send(&head, payload);
+        let length = told.len() + octets.len();
+        head.extend_from_slice(&frames::head(self.number, kind, length).map_err(too_long)?);
+        head.extend_from_slice(told);
+        self.host.outgoing.send(&head, octets);
         Ok(())
     }
 
@@ -256,7 +265,7 @@ impl Drop for Stream<'_> {
         if !self.is_over {
             self.taken = 0;
             // It has no payload that could be too long.
-            let _ = self.send(Kind::Close, &[]);
+            let _ = self.send(Kind::Close, &[], &[]);
         }
     }
 }
@@ -292,13 +301,13 @@ impl Shared {
     /// It hangs.
     fn read_frames(&self, socket: UnixStream, timeout: Duration) -> Result<String, Error> {
         let patient = Patient { socket, shared: self, timeout, looked: Instant::now() };
-        let mut from = BufReader::with_capacity(BUFFER, patient);
+        let mut from = Incoming::new(patient);
         let mut told = Told::default();
         loop {
-            if !Frame::is_in(from.buffer()) {
-                told.wake();
+            if !from.has_frame() {
+                from.source().while_away(|| told.go_on());
             }
-            match Frame::read(&mut from) {
+            match from.frame() {
                 Ok(frame) => {
                     let Ok(waiting) = self.deliver(frame) else {
                         return Ok("it says more than it was asked for; ".to_owned());
@@ -356,20 +365,23 @@ impl Shared {
 /// A helper has sent more than it may.
 struct TooMany;
 
-/// Messages that were told something. One that is told several things at once is woken once.
+/// Messages that were told something. One that is told several things at once goes on once.
 #[derive(Default)]
 struct Told(Vec<Waker>);
 
 impl Told {
-    fn wake(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
+    /// Goes on with them here: a hand-over to another thread costs more than what is to be done for most.
+    fn go_on(&mut self) {
+        if !self.0.is_empty() {
+            go_on_here(|| self.0.drain(..).for_each(Waker::wake));
+        }
     }
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
         // Whatever ended the reading: what they were told is there.
-        self.wake();
+        self.0.drain(..).for_each(Waker::wake);
     }
 }
 
@@ -396,10 +408,21 @@ struct Patient<'shared> {
     looked: Instant,
 }
 
-impl io::Read for Patient<'_> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+impl Patient<'_> {
+    /// Does something else meanwhile. What the helper said by then has not been heard, which is no fault of it.
+    fn while_away(&mut self, work: impl FnOnce()) {
+        let begun = Instant::now();
+        work();
+        let now = Instant::now();
+        if now.saturating_duration_since(begun) >= LOOK {
+            self.looked = now;
+            self.shared.lock().heard = Some(now);
+        }
+    }
+
+    fn read_some(&mut self, mut read: impl FnMut(&UnixStream) -> io::Result<usize>) -> io::Result<usize> {
         loop {
-            let result = self.socket.read(room);
+            let result = read(&self.socket);
             // One that says things without end hangs as well as one that is silent.
             if self.looked.elapsed() >= LOOK {
                 self.looked = Instant::now();
@@ -414,6 +437,16 @@ impl io::Read for Patient<'_> {
                 result => return result,
             }
         }
+    }
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.read_some(|mut socket| socket.read(room))
+    }
+
+    fn read_vectored(&mut self, rooms: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.read_some(|mut socket| socket.read_vectored(rooms))
     }
 }
 

@@ -12,6 +12,7 @@ use pop3d_core::transform::{Error, Filter, Flow, Message, Read, Sink, Stream, Wa
 
 use super::Native;
 use super::plugin::Instance;
+use crate::bound::Bound;
 use crate::pool_stream::CHUNK;
 
 /// Octets of output that wait before no more input is taken. A plugin may exceed it within one call.
@@ -51,9 +52,7 @@ enum Stage {
 struct Output {
     octets: Vec<u8>,
     start: usize,
-    /// Octets that may still be written.
-    left: u64,
-    produced: u64,
+    bound: Bound,
 }
 
 impl Inline {
@@ -61,14 +60,13 @@ impl Inline {
     pub(super) fn new(native: Arc<Native>, instance: Instance, message: Arc<Message>, wake: Wake) -> Self {
         native.record.count_message();
         native.record.begin();
-        let bound = message.octets.saturating_mul(100).saturating_add(1 << 20);
-        let left = native.spec.max_output.min(bound);
+        let bound = Bound::new(native.spec.max_output);
         Self {
             native,
             message,
             wake,
             stage: Stage::Waiting(instance),
-            output: Output { octets: Vec::new(), start: 0, left, produced: 0 },
+            output: Output { octets: Vec::new(), start: 0, bound },
             consumed: 0,
             may_pass: false,
             has_moved: false,
@@ -140,13 +138,17 @@ impl Inline {
     fn count(&self) {
         let record = &self.native.record;
         record.add_cpu(self.spent);
-        record.add_octets(self.consumed, self.output.produced);
+        record.add_octets(self.consumed, self.output.bound.output());
         record.add_duration(self.begun.elapsed());
         record.end();
     }
 }
 
 impl Stream for Inline {
+    fn announce(&mut self, octets: u64) {
+        self.output.bound.announce(octets);
+    }
+
     fn allow_passing(&mut self) {
         self.may_pass = true;
     }
@@ -157,6 +159,9 @@ impl Stream for Inline {
             return Ok(0);
         }
         let piece = &input[..input.len().min(CHUNK)];
+        if matches!(self.stage, Stage::Begun(_) | Stage::Copying) {
+            self.output.bound.feed(piece.len());
+        }
         match std::mem::replace(&mut self.stage, Stage::Failed) {
             Stage::Begun(mut instance) => {
                 let flow = self.call(|out| instance.push(piece, out))?;
@@ -244,9 +249,7 @@ impl Output {
 
 impl Sink for Output {
     fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
-        let length = octets.len() as u64;
-        self.left = self.left.checked_sub(length).ok_or(Error::Limit("max_output"))?;
-        self.produced += length;
+        self.bound.take(octets.len())?;
         self.octets.extend_from_slice(octets);
         Ok(())
     }

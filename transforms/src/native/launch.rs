@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
 use super::frames::{self, Frame, Kind};
+use super::incoming::Incoming;
 use crate::children::{Children, charge_beyond};
 use crate::record::Record;
 
@@ -98,7 +99,8 @@ pub(super) fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<
     let mut socket = socket;
     let payload = frames::write_load(start.name, start.options, start.library);
     Frame::new(0, Kind::Load, payload).write(&mut socket).map_err(failed)?;
-    let answer = Frame::read(&mut socket).map_err(failed)?;
+    // The helper says nothing more before it is asked.
+    let answer = Incoming::new(socket).frame().map_err(failed)?;
     socket.set_write_timeout(None).map_err(failed)?;
     match answer.kind {
         Kind::Loaded => Ok(()),

@@ -11,6 +11,9 @@ use pop3d_core::transform::{Error, Read, Wake};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
+use super::output::Output;
+use crate::bound::Bound;
+
 /// Octets of a chunk of input: no more than a plugin is promised at once.
 pub(crate) const CHUNK: usize = 32 * 1024;
 
@@ -33,16 +36,15 @@ pub(crate) struct Pipe {
     state: Mutex<State>,
     /// Rings at the worker.
     wake: Wake,
-    max_output: u64,
     /// Octets of the message, where it is a file.
     octets: u64,
 }
 
 struct State {
     input: Input,
-    output: VecDeque<u8>,
+    output: Output,
     consumed: u64,
-    produced: u64,
+    bound: Bound,
     /// How often something was taken or given.
     steps: u64,
     /// Processor time that was spent for the task elsewhere.
@@ -82,9 +84,9 @@ impl Pipe {
     pub(crate) fn new(wake: Wake, max_output: u64, octets: u64) -> Self {
         let state = State {
             input: Input::Chunks { chunks: VecDeque::new(), spare: Vec::new(), has_ended: false },
-            output: VecDeque::new(),
+            output: Output::default(),
             consumed: 0,
-            produced: 0,
+            bound: Bound::new(max_output),
             steps: 0,
             charged: Duration::ZERO,
             awaits_input: None,
@@ -96,7 +98,7 @@ impl Pipe {
             is_cancelled: false,
             is_crowded_out: false,
         };
-        Self { state: Mutex::new(state), wake, max_output, octets }
+        Self { state: Mutex::new(state), wake, octets }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -110,8 +112,13 @@ impl Pipe {
     pub(crate) fn take_file(&self, file: File) {
         let mut state = self.lock();
         state.input = Input::File { file: Arc::new(file), offset: 0 };
+        state.bound.announce(self.octets);
         let waiting = state.awaits_input.take();
         wake_task(state, waiting);
+    }
+
+    pub(super) fn announce(&self, octets: u64) {
+        self.lock().bound.announce(octets);
     }
 
     pub(super) fn allow_passing(&self) {
@@ -144,6 +151,7 @@ impl Pipe {
                 count
             }
         };
+        state.bound.feed(count);
         let waiting = state.awaits_input.take();
         wake_task(state, waiting);
         Ok(count)
@@ -165,7 +173,7 @@ impl Pipe {
         if let Some(Err(error)) = &state.outcome {
             return Err(error.clone());
         }
-        let count = state.output.len().min(room.len());
+        let count = state.output.take(room);
         if count == 0 {
             if state.outcome.is_some() {
                 return Ok(Read::End);
@@ -173,11 +181,6 @@ impl Pipe {
             state.wanted.output = true;
             return Ok(Read::Pending);
         }
-        let (front, back) = state.output.as_slices();
-        let (place, rest) = room[..count].split_at_mut(count.min(front.len()));
-        place.copy_from_slice(&front[..place.len()]);
-        rest.copy_from_slice(&back[..rest.len()]);
-        state.output.drain(..count);
         let waiting = if state.output.len() <= RESUMED_AT { state.awaits_room.take() } else { None };
         wake_task(state, waiting);
         Ok(Read::Data(count))
@@ -204,9 +207,9 @@ impl Pipe {
         self.lock().is_cancelled
     }
 
-    /// Octets that the task may write.
-    pub(crate) fn max_output(&self) -> u64 {
-        self.max_output
+    /// What the task may write, as far as that is known.
+    pub(crate) fn bound(&self) -> Bound {
+        self.lock().bound
     }
 
     /// The task ends because there was no room for it.
@@ -237,15 +240,25 @@ impl Pipe {
     /// Octets that were consumed, and produced.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let state = self.lock();
-        (state.consumed, state.produced)
+        (state.consumed, state.bound.output())
     }
 
     /// Puts the next octets of the message into `chunk`, in place of what was there; false: there are no more.
     pub(crate) async fn next(&self, chunk: &mut Vec<u8>) -> Result<bool, Error> {
-        poll_fn(|context| self.poll_next(context, chunk)).await
+        self.next_up_to(chunk, CHUNK).await
     }
 
-    fn poll_next(&self, context: &Context<'_>, chunk: &mut Vec<u8>) -> Poll<Result<bool, Error>> {
+    /// The same, so many at most where they come from a file.
+    pub(crate) async fn next_up_to(&self, chunk: &mut Vec<u8>, most: usize) -> Result<bool, Error> {
+        poll_fn(|context| self.poll_next(context, chunk, most)).await
+    }
+
+    fn poll_next(
+        &self,
+        context: &Context<'_>,
+        chunk: &mut Vec<u8>,
+        most: usize,
+    ) -> Poll<Result<bool, Error>> {
         chunk.clear();
         let mut state = self.lock();
         match &mut state.input {
@@ -253,7 +266,7 @@ impl Pipe {
                 let (file, offset) = (Arc::clone(file), *offset);
                 // Nobody waits for the disk but the task.
                 drop(state);
-                if let Err(error) = self.read(&file, offset, chunk) {
+                if let Err(error) = self.read(&file, offset, chunk, most) {
                     return Poll::Ready(Err(Error::Temporary(format!("the message: {error}"))));
                 }
                 state = self.lock();
@@ -281,8 +294,8 @@ impl Pipe {
     }
 
     /// Reads from a file up to what it had when the message began.
-    fn read(&self, file: &File, offset: u64, chunk: &mut Vec<u8>) -> Result<(), Errno> {
-        let left = usize::try_from(self.octets.saturating_sub(offset)).unwrap_or(CHUNK).min(CHUNK);
+    fn read(&self, file: &File, offset: u64, chunk: &mut Vec<u8>, most: usize) -> Result<(), Errno> {
+        let left = usize::try_from(self.octets.saturating_sub(offset)).unwrap_or(most).min(most);
         chunk.reserve_exact(left);
         while chunk.is_empty() && left > 0 {
             match rustix::io::pread(file, spare_capacity(chunk), offset) {
@@ -341,16 +354,23 @@ impl Pipe {
 
     /// Writes at once, whether there is room or not.
     pub(crate) fn append(&self, octets: &[u8]) -> Result<(), Error> {
+        self.put(octets.len(), |output| output.append(octets))
+    }
+
+    /// The same of octets that are not copied, once there is room.
+    pub(crate) async fn give(&self, octets: Vec<u8>) -> Result<(), Error> {
+        self.room().await?;
+        self.put(octets.len(), |output| output.push(octets))
+    }
+
+    fn put(&self, count: usize, put: impl FnOnce(&mut Output)) -> Result<(), Error> {
         let mut state = self.lock();
         if state.is_cancelled {
             return Err(gone());
         }
-        state.produced = state.produced.saturating_add(octets.len() as u64);
-        if state.produced > self.max_output {
-            return Err(Error::Limit("max_output"));
-        }
-        state.output.extend(octets);
-        state.steps += u64::from(!octets.is_empty());
+        state.bound.take(count)?;
+        put(&mut state.output);
+        state.steps += u64::from(count > 0);
         if state.output.len() >= TOLD_AT {
             self.tell_worker(state);
         }

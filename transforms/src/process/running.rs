@@ -15,17 +15,13 @@ use super::clock::Clock;
 use super::errand::Errand;
 use super::start::{Started, Stdin};
 use super::watch::{Watch, Watched};
+use crate::bound::Bound;
 use crate::children::{Exit, Owner};
 use crate::complaints::Complaints;
 use crate::spec::CommandLine;
 
 /// How long a child may live after it closed its output.
 const EXIT_GRACE: Duration = Duration::from_secs(1);
-
-/// Octets of output for each octet of input, and for a message of none (`transforms.md`, 3.6): a child that
-/// writes more is a bomb.
-const OUTPUT_FACTOR: u64 = 100;
-const OUTPUT_FLOOR: u64 = 1 << 20;
 
 /// Reads of standard error in one call.
 const COMPLAINTS_PER_CALL: usize = 16;
@@ -49,8 +45,7 @@ pub(super) struct Running {
     owner: Owner,
     complaints: Complaints,
     clock: Clock,
-    /// Octets of output so far.
-    produced: u64,
+    bound: Bound,
     errand: Arc<Errand>,
 }
 
@@ -66,8 +61,14 @@ enum Output {
 }
 
 impl Running {
-    /// Takes charge of a child on the worker that drives its message. `finished`: there is no input.
-    pub(super) fn new(errand: Arc<Errand>, started: Started, finished: bool) -> Result<Self, Error> {
+    /// Takes charge of a child on the worker that drives its message. `announced`: all that its input will be, where that is
+    /// known; `finished`: there is none.
+    pub(super) fn new(
+        errand: Arc<Errand>,
+        started: Started,
+        announced: Option<u64>,
+        finished: bool,
+    ) -> Result<Self, Error> {
         let Started { owner, stdin, stdout, stderr } = started;
         let register = || -> io::Result<_> {
             let reactor = &errand.process.resources.reactor;
@@ -87,6 +88,12 @@ impl Running {
         };
         let (exit, input, stdout, stderr) =
             register().map_err(|error| Error::Temporary(format!("cannot watch a child: {error}")))?;
+        let mut bound = Bound::new(errand.process.spec.max_output);
+        match (&input, announced) {
+            (Input::File(_), _) => bound.announce(errand.message.octets),
+            (Input::Pipe { .. } | Input::Closed { .. }, Some(octets)) => bound.announce(octets),
+            (Input::Pipe { .. } | Input::Closed { .. }, None) => {}
+        }
         Ok(Self {
             _exit: exit,
             input,
@@ -95,7 +102,7 @@ impl Running {
             owner,
             complaints: Complaints::default(),
             clock: Clock::new(errand.process.spec.timeout),
-            produced: 0,
+            bound,
             errand,
         })
     }
@@ -108,6 +115,7 @@ impl Running {
         match retry_on_intr(|| rustix::io::write(&*pipe, octets)) {
             Ok(count) => {
                 *written += count as u64;
+                self.bound.feed(count);
                 self.clock.stop();
                 Ok(count)
             }
@@ -141,8 +149,7 @@ impl Running {
                 }
                 Ok(count) => {
                     self.clock.stop();
-                    self.produced += count as u64;
-                    return self.check_output().map(|()| Read::Data(count));
+                    return self.bound.take(count).map(|()| Read::Data(count));
                 }
                 Err(Errno::AGAIN) => {}
                 Err(error) => return Err(Error::Temporary(format!("cannot read from a child: {error}"))),
@@ -203,16 +210,6 @@ impl Running {
         Ok(())
     }
 
-    /// Whether there is more output than the message may have.
-    fn check_output(&self) -> Result<(), Error> {
-        let is_bomb =
-            |input: u64| self.produced > input.saturating_mul(OUTPUT_FACTOR).saturating_add(OUTPUT_FLOOR);
-        // A later link of a chain may be fed more than the message has.
-        let exceeds = self.produced > self.errand.process.spec.max_output
-            || is_bomb(self.errand.message.octets) && is_bomb(self.input.consumed());
-        if exceeds { Err(Error::Limit("max_output")) } else { Ok(()) }
-    }
-
     /// Takes what is on standard error, a bounded share.
     fn hear(&mut self) {
         let Some(stderr) = &self.stderr else { return };
@@ -250,7 +247,7 @@ impl Drop for Running {
             Input::File(_) => self.input.consumed().min(self.errand.message.octets),
             Input::Pipe { written, .. } | Input::Closed { written } => *written,
         };
-        self.errand.process.record.add_octets(consumed, self.produced);
+        self.errand.process.record.add_octets(consumed, self.bound.output());
     }
 }
 

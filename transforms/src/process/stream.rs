@@ -18,6 +18,8 @@ use crate::queue::{Place, Turn};
 pub(super) struct ProcessStream {
     errand: Arc<Errand>,
     state: State,
+    /// All that the input will be, where that is known.
+    announced: Option<u64>,
     /// `None`: it is over, and its time is counted.
     begun: Option<Instant>,
 }
@@ -56,7 +58,12 @@ struct Promise {
 
 impl ProcessStream {
     pub(super) fn new(errand: Arc<Errand>, place: Place) -> Self {
-        Self { errand, state: State::Queued { place, source: None }, begun: Some(Instant::now()) }
+        Self {
+            errand,
+            state: State::Queued { place, source: None },
+            announced: None,
+            begun: Some(Instant::now()),
+        }
     }
 
     /// Says where the input comes from, unless that was said before.
@@ -83,7 +90,8 @@ impl ProcessStream {
         }
         let State::Starting { launch, finished } = &self.state else { return Ok(()) };
         let Some(result) = launch.take() else { return Ok(()) };
-        let running = result.and_then(|started| Running::new(Arc::clone(&self.errand), started, *finished));
+        let (errand, announced) = (Arc::clone(&self.errand), self.announced);
+        let running = result.and_then(|started| Running::new(errand, started, announced, *finished));
         match running {
             Ok(running) => self.state = State::Running(Box::new(running)),
             Err(error) => return Err(self.fail(error)),
@@ -129,6 +137,10 @@ impl ProcessStream {
 }
 
 impl Stream for ProcessStream {
+    fn announce(&mut self, octets: u64) {
+        self.announced = Some(octets);
+    }
+
     fn take_file(&mut self, file: &File) -> io::Result<bool> {
         if !matches!(self.state, State::Queued { source: None, .. }) {
             return Ok(false);

@@ -73,6 +73,11 @@ impl WasmEngine {
         Ok(Self { engine, cache, ticker, queue: Arc::default(), instances })
     }
 
+    /// Instances at once.
+    pub(super) fn places(&self) -> usize {
+        usize::try_from(self.instances).unwrap_or(usize::MAX)
+    }
+
     /// Waits for a place among the instances.
     pub(super) async fn enter(&self, pool: &Pool, patience: Duration) -> Result<Place, Error> {
         let mut place = None;
@@ -80,8 +85,7 @@ impl WasmEngine {
             let place = place.get_or_insert_with(|| {
                 let waker = context.waker().clone();
                 let wake = Wake(Arc::new(move || waker.wake_by_ref()));
-                let limit = usize::try_from(self.instances).unwrap_or(usize::MAX);
-                self.queue.join(limit, wake, patience, pool)
+                self.queue.join(self.places(), wake, patience, pool)
             });
             match place.turn() {
                 Turn::Waiting => Poll::Pending,

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pop3d_core::transform::registry::{Registry as _, RegistryError, State, chain};
+use pop3d_core::transform::registry::{ChainError, Registry as _, RegistryError, State, chain};
 use pop3d_core::transform::{Kind, Transform};
 use pop3d_transforms::registry::{Definitions, Permissions, Registry};
 use pop3d_transforms::spec::{CommandLine, PluginSpec, ProcessSpec, Spec};
@@ -62,7 +62,8 @@ fn transforms_are_listed_by_name_and_chained_by_name() {
     assert_eq!(two.names().collect::<Vec<_>>(), ["up", "end"]);
     assert_eq!(text(worker.send_file(two, b"hello\n")), "HELLO!\n");
     assert!(chain(&registry, &[]).unwrap().is_none());
-    assert_eq!(chain(&registry, &["up", "gone", "nowhere"]).err(), Some(1));
+    let unknown = chain(&registry, &["up", "gone", "nowhere"]).err();
+    assert_eq!(unknown, Some(ChainError::NoSuchTransform { index: 1 }));
     assert_eq!((registry.list()[0].kind, registry.list()[0].state), (Kind::Process, State::Failed));
 }
 
