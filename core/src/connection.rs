@@ -185,6 +185,15 @@ pub(crate) enum Turn {
     Gone,
 }
 
+/// What the next turn of a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Work {
+    /// An answer, or the beginning of one.
+    Short,
+    /// A share of something that goes on: a message, a listing, a handshake, what a transform makes.
+    Long,
+}
+
 /// Why a connection ends in a turn without the session's doing.
 enum Fault {
     /// The client, or the network, has ended it.
@@ -284,6 +293,17 @@ impl Connection {
             self.outbound.release(&mut desk.spare);
         }
         turn
+    }
+
+    /// What its next turn is, for who has others to give turns to.
+    pub(crate) fn next_work(&self) -> Work {
+        let is_long = match self.task {
+            Task::None | Task::Job | Task::Delayed { .. } | Task::Securing | Task::Opened(_) => {
+                !self.outbound.is_empty() || self.session.is_listing() || self.transport.is_handshaking()
+            }
+            Task::Opening(_) | Task::Sending { .. } | Task::Measuring(_) => true,
+        };
+        if is_long { Work::Long } else { Work::Short }
     }
 
     fn steps(&mut self, desk: &mut Desk) -> Result<Turn, Fault> {

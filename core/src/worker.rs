@@ -1,11 +1,11 @@
 //! A worker: one thread with one poll loop. It turns events and notices into turns, accepts, and keeps deadlines.
-//! It waits nowhere but in `poll`.
+//! It waits nowhere but in `poll`, and looks there after each share of a transfer (`queue.rs`).
 
 mod accepting;
 mod newcomers;
+mod queue;
 mod waiting;
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +18,7 @@ use mio::{Events, Interest, Poll};
 
 use self::accepting::{Refusals, reserve};
 use self::newcomers::Newcomers;
+use self::queue::Ready;
 use self::waiting::Waiting;
 use crate::buffer::Spare;
 use crate::connection::{Connection, Desk, SCRATCH_SIZE, Turn};
@@ -43,8 +44,7 @@ pub(crate) struct Worker {
     connections: Slots<Client>,
     waiting: Waiting,
     deadlines: Deadlines,
-    /// Connections that want a turn, each once.
-    ready: VecDeque<Key>,
+    ready: Ready,
     desk: Desk,
     /// A descriptor to give up when there is no other, so that a client can be told.
     reserve: Option<File>,
@@ -113,7 +113,7 @@ impl Worker {
             connections: Slots::new(),
             waiting: Waiting::new(),
             deadlines: Deadlines::default(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             desk,
             reserve: reserve(),
             accept_again: None,
@@ -234,14 +234,14 @@ impl Worker {
             && !client.is_ready
         {
             client.is_ready = true;
-            self.ready.push_back(key);
+            self.ready.push(key, client.connection.next_work());
         }
     }
 
-    /// One turn for each connection that wants one: who stopped early comes again after the poll.
+    /// A round of turns: who stopped early comes again after the poll.
     fn give_turns(&mut self) {
-        for _ in 0..self.ready.len() {
-            let Some(key) = self.ready.pop_front() else { return };
+        let mut round = self.ready.round();
+        while let Some(key) = self.ready.next(&mut round) {
             if let Some(client) = self.connections.get_mut(key) {
                 client.is_ready = false;
                 self.turn(key);
