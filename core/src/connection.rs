@@ -108,8 +108,6 @@ pub(crate) struct Connection {
     /// When the client last ended a line, or took something.
     last_sign: Instant,
     slow: Option<deadlines::SlowReader>,
-    /// The earliest entry in the worker's queue of deadlines.
-    queued: Option<Instant>,
 }
 
 /// What comes from the client.
@@ -247,7 +245,6 @@ impl Connection {
             greeting: None,
             last_sign: desk.now,
             slow: None,
-            queued: None,
         }
     }
 

@@ -28,6 +28,13 @@ pub(crate) struct Key {
     generation: u32,
 }
 
+impl Key {
+    /// The number of the slot.
+    pub(crate) fn index(self) -> u32 {
+        self.index
+    }
+}
+
 const INDEX_BITS: u32 = 32;
 const GENERATION_BITS: u32 = 20;
 const WORKER_BITS: u32 = 10;
@@ -130,6 +137,12 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// The key of the value in a slot; none where it is free.
+    pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
+        let Slot { generation, value } = self.slots.get(index as usize)?;
+        value.as_ref().map(|_| Key { index, generation: *generation })
+    }
+
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -172,6 +185,7 @@ mod tests {
         assert_eq!(slots.get_mut(first), None);
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get_mut(second), Some(&mut "second"));
+        assert_eq!((slots.key_at(second.index()), slots.key_at(7)), (Some(second), None));
         assert_eq!((slots.len(), slots.keys()), (1, vec![second]));
     }
 

@@ -112,7 +112,7 @@ impl Worker {
             listeners: registered,
             connections: Slots::new(),
             waiting: Waiting::new(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(Instant::now()),
             ready: Ready::default(),
             desk,
             reserve: reserve(),
@@ -254,8 +254,11 @@ impl Worker {
     }
 
     fn handle_deadlines(&mut self) {
-        while let Some(key) = self.deadlines.pop_due(self.desk.now) {
-            self.with_client(key, Connection::handle_time);
+        while let Some(slot) = self.deadlines.pop_due(self.desk.now) {
+            // Another may be there by now: it has nothing to do then but to say when it wants to be asked.
+            if let Some(key) = self.connections.key_at(slot) {
+                self.with_client(key, Connection::handle_time);
+            }
         }
     }
 
@@ -278,10 +281,8 @@ impl Worker {
             }
             Turn::Unfinished => self.enqueue(key),
             Turn::Waiting => {
-                if let Some(due) = client.connection.deadline(&mut self.desk)
-                    && client.connection.queue_deadline(due)
-                {
-                    self.deadlines.push(due, key);
+                if let Some(due) = client.connection.deadline(&mut self.desk) {
+                    self.deadlines.push(due, key.index());
                 }
             }
         }

@@ -74,18 +74,8 @@ impl Connection {
         }
     }
 
-    /// Whether the deadline is to be put into the queue: not where an earlier entry will ask again.
-    pub(crate) fn queue_deadline(&mut self, due: Instant) -> bool {
-        if self.queued.is_some_and(|queued| queued <= due) {
-            return false;
-        }
-        self.queued = Some(due);
-        true
-    }
-
     /// An entry of the queue fell due: does what the time asks for.
     pub(crate) fn handle_time(&mut self, desk: &mut Desk) -> Turn {
-        self.queued = None;
         let wait = self.wait(desk);
         let shared = Arc::clone(&desk.shared);
         let settings = shared.settings.load();
