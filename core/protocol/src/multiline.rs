@@ -3,6 +3,8 @@
 //! CRLF and LF end a line; a lone CR, NUL and 8-bit octets pass unchanged. The retrieval cursor encodes with
 //! [`MultiLine`]; the store measures with [`Measure`], so that sizes tell what is sent.
 
+use core::ops::Range;
+
 use memchr::memchr_iter;
 
 use crate::number::Octets;
@@ -12,6 +14,9 @@ const TERMINATION: &[u8; 5] = b"\r\n.\r\n";
 
 /// Least octets that are encoded without a look at the room that is left: fewer are not worth the two ways.
 const SURE_MIN: usize = 16;
+
+/// Octets that are copied at once of a line which is not longer: what mail programs fold lines at, and some more.
+const LINE_BLOCK: usize = 96;
 
 /// How far one step came.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -153,14 +158,8 @@ impl Place {
     /// it wrote. One search goes through all lines, and each is copied once.
     fn encode_all(&mut self, message: &[u8], room: &mut [u8]) -> usize {
         let mut written = 0;
-        let mut put = |octets: &[u8]| {
-            if let Some(room) = room.get_mut(written..written + octets.len()) {
-                room.copy_from_slice(octets);
-            }
-            written += octets.len();
-        };
         if *self == Self::LineStart && message.first() == Some(&b'.') {
-            put(b".");
+            written = put_one(room, written, b'.');
         }
         // What comes from here on is not copied yet.
         let mut start = 0;
@@ -170,17 +169,17 @@ impl Place {
                 None => *self == Self::AfterCr,
             };
             if !has_cr {
-                put(message.get(start..end).unwrap_or_default());
-                put(b"\r");
+                written = put_at(room, written, message, start..end);
+                written = put_one(room, written, b'\r');
                 start = end;
             }
             if message.get(end + 1) == Some(&b'.') {
-                put(message.get(start..=end).unwrap_or_default());
-                put(b".");
+                written = put_at(room, written, message, start..end + 1);
+                written = put_one(room, written, b'.');
                 start = end + 1;
             }
         }
-        put(message.get(start..).unwrap_or_default());
+        written = put_at(room, written, message, start..message.len());
         if let Some(&last) = message.last() {
             *self = Self::after(last);
         }
@@ -214,6 +213,33 @@ impl Place {
             _ => Self::Within,
         }
     }
+}
+
+/// Copies a part of the octets into the room, at a place with space for it; returns where it ends there.
+///
+/// A short part is copied as a block of one length, of which the next part overwrites what is too much: a copy of each
+/// line's own length costs a call, and a jump that no processor foresees.
+#[inline(always)]
+fn put_at(room: &mut [u8], at: usize, octets: &[u8], part: Range<usize>) -> usize {
+    let end = at + part.len();
+    if part.len() <= LINE_BLOCK
+        && let Some(space) = room.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<LINE_BLOCK>)
+        && let Some(block) = octets.get(part.start..).and_then(<[u8]>::first_chunk)
+    {
+        *space = *block;
+    } else if let (Some(space), Some(octets)) = (room.get_mut(at..end), octets.get(part)) {
+        space.copy_from_slice(octets);
+    }
+    end
+}
+
+/// Writes one octet into the room, at a place with space for it; returns where it ends there.
+#[inline(always)]
+fn put_one(room: &mut [u8], at: usize, octet: u8) -> usize {
+    if let Some(space) = room.get_mut(at) {
+        *space = octet;
+    }
+    at + 1
 }
 
 /// Copies octets to the front of the room, which has space for them; returns the room behind them.

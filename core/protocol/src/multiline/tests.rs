@@ -156,6 +156,17 @@ fn only_crlf_lines_without_leading_dot_are_wire_clean() {
     }
 }
 
+#[test]
+fn lines_of_every_length_go_out_whole_whatever_follows_them() {
+    for length in 0..300 {
+        for behind in [0, 1, 100, 200] {
+            let line = vec![b'a'; length];
+            let message = [&line[..], b"\n", &line, b"\r\n.", &line, b"\n", &vec![b'b'; behind]].concat();
+            assert_eq!(encode_whole(&message), encoded_twin(&message), "{length} {behind}");
+        }
+    }
+}
+
 fn messages() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         // All that matters at its densest.
