@@ -12,6 +12,10 @@ class Failed(Exception):
     """A run that has no figures."""
 
 
+class TooSlow(Failed):
+    """A run whose time was over before anything had come to an end."""
+
+
 class Run:
     """The load generator at work. The server is looked at when it says that the measurement begins and ends."""
 
@@ -57,7 +61,7 @@ class Run:
             raise Failed(words[2] or "no figures")
         figures = {name: float(value) for name, value in figures.items()}
         if figures["octets"] + figures["noops"] + figures["sessions"] == 0:
-            raise Failed("nothing was measured")
+            raise TooSlow("nothing was measured")
         return figures
 
     def abandon(self):
