@@ -46,7 +46,8 @@ class Kept:
         self.results.setdefault(scenario, {}).setdefault(server, []).append(result)
 
     def has_failed(self):
-        return any(isinstance(result, str) for rows in self.results.values() for row in rows.values() for result in row)
+        rounds = [row for rows in self.results.values() for row in rows.values()]
+        return any(isinstance(result, str) for row in rounds for result in row)
 
     def summary(self):
         return report.summary(self.results)

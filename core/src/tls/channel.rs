@@ -133,7 +133,11 @@ impl Channel {
                 let share = (count.min(WRITE_MAX) - sent).min(BLOCK);
                 match file.read_at(&mut block[..share], offset + sent as u64) {
                     Ok(0) => break,
-                    Ok(read) => sent += writer.write(&block[..read])?,
+                    Ok(read) => match writer.write(&block[..read])? {
+                        // The limit counts cipher text, so that it is reached before `count` is.
+                        0 => break,
+                        written => sent += written,
+                    },
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     // What precedes it goes, and the next call meets it again.
                     Err(_) if sent > 0 => break,
