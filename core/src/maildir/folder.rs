@@ -337,9 +337,9 @@ impl UserFolder {
             Ok(status) => {
                 let kind = FileType::from_raw_mode(status.stx_mode.into());
                 if kind == FileType::Symlink {
-                    // An administrator who made it so would look for the mail in vain.
-                    let (user, name) = (&self.user, place.name());
-                    log::warn!(target: "pop3d::maildir", "{user}: {name} is a symbolic link, and not followed");
+                    // Without the mail that is behind it the maildrop would only look empty.
+                    let what = format!("{} is a symbolic link, and not followed", place.name());
+                    return Err(io::Error::other(what));
                 }
                 Ok((kind == FileType::Directory).then(|| Visit::of(&status)))
             }

@@ -140,6 +140,18 @@ fn a_folder_reached_by_a_symbolic_link_is_not_served() {
 }
 
 #[test]
+fn a_maildir_with_a_symbolic_link_for_one_of_its_folders_is_no_emptier_one() {
+    for name in ["new", "cur"] {
+        let house = House::maildir(&[]);
+        let aside = house.folder.path().join("aside");
+        fs::rename(house.user().join(name), &aside).unwrap();
+        symlink(&aside, house.user().join(name)).unwrap();
+        let Err(OpenError::Unavailable(why)) = house.try_open() else { panic!("{name} is served") };
+        assert_eq!(why.to_string(), format!("{name} is a symbolic link, and not followed"));
+    }
+}
+
+#[test]
 fn a_user_whose_folder_is_a_file_has_no_maildrop() {
     let house = House::new();
     fs::write(house.user(), "x").unwrap();
