@@ -114,7 +114,9 @@ impl Loop {
             flag.store(true, Ordering::SeqCst);
             bell.wake().expect("the loop lives");
         }));
-        let stream = transform.open(Arc::new(message), wake).expect("opens");
+        let octets = message.octets;
+        let mut stream = transform.open(Arc::new(message), wake).expect("opens");
+        stream.announce(octets);
         Delivery {
             stream: Some(stream),
             input,
