@@ -1,5 +1,6 @@
 """Libraries, by their scripts; what each makes of a message is said with it."""
 
+import glob
 import re
 
 from .client import ANY_SECURITY, USER_OR_APOP, WITHOUT_STLS
@@ -140,7 +141,8 @@ class TclPop3(ScriptClient):
     script = "tcl_pop3.tcl"
     misses_a_cut = True
     mechanisms = USER_OR_APOP
-    securities = WITHOUT_STLS
+    # Its TLS is a package of its own.
+    securities = WITHOUT_STLS if glob.glob("/usr/lib/tcltk/*/tcltls*") else (None,)
     carries = staticmethod(has_octets)
 
     def stored(self, sent):
