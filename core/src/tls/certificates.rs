@@ -44,11 +44,11 @@ struct Files {
 }
 
 /// What tells two files from those that were there before.
-type Stamps = [Option<Stamp>; 2];
+pub(super) type Stamps = [Option<Stamp>; 2];
 
-/// Device, inode, length and time of change of a file.
+/// Device, inode, length and time of change of a file: of its content, and of who may read it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Stamp(u64, u64, u64, i64, i64);
+pub(super) struct Stamp(u64, u64, u64, i64, i64);
 
 /// Why two files are no certificate and its key.
 #[derive(Debug)]
@@ -110,8 +110,11 @@ impl Pair {
         *seen = stamps;
         match read_pair(certificate, key) {
             Ok(pair) => {
-                self.0.key.store(Arc::new(pair));
-                info!(target: "pop3d", "the certificate in {} was renewed", certificate.display());
+                let before = self.0.key.swap(Arc::new(pair));
+                // Somebody else may read the same one.
+                if before.cert != self.key().cert {
+                    info!(target: "pop3d", "the certificate in {} was renewed", certificate.display());
+                }
             }
             // One of two that are replaced one after the other, as a rule.
             Err(error) => warn!(target: "pop3d", "the certificate in use stays: {error}"),
@@ -140,16 +143,23 @@ impl Pair {
     }
 }
 
-fn stamps(certificate: &Path, key: &Path) -> Stamps {
+/// Those of two files as they are now.
+pub(super) fn stamps(certificate: &Path, key: &Path) -> Stamps {
     [certificate, key].map(|path| {
         let file = fs::metadata(path).ok()?;
-        Some(Stamp(file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+        Some(Stamp(file.dev(), file.ino(), file.len(), file.ctime(), file.ctime_nsec()))
     })
 }
 
 fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> {
     let wrong = PairError::new;
-    let read = |path: &Path| read(path).map_err(|error| wrong(path, format!("cannot be read: {error}")));
+    let read = |path: &Path| {
+        read(path).map_err(|error| {
+            let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
+            let advice = if is_refused { "; let the user read it whom the server serves as" } else { "" };
+            wrong(path, format!("cannot be read: {error}{advice}"))
+        })
+    };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<_, _>>()
         .map_err(|error| wrong(certificate, format!("no PEM: {error}")))?;

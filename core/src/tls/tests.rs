@@ -5,8 +5,9 @@ mod logins;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -139,6 +140,21 @@ fn a_pair_is_renewed_once_both_files_are_and_not_before() {
     let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     Pair::new(vec![made.cert.der().clone()], key.into()).unwrap().renew();
+}
+
+#[test]
+fn a_pair_is_read_again_where_somebody_else_may_read_it() {
+    let files = Files::new();
+    let _ = files.make("a", &["a.example"]);
+    let (certificate, key) = (files.path("a.crt"), files.path("a.key"));
+    let before = certificates::stamps(&certificate, &key);
+    assert_eq!(certificates::stamps(&certificate, &key), before);
+    let end = Instant::now() + Duration::from_secs(60);
+    // Within one tick of the file system's clock nothing shows.
+    while certificates::stamps(&certificate, &key) == before {
+        assert!(Instant::now() < end, "it is not seen");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    }
 }
 
 #[test]
