@@ -90,6 +90,10 @@ impl Administration {
         password: &Argument,
         check: impl Fn(&Self) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        // Nobody could log in by it.
+        if accounts::is_prohibited(password.octets()) {
+            return Err(Failure::BadSyntax);
+        }
         let hashed = accounts::hash(password.octets()).map_err(|error| {
             error!(target: "pop3d::peep", "the password of {user} cannot be hashed: {error}");
             Failure::NotSaved
