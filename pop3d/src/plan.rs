@@ -70,6 +70,8 @@ pub(crate) struct Plan {
     /// How long a program that knows passwords or tokens may take.
     pub(crate) checking_limit: Duration,
     pub(crate) log_level: LevelFilter,
+    /// Programs that are named and not there: each is among the warnings too.
+    pub(crate) missing: Vec<Exit>,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
     /// Whether the configuration names an accounts file.
@@ -135,8 +137,8 @@ impl Plan {
         let peep = &file.config.peep;
         let permissions =
             Permissions { transform_load: peep.transform_load, transform_exec: peep.transform_exec };
-        let transforms = Transforms::new(&file, &cli.transforms, permissions)?;
-        warnings.extend(transforms.missing.iter().map(Exit::to_string));
+        let mut transforms = Transforms::new(&file, &cli.transforms, permissions)?;
+        let mut missing = std::mem::take(&mut transforms.missing);
         let log_level = log_level(cli, &file)?;
         let limits = config::limits(cli, &file)?;
         let tls = config::tls(cli, &file)?;
@@ -147,8 +149,9 @@ impl Plan {
             );
         }
         let checking_limit = checking_limit(&file)?;
-        let checkpassword = checkpassword(&file, checking_limit, &mut warnings)?;
-        let tokens = config::tokens(&file, &mut warnings)?;
+        let checkpassword = checkpassword(&file, checking_limit, &mut missing)?;
+        let tokens = config::tokens(&file, &mut warnings, &mut missing)?;
+        warnings.extend(missing.iter().map(Exit::to_string));
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -170,6 +173,7 @@ impl Plan {
             tokens,
             checking_limit,
             log_level,
+            missing,
             warnings,
             has_accounts_file: config.accounts.is_some(),
             may_serve_as_root: config.allow_root || !cli.users.is_empty(),
@@ -429,7 +433,7 @@ fn checking_limit(file: &File) -> Result<Duration, Exit> {
 fn checkpassword(
     file: &File,
     limit: Duration,
-    warnings: &mut Vec<String>,
+    missing: &mut Vec<Exit>,
 ) -> Result<Option<(Vec<String>, Duration)>, Exit> {
     let Some(program) = &file.config.checkpassword else { return Ok(None) };
     let words = program.as_ref().words();
@@ -439,7 +443,7 @@ fn checkpassword(
         );
     }
     if let Some(what) = config::missing_program(words.first().map_or("", String::as_str)) {
-        warnings.push(format!("checkpassword: {what}"));
+        missing.push(file.error(program.span(), &what));
     }
     Ok(Some((words, limit)))
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
     plan.warnings.extend(warning.map(str::to_owned));
     if cli.check {
         // A program that is not there would be found by the first message only.
-        if let Some(missing) = plan.transforms.missing.drain(..).next() {
+        if let Some(missing) = plan.missing.drain(..).next() {
             return Err(missing);
         }
         check_plugins(plan.transforms, plan.fixed.wasm_instances)?;

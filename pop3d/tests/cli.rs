@@ -130,6 +130,8 @@ fn check_says_what_is_wrong_with_line_and_column() {
         ("[transforms.x]\ncommand = \"\"\n[users]\na = \"b\"\n", ":2:11: ", "command"),
         ("[transforms.x]\nkind = \"native\"\ncommand = \"cat\"\n", ":1:1: ", "file"),
         ("[log]\nlevel = \"loud\"\n[users]\na = \"b\"\n", ":2:9: ", "level"),
+        ("mailbox = \"MAIL\"\ncheckpassword = \"/no/such /bin/true\"\n", ":2:17: ", "no program /no/such"),
+        ("mailbox = \"MAIL\"\n[oauth]\nprogram = \"/no/such\"\n", ":3:11: ", "no program /no/such"),
         ("x", ":1:", "pop3d.toml"),
     ] {
         let output = check(text);

@@ -44,6 +44,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The words of the program that it names.
+    pub(super) fn program(&self) -> Vec<String> {
+        self.program.as_ref().map(|program| program.as_ref().words()).unwrap_or_default()
+    }
+
     /// The files that it names.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         [&self.keys, &self.secret].into_iter().flatten().map(|file| file.as_ref().as_path())
@@ -101,10 +106,14 @@ impl Tokens {
 ///
 /// # Errors
 /// Where something that is needed is missing, or no key can be read, with line and column.
-pub(crate) fn tokens(file: &File, warnings: &mut Vec<String>) -> Result<Option<Tokens>, Exit> {
+pub(crate) fn tokens(
+    file: &File,
+    warnings: &mut Vec<String>,
+    missing: &mut Vec<Exit>,
+) -> Result<Option<Tokens>, Exit> {
     let table = &file.config.oauth;
     let check = match (&table.program, table.keys.as_ref().or(table.secret.as_ref())) {
-        (Some(program), None) => Check::Program(program_of(file, program, warnings)?),
+        (Some(program), None) => Check::Program(program_of(file, program, missing)?),
         (Some(program), Some(_)) => {
             return Err(
                 file.error(program.span(), "either a program looks at tokens or keys do; leave one out")
@@ -127,18 +136,13 @@ pub(crate) fn tokens(file: &File, warnings: &mut Vec<String>) -> Result<Option<T
     Ok(Some(tokens))
 }
 
-fn program_of(
-    file: &File,
-    program: &Spanned<Words>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<String>, Exit> {
+fn program_of(file: &File, program: &Spanned<Words>, missing: &mut Vec<Exit>) -> Result<Vec<String>, Exit> {
     let words = program.as_ref().words();
     if words.first().is_none_or(String::is_empty) || words.iter().any(|word| word.contains('\0')) {
         return Err(file.error(program.span(), "no program is named; write program = \"PROGRAM /bin/true\""));
     }
-    warnings.extend(
-        missing_program(words.first().map_or("", String::as_str)).map(|what| format!("[oauth]: {what}")),
-    );
+    let absent = missing_program(words.first().map_or("", String::as_str));
+    missing.extend(absent.map(|what| file.error(program.span(), &what)));
     Ok(words)
 }
 

@@ -15,15 +15,17 @@ impl File {
         files.extend(config.accounts.as_deref());
         files.extend(config.tls.files());
         files.extend(config.oauth.files());
+        let programs =
+            [config.checkpassword.as_ref().map(|it| it.as_ref().words()), Some(config.oauth.program())];
+        let words: Vec<_> = programs.into_iter().flatten().flatten().collect();
+        files.extend(words.iter().map(Path::new).filter(|word| word.is_absolute()));
         let mut folders: Vec<PathBuf> = transforms.definitions.folder.iter().cloned().collect();
         for spec in &transforms.definitions.specs {
             match spec {
                 Spec::Plugin(plugin) => files.push(&plugin.file),
                 Spec::Process(process) => {
                     folders.push(process.folder.clone());
-                    if let CommandLine::Direct(words) = &process.command {
-                        files.extend(words.iter().map(Path::new).filter(|word| word.is_absolute()));
-                    }
+                    files.extend(paths_of(&process.command));
                 }
             }
         }
@@ -39,5 +41,34 @@ impl File {
         folders.sort_unstable();
         folders.dedup();
         folders
+    }
+}
+
+/// What stands between the words of a shell, and around them.
+const AROUND_WORDS: &str = " \t\r\n|&;<>(){}'\"`$=,:";
+
+/// The absolute paths of a command.
+fn paths_of(command: &CommandLine) -> Vec<&Path> {
+    let words: Vec<&str> = match command {
+        CommandLine::Direct(words) => words.iter().map(String::as_str).collect(),
+        CommandLine::Shell(line) => line.split(|letter| AROUND_WORDS.contains(letter)).collect(),
+    };
+    words.into_iter().map(Path::new).filter(|word| word.is_absolute()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_names_programs_with_a_shell_and_without() {
+        for (line, paths) in [
+            ("cat", &[][..]),
+            ("/opt/filter -v /etc/filter.conf", &["/opt/filter", "/etc/filter.conf"]),
+            ("LANG=C \"/opt/a\" --config=/srv/b | /opt/c;cat", &["/opt/a", "/srv/b", "/opt/c"]),
+        ] {
+            let command = CommandLine::parse(line).unwrap();
+            assert_eq!(paths_of(&command), paths.iter().map(Path::new).collect::<Vec<_>>(), "{line}");
+        }
     }
 }
