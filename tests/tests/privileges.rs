@@ -131,11 +131,11 @@ fn what_is_read_elsewhere_is_refused_where_reading_is_bounded() {
     }
     let place = |name: &str| folder.path().join(name).display().to_string();
     let mail = Mail::maildir("user", &["x\n"]);
-    let transform = format!(
-        "transform = [\"sh -c 'cat; cat {}/file {}/file 2>/dev/null; true'\"]\n",
-        place(elsewhere),
-        place(permitted)
-    );
+    // What a command names may be read, so the paths stand in a file of its own.
+    let filter = folder.path().join(permitted).join("filter");
+    let script = format!("cat\ncat {}/file {}/file 2>/dev/null\ntrue\n", place(elsewhere), place(permitted));
+    fs::write(&filter, script).unwrap();
+    let transform = format!("transform = [\"sh {}\"]\n", filter.display());
     let reads = format!("[confine]\nlandlock = true\nread = [\"{}\"]\n", place(permitted));
     for (confine, is_refused) in [(reads.as_str(), true), ("[confine]\nlandlock = true\n", false)] {
         let config = format!("{transform}{confine}");
