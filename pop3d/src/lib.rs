@@ -40,6 +40,11 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == native::ARGUMENT) {
         return run_helper();
     }
+    // Before anything is started, and before there is a second thread.
+    if let Err(error) = native::inherited::keep_from_children() {
+        eprintln!("pop3d: what its parent left open cannot be kept from programs: {error}");
+        return ExitCode::FAILURE;
+    }
     let result = cli::Cli::read().and_then(|cli| match &cli.task {
         Some(cli::Task::Passwd(task)) => passwd::run(task),
         Some(cli::Task::Transform(task)) => transform::run(task),

@@ -266,3 +266,15 @@ fn programs_are_refused_the_same_and_work_on() {
     }
     assert_eq!(answers(&server), expected(&[("unshare", "refused")]));
 }
+
+#[test]
+fn what_the_parent_of_the_server_left_open_reaches_no_program() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    // The parent's secret, and what the program has of it.
+    let command = "sh -c 'if test -e /proc/$$/fd/9; then echo left: open; else echo left: closed; fi; cat'";
+    let config = format!("transform = [\"{command}\"]\n");
+    let options = Options { config: &config, before: "exec 9</etc/hostname", ..Options::default() };
+    let server = Server::with(&mail, &options);
+    assert!(Path::new(&format!("/proc/{}/fd/9", server.pid())).exists(), "it is there to be kept");
+    assert_eq!(answers(&server), expected(&[("left", "closed")]));
+}

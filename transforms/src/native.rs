@@ -8,6 +8,7 @@ mod frames;
 pub mod helper;
 mod host;
 mod incoming;
+pub mod inherited;
 mod inline;
 mod launch;
 pub(crate) mod library;
