@@ -150,7 +150,7 @@ impl Administration {
 
     /// TLS as administrators get it; none: there is no certificate.
     pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.server.settings().tls.as_ref().map(|tls| Arc::clone(&tls.peep))
+        self.server.settings().tls.as_ref().map(|tls| tls.peep())
     }
 
     fn loading(&self) -> MutexGuard<'_, ()> {

@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use log::warn;
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::ring;
 use rustls::server::{ResolvesServerCert, ServerConfig};
@@ -62,11 +64,38 @@ pub enum Clear {
 
 /// TLS, ready to be served.
 pub struct Tls {
-    pub(crate) config: Arc<ServerConfig>,
-    /// For administrators.
-    pub(crate) peep: Arc<ServerConfig>,
+    served: ArcSwap<Served>,
     certificates: Arc<Certificates>,
+    minimum: Version,
+    authorities: Option<Authorities>,
+    administrators_need_one: bool,
     clear: Clear,
+}
+
+/// What is served, to the clients of each protocol.
+struct Served {
+    pop3: Arc<ServerConfig>,
+    peep: Arc<ServerConfig>,
+}
+
+impl Served {
+    /// With the authorities as they are now.
+    fn new(
+        certificates: &Arc<Certificates>,
+        minimum: Version,
+        authorities: Option<&Authorities>,
+        administrators_need_one: bool,
+    ) -> Result<Self, TlsError> {
+        let versions: &[_] = match minimum {
+            Version::Tls12 => &[&TLS13, &TLS12],
+            Version::Tls13 => &[&TLS13],
+        };
+        let config = |protocol: &[u8], has_to: bool| {
+            let resolver = Arc::clone(certificates) as Arc<dyn ResolvesServerCert>;
+            config(versions, protocol, authorities, has_to, resolver)
+        };
+        Ok(Self { pop3: config(ALPN, false)?, peep: config(ALPN_PEEP, administrators_need_one)? })
+    }
 }
 
 /// Why there can be no TLS with some options.
@@ -91,26 +120,36 @@ impl Tls {
         let certificates =
             Certificates::new(pairs).ok_or_else(|| TlsError("there is no certificate".to_owned()))?;
         let certificates = Arc::new(certificates);
-        let versions: &[_] = match minimum {
-            Version::Tls12 => &[&TLS13, &TLS12],
-            Version::Tls13 => &[&TLS13],
-        };
         if administrators_need_one && authorities.is_none() {
             return Err(TlsError("nobody vouches for the certificates of administrators".to_owned()));
         }
-        let config = |protocol: &[u8], has_to: bool| {
-            let resolver = Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>;
-            config(versions, protocol, authorities.as_ref(), has_to, resolver)
-        };
-        let pop3 = config(ALPN, false)?;
-        let peep = config(ALPN_PEEP, administrators_need_one)?;
-        Ok(Self { config: pop3, peep, certificates, clear })
+        let served = Served::new(&certificates, minimum, authorities.as_ref(), administrators_need_one)?;
+        let served = ArcSwap::from_pointee(served);
+        Ok(Self { served, certificates, minimum, authorities, administrators_need_one, clear })
     }
 
-    /// Reads those certificates again whose files are others than before. Waits for the disk.
+    /// What the clients of POP3 are served.
+    pub(crate) fn pop3(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.served.load().pop3)
+    }
+
+    /// The same for administrators.
+    pub(crate) fn peep(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.served.load().peep)
+    }
+
+    /// Reads those certificates again, and those of the authorities, whose files are others than before. Waits for the disk.
     pub(crate) fn renew(&self) {
         for pair in self.certificates.pairs() {
             pair.renew();
+        }
+        let Some(authorities) = self.authorities.as_ref().filter(|authorities| authorities.renew()) else {
+            return;
+        };
+        // With tickets of its own: a session that is resumed is not verified again.
+        match Served::new(&self.certificates, self.minimum, Some(authorities), self.administrators_need_one) {
+            Ok(served) => self.served.store(Arc::new(served)),
+            Err(error) => warn!(target: "pop3d", "the authorities in use stay: {error}"),
         }
     }
 

@@ -40,7 +40,7 @@ impl Connection {
         }
         self.task = Task::None;
         let started = match &desk.shared.settings.load().tls {
-            Some(tls) => self.transport.start_tls(Arc::clone(&tls.config)),
+            Some(tls) => self.transport.start_tls(tls.pop3()),
             // The configuration was read again in the meantime.
             None => Err(io::Error::other("there is no certificate any more")),
         };

@@ -1,8 +1,10 @@
 //! Certificates of clients: who vouches for them, and whose they are.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
+use log::{info, warn};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
@@ -13,11 +15,16 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 use super::TlsError;
-use super::certificates::{PairError, read};
+use super::certificates::{PairError, Stamp, read, stamp};
 use crate::accounts::UserName;
 
 /// Who vouches for clients.
-pub struct Authorities(Arc<RootCertStore>);
+pub struct Authorities {
+    roots: ArcSwap<RootCertStore>,
+    path: PathBuf,
+    /// The file that was last looked at, whatever came of it.
+    seen: Mutex<Option<Stamp>>,
+}
 
 impl Authorities {
     /// Reads a file of PEM with their certificates.
@@ -25,6 +32,13 @@ impl Authorities {
     /// # Errors
     /// Where it cannot be read, or has none that can be used.
     pub fn read(path: &Path) -> Result<Self, PairError> {
+        // Before it is read: what changes in the meantime is noticed later.
+        let seen = Mutex::new(stamp(path));
+        let roots = ArcSwap::from_pointee(Self::read_roots(path)?);
+        Ok(Self { roots, path: path.to_owned(), seen })
+    }
+
+    fn read_roots(path: &Path) -> Result<RootCertStore, PairError> {
         let wrong = |what: String| PairError::new(path, what);
         let octets = read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
         let mut roots = RootCertStore::empty();
@@ -37,7 +51,30 @@ impl Authorities {
         if roots.is_empty() {
             return Err(wrong("no certificate in it; write it as PEM".to_owned()));
         }
-        Ok(Self(Arc::new(roots)))
+        Ok(roots)
+    }
+
+    /// Reads the file again where it is another than before, and tells whether there are others by it. One that cannot be used
+    /// leaves those that are there, and the log says so once. Waits for the disk.
+    pub(super) fn renew(&self) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = stamp(&self.path);
+        if *seen == stamp {
+            return false;
+        }
+        *seen = stamp;
+        match Self::read_roots(&self.path) {
+            Ok(roots) if roots.roots == self.roots.load().roots => false,
+            Ok(roots) => {
+                self.roots.store(Arc::new(roots));
+                info!(target: "pop3d", "the authorities in {} were renewed", self.path.display());
+                true
+            }
+            Err(error) => {
+                warn!(target: "pop3d", "the authorities in use stay: {error}");
+                false
+            }
+        }
     }
 
     /// Asks for a certificate, and lets those in who have none, for they have passwords, unless they have to have one.
@@ -46,7 +83,7 @@ impl Authorities {
         provider: Arc<CryptoProvider>,
         has_to: bool,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.0), provider);
+        let builder = WebPkiClientVerifier::builder_with_provider(self.roots.load_full(), provider);
         let builder = if has_to { builder } else { builder.allow_unauthenticated() };
         builder.build().map_err(|error| TlsError(error.to_string()))
     }

@@ -145,10 +145,13 @@ impl Pair {
 
 /// Those of two files as they are now.
 pub(super) fn stamps(certificate: &Path, key: &Path) -> Stamps {
-    [certificate, key].map(|path| {
-        let file = fs::metadata(path).ok()?;
-        Some(Stamp(file.dev(), file.ino(), file.len(), file.ctime(), file.ctime_nsec()))
-    })
+    [certificate, key].map(stamp)
+}
+
+/// That of a file as it is now; none: there is none that can be looked at.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let file = fs::metadata(path).ok()?;
+    Some(Stamp(file.dev(), file.ino(), file.len(), file.ctime(), file.ctime_nsec()))
 }
 
 fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> {

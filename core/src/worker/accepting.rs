@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -162,7 +161,7 @@ impl Worker {
     fn begin(&self, mut transport: Transport, protocol: Protocol) -> io::Result<Transport> {
         match (protocol, &self.desk.shared.settings.load().tls) {
             (Protocol::Pop3, _) => {}
-            (Protocol::Pop3s, Some(tls)) => transport.start_tls(Arc::clone(&tls.config))?,
+            (Protocol::Pop3s, Some(tls)) => transport.start_tls(tls.pop3())?,
             (Protocol::Pop3s, None) => return Err(io::Error::other("there is no certificate")),
         }
         Ok(transport)

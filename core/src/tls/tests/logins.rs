@@ -182,6 +182,36 @@ fn a_certificate_is_a_login_for_whom_it_names() {
 }
 
 #[test]
+fn others_vouch_for_clients_once_their_file_is_another_and_not_before() {
+    let files = Files::new();
+    let pair = files.make("a", &["a.example"]);
+    let (first, second) = (Authority::new(), Authority::new());
+    fs::write(files.path("ca"), &first.certificate).unwrap();
+    let authorities = Authorities::read(&files.path("ca")).unwrap();
+    let options = TlsOptions { authorities: Some(authorities), ..options(vec![pair]) };
+    let (running, address) = serve_to(options, accounts(), limits());
+    let is_known = |authority: &Authority| {
+        let mut client = authority.client(address, "user-of-a-test", None);
+        let mut greeting = String::new();
+        client.read_line(&mut greeting).is_ok_and(|_| greeting.starts_with("+OK"))
+            && capabilities(&mut client).concat().contains(" EXTERNAL ")
+    };
+    let replace = |text: &str| {
+        fs::write(files.path("next"), text).unwrap();
+        fs::rename(files.path("next"), files.path("ca")).unwrap();
+        running.handle().settings().tls.as_ref().unwrap().renew();
+    };
+    assert!(is_known(&first) && !is_known(&second));
+    replace("no certificate\n");
+    assert!(is_known(&first) && !is_known(&second), "those that were there stay");
+    replace(&second.certificate);
+    assert!(!is_known(&first) && is_known(&second));
+    replace(&format!("{}{}", first.certificate, second.certificate));
+    assert!(is_known(&first) && is_known(&second));
+    running.drain(Duration::ZERO);
+}
+
+#[test]
 fn who_guesses_through_tls_is_refused_and_hears_nothing() {
     let pair = Files::new().make("a", &["a.example"]);
     let failed_logins = FailedLogins { refused_after: Some(3), ..Default::default() };
