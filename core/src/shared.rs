@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     connections: AtomicUsize,
     /// Whether a worker found no seat, and is to be told when there is one.
     is_waiting: AtomicBool,
+    /// Whether somebody waits at a worker that has nobody to give way: who is silent at another one does.
+    is_asking: AtomicBool,
     addresses: Mutex<HashMap<CountedAddress, usize>>,
     users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
@@ -98,6 +100,7 @@ impl Shared {
             descriptors,
             connections: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
+            is_asking: AtomicBool::new(false),
             addresses: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),
@@ -150,6 +153,31 @@ impl Shared {
         // Giving it back tells the workers where another has left in the meantime.
         drop(seat);
         None
+    }
+
+    /// Asks all workers for somebody who gives way: each looks at its own clients only.
+    pub(crate) fn ask_for_way(&self) {
+        if !self.is_asking.swap(true, Ordering::SeqCst) {
+            self.tell_all(|| Notice::Accept);
+        }
+    }
+
+    /// Whether a worker asks for somebody who gives way.
+    pub(crate) fn is_asked_for_way(&self) -> bool {
+        if !self.is_asking.load(Ordering::SeqCst) {
+            return false;
+        }
+        let is_full = self.is_full();
+        if !is_full {
+            // There is a seat for who waits. One who asked at this very moment asks again.
+            self.is_asking.store(false, Ordering::SeqCst);
+        }
+        is_full
+    }
+
+    /// Whether whoever is found is to give way: for each who asks it is one.
+    pub(crate) fn answers_for_way(&self) -> bool {
+        self.is_asking.swap(false, Ordering::SeqCst)
     }
 
     /// Never more than there are descriptors for, so that a client waits in the backlog in place of being refused.

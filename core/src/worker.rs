@@ -51,7 +51,7 @@ pub(crate) struct Worker {
     reserve: Option<File>,
     accept_again: Option<Instant>,
     newcomers: Newcomers,
-    /// When somebody may give way to who waits for a seat.
+    /// When somebody may give way to who waits for a seat, here or at another worker.
     give_way: Option<Instant>,
     refusals: Refusals,
     stage: Stage,
@@ -151,6 +151,7 @@ impl Worker {
             self.drop_late_balancers();
             self.give_turns();
             self.accept();
+            self.give_way_to_others();
         }
     }
 

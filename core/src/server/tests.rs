@@ -134,6 +134,25 @@ fn the_first_who_is_silent_gives_way() {
 }
 
 #[test]
+fn who_is_silent_at_one_worker_gives_way_to_who_waits_at_another() {
+    let mut server = Server::new(2, 1).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
+    let limits = Limits { connections: 1, give_way_after: Duration::ZERO, ..Limits::default() };
+    let running = server.start(settings(limits), Totals::default()).unwrap();
+    let mut before = Client::new([127, 0, 0, 1], address);
+    assert!(before.hears().starts_with("+OK"));
+    // The kernel has each of them come to the one or to the other.
+    for _ in 0..20 {
+        let mut client = Client::new([127, 0, 0, 1], address);
+        assert!(client.hears().starts_with("+OK"));
+        assert_eq!(before.hears(), "-ERR [SYS/TEMP] server is full and you were silent, try again later\r\n");
+        before.hears_the_end();
+        before = client;
+    }
+    running.drain(Duration::ZERO);
+}
+
+#[test]
 fn who_is_no_balancer_is_closed_and_a_balancer_speaks_for_its_client() {
     let mut server = Server::new(1, 1).unwrap();
     let address = server.listen_for_balancers(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();

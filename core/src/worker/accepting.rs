@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::listening::Protocol;
 use crate::shared::{Admission, Seat, Shared, TurnedAway};
 use crate::socket;
-use crate::token::Place;
+use crate::token::{Key, Place};
 use crate::transport::Transport;
 
 /// Connections accepted from one listener before those that are there have their turn.
@@ -22,6 +22,9 @@ const ACCEPT_SHARE: usize = 64;
 
 /// When to try again to accept where neither a descriptor nor the reserve was left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Least time between two questions to the other workers for somebody who gives way.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a client hears for which there is no descriptor.
 const NO_RESOURCES: &str = "no resources left, try again later";
@@ -50,11 +53,11 @@ impl Worker {
     }
 
     pub(super) fn accept(&mut self) {
+        self.give_way = None;
         if self.accept_again.is_some_and(|again| again > self.desk.now) {
             return;
         }
         self.accept_again = None;
-        self.give_way = None;
         for index in 0..self.listeners.len() {
             for _ in 0..ACCEPT_SHARE {
                 match self.accept_one(index) {
@@ -107,19 +110,50 @@ impl Worker {
             self.listeners[index].may_have_more = false;
             return None;
         }
-        let silence = self.desk.shared.settings.load().limits.give_way_after;
-        match self.newcomers.first_silent(&self.connections, self.desk.now, silence) {
-            Way::Of(key) => {
-                self.refusals.count(self.desk.now, "silent before login, while others wait to be served");
-                self.with_client(key, Connection::give_way);
-                Shared::take_seat(&self.desk.shared)
-            }
-            Way::At(due) => {
-                self.give_way = self.give_way.into_iter().chain([due]).min();
-                None
-            }
-            Way::Nobody => None,
+        let way = self.first_silent();
+        if let Way::Of(key) = way {
+            self.dismiss(key);
+            return Shared::take_seat(&self.desk.shared);
         }
+        // Somebody at another worker may have been silent for longer.
+        self.desk.shared.ask_for_way();
+        let again = match way {
+            Way::At(due) => due,
+            Way::Of(_) | Way::Nobody => self.desk.now + self.silence().max(ASK_AGAIN),
+        };
+        self.look_at(again);
+        None
+    }
+
+    /// Has who is silent here give way to who waits for a seat at another worker.
+    pub(super) fn give_way_to_others(&mut self) {
+        if !self.desk.shared.is_asked_for_way() {
+            return;
+        }
+        match self.first_silent() {
+            Way::Of(key) if self.desk.shared.answers_for_way() => self.dismiss(key),
+            Way::At(due) => self.look_at(due),
+            Way::Of(_) | Way::Nobody => {}
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        self.desk.shared.settings.load().limits.give_way_after
+    }
+
+    fn first_silent(&mut self) -> Way {
+        let silence = self.silence();
+        self.newcomers.first_silent(&self.connections, self.desk.now, silence)
+    }
+
+    fn dismiss(&mut self, key: Key) {
+        self.refusals.count(self.desk.now, "silent before login, while others wait to be served");
+        self.with_client(key, Connection::give_way);
+    }
+
+    /// Looks then for somebody who gives way.
+    fn look_at(&mut self, due: Instant) {
+        self.give_way = self.give_way.into_iter().chain([due]).min();
     }
 
     /// Lets a client in by its address, or tells it why not.
