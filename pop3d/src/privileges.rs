@@ -131,10 +131,10 @@ impl Confinement {
     pub(crate) fn begin(&self, folders: &[&Path]) -> io::Result<Vec<String>> {
         let mut told = Vec::new();
         self.forbid_dumps()?;
-        if !self.core_dumps {
-            told.push("no core dumps".to_owned());
-        }
-        if !self.new_privileges {
+        told.push(if self.core_dumps { "core dumps are permitted" } else { "no core dumps" }.to_owned());
+        if self.new_privileges {
+            told.push("programs may gain rights: new_privileges in [confine] is switched on".to_owned());
+        } else {
             set_no_new_privs(true)?;
             told.push("no new privileges".to_owned());
         }
@@ -149,9 +149,15 @@ impl Confinement {
                 let read: Vec<_> = read.chain(folders).collect();
                 told.push(confine_reading(&read).map_err(io::Error::other)?);
             }
+        } else {
+            told.push(
+                "Landlock is switched off: landlock in [confine] has the kernel bound writing".to_owned(),
+            );
         }
         if self.seccomp {
             told.push(seccomp::confine()?);
+        } else {
+            told.push("seccomp is switched off: every system call is permitted".to_owned());
         }
         Ok(told)
     }

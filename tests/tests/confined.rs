@@ -244,7 +244,9 @@ fn the_filter_can_be_switched_off() {
     let mail = Mail::maildir("user", &["x\n"]);
     for isolation in ["none", "process"] {
         let server = serving(&mail, &plugin, isolation, &folder.path().join("file"), "seccomp = false");
-        assert!(!server.log().contains("seccomp"), "{}", server.log());
+        assert!(server.log().contains("seccomp is switched off"), "{}", server.log());
+        assert!(server.log().contains("Landlock is switched off"), "{}", server.log());
+        assert!(!server.log().contains("seccomp: "), "{}", server.log());
         let found = answers(&server);
         assert_eq!((found["unshare"].as_str(), found["fork"].as_str()), ("done", "done"), "{isolation}");
     }

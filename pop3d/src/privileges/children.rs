@@ -195,10 +195,12 @@ pub(crate) fn confine_starter(confinement: &Confinement, temporary: &Path) -> io
         told.push(seccomp::apply(&[filter(calls, Errno::PERM)?], what)?);
     }
     if confinement.seal_plugins {
-        let count = sealed()?.1;
-        told.push(format!(
-            "plugins are sealed: {count} system calls permitted, of no file and no connection"
-        ));
+        told.push(if seccomp::is_in_force() {
+            let count = sealed()?.1;
+            format!("plugins are sealed: {count} system calls permitted, of no file and no connection")
+        } else {
+            "plugins are not sealed, for there is no seccomp filter".to_owned()
+        });
     }
     Ok(told.into_iter().map(|what| format!("children: {what}")).collect())
 }
@@ -325,6 +327,22 @@ mod tests {
             own.is_ok() && other == Err(Errno::PERM) && status.success()
         });
         assert!(refused.join().unwrap());
+    }
+
+    #[test]
+    fn plugins_are_said_to_be_sealed_only_where_they_are() {
+        let told = |has_filter: bool| {
+            let confinement = Confinement { seal_plugins: true, ..Confinement::default() };
+            let thread = std::thread::spawn(move || {
+                let is_sealed = has_filter && confined();
+                (is_sealed, confine_starter(&confinement, Path::new("/tmp")).unwrap().concat())
+            });
+            thread.join().unwrap()
+        };
+        let (_, without) = told(false);
+        assert_eq!(without, "children: plugins are not sealed, for there is no seccomp filter");
+        let (is_sealed, with) = told(true);
+        assert_eq!(with.starts_with("children: plugins are sealed: "), is_sealed, "{with}");
     }
 
     #[test]
