@@ -79,7 +79,11 @@ static void try_all(const pop3d_host *host)
         waitpid(child, NULL, 0);
     tell(host, "write", open(elsewhere, O_WRONLY | O_CREAT, 0600));
     tell(host, "handle", syscall(SYS_name_to_handle_at, AT_FDCWD, "/", NULL, NULL, 0) == -1 && errno == EFAULT ? 0 : -1);
-    tell(host, "limits", prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit));
+    /* As they are: set, and not changed. */
+    if (prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    tell(host, "limits", prlimit(getppid(), RLIMIT_NOFILE, &limit, NULL));
+    tell(host, "own limits", getrlimit(RLIMIT_NOFILE, &limit) == 0 ? prlimit(getpid(), RLIMIT_NOFILE, NULL, &limit) : -1);
     tell(host, "ciphers", present(socket(AF_ALG, SOCK_SEQPACKET, 0)));
     tell(host, "typing", ioctl(-1, TIOCSTI, "x") == -1 && errno == EBADF ? 0 : -1);
     tell(host, "thread", thread_done());

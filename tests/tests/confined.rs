@@ -67,6 +67,7 @@ fn the_server_is_refused_what_it_never_does() {
             ("fork", "done"),
             ("handle", "done"),
             ("limits", "done"),
+            ("own limits", "done"),
             ("ciphers", "done"),
             ("typing", "done"),
             ("thread", "done"),
@@ -101,6 +102,7 @@ fn a_helper_process_is_refused_more() {
             ("fork", "EPERM"),
             ("handle", "EPERM"),
             ("limits", "EPERM"),
+            ("own limits", "done"),
             ("ciphers", "EPERM"),
             ("typing", "EPERM"),
             ("thread", "done"),
@@ -125,7 +127,7 @@ fn a_sealed_plugin_is_refused_all_but_its_message() {
     assert!(server.log().contains("plugins are sealed: "), "{}", server.log());
     let mut found = answers(&server);
     // What it needs goes on: threads, memory, time.
-    for done in ["own signal", "thread", "memory", "time"] {
+    for done in ["own signal", "own limits", "thread", "memory", "time"] {
         assert_eq!(found.remove(done).as_deref(), Some("done"), "{done}");
     }
     assert_eq!(found.remove("io_uring").as_deref(), Some("EPERM"));
@@ -149,13 +151,14 @@ fn a_plugin_that_turns_letters_works_sealed() {
 }
 
 /// What every child is refused, and what it may do.
-const OF_A_CHILD: [(&str, &str); 15] = [
+const OF_A_CHILD: [(&str, &str); 16] = [
     ("unshare", "EPERM"),
     ("keyctl", "EPERM"),
     ("ptrace", "EPERM"),
     ("io_uring", "ENOSYS"),
     ("handle", "EPERM"),
     ("limits", "EPERM"),
+    ("own limits", "done"),
     ("ciphers", "EPERM"),
     ("typing", "EPERM"),
     ("own signal", "done"),

@@ -18,7 +18,7 @@ use seccompiler::{
     apply_filter_all_threads,
 };
 
-use super::seccomp::{self, Calls, always, condition, filter, rule};
+use super::seccomp::{self, Calls, always, condition, filter, pointer, rule};
 use super::{Confinement, RULES, Written, confine};
 
 /// What no filter of mail does, and no program that knows passwords, though the server may.
@@ -185,8 +185,11 @@ pub(crate) fn confine_starter(confinement: &Confinement, temporary: &Path) -> io
             libc::SYS_ioctl,
             TYPING.map(|request| rule(1, SeccompCmpOp::Eq, request)).into_iter().collect::<Result<_, _>>()?,
         );
-        // The limits of another process, which the server may be.
-        calls.insert(libc::SYS_prlimit64, vec![rule(0, SeccompCmpOp::Ne, 0)?]);
+        // Setting the limits of another process, which the server may be. All may read them, by /proc as well; a process sets
+        // its own by 0, as C libraries do: its number is not known to a filter that its children have too.
+        let others = vec![condition(0, SeccompCmpOp::Ne, 0)?, pointer(2, SeccompCmpOp::Ne)?];
+        let others = SeccompRule::new(others).map_err(io::Error::other)?;
+        calls.insert(libc::SYS_prlimit64, vec![others]);
         calls.insert(
             libc::SYS_socket,
             vec![no_family_but(&[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK])?],
@@ -272,6 +275,12 @@ fn sealed() -> io::Result<(BpfProgram, usize)> {
         libc::SYS_newfstatat,
         vec![rule(3, SeccompCmpOp::MaskedEq(OF_A_DESCRIPTOR), OF_A_DESCRIPTOR)?],
     );
+    // Its own limits, to be read: of the stack, for threads.
+    let own = [0, u64::from(getpid().as_raw_pid().cast_unsigned())].map(|process| {
+        let reads = [condition(0, SeccompCmpOp::Eq, process)?, pointer(2, SeccompCmpOp::Eq)?];
+        SeccompRule::new(reads.into()).map_err(io::Error::other)
+    });
+    calls.insert(libc::SYS_prlimit64, own.into_iter().collect::<Result<_, _>>()?);
     let code = u64::from(libc::PROT_EXEC.cast_unsigned());
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         calls.insert(call, vec![rule(2, SeccompCmpOp::MaskedEq(code), 0)?]);
@@ -320,9 +329,9 @@ mod tests {
             let told = confine_starter(&confinement, Path::new("/tmp")).unwrap();
             assert!(told[0].starts_with("children: seccomp: "), "{told:?}");
             let limit = rustix::process::Rlimit { current: Some(1 << 20), maximum: Some(1 << 20) };
-            let own = rustix::process::prlimit(None, rustix::process::Resource::Core, limit);
-            let other =
-                rustix::process::prlimit(rustix::process::getppid(), rustix::process::Resource::Core, limit);
+            let core = rustix::process::Resource::Core;
+            let own = rustix::process::prlimit(None, core, limit);
+            let other = rustix::process::prlimit(rustix::process::getppid(), core, limit);
             let status = std::process::Command::new("/bin/true").status().unwrap();
             own.is_ok() && other == Err(Errno::PERM) && status.success()
         });

@@ -125,7 +125,12 @@ pub(super) fn always<'calls>(calls: impl Iterator<Item = &'calls c_long>) -> Cal
     calls.map(|&call| (call, Vec::new())).collect()
 }
 
-/// What holds for an argument of a call: all of them have 32 bits.
+/// Whether an argument of a call is a pointer that leads somewhere (`Ne`) or nowhere (`Eq`).
+pub(super) fn pointer(argument: u8, operator: SeccompCmpOp) -> io::Result<SeccompCondition> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, 0).map_err(io::Error::other)
+}
+
+/// What holds for an argument of a call that has 32 bits.
 pub(super) fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompCondition> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value).map_err(io::Error::other)
 }
