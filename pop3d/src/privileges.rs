@@ -183,6 +183,9 @@ enum Written {
     ByChildren,
 }
 
+/// The folder of memory that processes share by name (`shm_open`, `sem_open`), which is none of the devices beside it.
+const SHARED_MEMORY: &str = "/dev/shm";
+
 /// Has the kernel refuse every writing but beneath these folders, and to devices that are there; what is in force.
 fn confine(folders: &[&Path], by: Written) -> Result<String, RulesetError> {
     let writing = AccessFs::from_write(RULES);
@@ -195,6 +198,7 @@ fn confine(folders: &[&Path], by: Written) -> Result<String, RulesetError> {
     let status = ruleset
         .create()?
         .add_rules(path_beneath_rules(folders, writing))?
+        .add_rules(path_beneath_rules([SHARED_MEMORY], writing))?
         .add_rules(path_beneath_rules(["/dev"], devices & writing))?
         .restrict_self()?;
     let mut places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -215,6 +219,22 @@ fn confine(folders: &[&Path], by: Written) -> Result<String, RulesetError> {
 const SYSTEM: [&str; 10] =
     ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/dev", "/proc", "/sys"];
 
+/// What of `/etc` may be a link to elsewhere, such as to `/run/systemd/resolve`: names of machines, users and zones.
+const LINKED: [&str; 4] = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime"];
+
+/// What such files are read from: the folder of each, for files are replaced; the file alone where that folder is a whole
+/// part of the system, such as `/run`.
+fn behind(links: &[&str]) -> Vec<PathBuf> {
+    let files = links.iter().filter_map(|link| Path::new(link).canonicalize().ok());
+    files
+        .filter_map(|file| match file.parent() {
+            Some(folder) if folder.components().count() > 2 => Some(folder.to_owned()),
+            Some(_) => Some(file),
+            None => None,
+        })
+        .collect()
+}
+
 /// Has the kernel refuse every reading but beneath these folders and those of the system; what is in force.
 fn confine_reading(folders: &[&Path]) -> Result<String, RulesetError> {
     let reading = AccessFs::from_read(RULES);
@@ -224,6 +244,7 @@ fn confine_reading(folders: &[&Path]) -> Result<String, RulesetError> {
         .create()?
         .add_rules(path_beneath_rules(folders, reading))?
         .add_rules(path_beneath_rules(SYSTEM, reading))?
+        .add_rules(path_beneath_rules(behind(&LINKED), reading))?
         .restrict_self()?;
     let places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
     Ok(match status.ruleset {
@@ -236,7 +257,24 @@ fn confine_reading(folders: &[&Path]) -> Result<String, RulesetError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    #[test]
+    fn what_a_link_of_the_system_leads_to_is_read_by_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let (link, file) = (folder.join("resolv.conf"), folder.join("run").join("resolve").join("stub.conf"));
+        symlink(&file, &link).unwrap();
+        let links = ["/no/such/link", link.to_str().unwrap()];
+        assert!(behind(&links).is_empty(), "it leads nowhere yet");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "").unwrap();
+        assert_eq!(behind(&links), [file.parent().unwrap()]);
+        assert_eq!(behind(&["/etc/passwd"]), [Path::new("/etc/passwd")]);
+    }
 
     #[test]
     fn a_user_is_known_by_name_or_number() {

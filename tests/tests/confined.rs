@@ -209,6 +209,22 @@ fn a_program_is_refused_more_than_the_server_and_writes_where_it_may() {
 }
 
 #[test]
+fn a_program_finds_the_folder_that_it_may_write_in_and_shares_memory() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mail = Mail::maildir("user", &["x\n"]);
+    // Of a name that a second run of this test does not have.
+    let shared = format!("/dev/shm/{}", temporary.path().file_name().unwrap().display());
+    let commands = format!(
+        "if f=$(mktemp); then echo file: done; fi; echo folder: ${{f%/*}}; \
+         if touch {shared}; then rm {shared}; echo memory: done; fi; cat"
+    );
+    let keys = format!("transform = [\"sh -c '{}'\"]", commands.replace('"', "\\\""));
+    let server = with_programs(&mail, temporary.path(), &keys, "landlock = true");
+    let folder = temporary.path().display().to_string();
+    assert_eq!(answers(&server), expected(&[("file", "done"), ("folder", &folder), ("memory", "done")]));
+}
+
+#[test]
 fn programs_that_know_passwords_and_tokens_are_refused_the_same() {
     let plugins = Plugins::default();
     let program = plugins.build_program("confined.c", "confined");

@@ -8,6 +8,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +26,7 @@ use rustix::process::{
 use zeroize::Zeroizing;
 
 use crate::children::Children;
+use crate::environment::temporary;
 
 /// The descriptor that a program reads.
 const DESCRIPTOR: i32 = 3;
@@ -123,7 +125,10 @@ fn spawn(words: &[CString], theirs: &OwnedFd) -> io::Result<Pid> {
     defaults.add(Signal::SIGPIPE);
     attributes.set_sigdefault(&defaults)?;
     attributes.set_sigmask(&SigSet::empty())?;
-    let environment = [CString::new(PATH)?, c"LANG=C.UTF-8".to_owned()];
+    let mut environment = vec![CString::new(PATH)?, c"LANG=C.UTF-8".to_owned()];
+    if let Some((name, folder)) = temporary() {
+        environment.push(CString::new([name.as_bytes(), b"=", folder.as_bytes()].concat())?);
+    }
     let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
     let pid = posix_spawnp(program, &actions, &attributes, words, &environment)?;
     Pid::from_raw(pid.as_raw()).ok_or_else(|| io::ErrorKind::InvalidData.into())

@@ -1,9 +1,20 @@
 //! What programs are told of a message: variables of their environment (`transforms.md`, part 3.5).
 
+use std::env;
+use std::ffi::OsString;
+
 use pop3d_core::transform::{Command, Message};
 
 /// Where programs are looked for, where the configuration says nothing.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The variable of the folder for temporary files, where this process has one: where writing is bounded, that folder is what
+/// its children may write in.
+pub(crate) fn temporary() -> Option<(&'static str, OsString)> {
+    env::var_os(TEMPORARY).map(|folder| (TEMPORARY, folder))
+}
+
+const TEMPORARY: &str = "TMPDIR";
 
 /// Variables, each of them once; what the configuration adds goes before what we say.
 pub(crate) fn environment(

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, wai
 use super::frames::{self, Frame, Kind};
 use super::incoming::Incoming;
 use crate::children::{Children, charge_beyond};
+use crate::environment::temporary;
 use crate::record::Record;
 
 /// The argument that makes this program a helper.
@@ -57,6 +58,7 @@ pub(super) fn launch(socket: UnixStream, memory: Option<u64>, children: &Childre
             .arg(ARGUMENT)
             .args(sealed)
             .env_clear()
+            .envs(temporary())
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(socket)))
             .stdout(Stdio::null())

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::Process;
 use crate::children::Owner;
-use crate::environment::environment;
+use crate::environment::{environment, temporary};
 use crate::queue::Place;
 use crate::spec::{CommandLine, ProcessSpec};
 
@@ -68,7 +68,7 @@ pub(super) fn start(
 ) -> Result<Started, Error> {
     let Process { spec, resources, record, .. } = process;
     let mut command = command(spec)?;
-    command.env_clear();
+    command.env_clear().envs(temporary());
     let (name, path) = (&spec.name, &spec.path);
     command.envs(environment(name, resources.version, path, message, &spec.env, &spec.options));
     let unavailable = |error: io::Error| Error::Temporary(format!("no descriptors for a child: {error}"));
