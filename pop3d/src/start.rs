@@ -232,6 +232,11 @@ fn confine(fixed: &Fixed, mailbox: &Path) -> Result<Vec<String>, Exit> {
     folders.extend(fixed.state.as_deref());
     folders.extend(fixed.peep_socket.as_deref().and_then(folder_of));
     folders.extend(fixed.log_file.as_deref().and_then(folder_of));
+    // Where it is a link, that which it leads to is opened anew.
+    let log_file = fixed.log_file.as_deref().and_then(|file| file.canonicalize().ok());
+    folders.extend(log_file.as_deref().and_then(folder_of));
+    folders.sort_unstable();
+    folders.dedup();
     fixed
         .confinement
         .begin(&folders)

@@ -4,10 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::Command;
 
-use pop3d_tests::{Client, Mail, Options, Server, checked, program};
+use pop3d_tests::{Client, Mail, Options, Server, checked, program, wait_until};
+use rustix::process::Signal;
 
 /// A user that every system has, by a number that nobody needs a name for.
 const NOBODY: u32 = 65_534;
@@ -180,4 +181,25 @@ fn what_is_written_elsewhere_is_refused() {
     }
     assert!(server.log().contains("Landlock"), "{}", server.log());
     assert!(!elsewhere.path().join("a").exists());
+}
+
+#[test]
+fn a_log_behind_a_link_is_opened_anew_where_writing_is_bounded() {
+    // Not beneath the temporary folder, where everything may be written.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (links, logs) = (folder.path().join("links"), folder.path().join("logs"));
+    fs::create_dir(&links).unwrap();
+    fs::create_dir(&logs).unwrap();
+    let (link, log) = (links.join("log"), logs.join("log"));
+    symlink(&log, &link).unwrap();
+    let mail = Mail::flat("user", &["x\n"]);
+    let config = format!("[log]\nfile = {link:?}\n[confine]\nlandlock = true\n");
+    let server = Server::with(&mail, &Options { config: &config, log: Some(&log), ..Options::default() });
+    let moved = logs.join("log.1");
+    fs::rename(&log, &moved).unwrap();
+    server.signal(Signal::USR1);
+    wait_until("the log is there again, or the old one says why not", || {
+        log.exists() || fs::read_to_string(&moved).unwrap().contains("Permission denied")
+    });
+    assert!(log.exists());
 }
