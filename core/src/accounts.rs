@@ -93,8 +93,10 @@ impl fmt::Display for UserName {
 pub struct Accounts {
     accounts: HashMap<UserName, Account>,
     key: &'static MemoryKey,
-    /// Whether plain secrets are kept, which APOP needs.
+    /// Whether plain secrets are kept, which APOP and CRAM-MD5 need.
     keeps_plain: bool,
+    /// How many accounts have one.
+    plain: usize,
     /// What failed logins cost accounts, those that have hashes.
     prices: Shares<Price>,
     /// What SCRAM-SHA-1 and SCRAM-SHA-256 show of accounts, those that can be logged in to by them.
@@ -128,6 +130,7 @@ impl Accounts {
             accounts: HashMap::new(),
             key: MemoryKey::of_process(),
             keeps_plain,
+            plain: 0,
             prices: Shares::default(),
             looks: Default::default(),
             hashes: Arc::default(),
@@ -256,6 +259,7 @@ impl Accounts {
     /// Removes an account; whether there was one.
     pub fn remove(&mut self, user: &UserName) -> bool {
         let Some(removed) = self.accounts.remove(user) else { return false };
+        self.plain -= usize::from(removed.plain().is_some());
         let price = removed.price();
         if !price.is_empty() {
             self.prices.remove(&price);
@@ -315,6 +319,7 @@ impl Accounts {
 
     fn insert(&mut self, user: UserName, account: Account) {
         self.remove(&user);
+        self.plain += usize::from(account.plain().is_some());
         let price = account.price();
         if !price.is_empty() {
             self.prices.add(price);
@@ -343,6 +348,12 @@ impl Accounts {
     #[must_use]
     pub fn contains(&self, user: &UserName) -> bool {
         self.accounts.contains_key(user)
+    }
+
+    /// Whether some account keeps a plain secret, which APOP and CRAM-MD5 need.
+    #[must_use]
+    pub fn has_plain(&self) -> bool {
+        self.plain > 0
     }
 
     /// Whether nobody could log in.

@@ -41,8 +41,6 @@ pub struct Settings {
     pub holding: Holding,
     /// Which sizes STAT and LIST tell.
     pub sizes: Sizes,
-    /// Whether APOP is offered.
-    pub apop: bool,
     /// TLS; none: there is none.
     pub tls: Option<Arc<Tls>>,
     /// Whether a weak hash that PEEP has set is made anew at the next login by its password.

@@ -116,9 +116,9 @@ impl Shared {
         }
     }
 
-    /// What the greeting says for APOP, where it is offered (RFC 1939, section 7): never the same again.
+    /// What the greeting says for APOP, where somebody could log in by it (RFC 1939, section 7): never the same again.
     pub(crate) fn timestamp(&self) -> Option<Box<str>> {
-        if !self.settings.load().apop {
+        if !self.settings.load().accounts.has_plain() {
             return None;
         }
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();

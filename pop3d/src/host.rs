@@ -103,7 +103,6 @@ fn configured(
         places: plan.transforms.places,
         holding: Holding { hold: plan.transforms.hold, spool_folder },
         sizes: plan.transforms.sizes,
-        apop: plan.apop,
         tls: plan.tls,
         rehash: plan.rehash,
         limits: plan.limits,

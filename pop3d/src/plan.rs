@@ -60,7 +60,6 @@ pub(crate) struct Plan {
     pub(crate) administrators: Accounts,
     pub(crate) transforms: Transforms,
     pub(crate) limits: Limits,
-    pub(crate) apop: bool,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) rehash: bool,
     /// The program that knows passwords, and how long it may take.
@@ -166,7 +165,6 @@ impl Plan {
             administrators,
             transforms,
             limits,
-            apop: config.apop,
             tls,
             rehash: config.rehash,
             checkpassword,

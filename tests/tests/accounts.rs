@@ -256,6 +256,28 @@ fn a_checkpassword_that_cannot_be_is_named_at_its_place() {
 }
 
 #[test]
+fn cram_md5_and_apop_are_offered_while_an_administrator_leaves_a_plain_secret() {
+    let mail = Mail::default();
+    let server = Server::with(&mail, &Options { config: "apop = true\n", ..Options::default() });
+    let offers = || {
+        let mut client = Client::silent(server.address());
+        let greeting = client.hears("+OK");
+        client.says("CAPA").hears("+OK");
+        let capabilities = String::from_utf8(client.body().unwrap()).unwrap();
+        let sasl = capabilities.lines().find(|line| line.starts_with("SASL ")).unwrap();
+        (greeting.contains('<'), sasl.split(' ').any(|mechanism| mechanism == "CRAM-MD5"))
+    };
+    let mut admin = Admin::of(&server);
+    assert_eq!(offers(), (true, true));
+    for user in admin.lines("u?") {
+        admin.says(&format!("u- {user}")).hears("+");
+    }
+    assert_eq!(offers(), (false, false));
+    admin.says("u+ ann secret").hears("+");
+    assert_eq!(offers(), (true, true));
+}
+
+#[test]
 fn the_last_use_of_an_app_password_outlives_the_server() {
     let mail = Mail::default();
     let state = tempfile::tempdir().unwrap();

@@ -78,7 +78,7 @@ impl Accounts {
         let unbound = [
             offered(Hash::Sha256, Mechanism::ScramSha256),
             offered(Hash::Sha1, Mechanism::ScramSha1),
-            self.keeps_plain.then_some(Mechanism::CramMd5),
+            self.has_plain().then_some(Mechanism::CramMd5),
             self.bearer.as_ref().map(|_| Mechanism::OauthBearer),
             self.bearer.as_ref().map(|_| Mechanism::Xoauth2),
             Some(Mechanism::Plain),

@@ -47,8 +47,6 @@ pub struct Configured {
     pub holding: Holding,
     /// Which sizes STAT and LIST tell.
     pub sizes: Sizes,
-    /// Whether APOP is offered.
-    pub apop: bool,
     /// TLS; none: there is none.
     pub tls: Option<Arc<Tls>>,
     /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
@@ -340,7 +338,6 @@ impl Configured {
             rules,
             holding: self.holding.clone(),
             sizes: self.sizes,
-            apop: self.apop,
             tls: self.tls.clone(),
             rehash: self.rehash,
             limits: kept.limits(self),

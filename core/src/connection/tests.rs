@@ -112,7 +112,6 @@ impl Stage {
             rules: Arc::default(),
             holding: Holding { hold: 1000, spool_folder: PathBuf::from("/tmp") },
             sizes: Sizes::Stored,
-            apop: false,
             tls: None,
             rehash: false,
             limits: Limits::default(),

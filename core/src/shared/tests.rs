@@ -19,7 +19,6 @@ pub(crate) fn settings(limits: Limits) -> Settings {
         rules: Arc::default(),
         holding: Holding { hold: 1000, spool_folder: "/nonexistent".into() },
         sizes: Sizes::Stored,
-        apop: false,
         tls: None,
         rehash: false,
         limits,

@@ -193,7 +193,6 @@ fn serve_to(options: TlsOptions, accounts: Accounts, limits: Limits) -> (Running
         rules: Arc::default(),
         holding: Holding { hold: 1000, spool_folder: mail },
         sizes: Sizes::Stored,
-        apop: false,
         tls: Some(Arc::new(Tls::new(options).unwrap())),
         rehash: false,
         limits,

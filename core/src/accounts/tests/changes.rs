@@ -1,6 +1,7 @@
 //! Accounts that change while the server runs, and passwords that are remembered for a while.
 
 use md5::{Digest, Md5};
+use pop3d_protocol::pop3::Mechanism;
 
 use super::super::verified::REMEMBERED_FOR;
 use super::*;
@@ -130,6 +131,41 @@ fn apop_works_for_an_account_whose_password_this_process_was_told() {
         anew(true, b"other").verify(&right, Some("<1@x>"), HERE).is_err(),
         "it is not that of another hash"
     );
+}
+
+#[test]
+fn cram_md5_and_apop_are_offered_only_while_an_account_keeps_a_plain_secret() {
+    let offers = |accounts: &Accounts| {
+        let offers = accounts.mechanisms(false).contains(Mechanism::CramMd5);
+        assert_eq!(accounts.has_plain(), offers, "both or neither");
+        offers
+    };
+    let mut accounts = Accounts::new(true);
+    accounts.add_stored(name("hashed"), hashed(b"secret", 8).as_bytes()).unwrap();
+    assert!(!offers(&accounts), "all are hashed");
+    for _ in 0..2 {
+        accounts.add(name("plain"), b"secret");
+        assert!(offers(&accounts));
+    }
+    accounts.add_hashed(name("plain"), &hash_of(b"secret"));
+    assert!(!offers(&accounts), "its password was replaced by a hash");
+    accounts.add_app(&name("plain"), "phone", b"{PLAIN}secret").unwrap();
+    assert!(offers(&accounts));
+    accounts.remove_app(&name("plain"), "phone");
+    assert!(!offers(&accounts));
+    // An administrator tells a password, and removes the account.
+    let told = accounts.with(name("ann"), &hash_of(b"secret"), b"secret");
+    assert!(offers(&told) && !offers(&told.without(&name("ann"))));
+    // The configuration is read again: what this process was told is known of the same hash.
+    let hash = hash_of(b"secret");
+    let told = accounts.with(name("ann"), &hash, b"secret");
+    for keeps_plain in [true, false] {
+        let mut anew = Accounts::new(keeps_plain);
+        anew.add_hashed(name("ann"), &hash);
+        assert!(!offers(&anew));
+        anew.inherit(&told);
+        assert_eq!(offers(&anew), keeps_plain);
+    }
 }
 
 #[test]
