@@ -1,7 +1,7 @@
 //! Command lines: found in what a client sent, however it was cut (RFC 1939, section 3).
 //!
 //! Memory is bounded: a line that lies whole in the input is given from there, a cut one is gathered in a buffer
-//! of its greatest length, which there is only as long as it is needed, and one that is too long is skipped to its end.
+//! that grows with it and is there only as long as it is needed, and one that is too long is skipped to its end.
 //! Called by the session only.
 
 use alloc::boxed::Box;
@@ -12,6 +12,10 @@ use memchr::memchr;
 
 /// Longest command line, its line end included (RFC 2449, section 4), where nothing else is said.
 pub const COMMAND_LINE_MAX: usize = 255;
+
+/// Octets of a buffer at first: as much as most lines may have at all, so that theirs never grows.
+const LEAST: usize = 512;
+const _: () = assert!(COMMAND_LINE_MAX <= LEAST, "the buffer of a command never grows");
 
 /// One command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +31,7 @@ pub struct LineReader {
     /// What is kept of a line that was cut: all but the LF that ends it. None while nothing is: most sessions idle, and most
     /// commands come whole.
     buffer: Option<Box<[u8]>>,
-    /// Octets of a line, its end included; the length of `buffer`.
+    /// Octets of a line, its end included; `buffer` is never longer.
     most: usize,
     state: State,
 }
@@ -59,6 +63,11 @@ impl LineReader {
         }
         let (taken, line) = self.gather(octets.get(skipped..).unwrap_or_default());
         (skipped + taken, line)
+    }
+
+    /// Octets of memory that it takes for a line that was cut.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.as_ref().map_or(0, |buffer| buffer.len())
     }
 
     /// Whether the end of a line that is too long has not been seen.
@@ -120,13 +129,28 @@ impl LineReader {
         if octets.is_empty() {
             return used;
         }
-        let most = self.most;
-        let buffer = self.buffer.get_or_insert_with(|| vec![0; most].into());
-        let room = buffer.get_mut(used..).unwrap_or_default();
+        let end = self.most.min(used + octets.len());
+        self.grow(used, end);
+        let room = self.buffer.as_mut().and_then(|buffer| buffer.get_mut(used..)).unwrap_or_default();
         for (place, &octet) in room.iter_mut().zip(octets) {
             *place = octet;
         }
-        most.min(used + octets.len())
+        end
+    }
+
+    /// Has the buffer hold at least so many octets, with those that it holds already. It doubles, so that a line that comes octet
+    /// by octet is not copied over and over.
+    fn grow(&mut self, used: usize, needed: usize) {
+        let held = self.held();
+        if needed <= held {
+            return;
+        }
+        let mut grown: Box<[u8]> = vec![0; needed.max(2 * held).max(LEAST).min(self.most)].into();
+        for (place, &octet) in grown.iter_mut().zip(self.kept(used)) {
+            *place = octet;
+        }
+        self.zero(used);
+        self.buffer = Some(grown);
     }
 
     /// So many octets of the buffer.
@@ -184,22 +208,26 @@ mod tests {
     }
 
     fn uncut(octets: &[u8]) -> Vec<Read> {
+        uncut_of(COMMAND_LINE_MAX, octets)
+    }
+
+    fn uncut_of(most: usize, octets: &[u8]) -> Vec<Read> {
         let mut lines = Vec::new();
-        read_all(&mut LineReader::new(COMMAND_LINE_MAX), octets, &mut lines);
+        read_all(&mut LineReader::new(most), octets, &mut lines);
         lines
     }
 
     /// The slow, obvious twin: looks at single octets and keeps every line whole.
-    fn twin(octets: &[u8]) -> Vec<Read> {
+    fn twin(most: usize, octets: &[u8]) -> Vec<Read> {
         let mut lines = Vec::new();
         let mut line = Vec::new();
         for &octet in octets {
             line.push(octet);
-            if line.len() == COMMAND_LINE_MAX && octet != b'\n' {
+            if line.len() == most && octet != b'\n' {
                 lines.push(Read::TooLong);
             }
             if octet == b'\n' {
-                if line.len() <= COMMAND_LINE_MAX {
+                if line.len() <= most {
                     line.pop();
                     if line.last() == Some(&b'\r') {
                         line.pop();
@@ -257,6 +285,23 @@ mod tests {
         assert_eq!(reader.buffer, None, "a line that is too long is wiped as well");
     }
 
+    #[test]
+    fn a_long_line_takes_memory_as_it_comes_and_gives_it_back() {
+        let most = 64 * 1024;
+        let mut reader = LineReader::new(most);
+        let mut sent = 0;
+        while sent < most - 1 {
+            let count = (most - 1 - sent).min(100);
+            assert_eq!(reader.read(&[b'a'; 100][..count]), (count, None));
+            sent += count;
+            assert!((sent..=most.min(2 * sent.max(LEAST))).contains(&reader.held()), "{sent}");
+        }
+        let (taken, line) = reader.read(b"\n");
+        assert!(taken == 1 && line == Some(Line::Whole(&vec![b'a'; most - 1])));
+        reader.wipe();
+        assert_eq!(reader.held(), 0);
+    }
+
     fn octets() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             3 => Just(b"\r\n".to_vec()),
@@ -264,14 +309,19 @@ mod tests {
             1 => Just(b"\r".to_vec()),
             3 => prop::collection::vec(any::<u8>(), 0..20),
             3 => (245_usize..262).prop_map(|count| vec![b'a'; count]),
+            1 => (0_usize..4000).prop_map(|count| vec![b'a'; count]),
         ];
         prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
         #[test]
-        fn every_cutting_gives_the_lines_of_the_twin(octets in octets(), cuts in prop::collection::vec(1_usize..300, 1..20)) {
-            let mut reader = LineReader::new(COMMAND_LINE_MAX);
+        fn every_cutting_gives_the_lines_of_the_twin(
+            octets in octets(),
+            most in prop_oneof![Just(COMMAND_LINE_MAX), Just(5000)],
+            cuts in prop::collection::vec(1_usize..300, 1..20),
+        ) {
+            let mut reader = LineReader::new(most);
             let mut lines = Vec::new();
             let mut rest = octets.as_slice();
             for &cut in cuts.iter().cycle() {
@@ -282,8 +332,8 @@ mod tests {
                 read_all(&mut reader, chunk, &mut lines);
                 rest = after;
             }
-            prop_assert_eq!(&lines, &twin(&octets));
-            prop_assert_eq!(&lines, &uncut(&octets));
+            prop_assert_eq!(&lines, &twin(most, &octets));
+            prop_assert_eq!(&lines, &uncut_of(most, &octets));
         }
     }
 }
