@@ -5,6 +5,7 @@ mod actions;
 mod deadlines;
 mod ending;
 mod flow;
+mod holding;
 mod judging;
 mod proxy;
 mod securing;
@@ -28,7 +29,7 @@ use crate::measure::Measuring;
 use crate::notice::Notices;
 use crate::retr::{Fill, Opening, RetrCursor};
 use crate::sessions::{Present, Sessions};
-use crate::shared::{Admission, Place, Shared};
+use crate::shared::{Admission, Held, Place, Shared};
 use crate::statistics::Counters;
 use crate::store::Maildrop;
 use crate::token::Key;
@@ -84,6 +85,10 @@ pub(crate) struct Connection {
     exchange: Option<Box<Exchange>>,
     /// What a login costs whose client has been told what is wrong with it, and is still to answer that.
     explained: Option<Penalty>,
+    /// Octets that the client sent for the login under way, or the exchange.
+    in_hand: usize,
+    /// What is held for the client until it logs in: `in_hand`, and what is read of further lines.
+    held: Held,
     input: Input,
     outbound: Outbound,
     /// The socket took all that was written so far.
@@ -230,6 +235,8 @@ impl Connection {
             timestamp,
             exchange: None,
             explained: None,
+            in_hand: 0,
+            held: Held::new(&desk.shared),
             input,
             outbound: Outbound::default(),
             is_writable: true,

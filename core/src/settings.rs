@@ -141,6 +141,8 @@ pub struct Limits {
     pub tolerance: Tolerance,
     /// How long its lines may be.
     pub lengths: Lengths,
+    /// Octets that all connections together may have sent before login, and the server holds, but for 1 KiB of each.
+    pub held_before_login: usize,
     /// Octets that may wait for one client to take them; within [`OUTBOUND_BOUNDS`].
     pub outbound: usize,
     /// How long the answer to a first failed login is held back; each further one doubles it.
@@ -187,6 +189,8 @@ impl Default for Limits {
             slow_reader_period: Duration::from_secs(300),
             tolerance: Tolerance::DEFAULT,
             lengths: Lengths::DEFAULT,
+            // 256 of the longest answers at once; the tokens of 10,000 clients, each of 1.5 KiB.
+            held_before_login: 16 << 20,
             outbound: OUTBOUND_CAPACITY,
             failed_login_delay: Duration::from_millis(500),
             login_delays: LoginDelays::default(),

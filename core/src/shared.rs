@@ -1,5 +1,6 @@
 //! What the workers share: settings, pools, notices and counters, and how many connections there are.
 
+mod held;
 mod seats;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,6 +13,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
+pub(crate) use self::held::Held;
 pub(crate) use self::seats::{Admission, Place, Seat, TurnedAway};
 use crate::accounts::UserName;
 use crate::guesses::Guesses;
@@ -65,6 +67,8 @@ pub(crate) struct Shared {
     is_waiting: AtomicBool,
     /// Whether somebody waits at a worker that has nobody to give way: who is silent at another one does.
     is_asking: AtomicBool,
+    /// Octets that are held for clients who have not logged in, but for a little of each.
+    pub(crate) held: Arc<AtomicUsize>,
     addresses: Mutex<HashMap<CountedAddress, usize>>,
     users: Mutex<HashMap<UserName, usize>>,
     pub(crate) guesses: Guesses,
@@ -101,6 +105,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             is_waiting: AtomicBool::new(false),
             is_asking: AtomicBool::new(false),
+            held: Arc::default(),
             addresses: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             guesses: Guesses::default(),

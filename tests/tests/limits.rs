@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use pop3d_tests::{Client, End, Mail, Options, Server, as_sent, message, wait_until};
+use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, message, wait_until};
 
 #[test]
 fn a_line_that_is_too_long_is_refused_once_and_costs_no_memory() {
@@ -85,6 +85,39 @@ fn octets_that_are_no_text_never_log_in() {
         let heard = String::from_utf8(heard).unwrap();
         assert!(!heard.contains("+OK 1 "), "{:?}: {heard}", user.escape_ascii());
     }
+}
+
+#[test]
+fn half_lines_before_login_share_a_bound_and_short_logins_go_on() {
+    let mail = Mail::flat("user", &["x\n"]);
+    let config = "workers = 1\n[limits]\nfailed_login_delay = 0\nheld_before_login = \"1MiB\"\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    Client::login(server.address(), "user").says("QUIT").hears("+OK");
+    let answer = |octets: &[u8]| {
+        let mut client = Client::connect(server.address());
+        client.says("AUTH PLAIN").hears("+ ");
+        client.sends(octets);
+        client
+    };
+    let before = server.peak_memory();
+    let mut clients: Vec<_> = (0..300).map(|_| answer(&[b'A'; 40_000])).collect();
+    for _ in 0..10 {
+        Client::login_when_free(server.address(), "user").says("QUIT").hears("+OK");
+    }
+    let after = server.peak_memory();
+    assert!(after < before + 6 * 1024, "{before} KiB before, {after} KiB after");
+    let refused = Admin::of(&server).value("st?", "pop3d_connections_refused_total");
+    assert!((250..=284).contains(&refused), "{refused}");
+    let (heard, end) = clients.pop().unwrap().rest();
+    let heard = String::from_utf8(heard).unwrap();
+    assert!(heard.starts_with("-ERR [SYS/TEMP] too much is being sent ") && end == End::Closed, "{heard}");
+    clients[0].says("").hears("-ERR [AUTH] wrong user name or password");
+    drop(clients);
+    // Once they have gone there is room again.
+    wait_until("a long answer is taken", || {
+        let mut client = answer(&[b'A'; 40_000]);
+        client.says("").line().starts_with("-ERR [AUTH]")
+    });
 }
 
 #[test]

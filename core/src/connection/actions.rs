@@ -27,7 +27,7 @@ impl Connection {
         match action {
             Action::Verify(credentials) => self.verify(credentials, desk),
             Action::Exchange(step) => self.exchange(step, desk),
-            Action::StartTls => self.begin_securing(),
+            Action::StartTls => self.begin_securing(desk),
             Action::Identify(proxied) => self.identify(proxied, desk),
             Action::OpenMaildrop => self.open_maildrop(desk),
             Action::Measure => self.measure(desk),
@@ -73,7 +73,11 @@ impl Connection {
     }
 
     fn verify(&mut self, credentials: Credentials, desk: &Desk) {
-        if self.is_turned_away(desk) {
+        let octets = match &credentials {
+            Credentials::Password { user, password } => user.len() + password.len(),
+            Credentials::Apop { user, .. } => user.len(),
+        };
+        if self.is_turned_away(desk) || self.holds_too_much(octets, desk) {
             return;
         }
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
@@ -106,13 +110,23 @@ impl Connection {
 
     /// Goes on with a SASL exchange.
     fn exchange(&mut self, step: SaslStep, desk: &Desk) {
-        if self.is_turned_away(desk) {
+        let octets = match &step {
+            SaslStep::Begin { initial, .. } => {
+                // Of an exchange that was cancelled nothing is left.
+                self.exchange = None;
+                self.in_hand = 0;
+                initial.as_ref().map_or(0, |initial| initial.len())
+            }
+            SaslStep::Response(response) => response.len(),
+        };
+        if self.is_turned_away(desk) || self.holds_too_much(octets, desk) {
             return;
         }
         let explained = self.explained.take();
         let (exchange, response) = match step {
             SaslStep::Response(_) if let Some(penalty) = explained => {
                 self.last_sign = desk.now;
+                self.let_go(desk);
                 return self.hold_back_refusal(penalty, desk);
             }
             SaslStep::Begin { mechanism, initial } => {
@@ -319,6 +333,9 @@ impl Connection {
     }
 
     fn take_outcome(&mut self, outcome: Outcome, desk: &Desk) {
+        if !matches!(outcome, Outcome::Challenged(..)) {
+            self.let_go(desk);
+        }
         match outcome {
             Outcome::Verified(Ok(user)) => {
                 self.account = Account::Verified(user);

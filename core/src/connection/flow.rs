@@ -31,6 +31,7 @@ impl Connection {
                 input.leftover = Zeroizing::default();
                 input.taken = 0;
             }
+            self.hold_input(desk);
             return Ok(taken > 0);
         }
         if !input.is_readable || input.has_ended || *reads == 0 {
@@ -63,6 +64,7 @@ impl Connection {
                     // It may have been a password.
                     desk.scratch[..count].zeroize();
                 }
+                self.hold_input(desk);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 input.is_readable = false;

@@ -27,9 +27,10 @@ pub(super) fn security(transport: &Transport, address: IpAddr, desk: &Desk) -> S
 impl Connection {
     /// STLS was said: what was read behind it, in the clear, is thrown away, whatever part of a line it is (RFC 2595, section 4).
     /// What comes later is TLS or ends the connection.
-    pub(super) fn begin_securing(&mut self) {
+    pub(super) fn begin_securing(&mut self, desk: &Desk) {
         self.input.leftover = Zeroizing::default();
         self.input.taken = 0;
+        self.let_go(desk);
         self.task = Task::Securing;
     }
 

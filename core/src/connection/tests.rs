@@ -2,6 +2,7 @@
 //! takes nothing, one that ends its half. The store is in memory, jobs are real.
 
 mod guessing;
+mod holding;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -29,6 +29,10 @@ const COMMAND_LINE: RangeInclusive<usize> = COMMAND_LINE_MAX..=64 << 10;
 /// What an answer to a challenge may be. A password, its user and whom to be fit into the least.
 const SASL_RESPONSE: RangeInclusive<usize> = 1 << 10..=1 << 20;
 
+/// What may be held of all who have not logged in: the longest answer to a challenge, up to what a machine can spare.
+const HELD_BEFORE_LOGIN: RangeInclusive<usize> = 1 << 20..=1 << 30;
+const _: () = assert!(*SASL_RESPONSE.end() <= *HELD_BEFORE_LOGIN.start(), "one answer always fits");
+
 /// `[limits]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +52,7 @@ pub(crate) struct Table {
     mistakes: Option<u16>,
     command_line: Option<Spanned<Size>>,
     sasl_response: Option<Spanned<Size>>,
+    held_before_login: Option<Spanned<Size>>,
     outbound_buffer: Option<Spanned<Size>>,
     login_delay: Option<Time>,
     #[serde(default)]
@@ -123,6 +128,8 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
         command: size(file, table.command_line.as_ref(), command, COMMAND_LINE)?,
         response: size(file, table.sasl_response.as_ref(), response, SASL_RESPONSE)?,
     };
+    let held = table.held_before_login.as_ref();
+    limits.held_before_login = size(file, held, limits.held_before_login, HELD_BEFORE_LOGIN)?;
     limits.outbound = size(file, table.outbound_buffer.as_ref(), limits.outbound, OUTBOUND_BOUNDS)?;
     limits.failed_logins = failed_logins(&table.failed_logins);
     Ok(limits)
@@ -198,7 +205,7 @@ mod tests {
              [limits]\nconnections = 7\nconnections_per_address = 6\nsessions_per_user = 5\n\
              give_way_after = 0\nexcepted_nets = [\"192.0.2.0/24\"]\n\
              slow_reader_rate = \"2KiB\"\nslow_reader_period = \"1m\"\nmistakes_before_login = 5\nmistakes = 4\n\
-             command_line = 1000\nsasl_response = \"12KiB\"\noutbound_buffer = \"16KiB\"\n\
+             command_line = 1000\nsasl_response = \"12KiB\"\nheld_before_login = \"2MiB\"\noutbound_buffer = \"16KiB\"\n\
              failed_login_delay = 0\nlogin_delay = \"1m\"\nlogin_delays = { ann = \"1h\" }\n\
              [limits.failed_logins]\nper_connection = 3\nperiod = \"1h\"\nundelayed = 0\nrefuse_after = 0\n\
              refuse_for = \"1d\"\n",
@@ -217,6 +224,7 @@ mod tests {
             slow_reader_period: Duration::from_secs(60),
             tolerance: Tolerance { failed_logins: 3, mistakes_before_login: 5, mistakes: 4 },
             lengths: Lengths { command: 1000, response: 12 << 10 },
+            held_before_login: 2 << 20,
             outbound: 16 << 10,
             failed_login_delay: Duration::ZERO,
             login_delays: LoginDelays {
@@ -243,6 +251,8 @@ mod tests {
             ("[limits]\ncommand_line = \"65KiB\"", "2:16", "at most 64KiB"),
             ("[limits]\nsasl_response = 1023", "2:17", "at least 1024 octets"),
             ("[limits]\nsasl_response = \"2MiB\"", "2:17", "at most 1024KiB"),
+            ("[limits]\nheld_before_login = \"1023KiB\"", "2:21", "at least 1048576 octets"),
+            ("[limits]\nheld_before_login = \"2GiB\"", "2:21", "at most 1048576KiB"),
             ("[limits]\noutbound_buffer = \"4KiB\"", "2:19", "at least 8192 octets"),
             ("[limits]\noutbound_buffer = \"256KiB\"", "2:19", "at most 128KiB"),
             ("[limits]\nmistakes = 0", "2:12", "more than 0"),

@@ -162,6 +162,19 @@ impl Session {
     /// is the last.
     pub fn refuse_and_close(&mut self, refusal: &Refusal) {
         self.conversation.refuse_and_close(refusal);
+        self.forget_lines();
+    }
+
+    /// Octets of memory that are held for a line that was cut.
+    #[must_use]
+    pub fn held_octets(&self) -> usize {
+        self.lines.held() + self.responses.as_ref().map_or(0, |responses| responses.held())
+    }
+
+    /// Nothing more is read: what there is of a line is of no use.
+    fn forget_lines(&mut self) {
+        self.lines = LineReader::new(self.conversation.line_max());
+        self.responses = None;
     }
 
     /// Whether the session is logged in: TRANSACTION or UPDATE. Not after `Action::Close`.
@@ -286,6 +299,7 @@ impl Engine for Session {
             State::Leaving(..) => self.conversation.state = State::Closed,
             State::Closed => {}
         }
+        self.forget_lines();
     }
 
     fn poll_action(&mut self) -> Option<Action> {
