@@ -129,6 +129,10 @@ mod tests {
         let six = [&[0x20, 1, 0x0D, 0xB8][..], &[0; 11], &[7], &[0; 16], &[1, 0, 0, 110]].concat();
         let with_more = [four(9), vec![4, 0, 3, 1, 2, 3]].concat();
         let long = [four(9), vec![0; HEADER_MAX]].concat();
+        let text = |octets: usize, end: &str| {
+            let padding = "x".repeat(octets - "PROXY UNKNOWN ".len() - end.len());
+            format!("PROXY UNKNOWN {padding}{end}").into_bytes()
+        };
         [
             (b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 110\r\n".to_vec(), Some("192.0.2.7:50000")),
             (b"PROXY TCP6 2001:db8::7 2001:db8::1 1 110\r\n".to_vec(), Some("[2001:db8::7]:1")),
@@ -136,6 +140,8 @@ mod tests {
             (b"PROXY UNKNOWN 192.0.2.7 anything at all\r\n".to_vec(), None),
             (b"PROXY UNKNOWN \r\n".to_vec(), None),
             (b"PROXY UNKNOWN  a b c d e f \xFF\0\r \r\n".to_vec(), None),
+            (text(TEXT_MAX - 1, "\r\n"), None),
+            (text(TEXT_MAX, "\r\n"), None),
             (binary(0x21, 0x11, &four(9)), Some("192.0.2.7:9")),
             (binary(0x21, 0x11, &with_more), Some("192.0.2.7:9")),
             (binary(0x21, 0x21, &six), Some("[2001:db8::7]:256")),
@@ -159,6 +165,11 @@ mod tests {
                 b"PROXY UNKNOWNX\r\n".to_vec(),
                 b"PROXY UNKNOWN\n".to_vec(),
                 b"PROXY UNKNOWN x\n".to_vec(),
+                text(TEXT_MAX + 1, "\r\n"),
+                text(TEXT_MAX - 1, "\n"),
+                text(TEXT_MAX, "\n"),
+                text(TEXT_MAX + 1, "\n"),
+                text(TEXT_MAX, ""),
                 binary(0x31, 0x11, &four(9)),
                 binary(0x22, 0x11, &four(9)),
                 binary(0x21, 0x12, &four(9)),
