@@ -70,6 +70,14 @@ impl LineReader {
         self.buffer.as_ref().map_or(0, |buffer| buffer.len())
     }
 
+    /// Octets of the line that goes on which were read already.
+    pub(crate) fn gathered(&self) -> usize {
+        match self.state {
+            State::Gathering(used) => used,
+            State::Given(_) | State::Skipping => 0,
+        }
+    }
+
     /// Whether the end of a line that is too long has not been seen.
     pub(crate) fn is_skipping(&self) -> bool {
         matches!(self.state, State::Skipping)
@@ -95,10 +103,7 @@ impl LineReader {
     }
 
     fn gather<'a>(&'a mut self, octets: &'a [u8]) -> (usize, Option<Line<'a>>) {
-        let used = match self.state {
-            State::Gathering(used) => used,
-            State::Given(_) | State::Skipping => 0,
-        };
+        let used = self.gathered();
         // At least 1, for the LF, which is never kept.
         let most = self.most.saturating_sub(used);
         let window = octets.get(..most).unwrap_or(octets);

@@ -262,11 +262,13 @@ impl Engine for Session {
             } else {
                 // An answer to a challenge is short-lived, and so is the room for it.
                 *responses = None;
+                let skipped = lines.skip(rest);
+                let (rest, gathered) = (rest.get(skipped..).unwrap_or_default(), lines.gathered());
                 let (count, line) = lines.read(rest);
-                let Some(line) = line else { return taken + count };
-                conversation.handle_line(line);
+                let Some(line) = line else { return taken + skipped + count };
+                conversation.handle_line(line, gathered + count);
                 lines.wipe();
-                count
+                skipped + count
             };
             taken += count;
         }

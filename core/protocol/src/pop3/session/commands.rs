@@ -14,8 +14,9 @@ use crate::pop3::transaction::{Activity, Sizes};
 use crate::reply::ResponseCode;
 
 impl Conversation {
-    pub(super) fn handle_line(&mut self, line: Line<'_>) {
-        let line = self.bounded(line);
+    /// A command line; `length`: its octets, its end included.
+    pub(super) fn handle_line(&mut self, line: Line<'_>, length: usize) {
+        let line = self.bounded(line, length);
         if let Some(trace) = &mut self.trace {
             trace.note(line);
         }

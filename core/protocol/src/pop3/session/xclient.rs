@@ -65,11 +65,11 @@ impl Conversation {
         if self.is_proxy { self.lengths.command.max(PROXY_LINE_MAX) } else { self.lengths.command }
     }
 
-    /// A line as it counts: of those of a proxy only XCLIENT and AUTH may be longer than a command.
-    pub(super) fn bounded<'line>(&self, line: Line<'line>) -> Line<'line> {
+    /// A line of that length as it counts: of those of a proxy only XCLIENT and AUTH may be longer than a command.
+    pub(super) fn bounded<'line>(&self, line: Line<'line>, length: usize) -> Line<'line> {
         match line {
             Line::Whole(text)
-                if text.len() + b"\r\n".len() > self.lengths.command
+                if length > self.lengths.command
                     && self.is_proxy
                     && arguments(text).or_else(|| arguments_of(b"AUTH", text)).is_none() =>
             {

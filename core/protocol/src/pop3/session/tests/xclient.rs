@@ -59,6 +59,33 @@ fn other_lines_of_a_proxy_are_bounded_as_those_of_others() {
 }
 
 #[test]
+fn a_line_of_a_proxy_has_the_same_bound_by_either_line_end_however_it_is_cut() {
+    for (octets, end, fits) in [
+        (255, "\r\n", true),
+        (256, "\r\n", false),
+        (257, "\r\n", false),
+        (254, "\n", true),
+        (255, "\n", true),
+        (256, "\n", false),
+    ] {
+        let line = format!("USER {}{end}", "a".repeat(octets - "USER ".len() - end.len()));
+        let overlong = format!("{}\r\n", "x".repeat(10_000));
+        for cut in [1, 7, 100_000] {
+            for is_proxy in [true, false] {
+                let mut dialogue = Dialogue::with(Greeting { is_proxy, ..GREETING });
+                dialogue.hears("+OK");
+                // Nothing of the line before counts for the next one.
+                for piece in [&overlong, &line, &line].map(|line| line.as_bytes()).concat().chunks(cut) {
+                    dialogue.sends(piece);
+                }
+                let reply = if fits { "+OK" } else { "-ERR line too long" };
+                dialogue.hears("-ERR line too long").hears(reply).hears(reply);
+            }
+        }
+    }
+}
+
+#[test]
 fn who_may_not_come_in_is_sent_away_through_the_proxy_too() {
     let mut dialogue = proxy();
     dialogue.says("XCLIENT ADDR=192.0.2.7");
