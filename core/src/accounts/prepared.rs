@@ -1,21 +1,80 @@
 //! Names and passwords in the one form that the same characters have (SASLprep, RFC 4013): a client that composes "ü" of
 //! two characters, or takes a wide letter, means the same as one that does not.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use stringprep::tables;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+/// Octets in their prepared form, which is wiped where it is another one.
+pub(crate) enum Prepared<'a> {
+    /// They have it already, or there is none.
+    AsTheyAre(&'a [u8]),
+    Mapped(Zeroizing<String>),
+}
+
+impl Deref for Prepared<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::AsTheyAre(octets) => octets,
+            Self::Mapped(text) => text.as_bytes(),
+        }
+    }
+}
 
 /// The prepared form; what SASLprep refuses, and what is no UTF-8, as it is.
-pub(crate) fn prepared(octets: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn prepared(octets: &[u8]) -> Prepared<'_> {
     // Of ASCII there is one form only.
     if octets.is_ascii() {
-        return octets.into();
+        return Prepared::AsTheyAre(octets);
     }
     let text = std::str::from_utf8(octets).ok();
-    match text.and_then(|text| stringprep::saslprep(text).ok()) {
-        Some(Cow::Owned(prepared)) => prepared.into_bytes().into(),
-        Some(Cow::Borrowed(_)) | None => octets.into(),
-    }
+    text.and_then(saslprep).map_or(Prepared::AsTheyAre(octets), Prepared::Mapped)
+}
+
+/// The form of a text that is not all ASCII (RFC 4013, section 2); none: it is refused. The library's own function gives the same,
+/// and leaves copies of the password in memory that was given back.
+fn saslprep(text: &str) -> Option<Zeroizing<String>> {
+    let normalized = || {
+        let mapped = text.chars().filter(|&character| !tables::commonly_mapped_to_nothing(character));
+        mapped.map(|it| if tables::non_ascii_space_character(it) { ' ' } else { it }).nfkc()
+    };
+    // A string that has to grow leaves a copy of itself behind.
+    let length = normalized().map(char::len_utf8).sum();
+    let mut prepared = Zeroizing::new(String::with_capacity(length));
+    normalized().for_each(|character| prepared.push(character));
+    let is_refused = prepared.contains(is_refused) || mixes_directions(&prepared);
+    (!is_refused).then_some(prepared)
+}
+
+/// Whether no prepared form has that character (RFC 4013, sections 2.3 and 2.5).
+fn is_refused(character: char) -> bool {
+    tables::non_ascii_space_character(character)
+        || tables::ascii_control_character(character)
+        || is_prohibited_character(character)
+        || tables::unassigned_code_point(character)
+}
+
+/// Whether it is written from right to left, and not all of it (RFC 3454, section 6).
+fn mixes_directions(text: &str) -> bool {
+    text.contains(tables::bidi_r_or_al)
+        && (text.contains(tables::bidi_l)
+            || !text.starts_with(tables::bidi_r_or_al)
+            || !text.ends_with(tables::bidi_r_or_al))
+}
+
+/// Whether a character beyond ASCII is one of those that RFC 4013 prohibits (section 2.3).
+fn is_prohibited_character(character: char) -> bool {
+    tables::non_ascii_control_character(character)
+        || tables::private_use(character)
+        || tables::non_character_code_point(character)
+        || tables::inappropriate_for_plain_text(character)
+        || tables::inappropriate_for_canonical_representation(character)
+        || tables::change_display_properties_or_deprecated(character)
+        || tables::tagging_character(character)
 }
 
 /// Whether a name or a password is no UTF-8 (RFC 6856, section 2.2; RFC 4616, section 2), or has a character that none may
@@ -31,18 +90,14 @@ pub fn is_prohibited(octets: &[u8]) -> bool {
         !character.is_ascii()
             && !tables::non_ascii_space_character(character)
             && !tables::commonly_mapped_to_nothing(character)
-            && (tables::non_ascii_control_character(character)
-                || tables::private_use(character)
-                || tables::non_character_code_point(character)
-                || tables::inappropriate_for_plain_text(character)
-                || tables::inappropriate_for_canonical_representation(character)
-                || tables::change_display_properties_or_deprecated(character)
-                || tables::tagging_character(character))
+            && is_prohibited_character(character)
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -77,5 +132,29 @@ mod tests {
             assert_eq!(*prepared(sent.as_bytes()), *same.as_bytes());
         }
         assert_eq!(*prepared(b"\xFF"), *b"\xFF");
+    }
+
+    /// Characters that are mapped, composed, refused, or of some direction, and any others.
+    fn character() -> impl Strategy<Value = char> {
+        prop_oneof![
+            2 => prop::sample::select(vec!['a', '\u{7}', ' ', '\u{AD}', '\u{A0}', '\u{308}', '\u{301}', '\u{345}']),
+            2 => prop::sample::select(vec!['\u{627}', '\u{5D0}', '\u{661}', '\u{FDFA}', '\u{2168}', '\u{AC00}', '\u{1100}']),
+            1 => prop::sample::select(vec!['\u{E000}', '\u{FFFD}', '\u{340}', '\u{200E}', '\u{E0001}', '\u{2028}']),
+            1 => any::<char>(),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_form_is_that_of_the_library(text in prop::collection::vec(character(), 0..12)) {
+            let text: String = text.into_iter().collect();
+            prop_assume!(!text.is_ascii());
+            let expected = stringprep::saslprep(&text).ok().map(std::borrow::Cow::into_owned);
+            let prepared = saslprep(&text);
+            prop_assert_eq!(prepared.as_ref().map(|text| text.as_str()), expected.as_deref());
+            if let Some(prepared) = prepared {
+                prop_assert_eq!(prepared.capacity(), prepared.len(), "it never grew");
+            }
+        }
     }
 }

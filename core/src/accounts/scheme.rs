@@ -1,7 +1,10 @@
 //! How an account keeps its secret, and how a password is held against it.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+use zeroize::Zeroize;
 
 use super::code::{Code, MemoryKey};
 use super::hashed::{self, Hashed, SchemeError};
@@ -58,7 +61,11 @@ impl Stored {
         let (scheme, secret) = hashed::split_scheme(stored).ok_or(SchemeError::UnknownScheme)?;
         let (scheme, secret) = hashed::decoded(scheme, secret)?;
         if hashed::is_plain(scheme) {
-            return Ok(Self::keyed(key, &secret, keeps_plain));
+            let stored = Self::keyed(key, &secret, keeps_plain);
+            if let Cow::Owned(mut decoded) = secret {
+                decoded.zeroize();
+            }
+            return Ok(stored);
         }
         // What crypt(3) has for an account that nobody logs in to.
         if scheme.eq_ignore_ascii_case(b"CRYPT") && (secret.starts_with(b"*") || secret.starts_with(b"!")) {
