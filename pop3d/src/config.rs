@@ -1,5 +1,6 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
+pub(crate) mod doubts;
 mod limits;
 mod oauth;
 mod peep;

@@ -65,6 +65,12 @@ impl fmt::Display for Exit {
     }
 }
 
+/// Says on one line what is not right and stops nothing, where there is no log.
+pub(crate) fn warn(what: &str) {
+    // Nobody may be reading.
+    let _ = writeln!(io::stderr(), "pop3d: warning: {}", one_line(what));
+}
+
 /// Says why the program ends, on one line; the status for the system.
 pub(crate) fn code(result: Result<(), Exit>) -> ExitCode {
     // What cannot be said is said by the status: nobody may be reading.

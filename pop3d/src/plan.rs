@@ -132,6 +132,7 @@ impl Plan {
         let mut warnings = Vec::new();
         warnings.extend(file.exposes_passwords());
         let accounts = accounts(&file, &mut warnings)?;
+        warnings.extend(config::doubts::of_command_line(cli));
         let administrators = config::administrators(cli, &file)?;
         let peep = &file.config.peep;
         let permissions =
@@ -407,12 +408,14 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
         if is_open {
             warnings.push(config::exposed(path));
         }
+        warnings.extend(config::doubts::of_accounts_file(path, &text));
     }
     for (name, user) in &config.users {
         let of =
             UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
         config::User::add_to(user, &mut accounts, &of, file)?;
     }
+    warnings.extend(config::doubts::of_users(file));
     Ok(accounts)
 }
 

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use crate::cli::Cli;
 use crate::config::Transforms;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::host::Program;
 use crate::logging::{Log, LogFile};
 use crate::plan::{self, Fixed, Listen, PeepListen, Plan};
@@ -48,6 +48,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
             return Err(missing);
         }
         check_plugins(plan.transforms, plan.fixed.wasm_instances)?;
+        for warning in &plan.warnings {
+            exit::warn(warning);
+        }
         return Err(Exit::Done("the configuration is right".to_owned()));
     }
     serve(cli, plan)

@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -34,8 +37,14 @@ fn path(folder: &Path) -> &str {
 fn check(text: &str) -> Output {
     let folder = mail();
     let file = folder.path().join("pop3d.toml");
-    fs::write(&file, text.replace("MAIL", path(folder.path()))).unwrap();
+    write_for_its_owner(&file, text.replace("MAIL", path(folder.path())).as_bytes());
     pop3d(&["--check", "-c", path(&file)])
+}
+
+/// Writes a file that nobody else can read, so that nothing is to be said of that.
+fn write_for_its_owner(file: &Path, octets: &[u8]) {
+    fs::write(file, octets).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[test]
@@ -221,6 +230,33 @@ fn check_is_content_with_what_is_right_and_starts_nothing() {
     );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn check_warns_of_passwords_that_are_refused_or_empty_and_shows_none() {
+    let folder = mail();
+    let (file, accounts) = (folder.path().join("pop3d.toml"), folder.path().join("accounts"));
+    let config = "mailbox = \"MAIL\"\naccounts = \"MAIL/accounts\"\n[users]\nann = \"\"\nbob = \"tanstaaf\u{E000}\"\n\
+                  eve = { password = \"right\", app_passwords = { tv = \"{PLAIN}\" } }\n";
+    write_for_its_owner(&file, config.replace("MAIL", path(folder.path())).as_bytes());
+    write_for_its_owner(&accounts, b"carl:{PLAIN}tanstaaf\xFC\ndora:{PLAIN}right\nfinn:{PLAIN}\n");
+    let user = OsString::from_vec(b"gil:tanstaaf\xFC".to_vec());
+    let arguments: [&OsStr; 5] = ["--check".as_ref(), "-c".as_ref(), file.as_ref(), "-u".as_ref(), &user];
+    let output = Command::new(env!("CARGO_BIN_EXE_pop3d")).args(arguments).output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let nobody = "is refused wherever it is sent (PASS, PLAIN, LOGIN): it is no UTF-8, or has a character that SASLprep prohibits";
+    let everybody = "is empty: whoever knows the name can log in";
+    let (file, accounts) = (file.display(), accounts.display());
+    let expected = [
+        format!("pop3d: warning: {accounts}:1:1: the password of carl {nobody}"),
+        format!("pop3d: warning: {accounts}:3:1: the password of finn {everybody}"),
+        format!("pop3d: warning: {file}:4:7: the password of ann {everybody}"),
+        format!("pop3d: warning: {file}:5:7: the password of bob {nobody}"),
+        format!("pop3d: warning: {file}:6:52: the app password tv of eve {everybody}"),
+        format!("pop3d: warning: --user: the password of gil {nobody}"),
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use pop3d_core::accounts::file::{APP_NAME_RULE, APPS_MAX, is_app_name};
 use pop3d_core::accounts::{Accounts, Switches, UserName};
@@ -26,6 +27,16 @@ impl User {
     /// Whether its password stands there, not the hash of one.
     pub(super) fn is_plain(&self) -> bool {
         self.password.is_plain() || self.apps.values().any(|it| it.as_ref().is_plain())
+    }
+
+    /// Its passwords as they stand there, each with its place, and with its name where a program has it.
+    pub(super) fn passwords(
+        user: &Spanned<Self>,
+    ) -> impl Iterator<Item = (Option<&str>, Range<usize>, &[u8])> {
+        let own = (None, user.span(), user.as_ref().password.0.octets());
+        let apps = user.as_ref().apps.iter();
+        let apps = apps.map(|(app, it)| (Some(app.as_ref().as_str()), it.span(), it.as_ref().0.octets()));
+        std::iter::once(own).chain(apps)
     }
 
     /// Adds it to the accounts, in place of one of that name.

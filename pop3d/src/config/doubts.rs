@@ -1,0 +1,60 @@
+//! Warnings of passwords that stand in plain in the configuration, on the command line and in the accounts file, and are
+//! refused where they are sent, or empty. The name is told, the password never.
+
+use std::path::Path;
+
+use pop3d_core::accounts::{Doubt, doubts_of_file};
+
+use super::{File, User};
+use crate::cli::Cli;
+
+/// Most of one file that are told one by one.
+const TOLD_MAX: usize = 10;
+
+/// Those of the accounts file.
+pub(crate) fn of_accounts_file(path: &Path, text: &[u8]) -> Vec<String> {
+    let mut doubts = doubts_of_file(text);
+    let mut told: Vec<_> = doubts
+        .by_ref()
+        .take(TOLD_MAX)
+        .map(|(line, user, app, doubt)| {
+            format!("{}:{line}:1: {}", path.display(), sentence(user.as_str(), app, doubt))
+        })
+        .collect();
+    let more = doubts.count();
+    if more > 0 {
+        told.push(format!(
+            "{}: {more} more passwords are empty, or refused wherever they are sent",
+            path.display()
+        ));
+    }
+    told
+}
+
+/// Those of `[users]`.
+pub(crate) fn of_users(file: &File) -> Vec<String> {
+    let of =
+        |stored: &[u8]| if stored.starts_with(b"{") { Doubt::of_stored(stored) } else { Doubt::of(stored) };
+    let users = file.config.users.iter().flat_map(|(name, user)| {
+        User::passwords(user).filter_map(move |(app, place, password)| {
+            let what = sentence(name.as_ref(), app, of(password)?);
+            Some(file.error(place, &what).to_string())
+        })
+    });
+    users.collect()
+}
+
+/// Those of the command line.
+pub(crate) fn of_command_line(cli: &Cli) -> Vec<String> {
+    let users = cli.users.iter().filter_map(|user| {
+        Some(format!("--user: {}", sentence(user.name.as_str(), None, Doubt::of(user.password.octets())?)))
+    });
+    users.collect()
+}
+
+fn sentence(user: &str, app: Option<&str>, doubt: Doubt) -> String {
+    match app {
+        None => format!("the password of {user} {doubt}"),
+        Some(app) => format!("the app password {app} of {user} {doubt}"),
+    }
+}
