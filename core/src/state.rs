@@ -155,7 +155,10 @@ impl Claim {
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(folder, &temporary, flags, FILE_MODE)?);
+        let mut file = match openat(folder, &temporary, flags, FILE_MODE) {
+            Err(Errno::NOENT) => return Err(self.removed()),
+            file => File::from(file?),
+        };
         let replaced = file
             .write_all(octets)
             .and_then(|()| file.sync_all())
@@ -172,6 +175,16 @@ impl Claim {
             log::warn!(target: "pop3d::state", "{path}: {name} is replaced, but the folder is not synced: {error}");
         }
         Ok(())
+    }
+}
+
+impl Claim {
+    /// There is no such folder any more. It is not made again: the claim is on the one that was removed, so that another process
+    /// could have the new one, and all the other files that were kept would be missing in it.
+    fn removed(&self) -> io::Error {
+        let path = self.files.path.display();
+        let what = format!("the state folder {path} was removed; start the server anew");
+        io::Error::new(io::ErrorKind::NotFound, what)
     }
 }
 

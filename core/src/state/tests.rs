@@ -150,6 +150,23 @@ fn a_folder_that_cannot_be_is_an_error() {
 }
 
 #[test]
+fn a_folder_that_was_removed_is_named_and_is_not_made_again() {
+    let house = House::new();
+    let (claim, path) = (house.claim(), house.folder.path().join("state"));
+    claim.replace("accounts", b"one").unwrap();
+    fs::remove_dir_all(&path).unwrap();
+    let refused = || claim.replace("accounts", b"two").unwrap_err();
+    let said = format!("the state folder {} was removed; start the server anew", path.display());
+    assert_eq!((refused().to_string(), refused().kind()), (said, io::ErrorKind::NotFound));
+    assert!(!path.exists());
+    // Whoever makes it again has it alone.
+    let other = StateFiles::open(&path).unwrap().claim().unwrap().unwrap();
+    other.replace("accounts", b"three").unwrap();
+    refused();
+    assert_eq!(other.files().read("accounts").unwrap().unwrap(), b"three");
+}
+
+#[test]
 fn threads_that_replace_one_file_leave_one_version_whole() {
     let house = House::new();
     let claim = house.claim();
