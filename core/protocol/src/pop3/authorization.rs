@@ -86,6 +86,20 @@ impl Authorization {
         self.login = Login::Named(user.into());
     }
 
+    /// Octets of the name that USER gave.
+    pub(super) fn held(&self) -> usize {
+        match &self.login {
+            Login::Named(user) => user.len(),
+            Login::Nobody
+            | Login::Verifying
+            | Login::Exchanging { .. }
+            | Login::Challenged { .. }
+            | Login::Opening
+            | Login::Securing
+            | Login::Identifying => 0,
+        }
+    }
+
     /// The credentials that PASS completes, unless USER is missing.
     pub(super) fn password(&mut self, password: &[u8]) -> Option<Credentials> {
         match core::mem::replace(&mut self.login, Login::Verifying) {

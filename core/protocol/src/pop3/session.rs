@@ -165,10 +165,14 @@ impl Session {
         self.forget_lines();
     }
 
-    /// Octets of memory that are held for a line that was cut.
+    /// Octets of memory that are held for a line that was cut, and for a name that waits for its password.
     #[must_use]
     pub fn held_octets(&self) -> usize {
-        self.lines.held() + self.responses.as_ref().map_or(0, |responses| responses.held())
+        let name = match &self.conversation.state {
+            State::Authorization(authorization) => authorization.held(),
+            State::Transaction(_) | State::Update(_) | State::Leaving(..) | State::Closed => 0,
+        };
+        name + self.lines.held() + self.responses.as_ref().map_or(0, |responses| responses.held())
     }
 
     /// Nothing more is read: what there is of a line is of no use.

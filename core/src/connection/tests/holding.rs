@@ -36,6 +36,17 @@ fn what_is_held_before_login_is_counted_and_given_back() {
     named.says("AUTH PLAIN AHVzZXIAcGFzcw==\r\n");
     named.play();
     assert!(named.heard().contains("+OK maildrop locked") && held(&named) == 0);
+    // The configuration may permit long commands, and so long names.
+    let mut long_name = Stage::new(Vec::new(), Script { ends: false, ..script("", usize::MAX) });
+    let mut settings = Settings::clone(&long_name.desk.shared.settings.load());
+    settings.limits.lengths.command = 8000;
+    long_name.desk.shared.settings.store(Arc::new(settings));
+    let says = Script { ends: false, ..script(&format!("USER {long}\r\n"), usize::MAX) };
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let key = Slots::new().insert(());
+    long_name.connection = Connection::new(key, peer, Transport::Scripted(says), &long_name.desk);
+    long_name.play();
+    assert_eq!(held(&long_name), 3000 - 1024);
     // Commands wait for the answer to a login that failed.
     let pipelined = stage(&format!("USER user\r\nPASS wrong\r\n{}", "NOOP\r\n".repeat(500)), 10_000);
     assert_eq!(held(&pipelined), 3000 - 1024);
