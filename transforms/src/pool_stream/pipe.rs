@@ -117,7 +117,7 @@ impl Pipe {
         wake_task(state, waiting);
     }
 
-    pub(super) fn announce(&self, octets: u64) {
+    pub(crate) fn announce(&self, octets: u64) {
         self.lock().bound.announce(octets);
     }
 

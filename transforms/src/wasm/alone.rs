@@ -49,6 +49,8 @@ impl Alone {
     /// Where it fails.
     pub fn push(&mut self, message: &Message, chunk: &[u8], times: u64) -> Result<u64, Error> {
         let pipe = pipe(message);
+        // It does not come through the pipe, and bounds what comes out of it all the same.
+        pipe.announce((chunk.len() as u64).saturating_mul(times));
         let (wasm, chunk) = (Arc::clone(&self.wasm), Arc::new(chunk.to_vec()));
         let Code::Guest(guest) = &wasm.code else {
             return Err(Error::Permanent("it is no component".to_owned()));

@@ -168,3 +168,12 @@ fn a_guest_is_told_of_the_message_and_of_its_options() {
     let (output, _) = play(&wasm, b"12345", &Manner::default()).unwrap();
     assert_eq!(String::from_utf8(output).unwrap(), "useruid127.0.0.1key75132");
 }
+
+#[test]
+fn a_guest_by_itself_takes_and_gives_as_much_as_is_measured() {
+    let push = "(call $write (local.get $p) (local.get $n)) (call $ok (i32.const 0))";
+    let component = Calls { push, ..Calls::new() }.build();
+    let mut alone = alone::Alone::load(&component, &engine()).unwrap();
+    // More than may come out of the message that it is told of.
+    assert_eq!(alone.push(&message(5), &[b'a'; CHUNK], 200).unwrap(), 200 * CHUNK as u64);
+}
