@@ -113,7 +113,7 @@ def versions(names, program):
         if name.startswith("dovecot"):
             found[name] = dovecot.version()
         elif name == "pop3d" and program:
-            found[name] = f"pop3d, built before ({pop3d.revision()} is checked out)"
+            found[name] = f"a pop3d by `--program` (checked out: {pop3d.revision()})"
         else:
             found[name] = pop3d.revision() if name == "pop3d" else BARE
     return found
