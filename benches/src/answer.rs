@@ -36,6 +36,8 @@ pub struct AnswerReader {
     state: State,
     form: Form,
     status: Vec<u8>,
+    /// Octets behind the status line so far, as they came.
+    lines: u64,
     stuffed_end: Finder<'static>,
 }
 
@@ -63,6 +65,7 @@ impl AnswerReader {
             state: State::Status,
             form: Form::Single,
             status: Vec::new(),
+            lines: 0,
             stuffed_end: Finder::new(b"\r\n."),
         }
     }
@@ -72,6 +75,24 @@ impl AnswerReader {
         self.state = State::Status;
         self.form = form;
         self.status.clear();
+        self.lines = 0;
+    }
+
+    /// Octets of lines so far, as they came: byte-stuffing and the termination octet are among them. None where the
+    /// status line is not whole.
+    #[must_use]
+    pub fn lines(&self) -> Option<u64> {
+        match self.state {
+            State::Status => None,
+            State::Lines(_) => Some(self.lines),
+        }
+    }
+
+    /// Octets of lines came that nobody read. The termination octet follows them at some distance, or it is not
+    /// found.
+    pub fn skip(&mut self, count: usize) {
+        self.state = State::Lines(Within::Line);
+        self.lines += count as u64;
     }
 
     /// Takes octets; how many, and the reply once it is whole. What follows a whole reply is not taken.
@@ -91,6 +112,7 @@ impl AnswerReader {
         let State::Lines(mut within) = self.state else { return (taken, None) };
         let (count, is_whole) = self.read_lines(&mut within, &octets[taken..], content);
         self.state = State::Lines(within);
+        self.lines += count as u64;
         let answer = is_whole.then(|| parse_status(&self.status));
         (taken + count, answer)
     }

@@ -9,6 +9,12 @@ use crate::maildir::user_name;
 use crate::tally::{Step, Tally};
 use crate::text::Block;
 
+/// Octets at the end of a message that are always read: its last lines, and the termination octet.
+const TAIL: u64 = 256;
+
+/// Fewer octets are read rather than skipped: it costs less than another call.
+const SKIP_LEAST: u64 = 4 << 10;
+
 /// Parts of a rest in which slow readers begin.
 const SHARES: u32 = 64;
 
@@ -78,6 +84,17 @@ pub enum Next {
     Ended,
 }
 
+/// How a session wants the next octets taken off the socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Taking {
+    /// Read, as many as there are.
+    Read,
+    /// Read, but few: what follows a status line is to be skipped.
+    ReadFew,
+    /// Unread, at most so many: the session is told how many by `skip`.
+    Skip(usize),
+}
+
 /// Why a session cannot go on.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Fault {
@@ -92,6 +109,13 @@ pub enum Fault {
         /// By LIST.
         told: u64,
         /// Counted, byte-stuffing taken off.
+        heard: u64,
+    },
+    /// A message has not the octets on the wire that it had the time before.
+    Wire {
+        /// The time before.
+        before: u64,
+        /// Counted.
         heard: u64,
     },
     /// A message is not the one asked for.
@@ -116,6 +140,8 @@ pub struct Session<'a> {
     logging_in: Instant,
     /// Octets of each message, as LIST told.
     sizes: Vec<u64>,
+    /// Octets of each message on the wire, behind the status line, once it was read from end to end.
+    wires: Vec<Option<u64>>,
     /// Messages retrieved.
     retrieved: u64,
     leaving: bool,
@@ -153,6 +179,7 @@ impl<'a> Session<'a> {
             asked: now,
             logging_in: now,
             sizes: Vec::new(),
+            wires: Vec::new(),
             retrieved: 0,
             leaving: false,
         }
@@ -183,6 +210,40 @@ impl<'a> Session<'a> {
             Some(Answer::Ok(text)) => Ok((taken, self.handle_ok(&text, now, tally)?)),
             Some(Answer::Err(text)) => Err(Fault::Refused(self.state.name(), text)),
             Some(Answer::Garbage(text)) => Err(Fault::Garbage(text)),
+        }
+    }
+
+    /// How the next octets are to be taken. What is not compared need not be read either: a client that copies and
+    /// searches all of it takes from the server the processor that is measured. Its length on the wire is known from the
+    /// first time, and its end is read.
+    #[must_use]
+    pub fn taking(&self) -> Taking {
+        let (Some(wire), None) = (self.known_wire(), self.pace()) else { return Taking::Read };
+        let Some(lines) = self.reader.lines() else { return Taking::ReadFew };
+        match wire.saturating_sub(lines + TAIL) {
+            left @ SKIP_LEAST.. => Taking::Skip(usize::try_from(left).unwrap_or(usize::MAX)),
+            _ => Taking::Read,
+        }
+    }
+
+    /// So many octets were skipped, as `taking` said.
+    pub fn skip(&mut self, count: usize, tally: &mut Tally) {
+        self.reader.skip(count);
+        if let Content::Count(octets) = &mut self.content {
+            *octets += count as u64;
+        }
+        if tally.measuring {
+            tally.octets += count as u64;
+        }
+    }
+
+    /// How long the message on the wire is that comes, where that is known and it is not compared.
+    fn known_wire(&self) -> Option<u64> {
+        match (self.state, &self.content) {
+            (State::Retr(number), Content::Count(_)) => {
+                self.wires.get(number as usize - 1).copied().flatten()
+            }
+            (_, _) => None,
         }
     }
 
@@ -257,6 +318,7 @@ impl<'a> Session<'a> {
             }
             State::List => {
                 self.sizes = self.read_sizes()?;
+                self.wires = vec![None; self.sizes.len()];
                 self.content = Content::count();
                 if is_short {
                     self.say(State::Uidl, "UIDL".to_owned(), Form::Multi, now)
@@ -358,14 +420,25 @@ impl<'a> Session<'a> {
         Next::Say(line)
     }
 
-    fn check_message(&self, number: u32, tally: &mut Tally) -> Result<(), Fault> {
+    fn check_message(&mut self, number: u32, tally: &mut Tally) -> Result<(), Fault> {
+        let wire = self.reader.lines().unwrap_or_default();
         let heard = self.content.octets();
         let told = self.sizes.get(number as usize - 1).copied().unwrap_or_default();
+        if let Some(before) = self.known_wire() {
+            if tally.measuring {
+                // Byte-stuffing was skipped too.
+                tally.octets = tally.octets.saturating_sub(heard.saturating_sub(told));
+            }
+            return if before == wire { Ok(()) } else { Err(Fault::Wire { before, heard: wire }) };
+        }
         if told != heard {
             return Err(Fault::Octets { told, heard });
         }
         self.content.verdict().map_err(|difference| Fault::Message(number, difference))?;
         tally.compared += u64::from(matches!(self.content, Content::Compare(_)));
+        if let Some(known) = self.wires.get_mut(number as usize - 1) {
+            *known = Some(wire);
+        }
         Ok(())
     }
 
@@ -404,6 +477,9 @@ impl fmt::Display for Fault {
             Self::Garbage(text) => write!(formatter, "not a reply: {text}"),
             Self::Listing => formatter.write_str("a listing cannot be read"),
             Self::Octets { told, heard } => write!(formatter, "LIST told {told} octets, RETR sent {heard}"),
+            Self::Wire { before, heard } => {
+                write!(formatter, "RETR sent {before} octets the time before, {heard} this time")
+            }
             Self::Message(number, difference) => write!(formatter, "message {number}: {difference}"),
             Self::Unasked => formatter.write_str("octets that nothing asked for"),
         }

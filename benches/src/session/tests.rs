@@ -68,6 +68,38 @@ fn retr_goes_round_and_round_until_told_to_leave() {
 }
 
 #[test]
+fn what_is_not_compared_is_skipped_once_its_length_is_known_and_its_end_is_read() {
+    let common = Common { compare_every: 0, ..common(Scenario::Retr { count: None }) };
+    let mut tally = Tally { measuring: true, ..Tally::default() };
+    let mut session = Session::new(&common, 7, Instant::now());
+    let text = format!("{}..dot\r\n", "line of a message\r\n..\r\n".repeat(500));
+    let told = text.len() - 501;
+    let login = format!("+OK\r\n+OK\r\n+OK\r\n+OK\r\n1 {told}\r\n.\r\n");
+    converse(&mut session, &mut tally, &login).unwrap();
+    session.begin(Instant::now());
+    assert_eq!(session.taking(), Taking::Read);
+    converse(&mut session, &mut tally, &format!("+OK\r\n{text}.\r\n")).unwrap();
+    assert_eq!(tally.octets, told as u64);
+    let skip_most_of_it = |session: &mut Session<'_>, tally: &mut Tally| {
+        assert_eq!(session.taking(), Taking::ReadFew);
+        converse(session, tally, &format!("+OK\r\n{}", &text[..100])).unwrap();
+        let Taking::Skip(count) = session.taking() else { panic!("read") };
+        assert!((SKIP_LEAST..text.len() as u64).contains(&(count as u64)));
+        session.skip(count, tally);
+        assert_eq!(session.taking(), Taking::Read);
+        100 + count
+    };
+    let skipped = skip_most_of_it(&mut session, &mut tally);
+    let rest = format!("{}.\r\n", &text[skipped..]);
+    assert_eq!(converse(&mut session, &mut tally, &rest), Ok(vec![say("RETR 1")]));
+    assert_eq!((tally.messages, tally.octets), (2, 2 * told as u64));
+    let skipped = skip_most_of_it(&mut session, &mut tally);
+    let longer = format!("{}a line\r\n.\r\n", &text[skipped..]);
+    let before = text.len() as u64 + 3;
+    assert_eq!(converse(&mut session, &mut tally, &longer), Err(Fault::Wire { before, heard: before + 8 }));
+}
+
+#[test]
 fn a_server_that_lies_is_found_out() {
     let common = common(Scenario::Short);
     let told = |size: usize, text: &str| {

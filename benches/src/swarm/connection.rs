@@ -1,18 +1,30 @@
 //! A socket and the session that speaks through it, a turn at a time.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketFlags, SocketType, bind, connect, ipproto, recv, socket_with,
+};
 
 use crate::loopback::Loopback;
-use crate::session::{Common, Next, Scenario, Session};
+use crate::session::{Common, Next, Scenario, Session, Taking};
 use crate::tally::Tally;
 
 /// Reads in one turn, so that a fast download does not keep the others waiting.
 const READS_PER_TURN: usize = 4;
+
+/// Octets that are read where a status line is expected, and what follows it is to be skipped.
+const FEW: usize = 256;
+
+/// Users who rest and come from one address. With most ports of an address taken, the kernel searches for each further
+/// connection from there longer than a session lasts.
+const USERS_PER_SOURCE: u32 = 4096;
 
 /// Octets that a slow reader takes at once.
 const CRAWL_ROOM: usize = 4 << 10;
@@ -51,7 +63,11 @@ impl<'a> Connection<'a> {
         user: u32,
         now: Instant,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(server.address())?;
+        let rests = matches!(common.scenario, Scenario::Noop { .. });
+        let mut stream = match server.address() {
+            SocketAddr::V4(address) if rests => connect_from(source(user), address)?,
+            address @ (SocketAddr::V4(_) | SocketAddr::V6(_)) => TcpStream::connect(address)?,
+        };
         stream.set_nodelay(true)?;
         if matches!(common.scenario, Scenario::Crawl { .. }) {
             set_socket_recv_buffer_size(&stream, CRAWL_BUFFER)?;
@@ -96,8 +112,20 @@ impl<'a> Connection<'a> {
 
     /// Reads once; unfinished, where there may be more.
     fn read(&mut self, room: &mut [u8], tally: &mut Tally) -> Turn {
+        let taking = self.session.taking();
         let count = loop {
-            match self.stream.read(room) {
+            let read = match taking {
+                Taking::Read => self.stream.read(room),
+                Taking::ReadFew => self.stream.read(&mut room[..FEW]),
+                Taking::Skip(most) => {
+                    let most = most.min(room.len());
+                    // The kernel throws them away (tcp(7), MSG_TRUNC).
+                    recv(&self.stream, &mut room[..most], RecvFlags::TRUNC)
+                        .map(|(_, count)| count)
+                        .map_err(Into::into)
+                }
+            };
+            match read {
                 Ok(0) => return Turn::Failed("closed by the server".to_owned()),
                 Ok(count) => break count,
                 // While it connects there is nothing to read either.
@@ -108,6 +136,10 @@ impl<'a> Connection<'a> {
                 Err(error) => return Turn::Failed(format!("read: {error}")),
             }
         };
+        if let Taking::Skip(_) = taking {
+            self.session.skip(count, tally);
+            return Turn::Unfinished;
+        }
         match self.feed(&room[..count], tally) {
             Turn::Waits | Turn::Unfinished => Turn::Unfinished,
             turn @ (Turn::Begins | Turn::Rests(_) | Turn::Ended | Turn::Failed(_)) => turn,
@@ -159,5 +191,22 @@ impl<'a> Connection<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Where the connection of a user comes from who rests for long.
+fn source(user: u32) -> Ipv4Addr {
+    let [.., group] = (user / USERS_PER_SOURCE).to_be_bytes();
+    Ipv4Addr::new(127, 0, 1, group)
+}
+
+/// Begins a connection from an address of the loopback interface.
+fn connect_from(source: Ipv4Addr, server: SocketAddrV4) -> io::Result<TcpStream> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    bind(&socket, &SocketAddrV4::new(source, 0))?;
+    match connect(&socket, &server) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from_std(socket.into())),
+        Err(error) => Err(error.into()),
     }
 }
