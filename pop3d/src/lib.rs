@@ -30,8 +30,10 @@ fn run_helper() -> ExitCode {
         eprintln!("pop3d: cannot be confined: {error}");
         return ExitCode::FAILURE;
     }
-    let is_sealed = std::env::args_os().nth(2).is_some_and(|argument| argument == native::SEALED);
-    native::helper::run(|| if is_sealed { privileges::children::seal() } else { Ok(()) })
+    let is_told = |what| std::env::args_os().skip(2).any(|argument| argument == what);
+    let is_sealed = is_told(native::SEALED);
+    let seal = || if is_sealed { privileges::children::seal() } else { Ok(()) };
+    native::helper::run(is_told(native::TIED), seal)
 }
 
 /// Does what the command line of this process says; returns the status for the system.

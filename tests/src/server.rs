@@ -155,9 +155,18 @@ impl Server {
     /// How many processes it has started that are there still, as zombies too.
     #[must_use]
     pub fn children(&self) -> usize {
+        self.child_numbers().len()
+    }
+
+    /// The numbers of these processes.
+    #[must_use]
+    pub fn child_numbers(&self) -> Vec<u32> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
         let children = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
-        children.map(|children| children.split_whitespace().count()).sum()
+        let numbers = |children: String| -> Vec<u32> {
+            children.split_whitespace().map(|number| number.parse().unwrap()).collect()
+        };
+        children.flat_map(numbers).collect()
     }
 
     /// How many descriptors it has open.

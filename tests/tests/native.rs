@@ -8,6 +8,7 @@ use pop3d_tests::{
     Admin, Client, End, Mail, Options, Plugins, Server, as_sent, message, retrieved, rot13, serving_plugin,
     wait_until,
 };
+use rustix::process::Signal;
 
 /// The two places where a plugin may run.
 const ISOLATIONS: [&str; 2] = ["process", "none"];
@@ -44,6 +45,36 @@ fn what_a_plugin_writes_is_what_the_client_gets() {
             }
         }
     }
+}
+
+/// A process's state and its ticks of user time; none: there is none.
+fn state_of(process: u32) -> Option<(String, u64)> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<_> = fields.split_whitespace().collect();
+    Some(((*fields.first()?).to_owned(), fields.get(11)?.parse().ok()?))
+}
+
+#[test]
+fn a_helper_whose_plugin_never_returns_ends_with_a_server_that_is_killed() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let mail = Mail::flat("user", &[b"a line\n"]);
+    let keys = "timeout = \"600s\"\noptions = { do = \"loop\" }";
+    let mut server = serving_plugin(&mail, &file, "process", keys);
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1");
+    let mut looping = 0;
+    wait_until("the plugin is in its loop", || {
+        let helpers = server.child_numbers();
+        looping =
+            helpers.into_iter().find(|&it| state_of(it).is_some_and(|(_, ticks)| ticks > 10)).unwrap_or(0);
+        looping > 0
+    });
+    server.signal(Signal::KILL);
+    server.wait();
+    // Whoever it belongs to from then on may let it be a zombie for a while.
+    wait_until("it has ended", || state_of(looping).is_none_or(|(state, _)| state == "Z" || state == "X"));
 }
 
 #[test]

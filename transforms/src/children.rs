@@ -116,6 +116,11 @@ impl Children {
         }
     }
 
+    /// Whether what starts them lives as long as the program does.
+    pub(crate) fn have_lasting_starters(&self) -> bool {
+        self.nursery.is_some()
+    }
+
     /// Whether plugins in helper processes are kept to their messages once they are loaded.
     pub(crate) fn seals_plugins(&self) -> bool {
         self.seals_plugins

@@ -29,7 +29,7 @@ use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
 use self::host::Host;
 use self::inline::Inline;
 use self::launch::Start;
-pub use self::launch::{ARGUMENT, SEALED};
+pub use self::launch::{ARGUMENT, SEALED, TIED};
 use self::plugin::Plugin;
 use crate::alike::alike;
 use crate::children::Children;

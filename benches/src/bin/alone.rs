@@ -59,7 +59,7 @@ type Failed = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     // A helper process of an isolated plugin is this program again.
     if std::env::args().nth(1).is_some_and(|argument| argument == native::ARGUMENT) {
-        return native::helper::run(|| Ok(()));
+        return native::helper::run(false, || Ok(()));
     }
     match measure(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,

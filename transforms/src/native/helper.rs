@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pop3d_core::transform::{Error, Filter, Flow, Sink};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
@@ -43,9 +44,11 @@ struct Output {
 type Server = BufWriter<UnixStream>;
 
 /// Works until the server closes the socket. `seal` is called between the loading of the plugin and its first message.
+/// `is_tied`: whether it ends at once with the thread that has started it. A plugin in a loop never reads that the server
+/// was killed, and would go on for ever.
 #[must_use]
-pub fn run(seal: impl FnOnce() -> io::Result<()>) -> ExitCode {
-    match serve(seal) {
+pub fn run(is_tied: bool, seal: impl FnOnce() -> io::Result<()>) -> ExitCode {
+    match tie(is_tied).and_then(|()| serve(seal)) {
         Ok(()) => ExitCode::SUCCESS,
         // The server has gone, or this was started by hand.
         Err(error) => {
@@ -53,6 +56,14 @@ pub fn run(seal: impl FnOnce() -> io::Result<()>) -> ExitCode {
             ExitCode::from(64)
         }
     }
+}
+
+fn tie(is_tied: bool) -> io::Result<()> {
+    if is_tied {
+        // Where the server has gone already, its socket has ended, which is read before a plugin is loaded.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+    }
+    Ok(())
 }
 
 fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {

@@ -23,6 +23,9 @@ pub const ARGUMENT: &str = "--plugin-host";
 /// The further argument by which it keeps its plugin to its messages, once that is loaded.
 pub const SEALED: &str = "--sealed";
 
+/// The further argument by which it ends with the thread that has started it, which ends with the server.
+pub const TIED: &str = "--tied";
+
 /// How long a helper may take to load its plugin.
 const LOAD_LIMIT: Duration = Duration::from_secs(30);
 
@@ -53,10 +56,12 @@ pub(super) struct Start<'start> {
 /// Where no process can be had.
 pub(super) fn launch(socket: UnixStream, memory: Option<u64>, children: &Children) -> io::Result<Child> {
     let sealed = children.seals_plugins().then_some(SEALED);
+    let tied = children.have_lasting_starters().then_some(TIED);
     let start = move || {
         Command::new("/proc/self/exe")
             .arg(ARGUMENT)
             .args(sealed)
+            .args(tied)
             .env_clear()
             .envs(temporary())
             .current_dir("/")
