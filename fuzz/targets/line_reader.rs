@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use pop3d_protocol::line::{COMMAND_LINE_MAX, Line, LineReader};
 
-/// A line without its line end; none where it is too long.
-type Found = Vec<Option<Vec<u8>>>;
+/// A line without its line end, and its length with it; none where it is too long.
+type Found = Vec<Option<(Vec<u8>, usize)>>;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
     let (octets, cuts) = input;
@@ -24,7 +24,7 @@ fn read(octets: &[u8], cuts: &[u8]) -> Found {
         while !piece.is_empty() {
             let (taken, line) = reader.read(piece);
             match line {
-                Some(Line::Whole(line)) => found.push(Some(line.to_vec())),
+                Some(Line::Whole { text, length }) => found.push(Some((text.to_vec(), length))),
                 Some(Line::TooLong) => found.push(None),
                 None => assert_eq!(taken, piece.len()),
             }
@@ -41,8 +41,8 @@ fn twin(octets: &[u8]) -> Found {
         if line.len() > COMMAND_LINE_MAX || (!is_whole && line.len() == COMMAND_LINE_MAX) {
             found.push(None);
         } else if is_whole {
-            let line = &line[..line.len() - 1];
-            found.push(Some(line.strip_suffix(b"\r").unwrap_or(line).to_vec()));
+            let text = &line[..line.len() - 1];
+            found.push(Some((text.strip_suffix(b"\r").unwrap_or(text).to_vec(), line.len())));
         }
     }
     found

@@ -20,8 +20,13 @@ const _: () = assert!(COMMAND_LINE_MAX <= LEAST, "the buffer of a command never 
 /// One command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Line<'a> {
-    /// A line without its line end.
-    Whole(&'a [u8]),
+    /// A line.
+    Whole {
+        /// Without its line end.
+        text: &'a [u8],
+        /// How many octets it has, its line end included.
+        length: usize,
+    },
     /// A line that is longer than lines may be; said once, before its end is known.
     TooLong,
 }
@@ -70,21 +75,19 @@ impl LineReader {
         self.buffer.as_ref().map_or(0, |buffer| buffer.len())
     }
 
-    /// Octets of the line that goes on which were read already.
-    pub(crate) fn gathered(&self) -> usize {
-        match self.state {
-            State::Gathering(used) => used,
-            State::Given(_) | State::Skipping => 0,
-        }
-    }
-
     /// Whether the end of a line that is too long has not been seen.
     pub(crate) fn is_skipping(&self) -> bool {
         matches!(self.state, State::Skipping)
     }
 
+    /// Has it begin in a line whose end it is to pass over: another reader has found that line too long.
+    pub(crate) fn begin_skipping(&mut self) {
+        self.wipe();
+        self.state = State::Skipping;
+    }
+
     /// Passes over what is left of a line that is too long; returns how many octets that took.
-    pub(crate) fn skip(&mut self, octets: &[u8]) -> usize {
+    fn skip(&mut self, octets: &[u8]) -> usize {
         if !self.is_skipping() {
             return 0;
         }
@@ -103,18 +106,19 @@ impl LineReader {
     }
 
     fn gather<'a>(&'a mut self, octets: &'a [u8]) -> (usize, Option<Line<'a>>) {
-        let used = self.gathered();
+        let used = match self.state {
+            State::Gathering(used) => used,
+            State::Given(_) | State::Skipping => 0,
+        };
         // At least 1, for the LF, which is never kept.
         let most = self.most.saturating_sub(used);
         let window = octets.get(..most).unwrap_or(octets);
         match memchr(b'\n', window) {
-            Some(end) if used == 0 => {
-                (end + 1, Some(Line::Whole(without_cr(octets.get(..end).unwrap_or_default()))))
-            }
+            Some(end) if used == 0 => (end + 1, Some(whole(octets.get(..end).unwrap_or_default()))),
             Some(end) => {
                 let used = self.keep(used, window.get(..end).unwrap_or_default());
                 self.state = State::Given(used);
-                (end + 1, Some(Line::Whole(without_cr(self.kept(used)))))
+                (end + 1, Some(whole(self.kept(used))))
             }
             None if window.len() < most => {
                 self.state = State::Gathering(self.keep(used, window));
@@ -181,8 +185,9 @@ impl Drop for LineReader {
     }
 }
 
-fn without_cr(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
+/// A line of which the LF is missing.
+fn whole(line: &[u8]) -> Line<'_> {
+    Line::Whole { text: line.strip_suffix(b"\r").unwrap_or(line), length: line.len() + 1 }
 }
 
 #[cfg(test)]
@@ -196,7 +201,8 @@ mod tests {
     /// What a reader gives, in a form that outlives it.
     #[derive(Clone, Debug, Eq, PartialEq)]
     enum Read {
-        Whole(Vec<u8>),
+        /// A line, and its length.
+        Whole(Vec<u8>, usize),
         TooLong,
     }
 
@@ -205,7 +211,7 @@ mod tests {
             let (taken, line) = reader.read(octets);
             octets = &octets[taken..];
             match line {
-                Some(Line::Whole(line)) => lines.push(Read::Whole(line.to_vec())),
+                Some(Line::Whole { text, length }) => lines.push(Read::Whole(text.to_vec(), length)),
                 Some(Line::TooLong) => lines.push(Read::TooLong),
                 None => break assert!(octets.is_empty(), "no line, but octets left"),
             }
@@ -232,12 +238,13 @@ mod tests {
                 lines.push(Read::TooLong);
             }
             if octet == b'\n' {
-                if line.len() <= most {
+                let length = line.len();
+                if length <= most {
                     line.pop();
                     if line.last() == Some(&b'\r') {
                         line.pop();
                     }
-                    lines.push(Read::Whole(core::mem::take(&mut line)));
+                    lines.push(Read::Whole(core::mem::take(&mut line), length));
                 }
                 line.clear();
             }
@@ -249,23 +256,23 @@ mod tests {
     fn crlf_ends_a_line_and_lf_alone_does_too() {
         assert_eq!(
             uncut(b"NOOP\r\nQUIT\n\r\n"),
-            [Read::Whole(b"NOOP".into()), Read::Whole(b"QUIT".into()), Read::Whole(Vec::new())]
+            [Read::Whole(b"NOOP".into(), 6), Read::Whole(b"QUIT".into(), 5), Read::Whole(Vec::new(), 2)]
         );
     }
 
     #[test]
     fn only_the_cr_before_the_lf_belongs_to_the_line_end() {
-        assert_eq!(uncut(b"a\rb\r\r\n"), [Read::Whole(b"a\rb\r".into())]);
+        assert_eq!(uncut(b"a\rb\r\r\n"), [Read::Whole(b"a\rb\r".into(), 6)]);
     }
 
     #[test]
     fn a_line_of_255_octets_is_whole_and_one_of_256_is_too_long() {
         let mut longest = vec![b'a'; COMMAND_LINE_MAX - 2];
         longest.extend(b"\r\n");
-        assert_eq!(uncut(&longest), [Read::Whole(vec![b'a'; COMMAND_LINE_MAX - 2])]);
+        assert_eq!(uncut(&longest), [Read::Whole(vec![b'a'; COMMAND_LINE_MAX - 2], COMMAND_LINE_MAX)]);
         let mut overlong = vec![b'a'; COMMAND_LINE_MAX - 1];
         overlong.extend(b"\r\nQUIT\r\n");
-        assert_eq!(uncut(&overlong), [Read::TooLong, Read::Whole(b"QUIT".into())]);
+        assert_eq!(uncut(&overlong), [Read::TooLong, Read::Whole(b"QUIT".into(), 6)]);
     }
 
     #[test]
@@ -282,7 +289,7 @@ mod tests {
     fn a_line_that_was_gathered_is_wiped() {
         let mut reader = LineReader::new(COMMAND_LINE_MAX);
         assert_eq!(reader.read(b"PASS sec"), (8, None));
-        assert_eq!(reader.read(b"ret\r\n"), (5, Some(Line::Whole(b"PASS secret"))));
+        assert_eq!(reader.read(b"ret\r\n"), (5, Some(Line::Whole { text: b"PASS secret", length: 13 })));
         reader.wipe();
         assert_eq!(reader.buffer, None);
         reader.read(b"PASS sec");
@@ -302,7 +309,7 @@ mod tests {
             assert!((sent..=most.min(2 * sent.max(LEAST))).contains(&reader.held()), "{sent}");
         }
         let (taken, line) = reader.read(b"\n");
-        assert!(taken == 1 && line == Some(Line::Whole(&vec![b'a'; most - 1])));
+        assert!(taken == 1 && line == Some(Line::Whole { text: &vec![b'a'; most - 1], length: most }));
         reader.wipe();
         assert_eq!(reader.held(), 0);
     }

@@ -96,8 +96,8 @@ impl Client {
             let (taken, line) = self.reader.read(rest);
             rest = rest.get(taken..).unwrap_or_default();
             match line {
-                Some(Line::Whole(line)) => {
-                    let text = String::from_utf8_lossy(line).into_owned();
+                Some(Line::Whole { text, .. }) => {
+                    let text = String::from_utf8_lossy(text).into_owned();
                     self.handle_line(text)?;
                 }
                 Some(Line::TooLong) => return Err(ReplyError::TooLong),

@@ -231,7 +231,7 @@ impl Engine for Session {
             taken += count;
             let Some(line) = line else { break };
             let said = match line {
-                Line::Whole(line) => command::parse(line, matches!(self.state, State::Authenticated)),
+                Line::Whole { text, .. } => command::parse(text, matches!(self.state, State::Authenticated)),
                 Line::TooLong => Err(Failure::BadSyntax),
             };
             self.reader.wipe();

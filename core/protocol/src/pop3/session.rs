@@ -250,29 +250,25 @@ impl Engine for Session {
         let mut taken = 0;
         while conversation.takes_commands() {
             let rest = octets.get(taken..).unwrap_or_default();
-            let count = if let Some(overlong) = responses.as_mut().filter(|reader| reader.is_skipping()) {
-                let count = overlong.skip(rest);
-                if overlong.is_skipping() {
-                    return taken + count;
-                }
-                count
-            } else if conversation.is_challenging() {
+            let count = if conversation.is_challenging() {
                 let most = conversation.lengths.response;
                 let responses = responses.get_or_insert_with(|| Box::new(LineReader::new(most)));
                 let (count, line) = responses.read(rest);
                 let Some(line) = line else { return taken + count };
                 conversation.handle_response(line);
+                if responses.is_skipping() {
+                    // That was the end of the exchange: the next line is a command.
+                    lines.begin_skipping();
+                }
                 count
             } else {
                 // An answer to a challenge is short-lived, and so is the room for it.
                 *responses = None;
-                let skipped = lines.skip(rest);
-                let (rest, gathered) = (rest.get(skipped..).unwrap_or_default(), lines.gathered());
                 let (count, line) = lines.read(rest);
-                let Some(line) = line else { return taken + skipped + count };
-                conversation.handle_line(line, gathered + count);
+                let Some(line) = line else { return taken + count };
+                conversation.handle_line(line);
                 lines.wipe();
-                skipped + count
+                count
             };
             taken += count;
         }

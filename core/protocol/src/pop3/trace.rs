@@ -26,7 +26,7 @@ impl Trace {
     pub(super) fn note(&mut self, line: Line<'_>) {
         if self.entries.len() < ENTRIES_MAX {
             self.entries.push_back(match line {
-                Line::Whole(line) => show(line),
+                Line::Whole { text, .. } => show(text),
                 Line::TooLong => String::from("(line too long)"),
             });
         }
@@ -145,7 +145,7 @@ mod tests {
         let mut trace = Trace::default();
         let line = vec![0xff; 253];
         for _ in 0..1000 {
-            trace.note(Line::Whole(&line));
+            trace.note(Line::Whole { text: &line, length: line.len() + 2 });
         }
         assert_eq!(trace.entries.len(), ENTRIES_MAX);
         assert!(trace.entries.iter().all(|entry| entry.len() <= ENTRY_MAX));

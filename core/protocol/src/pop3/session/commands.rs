@@ -14,20 +14,20 @@ use crate::pop3::transaction::{Activity, Sizes};
 use crate::reply::ResponseCode;
 
 impl Conversation {
-    /// A command line; `length`: its octets, its end included.
-    pub(super) fn handle_line(&mut self, line: Line<'_>, length: usize) {
-        let line = self.bounded(line, length);
+    /// A command line.
+    pub(super) fn handle_line(&mut self, line: Line<'_>) {
+        let line = self.bounded(line);
         if let Some(trace) = &mut self.trace {
             trace.note(line);
         }
         if self.is_proxy
-            && let Line::Whole(line) = line
-            && let Some(arguments) = xclient::arguments(line)
+            && let Line::Whole { text, .. } = line
+            && let Some(arguments) = xclient::arguments(text)
         {
             return self.identify(arguments);
         }
         let command = match line {
-            Line::Whole(line) => Command::parse(line),
+            Line::Whole { text, .. } => Command::parse(text),
             Line::TooLong => Err(Malformed::TooLong),
         };
         if let Some(count) = self.counts.get_mut(count::place(command.as_ref().ok())) {
@@ -61,8 +61,8 @@ impl Conversation {
             return;
         };
         let response = match line {
-            Line::Whole(b"*") => Err("authentication cancelled"),
-            Line::Whole(line) => sasl::decode(line).ok_or("not base64"),
+            Line::Whole { text: b"*", .. } => Err("authentication cancelled"),
+            Line::Whole { text, .. } => sasl::decode(text).ok_or("not base64"),
             Line::TooLong => Err("line too long"),
         };
         match (response, &authorization.login) {

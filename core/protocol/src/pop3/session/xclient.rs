@@ -65,17 +65,17 @@ impl Conversation {
         if self.is_proxy { self.lengths.command.max(PROXY_LINE_MAX) } else { self.lengths.command }
     }
 
-    /// A line of that length as it counts: of those of a proxy only XCLIENT and AUTH may be longer than a command.
-    pub(super) fn bounded<'line>(&self, line: Line<'line>, length: usize) -> Line<'line> {
+    /// A line as it counts: of those of a proxy only XCLIENT and AUTH may be longer than a command.
+    pub(super) fn bounded<'line>(&self, line: Line<'line>) -> Line<'line> {
         match line {
-            Line::Whole(text)
+            Line::Whole { text, length }
                 if length > self.lengths.command
                     && self.is_proxy
                     && arguments(text).or_else(|| arguments_of(b"AUTH", text)).is_none() =>
             {
                 Line::TooLong
             }
-            Line::Whole(_) | Line::TooLong => line,
+            Line::Whole { .. } | Line::TooLong => line,
         }
     }
 
