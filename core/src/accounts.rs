@@ -37,7 +37,7 @@ pub use self::apps::{AppPassword, make_secret};
 pub use self::bearer::{Bearer, Presented, TokenCheck, TooLong};
 use self::code::MemoryKey;
 pub use self::code::answer_names_by;
-pub use self::doubt::{Doubt, doubts_of_file};
+pub use self::doubt::{Doubt, Doubted, Doubts};
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
@@ -207,21 +207,22 @@ impl Accounts {
         Ok(())
     }
 
-    /// Adds the accounts of an accounts file.
+    /// Adds the accounts of an accounts file; with which of its passwords something is wrong that does not keep them out.
     ///
     /// # Errors
     /// The number of the first line that is wrong, from 1, and what is wrong with it.
-    pub fn add_file(&mut self, text: &[u8]) -> Result<(), (usize, LineError)> {
-        let mut seen = HashSet::new();
+    pub fn add_file(&mut self, text: &[u8]) -> Result<Doubts, (usize, LineError)> {
+        let (mut seen, mut doubts) = (HashSet::new(), Doubts::default());
         for (number, line) in (1..).zip(text.split(|&octet| octet == b'\n')) {
             let Some(line) = file::parse_line(line).map_err(|error| (number, error))? else { continue };
             // One of two lines is forgotten; it may be the one with the old password.
             if !seen.insert(line.user.clone()) {
                 return Err((number, LineError::Twice));
             }
+            doubts.note(number, &line);
             self.add_line(line).map_err(|error| (number, LineError::Secret(error)))?;
         }
-        Ok(())
+        Ok(doubts)
     }
 
     /// Adds the account of a line.

@@ -402,13 +402,13 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
         let (text, is_open) = config::read(path, ACCOUNTS_MAX).map_err(|error| {
             Exit::NoInput(format!("cannot read the accounts file {}: {error}", path.display()))
         })?;
-        accounts
+        let doubts = accounts
             .add_file(&text)
             .map_err(|(line, error)| Exit::Config(format!("{}:{line}:1: {error}", path.display())))?;
         if is_open {
             warnings.push(config::exposed(path));
         }
-        warnings.extend(config::doubts::of_accounts_file(path, &text));
+        warnings.extend(config::doubts::of_accounts_file(path, &doubts));
     }
     for (name, user) in &config.users {
         let of =

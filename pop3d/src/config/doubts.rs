@@ -3,32 +3,26 @@
 
 use std::path::Path;
 
-use pop3d_core::accounts::{Doubt, doubts_of_file};
+use pop3d_core::accounts::{Doubt, Doubted, Doubts};
 
 use super::{File, User};
 use crate::cli::Cli;
 
-/// Most of one file that are told one by one.
-const TOLD_MAX: usize = 10;
-
 /// Those of the accounts file.
-pub(crate) fn of_accounts_file(path: &Path, text: &[u8]) -> Vec<String> {
-    let mut doubts = doubts_of_file(text);
-    let mut told: Vec<_> = doubts
-        .by_ref()
-        .take(TOLD_MAX)
-        .map(|(line, user, app, doubt)| {
-            format!("{}:{line}:1: {}", path.display(), sentence(user.as_str(), app, doubt))
-        })
-        .collect();
-    let more = doubts.count();
-    if more > 0 {
-        told.push(format!(
-            "{}: {more} more passwords are empty, or refused wherever they are sent",
-            path.display()
+pub(crate) fn of_accounts_file(path: &Path, doubts: &Doubts) -> Vec<String> {
+    let told = |doubted: &Doubted| {
+        let Doubted { line, user, app, doubt } = doubted;
+        format!("{}:{line}:1: {}", path.display(), sentence(user.as_str(), app.as_deref(), *doubt))
+    };
+    let mut warnings: Vec<_> = doubts.first.iter().map(told).collect();
+    if doubts.further > 0 {
+        warnings.push(format!(
+            "{}: {} more passwords are empty, or refused wherever they are sent",
+            path.display(),
+            doubts.further
         ));
     }
-    told
+    warnings
 }
 
 /// Those of `[users]`.
