@@ -9,13 +9,12 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use pop3d_trusting::trusting;
 use rustls::crypto::cipher::{AeadKey, Iv, OutboundChunks, OutboundPlainMessage};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::{
-    ClientConfig, ClientConnection, ContentType, DigitallySignedStruct, ProtocolVersion, SignatureScheme,
-    StreamOwned, SupportedCipherSuite,
+    ClientConfig, ClientConnection, ContentType, ProtocolVersion, StreamOwned, SupportedCipherSuite,
 };
 
 use crate::loopback::Loopback;
@@ -227,49 +226,8 @@ impl Records {
 
 fn config() -> io::Result<ClientConfig> {
     let provider = CryptoProvider { cipher_suites: vec![SUITE], ..ring::default_provider() };
-    let builder = ClientConfig::builder_with_provider(Arc::new(provider));
-    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(io::Error::other)?;
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone));
+    let builder = trusting(provider, &[&rustls::version::TLS13]).map_err(io::Error::other)?;
     Ok(builder.with_no_client_auth())
-}
-
-/// Vouches for every certificate: the server is one of this machine, and was just started.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustls::client::WantsClientCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, SignatureScheme, StreamOwned,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ConfigBuilder, StreamOwned};
 use tempfile::TempDir;
 
 use super::*;
@@ -200,45 +197,6 @@ fn serve_to(options: TlsOptions, accounts: Accounts, limits: Limits) -> (Running
     (server.start(settings, Totals::default()).unwrap(), address)
 }
 
-/// Takes whatever certificate there is.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
 type Client = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
 /// A client that speaks this version and these protocols; the handshake waits for its first word.
@@ -250,13 +208,14 @@ fn client(address: SocketAddr, name: &str, version: Version, protocols: &[&[u8]]
 
 /// The configuration of a client that takes any certificate.
 fn trusting(version: Version) -> ConfigBuilder<ClientConfig, WantsClientCert> {
-    let versions: &[_] = match version {
-        Version::Tls12 => &[&TLS12],
-        Version::Tls13 => &[&TLS13],
-    };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_protocol_versions(versions).unwrap();
-    builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone))
+    pop3d_trusting::trusting(ring::default_provider(), &only(version)).unwrap()
+}
+
+fn only(version: Version) -> [&'static SupportedProtocolVersion; 1] {
+    match version {
+        Version::Tls12 => [&TLS12],
+        Version::Tls13 => [&TLS13],
+    }
 }
 
 fn client_with(address: SocketAddr, name: &str, config: ClientConfig) -> Client {
@@ -309,16 +268,8 @@ fn of_the_suites_that_both_know_the_server_takes_the_first_of_its_own() {
             Version::Tls13 => suite.tls13().is_some(),
         });
         let cipher_suites = provider.cipher_suites.iter().copied().rev().collect();
-        let versions: &[_] = match version {
-            Version::Tls12 => &[&TLS12],
-            Version::Tls13 => &[&TLS13],
-        };
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::CryptoProvider {
-            cipher_suites,
-            ..provider
-        }));
-        let builder = builder.with_protocol_versions(versions).unwrap().dangerous();
-        let config = builder.with_custom_certificate_verifier(Arc::new(Anyone)).with_no_client_auth();
+        let provider = rustls::crypto::CryptoProvider { cipher_suites, ..provider };
+        let config = pop3d_trusting::trusting(provider, &only(version)).unwrap().with_no_client_auth();
         let mut client = client_with(address, "a.example", config);
         assert!(hears(&mut client).starts_with("+OK"));
         let taken = client.get_ref().conn.negotiated_cipher_suite().unwrap().suite();
