@@ -10,6 +10,7 @@ mod request;
 mod session;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use self::client::{Client, ReplyError};
 pub use self::command::{

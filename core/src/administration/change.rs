@@ -24,8 +24,8 @@ pub(crate) fn makes_transforms(command: &Command) -> bool {
 impl Administration {
     /// Carries out a change for the administrator `peer`. May wait for the disk, for a hash, for another change.
     pub(crate) fn change(&self, command: Command, peer: &str) -> Result<Reply, Failure> {
-        // Before the command is gone. No argument is shown: it may be a password.
-        let what = format!("{command:?}");
+        // Before the command is gone.
+        let what = command.to_string();
         let told = |result: Result<(), Failure>| match result {
             Ok(()) => info!(target: "pop3d::peep", "{peer}: {what}"),
             Err(failure) => info!(target: "pop3d::peep", "{peer}: {what} refused: {failure}"),
