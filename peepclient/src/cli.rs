@@ -3,9 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, Parser};
-use rustix::process::geteuid;
+use pop3d_programs::{NotRead, state_folder};
 use zeroize::Zeroizing;
 
 use crate::exit::Exit;
@@ -129,12 +128,11 @@ impl Cli {
     }
 
     fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
-        let read = definition()
-            .try_get_matches_from(normalised(arguments))
-            .and_then(|matches| <Self as clap::FromArgMatches>::from_arg_matches(&matches));
-        read.map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done(error.to_string()),
-            _ => Exit::Usage(what_is_wrong(error)),
+        pop3d_programs::read(definition(), normalised(arguments)).map_err(|not_read| match not_read {
+            NotRead::Asked(text) => Exit::Done(text),
+            NotRead::Wrong(what) => {
+                Exit::Usage(format!("{what}; \"peepclient --help\" shows what is understood"))
+            }
         })
     }
 
@@ -197,21 +195,6 @@ pub fn definition() -> clap::Command {
     Cli::command().after_help("\"peepclient help\" lists the commands.")
 }
 
-/// The server's state folder.
-fn state_folder() -> Option<PathBuf> {
-    if geteuid().is_root() {
-        return Some(PathBuf::from("/var/lib/pop3d"));
-    }
-    user_state().map(|folder| folder.join("pop3d"))
-}
-
-/// Where programs keep the state of a user.
-pub(crate) fn user_state() -> Option<PathBuf> {
-    // The base directory specification: a relative path is to be ignored.
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
-}
-
 /// The arguments, with two dashes where the published client has one.
 fn normalised(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = arguments.into_iter();
@@ -241,19 +224,6 @@ fn doubled(argument: &OsStr) -> Option<OsString> {
     let option = text.strip_prefix('-')?;
     let name = option.split('=').next()?;
     SINGLE_DASH.contains(&name).then(|| format!("--{option}").into())
-}
-
-/// What clap says on several lines, on one.
-fn what_is_wrong(mut error: clap::Error) -> String {
-    // Its advice would be a line of usage.
-    error.remove(ContextKind::Usage);
-    let text = error.to_string();
-    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
-    let said = parts.next().unwrap_or_default();
-    let said = said.strip_prefix("error: ").unwrap_or(&said);
-    let tip =
-        parts.find_map(|part| part.strip_prefix("tip: ").map(|tip| format!("; {tip}"))).unwrap_or_default();
-    format!("{said}{tip}; \"peepclient --help\" shows what is understood")
 }
 
 #[cfg(test)]

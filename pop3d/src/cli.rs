@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::builder::TypedValueParser;
-use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, Command, Parser};
+use clap::error::ErrorKind;
+use clap::{Arg, Command, CommandFactory, Parser};
 use pop3d_core::accounts::{NAME_RULE, Secret, UserName};
+use pop3d_programs::NotRead;
 use pop3d_protocol::peep::Request;
 
 pub(crate) use self::passwd::Passwd;
@@ -102,24 +103,11 @@ impl Cli {
     }
 
     fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
-        Self::try_parse_from(arguments).map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done(error.to_string()),
-            _ => Exit::Usage(what_is_wrong(error)),
+        pop3d_programs::read(Self::command(), arguments).map_err(|not_read| match not_read {
+            NotRead::Asked(text) => Exit::Done(text),
+            NotRead::Wrong(what) => Exit::Usage(format!("{what}; 'pop3d --help' shows what is understood")),
         })
     }
-}
-
-/// What clap says on several lines, on one.
-fn what_is_wrong(mut error: clap::Error) -> String {
-    // Its advice would be a line of usage.
-    error.remove(ContextKind::Usage);
-    let text = error.to_string();
-    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
-    let said = parts.next().unwrap_or_default();
-    let said = said.strip_prefix("error: ").unwrap_or(&said);
-    let tip =
-        parts.find_map(|part| part.strip_prefix("tip: ").map(|tip| format!("; {tip}"))).unwrap_or_default();
-    format!("{said}{tip}; 'pop3d --help' shows what is understood")
 }
 
 /// Reads `name:password`. The password may have any octets, and no error repeats it.

@@ -1,7 +1,6 @@
 //! What the server is to be: command line and configuration file, all of it read and found usable before anything is
 //! started or changed.
 
-use std::env;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -229,7 +228,7 @@ impl Fixed {
         has_no_administrator: bool,
     ) -> Result<Self, Exit> {
         let config = &file.config;
-        let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
+        let state = cli.state.clone().or_else(|| config.state.clone()).or_else(pop3d_programs::state_folder);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,
@@ -455,16 +454,4 @@ fn log_level(cli: &Cli, file: &File) -> Result<LevelFilter, Exit> {
         (None, Some(level)) => level.as_ref().parse().map_err(|_| file.error(level.span(), LEVEL_RULE)),
         (None, None) => Ok(LevelFilter::Info),
     }
-}
-
-/// Where state is kept unless something else is said.
-pub(crate) fn default_state() -> Option<PathBuf> {
-    if rustix::process::geteuid().is_root() {
-        return Some(PathBuf::from("/var/lib/pop3d"));
-    }
-    // The base directory specification: a relative path is to be ignored.
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder =
-        absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    folder.map(|folder| folder.join("pop3d"))
 }

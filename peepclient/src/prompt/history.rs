@@ -5,7 +5,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use super::Line;
-use crate::cli::user_state;
 use crate::phrase::{self, Kind, Said};
 
 /// Lines that are kept.
@@ -43,7 +42,7 @@ fn may_keep(line: &str) -> bool {
 }
 
 fn path() -> Option<PathBuf> {
-    user_state().map(|folder| folder.join("peepclient").join("history"))
+    pop3d_programs::user_state().map(|folder| folder.join("peepclient").join("history"))
 }
 
 #[cfg(test)]

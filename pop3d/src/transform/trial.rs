@@ -17,7 +17,6 @@ use signal_hook::iterator::Signals;
 use crate::cli;
 use crate::config::{File, Transforms};
 use crate::exit::Exit;
-use crate::plan::default_state;
 
 /// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
 const KILLED: i32 = 128;
@@ -84,7 +83,8 @@ fn tools(file: &File) -> Result<(Offline, Resources), Exit> {
     let pool = Pool::start("transforms", threads).map_err(|error| system("start a thread", error))?;
     let mut resources = Resources::new(pool, offline.reactor(), env!("CARGO_PKG_VERSION"));
     // What the server has compiled is of use here too; a folder is made by the server alone.
-    let state = file.config.state.clone().or_else(default_state).filter(|state| state.is_dir());
+    let state =
+        file.config.state.clone().or_else(pop3d_programs::state_folder).filter(|state| state.is_dir());
     if let Some(state) = state {
         resources = resources.with_cache(state.join("wasm-cache"));
     }
