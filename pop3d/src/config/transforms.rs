@@ -3,13 +3,12 @@
 mod keys;
 mod links;
 mod rules;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pop3d_core::settings::Sizes;
 use pop3d_core::transform;
@@ -17,15 +16,14 @@ use pop3d_core::transform::registry::{RESERVED_NAMES, is_name};
 use pop3d_core::transform::rules::NamedRule;
 use pop3d_transforms::registry::{Definitions, Permissions};
 use pop3d_transforms::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec, Spec};
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use toml::Spanned;
 
-use self::keys::{Keys, check_environment, check_folder};
+use self::keys::{check_environment, check_folder};
 use self::links::Links;
 pub(crate) use self::rules::RuleTable;
+pub(crate) use self::tables::{Chain, Defaults, PoolTable, Table};
+use self::tables::{Command, Kind, SizesTold};
 use super::File;
-use super::values::{Size, Time, positive};
 use crate::exit::Exit;
 
 /// Octets of output held before "+OK" where nothing else is said.
@@ -33,139 +31,6 @@ const HOLD: u64 = 64 * 1024;
 
 /// Most octets that may be held: each message on its way has its own.
 const HOLD_MAX: u64 = 64 << 20;
-
-/// `transform`: names of transforms, or commands used as they are. Each has its place where it is one of an array.
-#[derive(Debug)]
-pub(crate) struct Chain(Vec<(Option<Range<usize>>, String)>);
-
-impl<'de> Deserialize<'de> for Chain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Chain;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a name or a command, or an array of them")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Chain, E> {
-                Ok(Chain(vec![(None, text.to_owned())]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Chain, A::Error> {
-                let mut links = Vec::new();
-                while let Some(link) = array.next_element::<Spanned<String>>()? {
-                    links.push((Some(link.span()), link.into_inner()));
-                }
-                Ok(Chain(links))
-            }
-        }
-
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-/// `[transforms.NAME]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Table {
-    kind: Option<Kind>,
-    command: Option<Spanned<Command>>,
-    file: Option<Spanned<PathBuf>>,
-    isolation: Option<Isolated>,
-    hosts: Option<usize>,
-    on_error: Option<Policed>,
-    spool: Option<bool>,
-    #[serde(default, deserialize_with = "positive")]
-    timeout: Option<Time>,
-    #[serde(default, deserialize_with = "positive")]
-    cpu: Option<Time>,
-    #[serde(default, deserialize_with = "positive")]
-    memory: Option<Size>,
-    #[serde(default, deserialize_with = "positive")]
-    max_output: Option<Size>,
-    max_running: Option<usize>,
-    cwd: Option<Spanned<PathBuf>>,
-    #[serde(default)]
-    env: Environment,
-    options: Option<Spanned<toml::Table>>,
-}
-
-/// `[transform_defaults]`: what holds where a transform says nothing else.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Defaults {
-    isolation: Option<Isolated>,
-    hosts: Option<usize>,
-    on_error: Option<Policed>,
-    spool: Option<bool>,
-    #[serde(default, deserialize_with = "positive")]
-    timeout: Option<Time>,
-    #[serde(default, deserialize_with = "positive")]
-    cpu: Option<Time>,
-    #[serde(default, deserialize_with = "positive")]
-    memory: Option<Size>,
-    #[serde(default, deserialize_with = "positive")]
-    max_output: Option<Size>,
-    max_running: Option<usize>,
-    cwd: Option<Spanned<PathBuf>>,
-    #[serde(default)]
-    env: Environment,
-    options: Option<Spanned<toml::Table>>,
-    hold: Option<Spanned<Size>>,
-    sizes: Option<SizesTold>,
-}
-
-/// `env`: values by name, each with its place.
-type Environment = BTreeMap<Spanned<String>, Spanned<String>>;
-
-/// `[transform_pool]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PoolTable {
-    queue_timeout: Option<Time>,
-    /// Threads; 0: as many as there are cores, and one.
-    pub(crate) workers: Option<Spanned<usize>>,
-    #[serde(default, deserialize_with = "positive")]
-    pub(crate) max_wasm_instances: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Process,
-    Native,
-    Wasm,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Isolated {
-    Process,
-    None,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a command line, or an array of the program and its arguments")]
-enum Command {
-    Line(String),
-    Words(Vec<String>),
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Policed {
-    Fail,
-    Pass,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum SizesTold {
-    Stored,
-    Exact,
-}
 
 /// What the transforms of a server are to be.
 pub(crate) struct Transforms {
@@ -293,7 +158,7 @@ fn named_spec(
         let what = "missing field `command`: a program, or `file`: code, unless that lies in transform_dir";
         return Err(file.error(place, what));
     };
-    if table.isolation.is_some() || table.hosts.is_some() {
+    if table.is_for_a_plugin() {
         return Err(file.error(place, WHOSE_KEYS));
     }
     let error = |what: &str| file.error(command.span(), &format!("transform {name}: {what}"));
@@ -402,66 +267,5 @@ fn file_names(name: &str, kind: Option<transform::Kind>) -> String {
         Some(transform::Kind::Native) => format!("{name}.so"),
         Some(transform::Kind::Wasm) => format!("{name}.wasm"),
         Some(transform::Kind::Process) | None => format!("{name}.so or {name}.wasm"),
-    }
-}
-
-impl Table {
-    /// The kind of code that its keys are for; none: they are for both.
-    fn is_for(&self) -> Option<transform::Kind> {
-        match (self.isolation.is_some() || self.hosts.is_some(), self.env.is_empty()) {
-            (true, _) => Some(transform::Kind::Native),
-            (false, false) => Some(transform::Kind::Wasm),
-            (false, true) => None,
-        }
-    }
-
-    /// Whether it has keys that are for programs alone.
-    fn is_for_a_program(&self) -> bool {
-        self.max_running.is_some() || self.cwd.is_some()
-    }
-
-    /// Whether it has keys that are for one kind of code alone, of each.
-    fn is_for_both(&self) -> bool {
-        (self.isolation.is_some() || self.hosts.is_some()) && !self.env.is_empty()
-    }
-
-    fn keys(&self) -> Keys<'_> {
-        let Self { isolation, hosts, on_error, spool, timeout, cpu, memory, max_output, .. } = self;
-        let Self { max_running, cwd, env, options, .. } = self;
-        Keys {
-            isolation: *isolation,
-            hosts: *hosts,
-            on_error: *on_error,
-            spool: *spool,
-            timeout: *timeout,
-            cpu: *cpu,
-            memory: *memory,
-            max_output: *max_output,
-            max_running: *max_running,
-            cwd: cwd.as_ref().map(|cwd| cwd.as_ref().as_path()),
-            env,
-            options: options.as_ref().map(Spanned::as_ref),
-        }
-    }
-}
-
-impl Defaults {
-    fn keys(&self) -> Keys<'_> {
-        let Self { isolation, hosts, on_error, spool, timeout, cpu, memory, max_output, .. } = self;
-        let Self { max_running, cwd, env, options, .. } = self;
-        Keys {
-            isolation: *isolation,
-            hosts: *hosts,
-            on_error: *on_error,
-            spool: *spool,
-            timeout: *timeout,
-            cpu: *cpu,
-            memory: *memory,
-            max_output: *max_output,
-            max_running: *max_running,
-            cwd: cwd.as_ref().map(|cwd| cwd.as_ref().as_path()),
-            env,
-            options: options.as_ref().map(Spanned::as_ref),
-        }
     }
 }

@@ -1,32 +1,14 @@
-//! The keys that a transform and the defaults have in common, and what they make of a spec.
+//! What the keys that a transform and the defaults have in common make of a spec.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pop3d_core::transform::{OnError, Policy};
 use pop3d_transforms::spec::{Isolation, PluginSpec, ProcessSpec};
-
 use toml::Spanned;
 
 use super::super::File;
-use super::super::values::{Size, Time};
-use super::{Environment, Isolated, Policed};
+use super::tables::{Environment, Isolated, Keys, Policed};
 use crate::exit::Exit;
-
-/// The keys that a transform and the defaults have in common.
-pub(super) struct Keys<'config> {
-    pub(super) isolation: Option<Isolated>,
-    pub(super) hosts: Option<usize>,
-    pub(super) on_error: Option<Policed>,
-    pub(super) spool: Option<bool>,
-    pub(super) timeout: Option<Time>,
-    pub(super) cpu: Option<Time>,
-    pub(super) memory: Option<Size>,
-    pub(super) max_output: Option<Size>,
-    pub(super) max_running: Option<usize>,
-    pub(super) cwd: Option<&'config Path>,
-    pub(super) env: &'config Environment,
-    pub(super) options: Option<&'config toml::Table>,
-}
 
 impl Keys<'_> {
     fn policy(&self, before: Policy) -> Policy {
