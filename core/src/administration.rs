@@ -7,6 +7,7 @@ mod accounts;
 mod apps;
 mod change;
 mod configured;
+mod percent;
 mod query;
 mod transforms;
 

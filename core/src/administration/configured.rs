@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
-use super::transforms::{percent_decoded, percent_encoded};
+use super::percent::{percent_decoded, percent_encoded};
 use super::{NAMES, NAMES_LENGTH, STATISTICS};
 use crate::accounts::{Accounts, Secret, UserName, answer_names_by};
 use crate::maildir::{LocalStore, UniqueIds};
