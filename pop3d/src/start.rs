@@ -1,18 +1,19 @@
 //! From a plan to a server that serves. Nothing is served before all of it is known to work.
 
+mod listening;
+
 use std::env;
 use std::fs::DirBuilder;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use log::{info, warn};
-use pop3d_core::admin::{AdminThread, Door, DoorError};
+use pop3d_core::admin::AdminThread;
 use pop3d_core::administration::{Administration, Beginning};
 use pop3d_core::maildir::LocalStore;
-use pop3d_core::server::{ListenError, Protocol, Server};
+use pop3d_core::server::Server;
 use pop3d_core::state::accounts::KeptAccounts;
 use pop3d_core::state::{Claim, StateFiles};
 use pop3d_core::transform::Kind;
@@ -22,14 +23,14 @@ use pop3d_transforms::registry::Registry;
 use pop3d_transforms::resources::Resources;
 use pop3d_transforms::spec::Spec;
 use rustix::fs::{Access, access};
-use rustix::io::Errno;
 
+use self::listening::Listening;
 use crate::cli::Cli;
 use crate::config::Transforms;
 use crate::exit::{self, Exit};
 use crate::host::Program;
 use crate::logging::{Log, LogFile};
-use crate::plan::{self, Fixed, Listen, PeepListen, Plan};
+use crate::plan::{self, Fixed, Plan};
 use crate::privileges;
 use crate::signals;
 
@@ -103,78 +104,28 @@ fn has_kept_accounts(plan: &Plan) -> Result<bool, Exit> {
 }
 
 fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
-    let system = |what: &str, error: io::Error| Exit::System(format!("cannot {what}: {error}"));
     let fixed = plan.fixed.clone();
     let log_file = fixed.log_file.as_deref().map(LogFile::open).transpose().map_err(|error| {
         let path = fixed.log_file.as_deref().unwrap_or(Path::new(""));
         Exit::NoInput(format!("cannot write the log {}: {error}", path.display()))
     })?;
     // Listened to before anything is started, so that none is lost.
-    let signals = signals::listen().map_err(|error| system("listen to signals", error))?;
+    let signals = signals::listen().map_err(|error| system("listen to signals", &error))?;
     let in_force = confine(&fixed, &plan.mailbox)?;
     let mut server =
-        Server::new(fixed.workers, fixed.transform_workers).map_err(|error| system("start", error))?;
-    let addresses = listen(&mut server, &fixed.listen, Protocol::Pop3)?;
-    let tls_addresses = match &fixed.pop3s_listen {
-        Some(addresses) => listen(&mut server, addresses, Protocol::Pop3s)?,
-        None => Vec::new(),
-    };
-    let mut balancers = Vec::new();
-    for &(address, protocol) in &fixed.proxy_listen {
-        let listening = server.listen_for_balancers(address, protocol);
-        balancers.push(listening.map_err(|error| unavailable(&error, &error.cause, "listen in [proxy]"))?);
-    }
-    let mut doors = listen_for_administrators(&fixed)?;
+        Server::new(fixed.workers, fixed.transform_workers).map_err(|error| system("start", &error))?;
+    let mut listening = Listening::open(&mut server, &fixed)?;
     if let Some(identity) = &fixed.identity {
         // Nothing that is read or written from here on is root's business.
         let become_user = identity.assume().and_then(|()| fixed.confinement.forbid_dumps());
-        become_user.map_err(|error| system(&format!("become the user {}", identity.name()), error))?;
+        become_user.map_err(|error| system(&format!("become the user {}", identity.name()), &error))?;
         plan::check_mailbox(&plan.mailbox)?;
     }
-    let log =
-        Log::start(plan.log_level, log_file).map(Arc::new).map_err(|error| system("start to log", error))?;
-    for warning in &plan.warnings {
-        warn!(target: "pop3d", "{warning}");
-    }
-
-    for what in in_force {
-        info!(target: "pop3d", "{what}");
-    }
-    match &fixed.identity {
-        Some(identity) => info!(target: "pop3d", "serving as the user {}", identity.name()),
-        None if privileges::is_root() => {
-            warn!(target: "pop3d", "serving as root: name another user by user in the configuration");
-        }
-        None => {}
-    }
-    if fixed.state.is_none() {
-        warn!(
-            target: "pop3d",
-            "no state folder, for there is no HOME: every login counts its messages anew, and what PEEP changes ends \
-             with this process; name one by --state",
-        );
-    }
+    let log = Log::start(plan.log_level, log_file).map_err(|error| system("start to log", &error))?;
+    let log = Arc::new(log);
+    tell(&plan, in_force);
     let state = fixed.state.clone().filter(|state| is_usable(state));
-    let pools = server.pools().clone();
-    let mut resources = Resources::new(pools.transforms, server.reactor(), env!("CARGO_PKG_VERSION"));
-    if let Some(state) = &state {
-        resources = resources.with_cache(state.join("wasm-cache"));
-    }
-    if let Some(instances) = fixed.wasm_instances {
-        resources = resources.with_instances(instances);
-    }
-    // The folder that programs write in by themselves; Landlock has it open at this moment.
-    let (confinement, temporary) = (fixed.confinement.clone(), env::temp_dir());
-    let starters = Children::confined(
-        move || privileges::children::confine_starter(&confinement, &temporary),
-        fixed.confinement.seal_plugins,
-    );
-    let (children, in_force) =
-        starters.map_err(|error| system("confine what starts programs, see [confine]", error))?;
-    for what in in_force {
-        info!(target: "pop3d", "{what}");
-    }
-    resources = resources.with_children(children);
+    let resources = resources(&fixed, &server, state.as_deref())?;
     let children = Arc::clone(&resources.children);
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
@@ -188,33 +139,21 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let beginning = Beginning::new(configured, &store, files.as_ref(), claim)
         .map_err(|error| Exit::Config(error.to_string()))?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
-    if is_owner {
-        doors.extend(fixed.peep_socket.as_deref().and_then(open_socket));
+    if let Some(path) = fixed.peep_socket.as_deref().filter(|_| is_owner) {
+        listening.open_socket(path);
     }
     let running = server
         .start(beginning.settings(), beginning.totals().clone())
-        .map_err(|error| system("start a worker", error))?;
+        .map_err(|error| system("start a worker", &error))?;
     let administration = Arc::new(Administration::new(beginning, running.handle(), Box::new(program)));
     administration.renew_hashes();
-    for address in addresses {
-        info!(target: "pop3d", "listening on {address}");
-    }
-    for address in tls_addresses {
-        info!(target: "pop3d", "POP3S: listening on {address}");
-    }
-    for address in balancers {
-        info!(target: "pop3d", "PROXY protocol: listening on {address}");
-    }
-    for (_, what) in &doors {
-        info!(target: "pop3d", "{what}");
-    }
+    listening.tell();
     let told = Arc::clone(&administration);
     folder
         .start(move |changed| told.take_in(changed))
-        .map_err(|error| system("watch the folder of transforms", error))?;
-    let doors = doors.into_iter().map(|(door, _)| door).collect();
-    let admin = AdminThread::start(doors, Arc::clone(&administration), fixed.peep_bounds)
-        .map_err(|error| system("start the admin thread", error))?;
+        .map_err(|error| system("watch the folder of transforms", &error))?;
+    let admin = AdminThread::start(listening.into_doors(), Arc::clone(&administration), fixed.peep_bounds)
+        .map_err(|error| system("start the admin thread", &error))?;
     signals::serve(signals, running, &administration, &children, &log);
     folder.stop();
     admin.stop();
@@ -222,6 +161,59 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     info!(target: "pop3d", "stopped");
     log.finish();
     Ok(())
+}
+
+/// What the system does not give.
+fn system(what: &str, error: &io::Error) -> Exit {
+    Exit::System(format!("cannot {what}: {error}"))
+}
+
+/// Says what is started, and what of it is not right.
+fn tell(plan: &Plan, in_force: Vec<String>) {
+    for warning in &plan.warnings {
+        warn!(target: "pop3d", "{warning}");
+    }
+    for what in in_force {
+        info!(target: "pop3d", "{what}");
+    }
+    match &plan.fixed.identity {
+        Some(identity) => info!(target: "pop3d", "serving as the user {}", identity.name()),
+        None if privileges::is_root() => {
+            warn!(target: "pop3d", "serving as root: name another user by user in the configuration");
+        }
+        None => {}
+    }
+    if plan.fixed.state.is_none() {
+        warn!(
+            target: "pop3d",
+            "no state folder, for there is no HOME: every login counts its messages anew, and what PEEP changes ends \
+             with this process; name one by --state",
+        );
+    }
+}
+
+/// What transforms are made with.
+fn resources(fixed: &Fixed, server: &Server, state: Option<&Path>) -> Result<Resources, Exit> {
+    let pool = server.pools().transforms.clone();
+    let mut resources = Resources::new(pool, server.reactor(), env!("CARGO_PKG_VERSION"));
+    if let Some(state) = state {
+        resources = resources.with_cache(state.join("wasm-cache"));
+    }
+    if let Some(instances) = fixed.wasm_instances {
+        resources = resources.with_instances(instances);
+    }
+    // The folder that programs write in by themselves; Landlock has it open at this moment.
+    let (confinement, temporary) = (fixed.confinement.clone(), env::temp_dir());
+    let starters = Children::confined(
+        move || privileges::children::confine_starter(&confinement, &temporary),
+        fixed.confinement.seal_plugins,
+    );
+    let (children, in_force) =
+        starters.map_err(|error| system("confine what starts programs, see [confine]", &error))?;
+    for what in in_force {
+        info!(target: "pop3d", "{what}");
+    }
+    Ok(resources.with_children(children))
 }
 
 /// Gives up what the server never needs, while there is one thread; what is in force, for the log.
@@ -250,90 +242,6 @@ fn confine(fixed: &Fixed, mailbox: &Path) -> Result<Vec<String>, Exit> {
 fn folder_of(file: &Path) -> Option<&Path> {
     // That of a name alone is the one that the server was started in.
     file.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
-}
-
-fn listen(server: &mut Server, listen: &Listen, protocol: Protocol) -> Result<Vec<SocketAddr>, Exit> {
-    let (addresses, without_ipv6) = listen.addresses();
-    let mut all = |addresses: Vec<SocketAddr>| -> Result<Vec<_>, ListenError> {
-        addresses.into_iter().map(|address| server.listen(address, protocol)).collect()
-    };
-    let option = match protocol {
-        Protocol::Pop3 => "--pop3-port",
-        Protocol::Pop3s => "--pop3s-port",
-    };
-    let listening = match all(addresses) {
-        Err(error) if !without_ipv6.is_empty() && is_without_ipv6(&error.cause) => all(without_ipv6),
-        listening => listening,
-    };
-    listening.map_err(|error| unavailable(&error, &error.cause, option))
-}
-
-/// Doors by TCP, each with what the log says of it.
-fn listen_for_administrators(fixed: &Fixed) -> Result<Vec<(Door, String)>, Exit> {
-    let open = |address: SocketAddr| {
-        Door::tcp(address).map_err(|error| unavailable(&error, &error.cause, "--peep-port"))
-    };
-    let mut doors = Vec::new();
-    match &fixed.peep_listen {
-        PeepListen::Nowhere => {}
-        PeepListen::Addresses(addresses) => {
-            for &address in addresses {
-                doors.push(open(address)?);
-            }
-        }
-        PeepListen::Loopback(port) => {
-            let (door, address) = open((Ipv4Addr::LOCALHOST, *port).into())?;
-            doors.push((door, address));
-            // Of port 0 both take the same one; where that is not free for IPv6, IPv4 is enough.
-            match Door::tcp((Ipv6Addr::LOCALHOST, address.port()).into()) {
-                Ok(second) => doors.push(second),
-                Err(error) if *port == 0 || is_without_ipv6(&error.cause) => {}
-                Err(error) => return Err(unavailable(&error, &error.cause, "--peep-port")),
-            }
-        }
-    }
-    let mut doors: Vec<_> =
-        doors.into_iter().map(|(door, address)| (door, format!("PEEP: listening on {address}"))).collect();
-    for &address in &fixed.peep_tls_listen {
-        let opened = Door::tls(address);
-        let (door, address) =
-            opened.map_err(|error| unavailable(&error, &error.cause, "tls_listen in [peep]"))?;
-        doors.push((door, format!("PEEP in TLS: listening on {address}")));
-    }
-    Ok(doors)
-}
-
-/// PEEP's socket; service goes on without it.
-fn open_socket(path: &Path) -> Option<(Door, String)> {
-    let door = Door::unix(path);
-    if let Err(DoorError { cause, .. }) = &door {
-        warn!(
-            target: "pop3d",
-            "no socket for PEEP at {}: {cause}; name another by socket in [peep]", path.display(),
-        );
-    }
-    door.ok().map(|door| (door, format!("PEEP: listening on {}", path.display())))
-}
-
-/// Whether the system has no IPv6, or has it and no address of it.
-fn is_without_ipv6(error: &io::Error) -> bool {
-    let error = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(error, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
-}
-
-fn unavailable(error: &dyn std::error::Error, cause: &io::Error, option: &str) -> Exit {
-    if matches!(Errno::from_io_error(cause), Some(Errno::MFILE | Errno::NFILE)) {
-        return Exit::System(format!("{error}; raise the limit of open files, such as by ulimit -n"));
-    }
-    let advice = match cause.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("; another program listens there: end it, or take another port by {option}")
-        }
-        io::ErrorKind::PermissionDenied => "; a port below 1024 needs root".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "; this machine has no such address".to_owned(),
-        _ => String::new(),
-    };
-    Exit::Unavailable(format!("{error}{advice}"))
 }
 
 /// Makes the state folder, for the server's user alone; without one service goes on, a little slower.
