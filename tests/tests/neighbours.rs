@@ -49,17 +49,13 @@ fn troubles(filters: &Filters) -> Vec<(String, String)> {
     troubles
 }
 
-#[test]
-fn a_hundred_others_notice_nothing_of_what_goes_wrong() {
-    let filters = Filters::default();
-    let troubles = troubles(&filters);
-    let text = message(30_000, 1);
-    let mail = Mail::default();
+/// The neighbours and a user `bad`, each with that message.
+fn configured(filters: &Filters, troubles: &[(String, String)], mail: &Mail, text: &[u8]) -> String {
     // The neighbours' mail passes a component, a helper process and the server itself: they share the pool with the rest.
     let mut config = String::from("transform = [\"turns\", \"isolated\", \"native\"]\n[users]\n");
     for user in (0..NEIGHBOURS).map(|number| format!("u{number}")).chain(["bad".to_owned()]) {
         fs::create_dir(mail.path().join(&user)).unwrap();
-        fs::write(mail.path().join(&user).join("1"), &text).unwrap();
+        fs::write(mail.path().join(&user).join("1"), text).unwrap();
         config.push_str(&format!("{user} = \"pass\"\n"));
     }
     config.push_str("[transform_defaults]\ncpu = \"300ms\"\ntimeout = \"1s\"\nmax_output = \"8MiB\"\n");
@@ -68,9 +64,39 @@ fn a_hundred_others_notice_nothing_of_what_goes_wrong() {
     config.push_str(&filters.table("turns", Kind::Component, Deed::Rot13, patience));
     config.push_str(&filters.table("isolated", Kind::Isolated, Deed::Identity, patience));
     config.push_str(&filters.table("native", Kind::Native, Deed::Identity, patience));
-    for (name, keys) in &troubles {
+    for (name, keys) in troubles {
         config.push_str(&format!("[transforms.{name}]\n{keys}\n"));
     }
+    config
+}
+
+/// Has the message of `bad` pass what goes wrong, one after the other.
+fn go_wrong(server: &Server, troubles: &[(String, String)]) {
+    let mut admin = Admin::of(server);
+    for (name, _) in troubles {
+        admin.says(&format!("tf= {name} bad")).hears("+");
+        let mut client = Client::login_when_free(server.address(), "bad");
+        let reply = client.says("RETR 1").line();
+        if reply.starts_with("+OK") {
+            // What floods is found out after "+OK".
+            assert!(name.ends_with("bomb"), "{name}: {reply}");
+            let (heard, end) = client.rest();
+            assert_eq!(end, pop3d_tests::End::Reset, "{name}");
+            assert!(!heard.ends_with(b"\r\n.\r\n"), "{name}");
+        } else {
+            assert!(reply.starts_with("-ERR [SYS/TEMP] transform "), "{name}: {reply}");
+        }
+        assert!(admin.value(&format!("tfs? {name}"), "failed") > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_hundred_others_notice_nothing_of_what_goes_wrong() {
+    let filters = Filters::default();
+    let troubles = troubles(&filters);
+    let text = message(30_000, 1);
+    let mail = Mail::default();
+    let config = configured(&filters, &troubles, &mail, &text);
     let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
     let expected = as_sent(&rot13(&text));
     let (is_over, answers, slowest) =
@@ -97,26 +123,7 @@ fn a_hundred_others_notice_nothing_of_what_goes_wrong() {
         barrier.wait();
         // Whatever fails here, the others are let go.
         let outcome = thread::Builder::new()
-            .spawn_scoped(scope, || {
-                let mut admin = Admin::of(&server);
-                for _ in 0..light_or_heavy(1, 5) {
-                    for (name, _) in &troubles {
-                        admin.says(&format!("tf= {name} bad")).hears("+");
-                        let mut client = Client::login_when_free(server.address(), "bad");
-                        let reply = client.says("RETR 1").line();
-                        if reply.starts_with("+OK") {
-                            // What floods is found out after "+OK".
-                            assert!(name.ends_with("bomb"), "{name}: {reply}");
-                            let (heard, end) = client.rest();
-                            assert_eq!(end, pop3d_tests::End::Reset, "{name}");
-                            assert!(!heard.ends_with(b"\r\n.\r\n"), "{name}");
-                        } else {
-                            assert!(reply.starts_with("-ERR [SYS/TEMP] transform "), "{name}: {reply}");
-                        }
-                        assert!(admin.value(&format!("tfs? {name}"), "failed") > 0, "{name}");
-                    }
-                }
-            })
+            .spawn_scoped(scope, || (0..light_or_heavy(1, 5)).for_each(|_| go_wrong(&server, &troubles)))
             .unwrap()
             .join();
         is_over.store(true, Ordering::Relaxed);

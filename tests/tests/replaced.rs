@@ -79,23 +79,15 @@ fn assert_whole(mut body: &[u8], text: &[u8], most: usize) {
     assert!(marks.len() <= most, "{marks:?}");
 }
 
-#[test]
-fn each_message_goes_through_one_version_of_what_is_replaced_and_switched() {
-    let (clients, replacements, switches) =
-        (light_or_heavy(12, 50), light_or_heavy(60, 1_000), light_or_heavy(300, 10_000));
-    let folder = Plugins::default();
-    let files = files(&folder);
-    let text = message(100_000, 1);
-    let expected: Vec<u8> = pop3d_tests::as_sent(&text);
-    let mail = Mail::default();
-    let mut config =
-        format!("transform_dir = \"{}\"\ntransform = \"isolated\"\n[users]\n", folder.path().display());
+/// Users `u0`, `u1` and so on with a message each, all of which passes the first version of a file.
+fn configured(folder: &Path, files: &[File], mail: &Mail, clients: usize, text: &[u8]) -> String {
+    let mut config = format!("transform_dir = \"{}\"\ntransform = \"isolated\"\n[users]\n", folder.display());
     for number in 0..clients {
         fs::create_dir(mail.path().join(format!("u{number}"))).unwrap();
-        fs::write(mail.path().join(format!("u{number}/1")), &text).unwrap();
+        fs::write(mail.path().join(format!("u{number}/1")), text).unwrap();
         config.push_str(&format!("u{number} = \"pass\"\n"));
     }
-    for file in &files {
+    for file in files {
         fs::write(&file.path, &file.versions[0]).unwrap();
         let isolation = match file.name {
             "isolated" => "isolation = \"process\"\nhosts = 1\noptions = { do = \"identity\" }\n",
@@ -105,6 +97,19 @@ fn each_message_goes_through_one_version_of_what_is_replaced_and_switched() {
         let (name, path) = (file.name, file.path.display());
         config.push_str(&format!("[transforms.{name}]\nfile = \"{path}\"\n{isolation}"));
     }
+    config
+}
+
+#[test]
+fn each_message_goes_through_one_version_of_what_is_replaced_and_switched() {
+    let (clients, replacements, switches) =
+        (light_or_heavy(12, 50), light_or_heavy(60, 1_000), light_or_heavy(300, 10_000));
+    let folder = Plugins::default();
+    let files = files(&folder);
+    let text = message(100_000, 1);
+    let expected: Vec<u8> = pop3d_tests::as_sent(&text);
+    let mail = Mail::default();
+    let config = configured(folder.path(), &files, &mail, clients, &text);
     let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
     let busy = AtomicUsize::new(2);
     let messages = AtomicUsize::new(0);

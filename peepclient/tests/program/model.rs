@@ -52,21 +52,6 @@ impl Model {
     /// Does a command.
     pub(crate) fn answer(&mut self, command: &Command) -> Result<Reply, Failure> {
         match command {
-            Command::AddUser { user, password } => {
-                if self.users.contains_key(&text(user)) {
-                    return Err(Failure::UserExists);
-                }
-                self.users.insert(text(user), text(password));
-                Ok(Reply::Done)
-            }
-            Command::SetPassword { user, password } => {
-                let known = self.users.get_mut(&text(user)).ok_or(Failure::NoSuchUser)?;
-                *known = text(password);
-                Ok(Reply::Done)
-            }
-            Command::RemoveUser { user } => {
-                self.users.remove(&text(user)).map(|_| Reply::Done).ok_or(Failure::NoSuchUser)
-            }
             Command::Users => Ok(Reply::Lines(self.users.keys().cloned().collect())),
             Command::SetConnections(number) if !(1..=998).contains(number) => {
                 Err(Failure::ConnectionsOutOfRange)
@@ -95,14 +80,6 @@ impl Model {
                 self.sessions.retain(|line| !line.starts_with(&prefix));
                 if self.sessions.len() < before { Ok(Reply::Done) } else { Err(Failure::NoSuchSession) }
             }
-            Command::KickUser { user } if !self.users.contains_key(&text(user)) => Err(Failure::NoSuchUser),
-            Command::KickUser { .. } => Ok(Reply::Integer(2)),
-            Command::AppPasswords { user } if !self.users.contains_key(&text(user)) => {
-                Err(Failure::NoSuchUser)
-            }
-            Command::AppPasswords { .. } => Ok(Reply::Lines(vec!["phone 1780000000 -".into()])),
-            Command::AddAppPassword { .. } => Ok(Reply::Text("abcd-efgh-jkmn-pqrs-tuvw-xyz2".into())),
-            Command::RemoveAppPassword { .. } => Err(Failure::NoSuchAppPassword),
             Command::RefusedAddresses => {
                 Ok(Reply::Lines(vec!["192.0.2.7 412".into(), "2001:db8:: 598".into()]))
             }
@@ -127,6 +104,42 @@ impl Model {
             | Command::TransformStatistics { .. }
             | Command::TransformError { .. }
             | Command::SetProgram { .. } => self.answer_of_transforms(command),
+            Command::AddUser { .. }
+            | Command::SetPassword { .. }
+            | Command::RemoveUser { .. }
+            | Command::KickUser { .. }
+            | Command::AppPasswords { .. }
+            | Command::AddAppPassword { .. }
+            | Command::RemoveAppPassword { .. } => self.answer_of_users(command),
+        }
+    }
+
+    fn answer_of_users(&mut self, command: &Command) -> Result<Reply, Failure> {
+        match command {
+            Command::AddUser { user, password } => {
+                if self.users.contains_key(&text(user)) {
+                    return Err(Failure::UserExists);
+                }
+                self.users.insert(text(user), text(password));
+                Ok(Reply::Done)
+            }
+            Command::SetPassword { user, password } => {
+                let known = self.users.get_mut(&text(user)).ok_or(Failure::NoSuchUser)?;
+                *known = text(password);
+                Ok(Reply::Done)
+            }
+            Command::RemoveUser { user } => {
+                self.users.remove(&text(user)).map(|_| Reply::Done).ok_or(Failure::NoSuchUser)
+            }
+            Command::KickUser { user } if !self.users.contains_key(&text(user)) => Err(Failure::NoSuchUser),
+            Command::KickUser { .. } => Ok(Reply::Integer(2)),
+            Command::AppPasswords { user } if !self.users.contains_key(&text(user)) => {
+                Err(Failure::NoSuchUser)
+            }
+            Command::AppPasswords { .. } => Ok(Reply::Lines(vec!["phone 1780000000 -".into()])),
+            Command::AddAppPassword { .. } => Ok(Reply::Text("abcd-efgh-jkmn-pqrs-tuvw-xyz2".into())),
+            Command::RemoveAppPassword { .. } => Err(Failure::NoSuchAppPassword),
+            _ => Err(Failure::UnknownCommand),
         }
     }
 
