@@ -18,5 +18,7 @@ pub mod registry;
 pub mod resources;
 pub mod spec;
 mod stamp;
+#[cfg(test)]
+mod twin;
 #[cfg(feature = "wasm")]
 pub mod wasm;

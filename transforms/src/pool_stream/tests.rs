@@ -1,6 +1,5 @@
 //! Streams of the pool against a plain function, in every cutting.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -8,6 +7,7 @@ use pop3d_core::transform::{Command, Filter, Flow, Sink};
 use proptest::prelude::*;
 
 use super::*;
+use crate::twin::{Manner, drive, heard_wake, rot13};
 
 /// A filter of rot13 that also does what a test wants.
 #[derive(Clone, Copy, Default)]
@@ -17,15 +17,6 @@ struct Rot13 {
     fails_at: Option<u64>,
     panics_at: Option<u64>,
     seen: u64,
-}
-
-fn rot13(octets: &[u8]) -> Vec<u8> {
-    let turn = |octet: &u8| match octet {
-        b'a'..=b'z' => (octet - b'a' + 13) % 26 + b'a',
-        b'A'..=b'Z' => (octet - b'A' + 13) % 26 + b'A',
-        other => *other,
-    };
-    octets.iter().map(turn).collect()
 }
 
 impl Filter for Rot13 {
@@ -71,8 +62,7 @@ const LIMITS: Limits =
 /// A stream of that filter, and where its wake is heard.
 fn stream(filter: Rot13, octets: u64, limits: Limits) -> (PoolStream, Receiver<()>, Arc<Record>) {
     let pool = Pool::start("test", 2).unwrap();
-    let (sender, wakes) = channel();
-    let wake = Wake(Arc::new(move || sender.send(()).unwrap_or_default()));
+    let (wake, wakes) = heard_wake();
     let (message, record) = (message(octets), Arc::new(Record::default()));
     let own = Arc::clone(&message);
     let stream = PoolStream::new(pool, Arc::clone(&record), limits, &message, wake, move |pipe| {
@@ -90,35 +80,7 @@ fn play(
     as_file: bool,
 ) -> Result<(Vec<u8>, Option<u64>), Error> {
     let (mut stream, wakes, _) = stream(filter, input.len() as u64, LIMITS);
-    stream.allow_passing();
-    let mut rest = input;
-    if as_file {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(input).unwrap();
-        assert!(stream.take_file(&file).unwrap());
-    }
-    let (mut output, mut buffer) = (Vec::new(), vec![0; room]);
-    let mut cuts = cuts.iter().copied().cycle();
-    let mut has_finished = as_file;
-    loop {
-        let mut has_moved = false;
-        if !has_finished {
-            let piece = &rest[..rest.len().min(cuts.next().unwrap_or(1000))];
-            let taken = if piece.is_empty() { 0 } else { stream.write(piece)? };
-            rest = &rest[taken..];
-            has_moved = taken > 0;
-            if rest.is_empty() {
-                stream.finish()?;
-                has_finished = true;
-            }
-        }
-        match stream.read(&mut buffer)? {
-            Read::Data(count) => output.extend_from_slice(&buffer[..count]),
-            Read::End => return Ok((output, stream.passes_from())),
-            Read::Pending if has_moved => {}
-            Read::Pending => wakes.recv().unwrap(),
-        }
-    }
+    drive(&mut stream, &wakes, input, &Manner { cuts: cuts.to_vec(), room, as_file })
 }
 
 proptest! {
@@ -224,8 +186,7 @@ fn a_task_that_never_ends_is_stopped_and_holds_up_nobody() {
     let (short, long) = (Duration::from_millis(50), Duration::from_secs(3600));
     for (cpu, timeout) in [(short, None), (short, Some(long)), (long, Some(short))] {
         let pool = Pool::start("test", 1).unwrap();
-        let (sender, wakes) = channel();
-        let wake = Wake(Arc::new(move || sender.send(()).unwrap_or_default()));
+        let (wake, wakes) = heard_wake();
         let limits = Limits { cpu, timeout, ..LIMITS };
         let record = Arc::new(Record::default());
         let mut endless =
@@ -254,8 +215,7 @@ fn a_task_that_never_ends_is_stopped_and_holds_up_nobody() {
 fn a_call_that_does_not_return_costs_its_message_and_one_thread() {
     let pool = Pool::start("test", 2).unwrap();
     let record = Arc::new(Record::default());
-    let (sender, wakes) = channel();
-    let wake = Wake(Arc::new(move || sender.send(()).unwrap_or_default()));
+    let (wake, wakes) = heard_wake();
     let timeout = Duration::from_millis(20);
     let limits = Limits { timeout: Some(timeout), may_hang: true, ..LIMITS };
     let (awaited, waits) = channel::<()>();

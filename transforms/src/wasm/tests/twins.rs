@@ -5,21 +5,13 @@ use proptest::prelude::*;
 use super::build::{Calls, module, with_type};
 use super::*;
 use crate::pool_stream::CHUNK;
+use crate::twin::rot13;
 
 /// A guest and the function that it is.
 struct Twins {
     name: &'static str,
     wasm: Arc<Wasm>,
     function: fn(&[u8]) -> Vec<u8>,
-}
-
-fn rot13(octets: &[u8]) -> Vec<u8> {
-    let turn = |octet: &u8| match octet {
-        b'a'..=b'z' => (octet - b'a' + 13) % 26 + b'a',
-        b'A'..=b'Z' => (octet - b'A' + 13) % 26 + b'A',
-        other => *other,
-    };
-    octets.iter().map(turn).collect()
 }
 
 /// Answers `pass` with the chunk that has the first empty line.
