@@ -95,23 +95,27 @@ mod tests {
     use super::*;
     use crate::transform::histogram::Histogram;
 
-    #[test]
-    fn what_is_kept_is_restored() {
-        let histogram = Histogram::default();
-        for time in [0, 1, 17, 123_456, u64::MAX] {
-            histogram.add(Duration::from_micros(time));
-        }
-        let statistics = TransformStatistics {
+    /// Counts that are all different.
+    fn counted(histogram: &Histogram) -> TransformStatistics {
+        TransformStatistics {
             messages: 1,
             bytes_in: 2,
             bytes_out: 3,
             failed: 4,
             timed_out: 5,
             passed: 6,
-            cpu: Duration::from_micros(7),
             durations: histogram.durations(),
             ..TransformStatistics::default()
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_restored() {
+        let histogram = Histogram::default();
+        for time in [0, 1, 17, 123_456, u64::MAX] {
+            histogram.add(Duration::from_micros(time));
+        }
+        let statistics = TransformStatistics { cpu: Duration::from_micros(7), ..counted(&histogram) };
         let mut restored = TransformStatistics::default();
         for (name, value) in statistics.kept() {
             assert!(restored.restore(&name, value), "{name}");
@@ -132,18 +136,8 @@ mod tests {
         for _ in 0..2 {
             histogram.add(Duration::from_micros(1024));
         }
-        let statistics = TransformStatistics {
-            messages: 1,
-            bytes_in: 2,
-            bytes_out: 3,
-            failed: 4,
-            timed_out: 5,
-            passed: 6,
-            running: 7,
-            queued: 8,
-            cpu: Duration::from_micros(9_999),
-            durations: histogram.durations(),
-        };
+        let cpu = Duration::from_micros(9_999);
+        let statistics = TransformStatistics { running: 7, queued: 8, cpu, ..counted(&histogram) };
         let lines: Vec<_> =
             statistics.lines().iter().map(|(name, value)| format!("{name} {value}")).collect();
         let expected = "messages 1,bytes_in 2,bytes_out 3,failed 4,timed_out 5,passed 6,running 7,queued 8,cpu_ms 9,\
