@@ -312,6 +312,38 @@ mod tests {
     }
 
     #[test]
+    fn the_example_has_every_key() {
+        let example = include_str!("../../examples/pop3d.toml");
+        for header in [
+            "",
+            "[users.x]",
+            "[oauth]",
+            "[proxy]",
+            "[limits]",
+            "[limits.failed_logins]",
+            "[confine]",
+            "[log]",
+            "[tls]",
+            "[[tls.sni]]",
+            "[peep]",
+            "[transforms.x]",
+            "[[rule]]",
+            "[transform_defaults]",
+            "[transform_pool]",
+        ] {
+            let said = wrong(&format!("{header}\nno_key = 1\n"));
+            let (_, known) = said.split_once("unknown field `no_key`, expected").expect(&said);
+            for key in known.split('`').skip(1).step_by(2) {
+                let is_there =
+                    [format!("{key} = "), format!("[{key}]"), format!("[{key}."), format!(".{key}]")]
+                        .iter()
+                        .any(|form| example.contains(form));
+                assert!(is_there, "{header} {key}");
+            }
+        }
+    }
+
+    #[test]
     fn a_value_that_cannot_be_is_named_with_what_could() {
         for (text, place, named) in [
             ("timeout = \"soon\"", "1:11", "write \"30s\" or \"10m\""),
