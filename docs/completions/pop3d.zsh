@@ -33,7 +33,7 @@ _pop3d() {
 '-c+[The configuration file]:FILE.toml:_files' \
 '--config=[The configuration file]:FILE.toml:_files' \
 '--state=[The folder for what outlives the process\: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP'\''s socket \[default\: \$XDG_STATE_HOME/pop3d, or /var/lib/pop3d as root\]]:FOLDER:_files' \
-'--log-level=[What is logged\: error, warn, info, debug or trace \[default\: info\]]:LEVEL:_default' \
+'--log-level=[What is logged\: off, error, warn, info, debug or trace \[default\: info\]]:LEVEL:_default' \
 '--tls-self-signed[Makes a certificate that nobody vouches for, for a trial of TLS, where the configuration names none]' \
 '--check[Reads the configuration, says what is wrong with it, and starts nothing]' \
 '-h[Print help]' \

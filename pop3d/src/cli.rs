@@ -77,7 +77,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
 
-    /// What is logged: error, warn, info, debug or trace [default: info].
+    /// What is logged: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub(crate) log_level: Option<log::LevelFilter>,
 

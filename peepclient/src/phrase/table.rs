@@ -113,7 +113,7 @@ pub static PHRASES: [Phrase; 44] = [
         &[required("chain", Kind::Chain), optional("user", Kind::User)],
         "tf=",
         Shows::Plain,
-        "sets the chain: names joined by commas, \"none\", or \"default\" for a user",
+        "sets the chain: names joined by commas, \"none\", or \"default\": as if none had been set",
     ),
     row("transforms", &[], "tfl?", TRANSFORMS, "lists the transforms there are"),
     row(
