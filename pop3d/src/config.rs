@@ -28,6 +28,7 @@ pub(crate) use self::limits::limits;
 pub(crate) use self::oauth::{Tokens, tokens};
 pub(crate) use self::peep::{administrators, bounds as peep_bounds};
 pub(crate) use self::program::missing_program;
+pub(crate) use self::reads::folder_of;
 pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;

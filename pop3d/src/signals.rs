@@ -19,7 +19,7 @@ use crate::logging::Log;
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
-const KILLED: i32 = 128;
+pub(crate) const KILLED: i32 = 128;
 
 /// The signals that the process listens to from here on.
 ///

@@ -26,7 +26,7 @@ use rustix::fs::{Access, access};
 
 use self::listening::Listening;
 use crate::cli::Cli;
-use crate::config::Transforms;
+use crate::config::{Transforms, folder_of};
 use crate::exit::{self, Exit};
 use crate::host::Program;
 use crate::logging::{Log, LogFile};
@@ -236,12 +236,6 @@ fn confine(fixed: &Fixed, mailbox: &Path) -> Result<Vec<String>, Exit> {
         .confinement
         .begin(&folders)
         .map_err(|error| Exit::System(format!("cannot be confined: {error}; see [confine]")))
-}
-
-/// The folder that a file is in.
-fn folder_of(file: &Path) -> Option<&Path> {
-    // That of a name alone is the one that the server was started in.
-    file.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Makes the state folder, for the server's user alone; without one service goes on, a little slower.

@@ -29,19 +29,21 @@ impl File {
                 }
             }
         }
-        let parent = |file: &Path| {
-            // That of a name alone is the one that the server was started in.
-            file.parent()
-                .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent }.to_owned())
-        };
-        folders.extend(files.iter().filter_map(|file| parent(file)));
-        folders.extend(files.iter().filter_map(|file| parent(&file.canonicalize().ok()?)));
+        let owned = |file: &Path| folder_of(file).map(Path::to_owned);
+        folders.extend(files.iter().filter_map(|file| owned(file)));
+        folders.extend(files.iter().filter_map(|file| owned(&file.canonicalize().ok()?)));
         // The root would permit all.
         folders.retain(|folder| folder.parent().is_some() || folder == Path::new("."));
         folders.sort_unstable();
         folders.dedup();
         folders
     }
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(file: &Path) -> Option<&Path> {
+    // That of a name alone is the one that the server was started in.
+    file.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// What stands between the words of a shell, and around them.

@@ -17,9 +17,7 @@ use signal_hook::iterator::Signals;
 use crate::cli;
 use crate::config::{File, Transforms};
 use crate::exit::Exit;
-
-/// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
-const KILLED: i32 = 128;
+use crate::signals::KILLED;
 
 /// A chain that messages can pass through.
 pub(super) struct Trial {
