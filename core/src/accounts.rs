@@ -353,6 +353,11 @@ impl Accounts {
         self.accounts.contains_key(user)
     }
 
+    /// The same in any form that SASLprep takes for that name.
+    pub(crate) fn knows(&self, user: &UserName) -> bool {
+        self.account(user.as_str().as_bytes()).is_some()
+    }
+
     /// Whether some account keeps a plain secret, which APOP and CRAM-MD5 need.
     #[must_use]
     pub fn has_plain(&self) -> bool {

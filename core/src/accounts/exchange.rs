@@ -230,20 +230,19 @@ impl Exchange {
         self.user = user.to_vec();
         let stepped = self.verify_password(user, password)?;
         // Nobody may be somebody else.
-        if authorization.is_empty() || authorization == user { Ok(stepped) } else { Err(WrongCredentials) }
+        let is_own = authorization.is_empty() || *prepared(authorization) == *prepared(user);
+        if is_own { Ok(stepped) } else { Err(WrongCredentials) }
     }
 
     /// RFC 4422, appendix A: whom to be; nothing: the first whom the certificate names and who has an account.
     fn external(&mut self, message: &[u8]) -> Result<Stepped, WrongCredentials> {
         self.user = message.to_vec();
-        let mut certified = self.certified.iter().filter(|user| self.accounts.contains(user));
-        let user = if message.is_empty() {
-            certified.next()
-        } else {
-            certified.find(|user| user.as_str().as_bytes() == message)
-        };
-        let user = user.cloned().ok_or(WrongCredentials)?;
-        self.let_in(&user)
+        let wanted = prepared(message);
+        let is_wanted =
+            |user: &&UserName| message.is_empty() || *prepared(user.as_str().as_bytes()) == *wanted;
+        let mut certified = self.certified.iter().filter(|user| self.accounts.knows(user));
+        let user = certified.find(is_wanted).ok_or(WrongCredentials)?;
+        self.let_in(user)
     }
 
     /// A token, and for whom.
@@ -352,7 +351,8 @@ impl Exchange {
         };
         let first = ClientFirst::parse(message, binding).ok_or(WrongCredentials)?;
         self.user = first.user.clone().into_bytes();
-        if first.authorization.as_ref().is_some_and(|other| *other != first.user) {
+        let is_other = |other: &String| *prepared(other.as_bytes()) != *prepared(&self.user);
+        if first.authorization.as_ref().is_some_and(is_other) {
             return Err(WrongCredentials);
         }
         let (keys, user) = self.accounts.keys(hash, &self.user);

@@ -88,7 +88,7 @@ impl Connection {
         let has_binding = tls.binding().is_some();
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
         let mut mechanisms = accounts.mechanisms(has_binding);
-        if tls.users().iter().any(|user| accounts.contains(user)) {
+        if tls.users().iter().any(|user| accounts.knows(user)) {
             mechanisms = mechanisms.iter().chain([Mechanism::External]).collect();
         }
         self.session.handle_answer(Answer::Secured(mechanisms));

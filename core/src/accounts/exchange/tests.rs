@@ -218,3 +218,24 @@ fn what_needs_a_plain_secret_is_offered_where_there_is_one() {
     assert_eq!(listed(&accounts()), ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]);
     assert_eq!(listed(&Accounts::new(false)), ["PLAIN", "LOGIN"]);
 }
+
+#[test]
+fn whom_to_be_is_the_same_in_each_form_of_a_name() {
+    const COMPOSED: &str = "gr\u{fc}n";
+    const IN_PARTS: &str = "gru\u{308}n";
+    let mut accounts = Accounts::new(true);
+    accounts.add(UserName::parse(COMPOSED.as_bytes()).unwrap(), b"pencil");
+    let accounts = Arc::new(accounts);
+    for authorization in [COMPOSED, IN_PARTS] {
+        for name in [COMPOSED, IN_PARTS] {
+            let begin = |mechanism| Exchange::new(mechanism, Arc::clone(&accounts), HERE, None);
+            let message = format!("{authorization}\0{name}\0pencil");
+            assert_eq!(begin(Mechanism::Plain).step(Some(message.as_bytes())), user(COMPOSED));
+            let message = format!("n,a={authorization},n={name},r=x");
+            assert!(begin(Mechanism::ScramSha256).step(Some(message.as_bytes())).is_ok());
+            let certified = vec![UserName::parse(name.as_bytes()).unwrap()];
+            let mut external = begin(Mechanism::External).with_certified(certified);
+            assert_eq!(external.step(Some(authorization.as_bytes())), user(COMPOSED));
+        }
+    }
+}
