@@ -13,9 +13,12 @@ use arc_swap::ArcSwap;
 use log::warn;
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::ring;
+use rustls::pki_types::UnixTime;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ResolvesServerCert, ServerConfig};
 use rustls::version::{TLS12, TLS13};
 
+use crate::accounts::UserName;
 use crate::nets::Nets;
 
 pub use self::authorities::Authorities;
@@ -76,6 +79,8 @@ pub struct Tls {
 struct Served {
     pop3: Arc<ServerConfig>,
     peep: Arc<ServerConfig>,
+    /// Who vouches for clients; none: nobody does.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 impl Served {
@@ -94,7 +99,12 @@ impl Served {
             let resolver = Arc::clone(certificates) as Arc<dyn ResolvesServerCert>;
             config(versions, protocol, authorities, has_to, resolver)
         };
-        Ok(Self { pop3: config(ALPN, false)?, peep: config(ALPN_PEEP, administrators_need_one)? })
+        let verifier = authorities.map(|it| it.verifier(Arc::new(ring::default_provider()), false));
+        Ok(Self {
+            pop3: config(ALPN, false)?,
+            peep: config(ALPN_PEEP, administrators_need_one)?,
+            verifier: verifier.transpose()?,
+        })
     }
 }
 
@@ -136,6 +146,17 @@ impl Tls {
     /// The same for administrators.
     pub(crate) fn peep(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.served.load().peep)
+    }
+
+    /// Whom a client's certificate names, where somebody vouches for it at this moment. Who did at the handshake may be trusted no
+    /// more, the certificate may have expired since, and where a session was resumed nobody has looked at all.
+    pub(crate) fn users(&self, channel: &Channel) -> Vec<UserName> {
+        let served = self.served.load();
+        let (Some(verifier), [certificate, others @ ..]) = (&served.verifier, channel.certificates()) else {
+            return Vec::new();
+        };
+        let verified = verifier.verify_client_cert(certificate, others, UnixTime::now());
+        verified.map(|_| authorities::users(certificate)).unwrap_or_default()
     }
 
     /// Reads those certificates again, and those of the authorities, whose files are others than before. Waits for the disk.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use log::{debug, error, info, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::number::MessageNumber;
-use pop3d_protocol::pop3::{Action, Answer, Credentials, Opened, Part, Refusal, Step as SaslStep};
+use pop3d_protocol::pop3::{Action, Answer, Credentials, Mechanism, Opened, Part, Refusal, Step as SaslStep};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Account, Connection, Desk, Ending, Task, temporary};
@@ -132,7 +132,8 @@ impl Connection {
             SaslStep::Begin { mechanism, initial } => {
                 let accounts = Arc::clone(&desk.shared.settings.load().accounts);
                 let binding = self.transport.tls().and_then(Channel::binding);
-                let certified = self.transport.tls().map(Channel::users).unwrap_or_default();
+                let is_external = mechanism == Mechanism::External;
+                let certified = if is_external { self.certified(desk) } else { Vec::new() };
                 let exchange =
                     Exchange::new(mechanism, accounts, self.peer.ip(), binding).with_certified(certified);
                 (Box::new(exchange), initial)

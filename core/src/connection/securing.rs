@@ -10,6 +10,7 @@ use pop3d_protocol::pop3::{Answer, Mechanism, Security};
 use zeroize::Zeroizing;
 
 use super::{Connection, Desk, Task, Turn};
+use crate::accounts::UserName;
 use crate::transport::Transport;
 
 /// What protects a session that begins.
@@ -81,6 +82,13 @@ impl Connection {
         }
     }
 
+    /// Whom the client's certificate names, where somebody vouches for it.
+    pub(super) fn certified(&self, desk: &Desk) -> Vec<UserName> {
+        let settings = desk.shared.settings.load();
+        let tls = settings.tls.as_ref().zip(self.transport.tls());
+        tls.map(|(tls, channel)| tls.users(channel)).unwrap_or_default()
+    }
+
     fn secured(&mut self, desk: &Desk) {
         desk.counters.handshakes.add(1);
         let Some(tls) = self.transport.tls() else { return };
@@ -88,7 +96,7 @@ impl Connection {
         let has_binding = tls.binding().is_some();
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
         let mut mechanisms = accounts.mechanisms(has_binding);
-        if tls.users().iter().any(|user| accounts.knows(user)) {
+        if self.certified(desk).iter().any(|user| accounts.knows(user)) {
             mechanisms = mechanisms.iter().chain([Mechanism::External]).collect();
         }
         self.session.handle_answer(Answer::Secured(mechanisms));

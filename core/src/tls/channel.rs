@@ -10,11 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConfig, ServerConnection};
 use rustls::{HandshakeKind, ProtocolVersion};
-
-use super::authorities::users;
-use crate::accounts::UserName;
 
 /// Octets that are encrypted before they are written: the system calls of a download, against the memory of a slow reader.
 const WRITE_MAX: usize = 64 * 1024;
@@ -196,10 +194,10 @@ impl Channel {
         exported.ok().map(|octets| octets.into())
     }
 
-    /// Whom the client's certificate names, where it has one that somebody vouches for.
-    pub(crate) fn users(&self) -> Vec<UserName> {
-        let certificate = self.tls.peer_certificates().and_then(<[_]>::first);
-        certificate.map(users).unwrap_or_default()
+    /// The client's certificate, and what leads to its authority; nothing where it has none. It was vouched for when the client
+    /// showed it, which may have been in a session before this one.
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        self.tls.peer_certificates().unwrap_or_default()
     }
 
     /// Version and cipher suite, for the log.

@@ -212,6 +212,30 @@ fn others_vouch_for_clients_once_their_file_is_another_and_not_before() {
 }
 
 #[test]
+fn who_came_before_its_authority_was_replaced_is_not_let_in_behind_that() {
+    let files = Files::new();
+    let pair = files.make("a", &["a.example"]);
+    let (first, second) = (Authority::new(), Authority::new());
+    fs::write(files.path("ca"), &first.certificate).unwrap();
+    let authorities = Authorities::read(&files.path("ca")).unwrap();
+    let options = TlsOptions { authorities: Some(authorities), ..options(vec![pair]) };
+    let (running, address) = serve_to(options, accounts(), limits());
+    let mut client = first.client(address, "user-of-a-test", None);
+    hears(&mut client);
+    assert!(capabilities(&mut client).concat().contains(" EXTERNAL "));
+    let replace = |authority: &Authority| {
+        fs::write(files.path("next"), &authority.certificate).unwrap();
+        fs::rename(files.path("next"), files.path("ca")).unwrap();
+        running.handle().settings().tls.as_ref().unwrap().renew();
+    };
+    replace(&second);
+    assert!(says(&mut client, "AUTH EXTERNAL =").starts_with("-ERR [AUTH]"));
+    replace(&first);
+    assert!(says(&mut client, "AUTH EXTERNAL =").starts_with("+OK"));
+    running.drain(Duration::ZERO);
+}
+
+#[test]
 fn who_guesses_through_tls_is_refused_and_hears_nothing() {
     let pair = Files::new().make("a", &["a.example"]);
     let failed_logins = FailedLogins { refused_after: Some(3), ..Default::default() };
