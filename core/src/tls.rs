@@ -15,7 +15,7 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::ring;
 use rustls::pki_types::UnixTime;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ResolvesServerCert, ServerConfig};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, ServerConfig};
 use rustls::version::{TLS12, TLS13};
 
 use crate::accounts::UserName;
@@ -210,7 +210,13 @@ fn config(
     // Of the suites that both know the one that stands first here: what a client prefers may be what is weakest.
     config.ignore_client_order = true;
     // Sessions are resumed by what the client keeps: nothing is kept here for those that do not come back.
-    config.ticketer = ring::Ticketer::new().map_err(wrong)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    if has_to {
+        // One that is resumed is not verified again, and is as good as the certificate was.
+        config.send_tls13_tickets = 0;
+    } else {
+        config.ticketer = ring::Ticketer::new().map_err(wrong)?;
+    }
     Ok(Arc::new(config))
 }
 

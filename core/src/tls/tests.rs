@@ -9,9 +9,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustls::client::WantsClientCert;
+use rustls::client::{Resumption, Tls12Resumption, WantsClientCert};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ConfigBuilder, StreamOwned};
+use rustls::server::ServerConnection;
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, ConnectionCommon, HandshakeKind, SideData, StreamOwned,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -332,4 +335,78 @@ fn octets_that_are_no_tls_end_the_connection_without_a_word_of_pop3() {
     }
     assert!(hears(&mut client(address, "a.example", Version::Tls13, &[])).starts_with("+OK"));
     running.drain(Duration::ZERO);
+}
+
+/// Has one side hear what the other has to say.
+fn carry<From, To>(from: &mut ConnectionCommon<From>, to: &mut ConnectionCommon<To>)
+where
+    From: SideData,
+    To: SideData,
+{
+    let mut said = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut said).unwrap();
+    }
+    let mut said = &said[..];
+    while !said.is_empty() {
+        to.read_tls(&mut said).unwrap();
+        to.process_new_packets().unwrap();
+    }
+}
+
+/// What the second handshake of a client is, in memory.
+fn second_handshake(server: &Arc<ServerConfig>, client: ClientConfig) -> HandshakeKind {
+    let client = Arc::new(client);
+    let handshake = || {
+        let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+        let name = ServerName::try_from("a.example").unwrap();
+        let mut client = ClientConnection::new(Arc::clone(&client), name).unwrap();
+        while client.wants_write() || server.wants_write() {
+            carry(&mut client, &mut server);
+            carry(&mut server, &mut client);
+        }
+        client.handshake_kind().unwrap()
+    };
+    assert_eq!(handshake(), HandshakeKind::Full);
+    handshake()
+}
+
+#[test]
+fn a_session_is_resumed_by_what_the_client_keeps_alone() {
+    let tls = Tls::new(options(vec![Files::new().make("a", &["a.example"])])).unwrap();
+    let client = |version, by| {
+        let mut config = trusting(version).with_no_client_auth();
+        config.resumption = Resumption::default().tls12_resumption(by);
+        config
+    };
+    for (version, by, kind) in [
+        (Version::Tls13, Tls12Resumption::Disabled, HandshakeKind::Resumed),
+        (Version::Tls12, Tls12Resumption::SessionIdOrTickets, HandshakeKind::Resumed),
+        (Version::Tls12, Tls12Resumption::SessionIdOnly, HandshakeKind::Full),
+    ] {
+        assert_eq!(second_handshake(&tls.pop3(), client(version, by)), kind, "{version:?}");
+    }
+}
+
+#[test]
+fn who_must_have_a_certificate_shows_it_each_time() {
+    let files = Files::new();
+    let pair = files.make("a", &["a.example"]);
+    let authority = logins::Authority::new();
+    fs::write(files.path("ca"), &authority.certificate).unwrap();
+    for is_needed in [false, true] {
+        let authorities = Authorities::read(&files.path("ca")).unwrap();
+        let options = TlsOptions {
+            authorities: Some(authorities),
+            administrators_need_one: is_needed,
+            ..options(vec![pair.clone()])
+        };
+        let tls = Tls::new(options).unwrap();
+        for version in [Version::Tls12, Version::Tls13] {
+            let kind = if is_needed { HandshakeKind::Full } else { HandshakeKind::Resumed };
+            let client = || authority.certified("admin", None, version);
+            assert_eq!(second_handshake(&tls.peep(), client()), kind, "{version:?}");
+            assert_eq!(second_handshake(&tls.pop3(), client()), HandshakeKind::Resumed, "{version:?}");
+        }
+    }
 }

@@ -123,13 +123,13 @@ fn a_login_is_bound_to_its_channel_and_no_good_in_another() {
 }
 
 /// An authority, and clients with certificates of it.
-struct Authority {
-    certificate: String,
+pub(super) struct Authority {
+    pub(super) certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -138,6 +138,11 @@ impl Authority {
     }
 
     fn client(&self, address: SocketAddr, name: &str, mail: Option<&str>) -> Client {
+        client_with(address, "a.example", self.certified(name, mail, Version::Tls13))
+    }
+
+    /// The configuration of a client that shows a certificate.
+    pub(super) fn certified(&self, name: &str, mail: Option<&str>, version: Version) -> ClientConfig {
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.subject_alt_names.extend(mail.map(|mail| SanType::Rfc822Name(mail.try_into().unwrap())));
@@ -145,8 +150,7 @@ impl Authority {
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
         let chain = vec![certificate.der().clone()];
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        let config = trusting(Version::Tls13).with_client_auth_cert(chain, key.into()).unwrap();
-        client_with(address, "a.example", config)
+        trusting(version).with_client_auth_cert(chain, key.into()).unwrap()
     }
 }
 
