@@ -47,8 +47,8 @@ enum State {
     LoginPassword,
     /// CRAM-MD5: the digest over this challenge.
     Digest(String),
-    /// SCRAM: the `client-final-message`. No user: the keys are nobody's, and no proof is right.
-    Scram(Box<Begun>, Option<UserName>),
+    /// SCRAM: the `client-final-message`. No user: the keys are nobody's, and no proof is right. The keys are of these accounts.
+    Scram(Box<Begun>, Option<UserName>, Arc<Accounts>),
     /// SCRAM: nothing, once the client has seen that we know its password.
     Shown(UserName),
     /// No more steps.
@@ -141,6 +141,12 @@ impl Exchange {
         Self { certified, ..self }
     }
 
+    /// Goes on by these accounts, which may be others than those that it began with: who was removed, switched off or given another
+    /// password meanwhile is not let in.
+    pub fn renew(&mut self, accounts: Arc<Accounts>) {
+        self.accounts = accounts;
+    }
+
     /// Who the client claims to be, for the log; empty where it has not said so.
     #[must_use]
     pub fn user(&self) -> &[u8] {
@@ -174,7 +180,11 @@ impl Exchange {
                 verified
             }
             State::Digest(challenge) => self.verify_digest(&challenge, response.unwrap_or_default()),
-            State::Scram(begun, user) => {
+            State::Scram(begun, user, accounts) => {
+                let (hash, is_current) = (begun.hash(), Arc::ptr_eq(&accounts, &self.accounts));
+                if !is_current && !begun.is_by(&self.accounts.keys(hash, &self.user).0) {
+                    return Err(WrongCredentials);
+                }
                 let said = begun.finish(response.unwrap_or_default()).ok_or(WrongCredentials)?;
                 self.state = State::Shown(user.ok_or(WrongCredentials)?);
                 Ok(Stepped::Challenge(said.into_bytes()))
@@ -359,7 +369,7 @@ impl Exchange {
         // Who may not be let in learns it at the end, as one whose proof is wrong.
         let user = user.filter(|user| self.accounts.switches(user).permit(self.from)).cloned();
         let (begun, said) = Begun::new(&first, keys, binding).map_err(|_| WrongCredentials)?;
-        self.state = State::Scram(Box::new(begun), user);
+        self.state = State::Scram(Box::new(begun), user, Arc::clone(&self.accounts));
         Ok(Stepped::Challenge(said.into_bytes()))
     }
 }

@@ -236,6 +236,18 @@ impl Begun {
         Ok(Self::with_nonce(first, keys, binding, &Base64::encode_string(&random)))
     }
 
+    /// By which hash.
+    pub(super) fn hash(&self) -> Hash {
+        self.keys.hash
+    }
+
+    /// Whether it goes by these keys.
+    pub(super) fn is_by(&self, keys: &Keys) -> bool {
+        let Keys { hash, salt, iterations, stored, server } = &self.keys;
+        let is_of_form = *hash == keys.hash && *iterations == keys.iterations && *salt == keys.salt;
+        is_of_form && bool::from(stored.ct_eq(&keys.stored) & server.ct_eq(&keys.server))
+    }
+
     fn with_nonce(first: &ClientFirst<'_>, keys: Keys, binding: Binding<'_>, own: &str) -> (Self, String) {
         let nonce = format!("{}{own}", first.nonce);
         let salt = Base64::encode_string(&keys.salt);

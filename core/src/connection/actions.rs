@@ -139,7 +139,10 @@ impl Connection {
                 (Box::new(exchange), initial)
             }
             SaslStep::Response(response) => match self.exchange.take() {
-                Some(exchange) => (exchange, Some(response)),
+                Some(mut exchange) => {
+                    exchange.renew(Arc::clone(&desk.shared.settings.load().accounts));
+                    (exchange, Some(response))
+                }
                 None => {
                     let refusal = temporary("nothing was asked");
                     return self.session.handle_answer(Answer::Verified(Err(refusal)));

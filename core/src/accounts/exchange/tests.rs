@@ -220,6 +220,40 @@ fn what_needs_a_plain_secret_is_offered_where_there_is_one() {
 }
 
 #[test]
+fn an_exchange_goes_on_by_accounts_as_they_have_become() {
+    let name = UserName::parse(b"user").unwrap();
+    let mut others = Accounts::new(true);
+    others.add(name.clone(), b"another");
+    let (others, fewer) = (Arc::new(others), Arc::new(accounts().without(&name)));
+    let begin = |mechanism, first: Option<&[u8]>| {
+        let mut exchange = Exchange::new(mechanism, accounts(), HERE, None);
+        let Ok(Stepped::Challenge(said)) = exchange.step(first) else { panic!() };
+        (exchange, String::from_utf8(said).unwrap())
+    };
+    for (accounts, password, outcome) in [
+        (&accounts(), "pencil", user("user")),
+        (&others, "pencil", Err(WrongCredentials)),
+        (&others, "another", user("user")),
+        (&fewer, "pencil", Err(WrongCredentials)),
+    ] {
+        let (mut exchange, _) = begin(Mechanism::Plain, None);
+        exchange.renew(Arc::clone(accounts));
+        assert_eq!(exchange.step(Some(format!("\0user\0{password}").as_bytes())), outcome);
+        let (mut exchange, said) = begin(Mechanism::ScramSha256, Some(b"n,,n=user,r=x"));
+        exchange.renew(Arc::clone(accounts));
+        let last = client::answer(&said, "n=user,r=x", b"pencil");
+        let shown = exchange.step(Some(last.as_bytes())).is_ok();
+        assert_eq!(shown, password == "pencil" && outcome.is_ok());
+    }
+    // Between the proof and what the client says to ours.
+    let (mut exchange, said) = begin(Mechanism::ScramSha256, Some(b"n,,n=user,r=x"));
+    let last = client::answer(&said, "n=user,r=x", b"pencil");
+    assert!(exchange.step(Some(last.as_bytes())).is_ok());
+    exchange.renew(fewer);
+    assert_eq!(exchange.step(Some(b"")), Err(WrongCredentials));
+}
+
+#[test]
 fn whom_to_be_is_the_same_in_each_form_of_a_name() {
     const COMPOSED: &str = "gr\u{fc}n";
     const IN_PARTS: &str = "gru\u{308}n";
