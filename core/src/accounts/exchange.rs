@@ -15,7 +15,7 @@ use super::account::{Account, SALT};
 use super::bearer::{Presented, TokenCheck};
 use super::code::MemoryKey;
 use super::scram::{Begun, Binding, ClientFirst, Hash, ITERATIONS, Keys};
-use super::{Accounts, Asking, Secret, UserName, WrongCredentials, prepared};
+use super::{Accounts, Asking, Secret, UserName, WrongCredentials, is_prohibited, prepared};
 
 /// Octets of the random part of CRAM-MD5's challenge.
 const CHALLENGE: usize = 18;
@@ -277,6 +277,8 @@ impl Exchange {
                 }
                 self.let_in(&user)
             }
+            // Nobody's name, also where an account has it.
+            TokenCheck::Program(_) if is_prohibited(&self.user) => Err(WrongCredentials),
             TokenCheck::Program(program) => {
                 let account = self.accounts.account(&self.user);
                 if account.is_some_and(|(_, account)| !account.switches.permit(self.from)) {

@@ -1,6 +1,7 @@
 //! Each mechanism, step by step.
 
 use super::super::scram::client;
+use super::super::{Bearer, Checker, External, Switches};
 use super::*;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -271,5 +272,32 @@ fn whom_to_be_is_the_same_in_each_form_of_a_name() {
             let mut external = begin(Mechanism::External).with_certified(certified);
             assert_eq!(external.step(Some(authorization.as_bytes())), user(COMPOSED));
         }
+    }
+}
+
+/// Takes every token.
+struct Credulous;
+
+impl Checker for Credulous {
+    fn check(&self, _: &UserName, _: &[u8]) -> Result<bool, String> {
+        Ok(true)
+    }
+}
+
+#[test]
+fn no_program_is_asked_about_a_name_that_is_prohibited_and_so_seems_to_be_without_an_account() {
+    const PROHIBITED: &str = "a\u{e000}";
+    let mut accounts = Accounts::new(false);
+    let name = UserName::parse(PROHIBITED.as_bytes()).unwrap();
+    accounts.add(name.clone(), b"pencil");
+    accounts.switch(&name, Switches { is_disabled: true, ..Switches::default() });
+    let program = TokenCheck::Program(Arc::new(External::new(Box::new(Credulous)).without_memory()));
+    accounts.set_bearer(Bearer::new(program, None, None).unwrap());
+    let accounts = Arc::new(accounts);
+    for (name, is_asked) in [(PROHIBITED, false), ("nobody", true)] {
+        let message = format!("n,a={name},\x01auth=Bearer x\x01\x01");
+        let mut exchange = Exchange::new(Mechanism::OauthBearer, Arc::clone(&accounts), HERE, None);
+        let stepped = exchange.step(Some(message.as_bytes()));
+        assert_eq!(matches!(stepped, Ok(Stepped::Ask(_))), is_asked, "{stepped:?}");
     }
 }
