@@ -242,6 +242,33 @@ fn a_checkpassword_that_hangs_holds_up_no_account_and_ends_with_the_server() {
 }
 
 #[test]
+fn a_checkpassword_that_hangs_holds_up_nobody_whose_password_is_known() {
+    let mail = Mail::default();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("check");
+    fs::write(&script, CHECKS).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let config =
+        format!("checkpassword = \"{} /bin/true\"\ncheckpassword_timeout = \"1m\"\n", script.display());
+    let mut server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    assert!(login(&server, "ann", "se cret").starts_with("+OK"));
+    let mut waiting: Vec<_> = (0..20).map(|_| Client::connect(server.address())).collect();
+    for client in &mut waiting {
+        client.says("USER stuck").hears("+OK");
+        client.says("PASS x");
+    }
+    wait_until("programs run", || server.children() >= 8);
+    assert!(login(&server, "ann", "se cret").starts_with("+OK"));
+    // By AUTH too: "\0ann\0se cret".
+    let mut client = Client::connect(server.address());
+    client.says("AUTH PLAIN AGFubgBzZSBjcmV0").hears("+OK");
+    server.signal(Signal::TERM);
+    wait_until("it stops", || server.log().contains("stopping"));
+    server.signal(Signal::TERM);
+    let _ = server.wait();
+}
+
+#[test]
 fn a_checkpassword_that_cannot_be_is_named_at_its_place() {
     let mail = Mail::default();
     for (config, named) in [

@@ -58,15 +58,19 @@ impl External {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the password with that code was found right a short time ago.
+    fn knows(&self, user: &UserName, code: &Code, now: Instant) -> bool {
+        self.known().get(user).is_some_and(|(known, since)| {
+            now.saturating_duration_since(*since) < REMEMBERED_FOR && known.is(code)
+        })
+    }
+
     fn ask(&self, user: &UserName, password: &[u8], now: Instant) -> Result<bool, String> {
         if !self.remembers {
             return self.checker.check(user, password);
         }
         let code = self.key.code(password);
-        let is_known = self.known().get(user).is_some_and(|(known, since)| {
-            now.saturating_duration_since(*since) < REMEMBERED_FOR && known.is(&code)
-        });
-        if is_known {
+        if self.knows(user, &code, now) {
             return Ok(true);
         }
         let is_right = self.checker.check(user, password)?;
@@ -107,6 +111,14 @@ impl Asking {
     #[must_use]
     pub fn user(&self) -> &UserName {
         &self.user
+    }
+
+    /// Whether it is known to be their password, so that nobody need be asked. Does not wait.
+    #[must_use]
+    pub fn is_known(&self, password: &[u8]) -> bool {
+        let Self { external, user } = self;
+        let code = || external.key.code(password);
+        external.remembers && !is_prohibited(password) && external.knows(user, &code(), Instant::now())
     }
 
     /// Whether it is their password. Waits: called in a pool.

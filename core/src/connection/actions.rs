@@ -86,14 +86,22 @@ impl Connection {
             let outcome = self.judge(desk).judge(user.as_str().as_bytes(), Ok(user.clone()));
             return self.take_outcome(outcome, desk);
         }
+        let asking = match &credentials {
+            Credentials::Password { user, password } => accounts.asking(user).zip(Some(password)),
+            Credentials::Apop { .. } => None,
+        };
+        if let Some((asking, password)) = &asking
+            && asking.is_known(password)
+        {
+            let outcome = self.judge(desk).judge_known(asking);
+            return self.take_outcome(outcome, desk);
+        }
         self.task = Task::Job;
         let timestamp = self.timestamp.clone();
         let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
         // The answer to a failed login is due after the same time, however long the work took.
         self.last_sign = desk.now;
-        if let Credentials::Password { user, password } = &credentials
-            && let Some(asking) = accounts.asking(user)
-        {
+        if let Some((asking, password)) = asking {
             let password = Secret::new(password);
             desk.shared.pools.externals.run(move || job.done(judge.judge_asked(&asking, password.octets())));
             return;
@@ -160,6 +168,9 @@ impl Connection {
                 if let Some(password) = exchange.password() {
                     judge.renew(exchange.accounts(), &user, password);
                 }
+            }
+            Ok(Stepped::Ask(asking)) if asking.is_known(exchange.password().unwrap_or_default()) => {
+                job.done(judge.judge_known(&asking));
             }
             Ok(Stepped::Ask(asking)) => externals.run(move || {
                 let outcome = judge.judge_asked(&asking, exchange.password().unwrap_or_default());
