@@ -247,7 +247,7 @@ impl File {
     ///
     /// # Errors
     /// Where one excludes the other, with line and column.
-    pub(crate) fn confinement(&self, transforms: &Transforms) -> Result<Confinement, Exit> {
+    pub(crate) fn confinement(&self) -> Result<Confinement, Exit> {
         let ConfineTable { landlock, write, read, seccomp, seal_plugins, core_dumps, new_privileges } =
             &self.config.confine;
         let (landlock, core_dumps, new_privileges) = (*landlock, *core_dumps, *new_privileges);
@@ -265,7 +265,7 @@ impl File {
         if let Some(read) = read.as_ref().filter(|_| !landlock) {
             return Err(self.error(read.span(), "reading is bounded by Landlock; write landlock = true"));
         }
-        let read = read.as_ref().map(|read| [read.as_ref().clone(), self.read_folders(transforms)].concat());
+        let read = read.as_ref().map(|read| read.as_ref().clone());
         let write = write.clone();
         Ok(Confinement { landlock, write, read, seccomp, seal_plugins, core_dumps, new_privileges })
     }
@@ -387,8 +387,7 @@ mod tests {
     fn a_filter_and_rights_that_are_gained_exclude_each_other() {
         let confinement = |text: &str| {
             let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();
-            let transforms = Transforms::new(&file, &[], Permissions::default()).unwrap();
-            file.confinement(&transforms).map(|it| it.seccomp).map_err(|error| error.to_string())
+            file.confinement().map(|it| it.seccomp).map_err(|error| error.to_string())
         };
         assert_eq!(confinement(""), Ok(true));
         assert_eq!(confinement("[confine]\nseccomp = false"), Ok(false));

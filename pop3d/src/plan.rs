@@ -84,6 +84,9 @@ pub(crate) struct Fixed {
     /// Whom the process becomes.
     pub(crate) identity: Option<Identity>,
     pub(crate) confinement: Confinement,
+    /// The folders of what the configuration names, which are read where reading is bounded. Others that it names later are no reason
+    /// to start anew: they may be beneath these.
+    pub(crate) named: Vec<PathBuf>,
     pub(crate) listen: Listen,
     /// Where clients begin with TLS; none: there is no certificate.
     pub(crate) pop3s_listen: Option<Listen>,
@@ -232,7 +235,8 @@ impl Fixed {
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,
-            confinement: file.confinement(transforms)?,
+            confinement: file.confinement()?,
+            named: file.read_folders(transforms),
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
             proxy_listen: proxy_listen(file, has_tls)?,

@@ -124,11 +124,11 @@ pub(crate) fn is_root() -> bool {
 
 impl Confinement {
     /// Gives up what the whole process is to be without. Called before there is a second thread: it holds for this one
-    /// and for those that it starts. Returns what is in force, for the log.
+    /// and for those that it starts. Returns what is in force, for the log. `folders` are written and read in, `named` read.
     ///
     /// # Errors
     /// Where the system refuses.
-    pub(crate) fn begin(&self, folders: &[&Path]) -> io::Result<Vec<String>> {
+    pub(crate) fn begin(&self, folders: &[&Path], named: &[PathBuf]) -> io::Result<Vec<String>> {
         let mut told = Vec::new();
         self.forbid_dumps()?;
         told.push(if self.core_dumps { "core dumps are permitted" } else { "no core dumps" }.to_owned());
@@ -145,7 +145,7 @@ impl Confinement {
             if let Some(read) = &self.read {
                 // Helper processes are started from where this program is.
                 let program = env::current_exe()?;
-                let read = read.iter().map(PathBuf::as_path).chain(program.parent());
+                let read = read.iter().chain(named).map(PathBuf::as_path).chain(program.parent());
                 let read: Vec<_> = read.chain(folders).collect();
                 told.push(confine_reading(&read).map_err(io::Error::other)?);
             }

@@ -234,7 +234,7 @@ fn confine(fixed: &Fixed, mailbox: &Path) -> Result<Vec<String>, Exit> {
     folders.dedup();
     fixed
         .confinement
-        .begin(&folders)
+        .begin(&folders, &fixed.named)
         .map_err(|error| Exit::System(format!("cannot be confined: {error}; see [confine]")))
 }
 

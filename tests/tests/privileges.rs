@@ -5,9 +5,10 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
 use std::process::Command;
 
-use pop3d_tests::{Client, Mail, Options, Server, checked, program, wait_until};
+use pop3d_tests::{Admin, Client, Mail, Options, Server, checked, program, wait_until};
 use rustix::process::Signal;
 
 /// A user that every system has, by a number that nobody needs a name for.
@@ -153,6 +154,36 @@ fn what_is_read_elsewhere_is_refused_where_reading_is_bounded() {
     }
     let (status, said) = checked(&mail, "[confine]\nread = []\n");
     assert!(!status.success() && said.contains("2:8: reading is bounded by Landlock"), "{said}");
+}
+
+#[test]
+fn what_is_named_later_is_read_where_that_is_permitted_without_a_new_start() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let accounts = |name: &str| {
+        let folder = folder.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("accounts"), format!("{}:{{PLAIN}}pass\n", name.replace('/', "-"))).unwrap();
+        folder.join("accounts")
+    };
+    let (permitted, elsewhere) = (accounts("permitted/deeper"), accounts("elsewhere"));
+    let confine =
+        format!("[confine]\nlandlock = true\nread = [\"{}\"]\n", folder.path().join("permitted").display());
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::with(&mail, &Options { config: &confine, ..Options::default() });
+    if server.log().contains("no Landlock") {
+        println!("not shown: this kernel has no Landlock");
+        return;
+    }
+    let mut admin = Admin::of(&server);
+    let mut reads = |accounts: &Path| {
+        fs::write(server.config(), format!("accounts = {accounts:?}\n{confine}")).unwrap();
+        admin.says("cf").line()
+    };
+    assert_eq!(reads(&permitted), "+", "{}", server.log());
+    Client::login(server.address(), "permitted-deeper").says("QUIT").hears("+OK");
+    assert_eq!(reads(&elsewhere), "-11");
+    wait_until("the log says why", || server.log().contains("cannot read the accounts file"));
+    Client::login(server.address(), "permitted-deeper").says("QUIT").hears("+OK");
 }
 
 #[test]
