@@ -14,8 +14,8 @@ use landlock::{
     ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
     RulesetStatus, Scope, path_beneath_rules,
 };
-use nix::unistd::{Gid, Group, Uid, User, setgid, setgroups, setuid};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use nix::unistd::{Gid, Group, Uid, User, getgroups, setegid, seteuid, setgid, setgroups, setuid};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::set_no_new_privs;
 
 /// The newest rules of the kernel that are asked for; an older kernel keeps fewer.
@@ -43,7 +43,7 @@ pub(crate) struct Confinement {
     pub(crate) seccomp: bool,
     /// Whether plugins in helper processes are kept to their messages, once they are loaded.
     pub(crate) seal_plugins: bool,
-    /// Whether the process may leave a core dump.
+    /// Whether the process, and programs that are told passwords, may leave a core dump.
     pub(crate) core_dumps: bool,
     /// Whether programs may have the rights of their owners (set-user-ID).
     pub(crate) new_privileges: bool,
@@ -162,13 +162,17 @@ impl Confinement {
         Ok(told)
     }
 
-    /// Leaves no core dump, which would hold secrets; the kernel forgets it when the user changes.
+    /// Leaves no core dump, which would hold secrets: neither of this process, which the kernel forgets when the user changes, nor
+    /// of programs, some of which are told passwords.
     ///
     /// # Errors
     /// Where the system refuses.
     pub(crate) fn forbid_dumps(&self) -> io::Result<()> {
         if !self.core_dumps {
             set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+            // By a limit of 0 the kernel would start the program all the same that takes dumps, where there is one (core(5)).
+            let most = getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1));
+            setrlimit(Resource::Core, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
         Ok(())
     }

@@ -187,6 +187,32 @@ fn what_is_named_later_is_read_where_that_is_permitted_without_a_new_start() {
 }
 
 #[test]
+fn neither_the_server_nor_who_is_told_passwords_leaves_a_core_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("check");
+    fs::write(&program, "#!/bin/sh\ngrep core /proc/self/limits > \"$0.limits\"\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let limits = |path: &Path| -> Vec<u64> {
+        let text = fs::read_to_string(path).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+        line.split_whitespace().take(2).map(|limit| limit.parse().unwrap_or(u64::MAX)).collect()
+    };
+    let own = limits(Path::new("/proc/self/limits"));
+    let mail = Mail::default();
+    for (confine, may_dump) in [("", false), ("[confine]\ncore_dumps = true\n", true)] {
+        let config = format!("checkpassword = {program:?}\n{confine}");
+        let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+        Client::login(server.address(), "nobody").says("QUIT").hears("+OK");
+        let of_server = format!("/proc/{}/limits", server.pid());
+        for path in [folder.path().join("check.limits"), of_server.into()] {
+            let found = limits(&path);
+            // With 1 not even the program is started that takes dumps.
+            assert!(if may_dump { found == own } else { found.iter().all(|&limit| limit <= 1) }, "{found:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_written_elsewhere_is_refused() {
     // Beneath the temporary folder everything may be written, so that the forbidden place is elsewhere.
     let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
