@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::LevelFilter;
 use pop3d_protocol::text::one_line;
+
+use crate::privileges::Identity;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 4096;
@@ -63,14 +65,23 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens a log file for appending.
+    /// Opens a log file for appending, as whom the process becomes, who opens it anew later.
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, identity: Option<&Identity>) -> io::Result<Self> {
         // The working folder may be another one when it is opened anew.
         let path = std::path::absolute(path)?;
-        let file = Arc::new(Mutex::new(open(&path)?));
+        let file = match identity {
+            None => open(&path)?,
+            Some(identity) => match identity.act(|| open(&path)) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    open_as_root(&path, identity)?
+                }
+                opened => opened?,
+            },
+        };
+        let file = Arc::new(Mutex::new(file));
         Ok(Self { path, file })
     }
 
@@ -89,9 +100,40 @@ impl LogFile {
     }
 }
 
-/// Names and addresses of users are not for everybody.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+    options().create(true).open(path)
+}
+
+/// Opens what only root may write. One that is made by it is given to whom the process becomes.
+fn open_as_root(path: &Path, identity: &Identity) -> io::Result<File> {
+    match options().create_new(true).open(path) {
+        Ok(file) => {
+            identity.own(&file)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if path.parent().is_some_and(is_roots) {
+                return open(path);
+            }
+            // Who writes in that folder may have put a name there of another file of root's.
+            let file = options().custom_flags(libc::O_NOFOLLOW).open(path)?;
+            let has_another_name = file.metadata()?.nlink() > 1;
+            if has_another_name { Err(io::Error::other("it has another name too")) } else { Ok(file) }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether nobody but root writes in a folder.
+fn is_roots(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|it| it.uid() == 0 && it.mode() & 0o022 == 0)
+}
+
+/// Names and addresses of users are not for everybody.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o640);
+    options
 }
 
 impl Log {
@@ -232,7 +274,7 @@ mod tests {
         assert_eq!(lost.load(Ordering::Relaxed), 2);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        write_all(&entries, &Sink::File(LogFile::open(&path).unwrap()), &lost);
+        write_all(&entries, &Sink::File(LogFile::open(&path, None).unwrap()), &lost);
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.starts_with("line 1\n") && text.ends_with("2 lines of the log were lost\n"), "{text}");
     }
@@ -250,7 +292,7 @@ mod tests {
         let (sender, written) = sync_channel(1);
         queue.send(Entry::Mark(sender)).unwrap();
         drop(queue);
-        write_all(&entries, &Sink::File(LogFile::open(&path).unwrap()), &AtomicU64::new(0));
+        write_all(&entries, &Sink::File(LogFile::open(&path, None).unwrap()), &AtomicU64::new(0));
         assert_eq!(written.try_recv(), Ok(()));
         assert_eq!(std::fs::read_to_string(path).unwrap(), expected);
     }
@@ -259,7 +301,7 @@ mod tests {
     fn a_log_that_was_moved_away_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
-        let log = LogFile::open(&path).unwrap();
+        let log = LogFile::open(&path, None).unwrap();
         log.write(b"1\n").unwrap();
         std::fs::rename(&path, &moved).unwrap();
         log.write(b"2\n").unwrap();
@@ -277,7 +319,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-        let log = LogFile::open(&path).unwrap();
+        let log = LogFile::open(&path, None).unwrap();
         let (queue, entries) = sync_channel(0);
         let sink = Sink::File(log.clone());
         let writer = thread::spawn(move || write_all(&entries, &sink, &AtomicU64::new(0)));

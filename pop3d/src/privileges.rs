@@ -5,9 +5,9 @@ pub(crate) mod children;
 pub(crate) mod seccomp;
 
 use std::env;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, chown};
+use std::os::unix::fs::{DirBuilderExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -80,6 +80,36 @@ impl Identity {
         &self.name
     }
 
+    /// Gives this user a file, which root has made.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(crate) fn own(&self, file: &File) -> io::Result<()> {
+        if !is_root() {
+            return Ok(());
+        }
+        fchown(file, Some(self.user.as_raw()), Some(self.group.as_raw()))
+    }
+
+    /// Does something as this user, and is root again. Called before there is a second thread.
+    ///
+    /// # Errors
+    /// Those of what is done, and where the system refuses.
+    pub(crate) fn act<T>(&self, what: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if !is_root() {
+            return what();
+        }
+        let (groups, group) = (getgroups()?, Gid::effective());
+        setgroups(&[])?;
+        setegid(self.group)?;
+        seteuid(self.user)?;
+        let done = what();
+        seteuid(Uid::from_raw(0))?;
+        setegid(group)?;
+        setgroups(&groups)?;
+        done
+    }
+
     /// Becomes this user, in all threads and for good: no group of before is left.
     ///
     /// # Errors
@@ -112,7 +142,8 @@ pub(crate) fn make_folder(state: &Path, owner: Option<&Identity>) -> io::Result<
     }
     DirBuilder::new().recursive(true).mode(0o700).create(state)?;
     match owner {
-        Some(owner) if is_root() => chown(state, Some(owner.user.as_raw()), Some(owner.group.as_raw())),
+        // Whoever could put a link there since gets the link.
+        Some(owner) if is_root() => lchown(state, Some(owner.user.as_raw()), Some(owner.group.as_raw())),
         Some(_) | None => Ok(()),
     }
 }

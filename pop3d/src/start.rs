@@ -105,7 +105,8 @@ fn has_kept_accounts(plan: &Plan) -> Result<bool, Exit> {
 
 fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let fixed = plan.fixed.clone();
-    let log_file = fixed.log_file.as_deref().map(LogFile::open).transpose().map_err(|error| {
+    let open_log = |path: &Path| LogFile::open(path, fixed.identity.as_ref());
+    let log_file = fixed.log_file.as_deref().map(open_log).transpose().map_err(|error| {
         let path = fixed.log_file.as_deref().unwrap_or(Path::new(""));
         Exit::NoInput(format!("cannot write the log {}: {error}", path.display()))
     })?;

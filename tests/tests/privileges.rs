@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use pop3d_tests::{Admin, Client, Mail, Options, Server, checked, program, wait_until};
+use pop3d_tests::{Admin, Client, Mail, Options, Server, checked, fails_to_start_with, program, wait_until};
 use rustix::process::Signal;
 
 /// A user that every system has, by a number that nobody needs a name for.
@@ -210,6 +210,42 @@ fn neither_the_server_nor_who_is_told_passwords_leaves_a_core_dump() {
             assert!(if may_dump { found == own } else { found.iter().all(|&limit| limit <= 1) }, "{found:?}");
         }
     }
+}
+
+#[test]
+fn a_log_is_opened_as_whom_the_server_becomes() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not shown: it takes root");
+        return;
+    }
+    let mail = Mail::default();
+    gives(mail.path());
+    let above = tempfile::tempdir().unwrap();
+    fs::set_permissions(above.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (theirs, ours) = (above.path().join("theirs"), above.path().join("ours"));
+    for folder in [&theirs, &ours] {
+        fs::create_dir(folder).unwrap();
+    }
+    gives(&theirs);
+    let config = |log: &Path| format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n[log]\nfile = {log:?}\n");
+    // In a folder of the user's, and in one of root's.
+    for log in [theirs.join("log"), ours.join("log")] {
+        let (config, state) = (config(&log), above.path().join("state"));
+        let options = Options { config: &config, log: Some(&log), state: Some(&state), ..Options::default() };
+        let server = Server::with(&mail, &options);
+        assert_eq!(fs::metadata(&log).unwrap().uid(), NOBODY);
+        server.signal(Signal::HUP);
+        wait_until("the log is opened anew, or says why not", || server.log().contains("SIGHUP: "));
+        assert!(server.log().contains("SIGHUP: log opened anew"), "{}", server.log());
+    }
+    // A link that the user has left there, to a file of root's.
+    let (secret, link) = (ours.join("secret"), theirs.join("link"));
+    fs::write(&secret, "x").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink(&secret, &link).unwrap();
+    let (status, said) = fails_to_start_with(&mail, &ours, &config(&link));
+    assert!(status.code() == Some(66) && said.contains("cannot write the log"), "{said}");
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "x");
 }
 
 #[test]
