@@ -236,11 +236,11 @@ fn confine(folders: &[&Path], by: Written) -> Result<String, RulesetError> {
         .add_rules(path_beneath_rules([SHARED_MEMORY], writing))?
         .add_rules(path_beneath_rules(["/dev"], devices & writing))?
         .restrict_self()?;
-    let mut places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-    places.push_str(" only");
-    if by == Written::ByChildren {
-        places.push_str(", signals to each other only");
-    }
+    let signals = match by {
+        Written::ByAll => "",
+        Written::ByChildren => ", signals to each other only",
+    };
+    let places = told(folders, &format!(" only{signals}"));
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => format!("Landlock: writes beneath {places}"),
         RulesetStatus::PartiallyEnforced => {
@@ -248,6 +248,16 @@ fn confine(folders: &[&Path], by: Written) -> Result<String, RulesetError> {
         }
         RulesetStatus::NotEnforced => "no Landlock, for this kernel has none".to_owned(),
     })
+}
+
+/// Folders for the log, with what is said behind them. One that is not there is not permitted either, nor once it is.
+fn told(folders: &[&Path], behind: &str) -> String {
+    let (there, absent): (Vec<_>, Vec<_>) = folders.iter().partition(|folder| folder.exists());
+    let named = |folders: Vec<&&Path>| {
+        folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let without = if absent.is_empty() { String::new() } else { format!("; not there: {}", named(absent)) };
+    format!("{}{behind}{without}", named(there))
 }
 
 /// What every program reads: libraries, names of users, zones, devices, what the system tells.
@@ -281,10 +291,10 @@ fn confine_reading(folders: &[&Path]) -> Result<String, RulesetError> {
         .add_rules(path_beneath_rules(SYSTEM, reading))?
         .add_rules(path_beneath_rules(behind(&LINKED), reading))?
         .restrict_self()?;
-    let places = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+    let places = told(folders, ", and the system's folders, only");
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => {
-            format!("Landlock: reads beneath {places}, and the system's folders, only")
+            format!("Landlock: reads beneath {places}")
         }
         RulesetStatus::NotEnforced => "no Landlock, for this kernel has none".to_owned(),
     })
@@ -309,6 +319,13 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert_eq!(behind(&links), [file.parent().unwrap()]);
         assert_eq!(behind(&["/etc/passwd"]), [Path::new("/etc/passwd")]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_to_be_none_that_is_permitted() {
+        let [root, temporary, absent] = ["/", "/tmp", "/no/such/folder"].map(Path::new);
+        assert_eq!(told(&[root, temporary], " only"), "/, /tmp only");
+        assert_eq!(told(&[root, absent, temporary], " only"), "/, /tmp only; not there: /no/such/folder");
     }
 
     #[test]
