@@ -9,6 +9,7 @@ mod holding;
 mod judging;
 mod proxy;
 mod securing;
+mod verifying;
 
 use std::io;
 use std::net::SocketAddr;

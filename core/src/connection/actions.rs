@@ -6,18 +6,17 @@ use std::time::SystemTime;
 use log::{debug, error, info, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::number::MessageNumber;
-use pop3d_protocol::pop3::{Action, Answer, Credentials, Mechanism, Opened, Part, Refusal, Step as SaslStep};
+use pop3d_protocol::pop3::{Action, Answer, Opened, Part, Refusal};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Account, Connection, Desk, Ending, Task, temporary};
-use crate::accounts::{Exchange, Secret, Stepped, UserName};
+use crate::accounts::UserName;
 use crate::measure::{Measuring, Progress};
 use crate::notice::{Notice, Notices, Outcome};
 use crate::retr::{Cut, Opening, RetrCursor, Step, message_of};
 use crate::settings::Sizes;
 use crate::shared::Place;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
-use crate::tls::Channel;
 use crate::token::Key;
 use crate::transform::{Chain, Command, Error, Wake};
 
@@ -70,114 +69,6 @@ impl Connection {
                 self.ending = Ending::AfterOutput;
             }
         }
-    }
-
-    fn verify(&mut self, credentials: Credentials, desk: &Desk) {
-        let octets = match &credentials {
-            Credentials::Password { user, password } => user.len() + password.len(),
-            Credentials::Apop { user, .. } => user.len(),
-        };
-        if self.is_turned_away(desk) || self.holds_too_much(octets, desk) {
-            return;
-        }
-        let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-        let from = self.peer.ip();
-        if let Some(user) = accounts.verify_at_once(&credentials, self.timestamp.as_deref(), from) {
-            let outcome = self.judge(desk).judge(user.as_str().as_bytes(), Ok(user.clone()));
-            return self.take_outcome(outcome, desk);
-        }
-        let asking = match &credentials {
-            Credentials::Password { user, password } => accounts.asking(user).zip(Some(password)),
-            Credentials::Apop { .. } => None,
-        };
-        if let Some((asking, password)) = &asking
-            && asking.is_known(password)
-        {
-            let outcome = self.judge(desk).judge_known(asking);
-            return self.take_outcome(outcome, desk);
-        }
-        self.task = Task::Job;
-        let timestamp = self.timestamp.clone();
-        let (job, judge) = (Job::new(self.key, desk), self.judge(desk));
-        // The answer to a failed login is due after the same time, however long the work took.
-        self.last_sign = desk.now;
-        if let Some((asking, password)) = asking {
-            let password = Secret::new(password);
-            desk.shared.pools.externals.run(move || job.done(judge.judge_asked(&asking, password.octets())));
-            return;
-        }
-        desk.shared.pools.passwords.run(move || {
-            let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
-            let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = &credentials;
-            job.done(judge.judge(user, verified.clone()));
-            if let (Ok(user), Credentials::Password { password, .. }) = (&verified, &credentials) {
-                judge.renew(&accounts, user, password);
-            }
-        });
-    }
-
-    /// Goes on with a SASL exchange.
-    fn exchange(&mut self, step: SaslStep, desk: &Desk) {
-        let octets = match &step {
-            SaslStep::Begin { initial, .. } => {
-                // Of an exchange that was cancelled nothing is left.
-                self.exchange = None;
-                self.in_hand = 0;
-                initial.as_ref().map_or(0, |initial| initial.len())
-            }
-            SaslStep::Response(response) => response.len(),
-        };
-        if self.is_turned_away(desk) || self.holds_too_much(octets, desk) {
-            return;
-        }
-        let explained = self.explained.take();
-        let (exchange, response) = match step {
-            SaslStep::Response(_) if let Some(penalty) = explained => {
-                self.last_sign = desk.now;
-                self.let_go(desk);
-                return self.hold_back_refusal(penalty, desk);
-            }
-            SaslStep::Begin { mechanism, initial } => {
-                let accounts = Arc::clone(&desk.shared.settings.load().accounts);
-                let binding = self.transport.tls().and_then(Channel::binding);
-                let is_external = mechanism == Mechanism::External;
-                let certified = if is_external { self.certified(desk) } else { Vec::new() };
-                let exchange =
-                    Exchange::new(mechanism, accounts, self.peer.ip(), binding).with_certified(certified);
-                (Box::new(exchange), initial)
-            }
-            SaslStep::Response(response) => match self.exchange.take() {
-                Some(mut exchange) => {
-                    exchange.renew(Arc::clone(&desk.shared.settings.load().accounts));
-                    (exchange, Some(response))
-                }
-                None => {
-                    let refusal = temporary("nothing was asked");
-                    return self.session.handle_answer(Answer::Verified(Err(refusal)));
-                }
-            },
-        };
-        self.task = Task::Job;
-        let (job, judge, mut exchange) = (Job::new(self.key, desk), self.judge(desk), exchange);
-        self.last_sign = desk.now;
-        let externals = desk.shared.pools.externals.clone();
-        desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {
-            Ok(Stepped::Challenge(challenge)) => job.done(Outcome::Challenged(exchange, challenge)),
-            Ok(Stepped::Verified(user)) => {
-                job.done(judge.judge(exchange.user(), Ok(user.clone())));
-                if let Some(password) = exchange.password() {
-                    judge.renew(exchange.accounts(), &user, password);
-                }
-            }
-            Ok(Stepped::Ask(asking)) if asking.is_known(exchange.password().unwrap_or_default()) => {
-                job.done(judge.judge_known(&asking));
-            }
-            Ok(Stepped::Ask(asking)) => externals.run(move || {
-                let outcome = judge.judge_asked(&asking, exchange.password().unwrap_or_default());
-                job.done(explain(outcome, &mut exchange));
-            }),
-            Err(wrong) => job.done(explain(judge.judge(exchange.user(), Err(wrong)), &mut exchange)),
-        });
     }
 
     fn open_maildrop(&mut self, desk: &Desk) {
@@ -347,7 +238,7 @@ impl Connection {
         self.take_outcome(outcome, desk);
     }
 
-    fn take_outcome(&mut self, outcome: Outcome, desk: &Desk) {
+    pub(super) fn take_outcome(&mut self, outcome: Outcome, desk: &Desk) {
         if !matches!(outcome, Outcome::Challenged(..)) {
             self.let_go(desk);
         }
@@ -455,30 +346,19 @@ impl Connection {
     }
 }
 
-/// What is wrong is explained first, where the mechanism does so.
-fn explain(outcome: Outcome, exchange: &mut Exchange) -> Outcome {
-    match outcome {
-        Outcome::Verified(Err(penalty)) => match exchange.take_refusal() {
-            Some(refusal) => Outcome::Explained(refusal.into_bytes(), penalty),
-            None => Outcome::Verified(Err(penalty)),
-        },
-        other => other,
-    }
-}
-
 /// A job of the pool that owes an answer: also where it panics.
-struct Job {
+pub(super) struct Job {
     key: Key,
     notices: Arc<Notices>,
     is_done: bool,
 }
 
 impl Job {
-    fn new(key: Key, desk: &Desk) -> Self {
+    pub(super) fn new(key: Key, desk: &Desk) -> Self {
         Self { key, notices: Arc::clone(&desk.notices), is_done: false }
     }
 
-    fn done(mut self, outcome: Outcome) {
+    pub(super) fn done(mut self, outcome: Outcome) {
         self.is_done = true;
         self.notices.push(Notice::Done(self.key, outcome));
     }
