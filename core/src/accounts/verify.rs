@@ -115,9 +115,10 @@ impl Accounts {
         }
         if account.is_none_or(|account| account.price().is_empty()) {
             // Else the time would tell who is hashed and who is nobody.
+            let salt = MemoryKey::of_names().code(user).octets().first_chunk().copied().unwrap_or_default();
             for cost in self.price_of_nobody(user).into_iter().flatten() {
                 self.hashes.fetch_add(1, Ordering::Relaxed);
-                cost.spend(password);
+                cost.spend(password, &salt);
             }
         }
         false

@@ -13,7 +13,7 @@ use super::super::scram;
 const STRING_MAX: usize = 512;
 
 /// A salt for what is hashed for nothing.
-const SALT: [u8; 16] = [0; 16];
+pub(in super::super) type Salt = [u8; 16];
 
 /// What one hash costs: equal costs take equal time.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +22,9 @@ pub(in super::super) enum Cost {
     /// Two to that power rounds.
     Bcrypt(u32),
     Scrypt(ScryptCost),
-    Sha256Crypt(u32),
-    Sha512Crypt(u32),
+    /// Rounds, and the octets of the salt, which most rounds hash.
+    Sha256Crypt(u32, usize),
+    Sha512Crypt(u32, usize),
     Pbkdf2(u32),
     Scram(scram::Hash, u32),
 }
@@ -51,41 +52,42 @@ pub(super) fn as_string(password: &[u8]) -> Option<&[u8]> {
 
 impl Cost {
     /// Hashes a password for nothing, so that a login without a hash to be held against costs as much. Says whether it
-    /// could: without the memory for it, a true login fails as well.
-    pub(in super::super) fn spend(&self, password: &[u8]) -> bool {
+    /// could: without the memory for it, a true login fails as well. SHA-crypt hashes the salt so often as a digest of password and
+    /// salt says, so that names have salts of their own as accounts do.
+    pub(in super::super) fn spend(&self, password: &[u8], salt: &Salt) -> bool {
         let string = as_string(password).unwrap_or_default();
         match self {
             Self::Argon2(algorithm, params) => {
                 let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
                 let argon2 = Argon2::new(*algorithm, Version::default(), params.clone());
-                let is_spent = argon2.hash_password_into(password, &SALT, &mut hash).is_ok();
+                let is_spent = argon2.hash_password_into(password, salt, &mut hash).is_ok();
                 black_box(hash);
                 is_spent
             }
-            Self::Bcrypt(cost) => black_box(bcrypt::hash_with_salt(string, *cost, SALT)).is_ok(),
+            Self::Bcrypt(cost) => black_box(bcrypt::hash_with_salt(string, *cost, *salt)).is_ok(),
             Self::Scrypt(cost) => {
                 let mut hash = [0; 32];
                 let is_spent =
-                    cost.params().is_some_and(|it| scrypt::scrypt(string, &SALT, &it, &mut hash).is_ok());
+                    cost.params().is_some_and(|it| scrypt::scrypt(string, salt, &it, &mut hash).is_ok());
                 black_box(hash);
                 is_spent
             }
-            Self::Sha256Crypt(rounds) => sha_crypt::Params::new(*rounds).is_ok_and(|params| {
-                black_box(sha_crypt::sha256_crypt(string, &SALT, params));
+            Self::Sha256Crypt(rounds, length) => sha_crypt::Params::new(*rounds).is_ok_and(|params| {
+                black_box(sha_crypt::sha256_crypt(string, salt.get(..*length).unwrap_or(salt), params));
                 true
             }),
-            Self::Sha512Crypt(rounds) => sha_crypt::Params::new(*rounds).is_ok_and(|params| {
-                black_box(sha_crypt::sha512_crypt(string, &SALT, params));
+            Self::Sha512Crypt(rounds, length) => sha_crypt::Params::new(*rounds).is_ok_and(|params| {
+                black_box(sha_crypt::sha512_crypt(string, salt.get(..*length).unwrap_or(salt), params));
                 true
             }),
             Self::Pbkdf2(rounds) => {
                 let mut key = [0; 20];
-                pbkdf2_hmac::<Sha1>(string, &SALT, *rounds, &mut key);
+                pbkdf2_hmac::<Sha1>(string, salt, *rounds, &mut key);
                 black_box(key);
                 true
             }
             Self::Scram(hash, rounds) => {
-                black_box(scram::Keys::derive(*hash, string, &SALT, *rounds));
+                black_box(scram::Keys::derive(*hash, string, salt, *rounds));
                 true
             }
         }

@@ -49,10 +49,10 @@ impl Form {
             Scheme::Bcrypt => bcrypt(text),
             Scheme::Scrypt => scrypt(text),
             Scheme::Sha256Crypt => {
-                sha_crypt(text, "$5$", 43).map(|(it, rounds)| (it, Cost::Sha256Crypt(rounds)))
+                sha_crypt(text, "$5$", 43).map(|(it, rounds, salt)| (it, Cost::Sha256Crypt(rounds, salt)))
             }
             Scheme::Sha512Crypt => {
-                sha_crypt(text, "$6$", 86).map(|(it, rounds)| (it, Cost::Sha512Crypt(rounds)))
+                sha_crypt(text, "$6$", 86).map(|(it, rounds, salt)| (it, Cost::Sha512Crypt(rounds, salt)))
             }
             Scheme::Pbkdf2 => pbkdf2(text),
             Scheme::ScramSha256 => scram(scram::Hash::Sha256, text),
@@ -72,7 +72,7 @@ impl Form {
                     && memory.is_some_and(|memory| memory <= SCRYPT_MEMORY_MAX)
                     && *p <= SCRYPT_LANES_MAX
             }
-            Cost::Sha256Crypt(rounds) | Cost::Sha512Crypt(rounds) => *rounds <= SHA_CRYPT_MAX,
+            Cost::Sha256Crypt(rounds, _) | Cost::Sha512Crypt(rounds, _) => *rounds <= SHA_CRYPT_MAX,
             Cost::Pbkdf2(rounds) | Cost::Scram(_, rounds) => *rounds <= PBKDF2_MAX,
         };
         if is_bounded { Ok((form, cost)) } else { Err(SchemeError::TooCostly(scheme)) }
@@ -152,7 +152,8 @@ fn scrypt(text: &str) -> Option<(Form, Cost)> {
     can_be.then_some((Form::Scrypt { salt, cost, hash }, Cost::Scrypt(cost)))
 }
 
-fn sha_crypt(text: &str, prefix: &str, length: usize) -> Option<(Form, u32)> {
+/// The form, the rounds, and the octets of the salt.
+fn sha_crypt(text: &str, prefix: &str, length: usize) -> Option<(Form, u32, usize)> {
     const DEFAULT_ROUNDS: u32 = 5000;
     let rest = text.strip_prefix(prefix)?;
     let (rounds, rest) = match rest.strip_prefix("rounds=") {
@@ -168,7 +169,7 @@ fn sha_crypt(text: &str, prefix: &str, length: usize) -> Option<(Form, u32)> {
     let can_be = salt.len() <= 16 && is_hash && rounds >= sha_crypt::Params::ROUNDS_MIN;
     // One that holds for no password at all was not read as it was meant.
     sha_crypt::PasswordHashRef::new(text).ok().filter(|_| can_be)?;
-    Some((Form::ShaCrypt(text.into()), rounds))
+    Some((Form::ShaCrypt(text.into()), rounds, salt.len()))
 }
 
 /// As Dovecot writes it: the salt is used as its characters stand.

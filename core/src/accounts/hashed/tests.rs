@@ -226,8 +226,18 @@ fn a_hash_of_any_scheme_and_form_can_be_spent() {
     let others = OF_OTHERS.iter().map(|(text, _)| (*text).to_owned());
     for text in argon2.into_iter().chain(OF_DOVECOT.map(str::to_owned)).chain(others) {
         for password in [&b"wrong"[..], b"", b"a\0", &[b'x'; 1000]] {
-            assert!(parse(&text).cost().spend(password), "{text}");
+            assert!(parse(&text).cost().spend(password, &[0; 16]), "{text}");
         }
+    }
+}
+
+#[test]
+fn a_salt_of_another_length_is_another_cost_where_rounds_hash_it() {
+    for (prefix, of_dovecot) in [("{SHA256-CRYPT}$5$", OF_DOVECOT[5]), ("{SHA512-CRYPT}$6$", OF_DOVECOT[6])] {
+        let hash = of_dovecot.rsplit('$').next().unwrap();
+        let with = |salt: &str| parse(&format!("{prefix}{salt}${hash}"));
+        assert_eq!(with("saltsalt").cost(), with("altsalts").cost());
+        assert_ne!(with("saltsalt").cost(), with("saltsaltsaltsalt").cost());
     }
 }
 
