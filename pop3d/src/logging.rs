@@ -200,27 +200,58 @@ impl Write for Lines {
 }
 
 impl Sink {
+    fn write(&self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stderr => io::stderr().write(octets),
+            Self::File(file) => file.write(octets),
+        }
+    }
+}
+
+/// Where lines are put, one after the other.
+struct Output<W> {
+    write: W,
+    /// Whether the last line was cut: the disk was full in the middle of it.
+    is_cut: bool,
+}
+
+impl<W: FnMut(&[u8]) -> io::Result<usize>> Output<W> {
+    fn new(write: W) -> Self {
+        Self { write, is_cut: false }
+    }
+
     /// Writes lines; returns how many of them could not be written. They have nowhere else to go then: the disk is full, or
     /// nobody reads any more.
-    fn write(&self, lines: &[u8]) -> usize {
-        let mut rest = lines;
+    fn put(&mut self, lines: &[u8]) -> usize {
+        // What follows a line that was cut would be part of it, and whoever looks for lines would not find it.
+        if self.is_cut && !lines.is_empty() {
+            self.is_cut = !self.put_all(b"\n").is_empty();
+        }
+        let rest = if self.is_cut { lines } else { self.put_all(lines) };
+        let written = lines.strip_suffix(rest).unwrap_or_default();
+        if let Some(&last) = written.last() {
+            self.is_cut = last != b'\n';
+        }
+        rest.iter().filter(|&&octet| octet == b'\n').count()
+    }
+
+    /// Writes octets; returns those that could not be written.
+    fn put_all<'octets>(&mut self, octets: &'octets [u8]) -> &'octets [u8] {
+        let mut rest = octets;
         while !rest.is_empty() {
-            let written = match self {
-                Self::Stderr => io::stderr().write(rest),
-                Self::File(file) => file.write(rest),
-            };
-            match written {
+            match (self.write)(rest) {
                 Ok(0) => break,
                 Ok(count) => rest = rest.get(count..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
-        rest.iter().filter(|&&octet| octet == b'\n').count()
+        rest
     }
 }
 
 fn write_all(entries: &Receiver<Entry>, sink: &Sink, lost: &AtomicU64) {
+    let mut output = Output::new(|octets: &[u8]| sink.write(octets));
     // Lines that found no room or could not be written, since that was last said.
     let mut unsaid = 0;
     let mut lines = Vec::new();
@@ -239,7 +270,7 @@ fn write_all(entries: &Receiver<Entry>, sink: &Sink, lost: &AtomicU64) {
             let is_enough = mark.is_some() || lines.len() >= GATHERED_MAX;
             entry = if is_enough { None } else { entries.try_recv().ok() };
         }
-        unsaid += sink.write(&lines) as u64;
+        unsaid += output.put(&lines) as u64;
         lines.clear();
         written = Some(Instant::now());
         // Nobody waits any longer where it cannot be told.
@@ -250,7 +281,7 @@ fn write_all(entries: &Receiver<Entry>, sink: &Sink, lost: &AtomicU64) {
         if unsaid > 0 {
             let time = humantime::format_rfc3339_millis(SystemTime::now());
             let said = format!("{time} WARN pop3d: {unsaid} lines of the log were lost\n");
-            if sink.write(said.as_bytes()) == 0 {
+            if output.put(said.as_bytes()) == 0 {
                 unsaid = 0;
             }
         }
@@ -312,6 +343,23 @@ mod tests {
         std::fs::remove_dir_all(folder.path()).unwrap();
         log.reopen().unwrap_err();
         log.write(b"4\n").unwrap();
+    }
+
+    #[test]
+    fn a_line_that_a_full_disk_cut_does_not_swallow_the_next_one() {
+        // Each write takes so many octets at most.
+        let rooms = [4, 0, 0, 1, 100, 100];
+        let (mut rooms, mut file) = (rooms.into_iter(), Vec::new());
+        let mut output = Output::new(|octets: &[u8]| {
+            let room = rooms.next().unwrap().min(octets.len());
+            file.extend_from_slice(&octets[..room]);
+            if room == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(room) }
+        });
+        assert_eq!(output.put(b"1\n2 is cut\n3\n"), 2);
+        assert_eq!(output.put(b"4\n"), 1);
+        assert_eq!(output.put(b"5\n"), 0);
+        assert_eq!(output.put(b"6\n"), 0);
+        assert_eq!(String::from_utf8(file).unwrap(), "1\n2 \n5\n6\n");
     }
 
     #[test]
