@@ -132,7 +132,10 @@ impl Administration {
         accounts.inherit(&self.server.settings().accounts);
         state.store = state.store.moved_to(kept.mailbox(&configured));
         let settings = configured.settings(&kept, &state.store, Arc::new(accounts))?;
-        self.keep_settings(&kept).map_err(|_| "what is kept cannot be written".to_owned())?;
+        // A full disk keeps nobody from a configuration of which nothing is kept.
+        if kept.settings != state.kept.settings {
+            self.keep_settings(&kept).map_err(|_| "what is kept cannot be written".to_owned())?;
+        }
         self.host.taken();
         state.kept = kept;
         self.server.replace_settings(settings);

@@ -314,6 +314,8 @@ fn a_full_disk_is_an_error_and_changes_nothing() {
     for command in ["c= 60", "t= 77", path.as_str(), "tf= none", "tf= none user", "tfx= cat"] {
         admin.says(command).hears("-12");
     }
+    // Of the configuration nothing is kept there.
+    admin.says("cf").hears("+");
     assert_eq!((admin.number("c?"), admin.number("t?")), (50, 600));
     admin.says("m?").hears(&format!("+{}", mail.path().display()));
     assert_eq!((admin.lines("tf?"), admin.lines("tf? user")), (Vec::new(), Vec::new()));
