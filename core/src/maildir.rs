@@ -287,10 +287,10 @@ impl Maildrop for LocalMaildrop {
         let user = &self.user;
         let update = match Update::open(&self.mail, user, &self.index) {
             Ok(Some(update)) => update,
-            Ok(None) => return Committed { removed: deletions.count(), remaining: 0 },
+            Ok(None) => return Committed { gone: deletions.count(), ..Committed::default() },
             Err(error) => {
                 log::warn!(target: "pop3d::maildir", "{user}: nothing removed: {error}");
-                return Committed { removed: 0, remaining: deletions.count() };
+                return Committed { remaining: deletions.count(), ..Committed::default() };
             }
         };
         // The folders' times tell the next login that messages are gone. Only in a flat folder it must be kept which:
@@ -306,7 +306,7 @@ impl Maildrop for LocalMaildrop {
         }
         let (committed, removed) = update.commit(&self.index, deletions);
         if let Some(state) = flat
-            && committed.removed > 0
+            && committed.removed + committed.gone > 0
             && let Some(index) = update::index_without(&self.index, &removed)
         {
             state.write_index(user, &index);

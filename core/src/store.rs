@@ -43,15 +43,17 @@ pub trait Maildrop: Send {
 
     /// Removes the messages marked as deleted, in the order of their numbers, then makes the removal durable
     /// (RFC 1939, section 6). May wait: called in the pool. What cannot be removed is logged and counted;
-    /// a message that is gone already counts as removed.
+    /// a message that is gone already is no failure.
     fn commit(&mut self, deletions: &Deletions) -> Committed;
 }
 
 /// What became of the messages marked as deleted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Committed {
-    /// Messages that are gone.
+    /// Messages that were removed.
     pub removed: u32,
+    /// Messages that somebody else had removed.
+    pub gone: u32,
     /// Messages that could not be removed.
     pub remaining: u32,
 }

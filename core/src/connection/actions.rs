@@ -268,9 +268,9 @@ impl Connection {
                 self.place = None;
                 self.session.handle_answer(Answer::Maildrop(Err(refusal)));
             }
-            Outcome::Committed(Committed { removed, remaining }) => {
+            Outcome::Committed(Committed { removed, gone, remaining }) => {
                 self.facts.deleted = removed;
-                self.facts.left = self.facts.left.saturating_sub(removed);
+                self.facts.left = self.facts.left.saturating_sub(removed).saturating_sub(gone);
                 desk.counters.messages_removed.add(u64::from(removed));
                 self.session.handle_answer(Answer::Committed { remaining });
             }

@@ -61,7 +61,7 @@ impl Maildrop for Fake {
 
     fn commit(&mut self, deletions: &Deletions) -> Committed {
         self.removed.lock().unwrap().extend(deletions.iter().map(MessageNumber::value));
-        Committed { removed: deletions.count(), remaining: 0 }
+        Committed { removed: deletions.count(), ..Committed::default() }
     }
 }
 

@@ -169,5 +169,5 @@ fn text(maildrop: &mut dyn Maildrop, value: u32) -> String {
 }
 
 fn committed(removed: u32, remaining: u32) -> Committed {
-    Committed { removed, remaining }
+    Committed { removed, gone: 0, remaining }
 }

@@ -54,9 +54,13 @@ impl<'a> Update<'a> {
         for number in deletions.iter() {
             let Some(record) = index.record(number.index()) else { continue };
             match self.remove(&record) {
-                Ok(()) => {
+                Ok(was_there) => {
                     removed.mark(number);
-                    committed.removed += 1;
+                    if was_there {
+                        committed.removed += 1;
+                    } else {
+                        committed.gone += 1;
+                    }
                 }
                 Err(error) => {
                     let (user, name) = (self.user, record.name.escape_ascii());
@@ -74,38 +78,37 @@ impl<'a> Update<'a> {
         (committed, removed)
     }
 
-    /// Removes one message. One that is gone already counts as removed.
-    fn remove(&mut self, record: &Record<'_>) -> io::Result<()> {
+    /// Removes one message; `false` where it is gone already.
+    fn remove(&mut self, record: &Record<'_>) -> io::Result<bool> {
         if let Layout::Flat(_) = self.layout {
             return self.remove_flat(record);
         }
         if self.unlink(record.place, record.name)? {
-            return Ok(());
+            return Ok(true);
         }
         if self.moved.is_none() {
             self.moved = Some(Listing::of(&self.folder, &self.layout, None)?);
         }
         let moved = self.moved.as_ref().and_then(|listing| listing.find(record.base));
         match moved.map(|(place, name)| (place, name.to_vec())) {
-            Some((place, name)) if !self.unlink(place, &name)? => {
-                Err(io::Error::other("the file was renamed while it was looked for"))
-            }
-            Some(_) | None => Ok(()),
+            None => Ok(false),
+            Some((place, name)) if self.unlink(place, &name)? => Ok(true),
+            Some(_) => Err(io::Error::other("the file was renamed while it was looked for")),
         }
     }
 
     /// Removes one message of a flat folder: only the file that the client was shown, not another of that name.
-    fn remove_flat(&mut self, record: &Record<'_>) -> io::Result<()> {
-        let Some(folder) = self.folder_of(Place::Top) else { return Ok(()) };
+    fn remove_flat(&mut self, record: &Record<'_>) -> io::Result<bool> {
+        let Some(folder) = self.folder_of(Place::Top) else { return Ok(false) };
         match super::folder::status_in(folder, record.name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
             Ok(status) if !scan::is_same_file(record, &status) => {
                 return Err(io::Error::other("the file was changed during the session"));
             }
             Ok(_) => {}
         }
-        self.unlink(Place::Top, record.name).map(|_| ())
+        self.unlink(Place::Top, record.name)
     }
 
     fn folder_of(&self, place: Place) -> Option<BorrowedFd<'_>> {

@@ -31,19 +31,19 @@ fn without_deletions_nothing_changes() {
 }
 
 #[test]
-fn a_message_that_is_gone_already_counts_as_removed() {
+fn a_message_that_is_gone_already_is_no_failure_and_not_counted_as_removed() {
     let house = House::flat(&[("a", "a\n"), ("b", "b\n")]);
     let mut maildrop = house.open();
     fs::remove_file(house.user().join("a")).unwrap();
-    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), Committed { gone: 1, ..committed(1, 0) });
 }
 
 #[test]
-fn all_messages_of_a_folder_that_is_gone_count_as_removed() {
+fn all_messages_of_a_folder_that_is_gone_are_gone() {
     let house = House::maildir(&[("new/1.a", "a\n"), ("cur/2.b:2,", "b\n")]);
     let mut maildrop = house.open();
     fs::remove_dir_all(house.user()).unwrap();
-    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), Committed { gone: 2, ..committed(0, 0) });
 }
 
 #[test]
