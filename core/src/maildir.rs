@@ -293,19 +293,17 @@ impl Maildrop for LocalMaildrop {
                 return Committed { remaining: deletions.count(), ..Committed::default() };
             }
         };
-        // The folders' times tell the next login that messages are gone. Only in a flat folder it must be kept which:
-        // another message may come to have the same name. That must be known also where this process does not live to
-        // tell which are gone.
-        let flat = match self.index.layout() {
-            Layout::Flat(_) if deletions.count() > 0 => self.shared.state.as_ref(),
-            Layout::Flat(_) | Layout::Maildir { .. } => None,
-        };
-        if let Some(state) = flat {
+        // The folders' times tell the next login that messages are gone. It must be kept which, where another message
+        // may come to have the same name: in a flat folder, and where a file hides another one. That must be known
+        // also where this process does not live to tell which are gone.
+        let may_come_again = matches!(self.index.layout(), Layout::Flat(_)) || update.may_uncover();
+        let state = self.shared.state.as_ref().filter(|_| may_come_again && deletions.count() > 0);
+        if let Some(state) = state {
             self.shared.cache.forget(user);
             state.mark(user, index::IN_UPDATE);
         }
         let (committed, removed) = update.commit(&self.index, deletions);
-        if let Some(state) = flat
+        if let Some(state) = state
             && committed.removed + committed.gone > 0
             && let Some(index) = update::index_without(&self.index, &removed)
         {

@@ -28,8 +28,8 @@ pub(super) struct Entry {
 pub(super) struct Listing {
     names: Vec<u8>,
     entries: Vec<Entry>,
-    /// Whether a base was met twice; then one folder hides what is in another.
-    has_twice: bool,
+    /// Files whose base was met before: what is shown of it hides them.
+    hidden: Vec<Entry>,
 }
 
 impl fmt::Debug for Listing {
@@ -107,20 +107,30 @@ impl Listing {
     /// Puts the messages in order, and each base in once: a message that moves while the folders are listed is met
     /// twice, and is where it came to.
     fn sort(&mut self) {
-        let Self { names, entries, has_twice } = self;
-        let met = entries.len();
+        let Self { names, entries, hidden } = self;
         entries.sort_unstable_by(|one, other| {
             name::order((one.delivery, base_in(names, one)), (other.delivery, base_in(names, other)))
                 .then_with(|| (other.place == Place::Cur).cmp(&(one.place == Place::Cur)))
                 .then_with(|| name_in(names, one).cmp(name_in(names, other)))
         });
-        entries.dedup_by(|later, earlier| base_in(names, later) == base_in(names, earlier));
-        *has_twice = entries.len() < met;
+        entries.dedup_by(|later, earlier| {
+            let is_hidden = base_in(names, later) == base_in(names, earlier);
+            if is_hidden {
+                hidden.push(*later);
+            }
+            is_hidden
+        });
     }
 
     /// Whether a base was met twice.
     pub(super) fn has_twice(&self) -> bool {
-        self.has_twice
+        !self.hidden.is_empty()
+    }
+
+    /// The files of that base that are hidden by the one that is shown.
+    pub(super) fn hidden(&self, base: &[u8]) -> impl Iterator<Item = (Place, &[u8])> {
+        let hidden = self.hidden.iter().filter(move |entry| self.base(entry) == base);
+        hidden.map(|entry| (entry.place, self.name(entry)))
     }
 
     /// How many messages there are.

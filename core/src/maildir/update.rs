@@ -1,6 +1,7 @@
 //! UPDATE: removes the messages marked as deleted, each wholly or not at all (RFC 1939, section 6).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pop3d_protocol::maildrop::Deletions;
@@ -13,6 +14,9 @@ use super::{name, scan};
 use crate::accounts::UserName;
 use crate::store::Committed;
 
+/// How much of two files is compared at once.
+const BLOCK: usize = 64 * 1024;
+
 /// Removes messages from the folders of one user.
 pub(super) struct Update<'a> {
     user: &'a UserName,
@@ -21,6 +25,8 @@ pub(super) struct Update<'a> {
     folders: Vec<Opened>,
     /// Where messages are that are not where they were; listed once.
     moved: Option<Listing>,
+    /// What is in the folders, where there are files that others hide.
+    twice: Option<Listing>,
 }
 
 struct Opened {
@@ -44,7 +50,19 @@ impl<'a> Update<'a> {
                 folders.push(Opened { place, folder, has_lost: false });
             }
         }
-        Ok(Some(Self { user, layout, folder, folders, moved: None }))
+        // An index of folders in which a base was met twice is never settled; most are, and cost no listing here.
+        let twice = match layout {
+            Layout::Maildir { .. } if index.listed().is_none() => {
+                Some(Listing::of(&folder, &layout, None)?).filter(Listing::has_twice)
+            }
+            Layout::Maildir { .. } | Layout::Flat(_) => None,
+        };
+        Ok(Some(Self { user, layout, folder, folders, moved: None, twice }))
+    }
+
+    /// Whether what is removed may uncover another message that has the same base.
+    pub(super) fn may_uncover(&self) -> bool {
+        self.twice.is_some()
     }
 
     /// Removes the marked messages in the order of their numbers, then makes that durable. Says which are gone.
@@ -83,6 +101,9 @@ impl<'a> Update<'a> {
         if let Layout::Flat(_) = self.layout {
             return self.remove_flat(record);
         }
+        for (place, name) in self.copies_of(record)? {
+            self.unlink(place, &name)?;
+        }
         if self.unlink(record.place, record.name)? {
             return Ok(true);
         }
@@ -94,6 +115,47 @@ impl<'a> Update<'a> {
             None => Ok(false),
             Some((place, name)) if self.unlink(place, &name)? => Ok(true),
             Some(_) => Err(io::Error::other("the file was renamed while it was looked for")),
+        }
+    }
+
+    /// The files that are hidden by that of a message and hold the same: a program that moves mail by a link was
+    /// stopped half-way, or a backup was brought back. The message would be there again once its own file is gone.
+    /// One that holds something else is a message that nobody has seen.
+    fn copies_of(&self, record: &Record<'_>) -> io::Result<Vec<(Place, Vec<u8>)>> {
+        let mut copies = Vec::new();
+        let Some(twice) = &self.twice else { return Ok(copies) };
+        for (place, name) in twice.hidden(record.base) {
+            if self.is_same_message((record.place, record.name), (place, name))? {
+                copies.push((place, name.to_vec()));
+            }
+        }
+        Ok(copies)
+    }
+
+    /// Whether two files hold the same. One that is not there holds nothing.
+    fn is_same_message(&self, one: (Place, &[u8]), other: (Place, &[u8])) -> io::Result<bool> {
+        let open = |(place, name): (Place, &[u8])| match self.folder_of(place) {
+            Some(folder) => super::folder::open_message(folder, name),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let (mut one, mut other) = match (open(one), open(other)) {
+            (Ok(one), Ok(other)) => (one, other),
+            (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        let (status, other_status) = (super::folder::status_of(&one)?, super::folder::status_of(&other)?);
+        if status.stx_size != other_status.stx_size {
+            return Ok(false);
+        }
+        if status.stx_ino == other_status.stx_ino {
+            return Ok(true);
+        }
+        let (mut block, mut other_block) = (vec![0; BLOCK], vec![0; BLOCK]);
+        loop {
+            let (block, other_block) = (read(&mut one, &mut block)?, read(&mut other, &mut other_block)?);
+            if block != other_block || block.is_empty() {
+                return Ok(block == other_block);
+            }
         }
     }
 
@@ -130,7 +192,21 @@ impl<'a> Update<'a> {
     }
 }
 
-/// The index of a flat folder without the messages that were removed; their unique-ids are retired. It is not
+/// Reads until a block is full or the file has ended.
+fn read<'block>(file: &mut File, block: &'block mut [u8]) -> io::Result<&'block [u8]> {
+    let mut length = 0;
+    while let Some(room) = block.get_mut(length..).filter(|room| !room.is_empty()) {
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(block.get(..length).unwrap_or_default())
+}
+
+/// The index without the messages that were removed; their unique-ids are retired. It is not
 /// settled: what arrived during the session is not in it.
 pub(super) fn index_without(index: &Index, removed: &Deletions) -> Option<Index> {
     let mut builder = Builder::with_room(index.count() as usize, index.as_octets().len());

@@ -47,6 +47,31 @@ fn all_messages_of_a_folder_that_is_gone_are_gone() {
 }
 
 #[test]
+fn a_message_in_new_and_cur_at_once_does_not_come_back_from_one_of_them() {
+    // A copy from a backup, and a program that moves mail by a link, stopped half-way.
+    let house = House::maildir(&[("new/1.a", "a\n"), ("cur/1.a:2,S", "a\n"), ("new/2.b", "b\n")]);
+    fs::hard_link(house.user().join("new/2.b"), house.user().join("cur/2.b:2,S")).unwrap();
+    house.settle();
+    let mut maildrop = house.open();
+    assert_eq!(unique_ids(&*maildrop), ["1.a", "2.b"]);
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+    assert_eq!((left(&house, "new").len(), left(&house, "cur").len()), (0, 0));
+}
+
+#[test]
+fn a_message_that_another_one_hid_is_not_removed_with_it_and_gets_another_unique_id() {
+    let house = House::maildir(&[("new/1.a", "not seen\n"), ("cur/1.a:2,S", "has seen\n")]);
+    house.settle();
+    let mut maildrop = house.open();
+    assert_eq!(text(&mut *maildrop, 1), "has seen\n");
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(1, 0));
+    drop(maildrop);
+    let mut maildrop = house.open();
+    assert_eq!(text(&mut *maildrop, 1), "not seen\n");
+    assert_ne!(unique_ids(&*maildrop), ["1.a"]);
+}
+
+#[test]
 fn what_cannot_be_removed_is_counted_and_the_others_are_gone() {
     let house = House::maildir(&[("new/1.a", "a\n"), ("new/2.b", "b\n"), ("new/3.c", "c\n")]);
     let mut maildrop = house.open();
