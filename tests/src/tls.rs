@@ -115,8 +115,24 @@ pub struct Certificate {
 /// Where it cannot be made.
 #[must_use]
 pub fn certificate(folder: &Path, name: &str, names: &[&str]) -> Certificate {
+    made(folder, name, names, rcgen::IsCa::NoCa)
+}
+
+/// The same, of a certificate that is its own authority, as `openssl req -x509` makes it.
+///
+/// # Panics
+/// Where it cannot be made.
+#[must_use]
+pub fn authority(folder: &Path, name: &str, names: &[&str]) -> Certificate {
+    made(folder, name, names, rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained))
+}
+
+fn made(folder: &Path, name: &str, names: &[&str], is_ca: rcgen::IsCa) -> Certificate {
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let mut asked = rcgen::CertificateParams::new(names).unwrap();
+    asked.is_ca = is_ca;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = asked.self_signed(&key).unwrap();
     let write = |name: String, text: String| {
         let (temporary, path) = (folder.join(format!(".{name}")), folder.join(name));
         fs::write(&temporary, text).unwrap();
@@ -124,8 +140,8 @@ pub fn certificate(folder: &Path, name: &str, names: &[&str]) -> Certificate {
         path
     };
     Certificate {
-        certificate: write(format!("{name}.crt"), made.cert.pem()),
-        key: write(format!("{name}.key"), made.signing_key.serialize_pem()),
-        octets: made.cert.der().clone(),
+        certificate: write(format!("{name}.crt"), made.pem()),
+        key: write(format!("{name}.key"), key.serialize_pem()),
+        octets: made.der().clone(),
     }
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use pop3d_tests::tls::{Certificate, certificate};
+use pop3d_tests::tls::{Certificate, authority, certificate};
 use pop3d_tests::{Admin, Client, Mail, Options, Server, checked, peepclient, wait_until};
 
 /// A server with a certificate of "mail.example", whose administrator is root with the password "secret".
@@ -91,6 +91,20 @@ fn the_client_knows_its_server_by_an_authority_or_by_a_fingerprint() {
 
     let elsewhere = serving(&mail, &named, "", "");
     fails(tls_address(&elsewhere), &["-tls-ca", text(&named.certificate)], 76, "--tls-name");
+}
+
+#[test]
+fn a_certificate_that_is_its_own_authority_vouches_for_itself_alone() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let files = authority(folder.path(), "a", &["127.0.0.1"]);
+    let other = authority(folder.path(), "b", &["127.0.0.1"]);
+    let server = serving(&mail, &files, "", "");
+    let address = tls_address(&server);
+    let itself = text(&files.certificate);
+    is_answered(address, &["-tls-ca", itself]);
+    fails(address, &["-tls-ca", itself, "-tls-name", "other.example"], 76, "--tls-name");
+    fails(address, &["-tls-ca", text(&other.certificate)], 76, "--tls-fingerprint");
 }
 
 #[test]
