@@ -207,11 +207,32 @@ fn a_message_under_way_is_sent_to_its_end() {
 }
 
 #[test]
+fn a_client_that_waits_for_a_transform_is_refused_when_the_server_stops() {
+    for sizes in ["stored", "exact"] {
+        let config = format!(
+            "transform = \"sh -c 'echo $$ >&2; exec sleep 600'\"\n[transform_defaults]\nsizes = \"{sizes}\"\n"
+        );
+        let mut server = Server::with_config(&["x\n"], &USER, &config);
+        let mut client = server.login();
+        let command: &[u8] = if sizes == "exact" { b"STAT\r\n" } else { b"RETR 1\r\n" };
+        client.0.get_mut().write_all(command).unwrap();
+        let line = server.log_line("pop3d::transform");
+        let program = line.trim_end().rsplit(' ').next().unwrap().to_owned();
+        server.signal(Signal::TERM);
+        let (said, is_closed) = client.rest();
+        assert!(said == b"-ERR [SYS/TEMP] server is stopping\r\n" && is_closed, "{}", said.escape_ascii());
+        assert_eq!(server.ended().0, Some(0));
+        wait_for("end of the program", || (!is_alive(&program)).then_some(()));
+    }
+}
+
+#[test]
 fn a_second_signal_ends_the_server_and_its_programs_at_once() {
-    let mut server =
-        Server::start(&["x\n"], &["-u", "user:pass", "-t", "sh -c 'echo $$ >&2; exec sleep 600'"]);
+    // More than is held before "+OK": from there on the message is under way.
+    let command = "yes | head -c 100000; echo $$ >&2; exec sleep 600";
+    let mut server = Server::start(&["x\n"], &["-u", "user:pass", "-t", command]);
     let mut client = server.login();
-    client.0.get_mut().write_all(b"RETR 1\r\n").unwrap();
+    assert!(client.says("RETR 1").starts_with("+OK"));
     let line = server.log_line("pop3d::transform");
     let program = line.trim_end().rsplit(' ').next().unwrap().to_owned();
     assert!(is_alive(&program), "{line}");

@@ -4,7 +4,8 @@ use std::io;
 use std::time::Instant;
 
 use log::{debug, info};
-use pop3d_protocol::pop3::Refusal;
+use pop3d_protocol::engine::Engine;
+use pop3d_protocol::pop3::{Answer, Refusal};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Account, Connection, Desk, Facts, Fault, Task, Turn, deadlines, temporary};
@@ -69,17 +70,28 @@ impl Connection {
         Turn::Gone
     }
 
-    /// The server stops: what is under way goes on, then the session ends.
+    /// The server stops: what is under way goes on, then the session ends. A message is under way once it is promised.
     pub(crate) fn drain(&mut self) {
         self.reason = "server is stopping";
         if self.transport.is_handshaking() {
             // There is nobody yet who could be told.
             self.is_lost = true;
         }
-        self.session.refuse_and_close(&Refusal {
-            code: Some(ResponseCode::SysTemp),
-            text: "server is stopping".into(),
-        });
+        let refusal = Refusal { code: Some(ResponseCode::SysTemp), text: "server is stopping".into() };
+        self.session.refuse_and_close(&refusal);
+        // Whatever the transform came to, the client would hear the same: it need not wait for that.
+        let answer = match self.task {
+            Task::Opening(_) => Answer::Message(Err(refusal)),
+            Task::Measuring(_) => Answer::Measured(Err(refusal)),
+            Task::None
+            | Task::Job
+            | Task::Delayed { .. }
+            | Task::Securing
+            | Task::Opened(_)
+            | Task::Sending { .. } => return,
+        };
+        self.task = Task::None;
+        self.session.handle_answer(answer);
     }
 
     /// Nothing moves any more: whether that is the end.
