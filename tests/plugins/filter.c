@@ -9,12 +9,13 @@
 #include "pop3d_transform.h"
 
 enum what { ROT13, IDENTITY, DOUBLE, SWALLOW, AT_END, ONE_BY_ONE, PASS, STOP, RAGGED, FAIL, TEMPORARY, PERMANENT, NONSENSE,
-            CRASH, EXIT, HANG, BOMB, LOOP, EAT, WILD, ABORT, SEVEN, MINUS_NINE, LIE, FLOOD, NOISY, SLOW };
+            CRASH, EXIT, HANG, BOMB, LOOP, EAT, WILD, ABORT, SEVEN, MINUS_NINE, LIE, FLOOD, NOISY, SLOW, NOWHERE,
+            TOO_LONG };
 
 static const char *const NAMES[] = { "rot13", "identity", "double", "swallow", "at-end", "one-by-one", "pass", "stop",
                                      "ragged", "fail", "temporary", "permanent", "nonsense", "crash", "exit", "hang",
                                      "bomb", "loop", "eat", "wild", "abort", "seven", "minus-nine", "lie", "flood",
-                                     "noisy", "slow" };
+                                     "noisy", "slow", "nowhere", "too-long" };
 
 /* Digits at the beginning of a message: after how many octets FAIL fails. */
 #define DIGITS 9
@@ -239,16 +240,20 @@ static int32_t push(void *self, const pop3d_host *host, const uint8_t *octets, s
     case MINUS_NINE:
         return -9;
     case LIE:
-        /* What it writes is nowhere, what it says is no text and too long, and it goes on as if nothing were wrong. */
+        /* What it says is nowhere, or no text and too long, and it goes on as if nothing were wrong. */
         memset(turned, 0xFF, sizeof turned);
         host->error(host->ctx, turned, sizeof turned);
         host->error(host->ctx, NULL, 5);
         host->log(host->ctx, 99, turned, sizeof turned);
         host->log(host->ctx, -99, NULL, 5);
-        if (host->write(host->ctx, NULL, 5) != POP3D_CLOSED || host->write(host->ctx, octets, SIZE_MAX) != POP3D_CLOSED)
-            return POP3D_TEMPORARY;
         host->write(host->ctx, NULL, 0);
         return host->write(host->ctx, octets, length);
+    case NOWHERE:
+    case TOO_LONG:
+        /* What it writes is nowhere, and it goes on as if nothing were wrong. */
+        host->write(host->ctx, what == NOWHERE ? NULL : octets, what == NOWHERE ? 5 : SIZE_MAX);
+        host->write(host->ctx, octets, length);
+        return POP3D_MORE;
     }
     return POP3D_MORE;
 }

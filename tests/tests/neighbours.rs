@@ -147,12 +147,12 @@ fn answers_that_are_none_cost_one_message() {
     let mail = Mail::flat("user", &[&text]);
     for isolation in ["process", "none"] {
         let mut config = String::new();
-        for what in ["seven", "minus-nine", "lie", "nonsense"] {
+        for what in ["seven", "minus-nine", "lie", "nonsense", "nowhere", "too-long"] {
             config.push_str(&format!("[transforms.{what}]\n{}\n", filters.native(what, isolation)));
         }
         let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
         let mut admin = Admin::of(&server);
-        for what in ["seven", "minus-nine", "nonsense"] {
+        for what in ["seven", "minus-nine", "nonsense", "nowhere", "too-long"] {
             admin.says(&format!("tf= {what}")).hears("+");
             let mut client = Client::login_when_free(server.address(), "user");
             client.says("RETR 1").hears("-ERR [SYS/TEMP]");

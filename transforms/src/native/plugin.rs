@@ -247,11 +247,16 @@ unsafe extern "C" fn write(ctx: *mut c_void, ptr: *const u8, len: usize) -> i32 
     // SAFETY: the interface makes the plugin pass back the context of the call that it is in, on its thread.
     let Some(call) = (unsafe { call_of(ctx) }) else { return CLOSED };
     // SAFETY: the interface makes the plugin pass octets of its own, which live until this returns.
-    let Some(octets) = (unsafe { octets_of(ptr, len) }) else { return CLOSED };
+    let octets = unsafe { octets_of(ptr, len) };
     let Some(out) = &mut call.out else { return CLOSED };
     if call.refusal.is_some() {
         return CLOSED;
     }
+    let Some(octets) = octets else {
+        // Without them the message would look whole, and the client would delete the original.
+        call.refusal = Some(Error::Crashed("it wrote octets that are nowhere".to_owned()));
+        return CLOSED;
+    };
     // Nothing may unwind into the plugin.
     match catch_unwind(AssertUnwindSafe(|| out.write(octets))) {
         Ok(Ok(())) => 0,

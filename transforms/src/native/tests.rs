@@ -131,6 +131,20 @@ fn an_answer_from_a_library_that_is_none_is_a_crash() {
 }
 
 #[test]
+fn a_message_of_which_a_library_writes_octets_that_are_nowhere_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = build(folder.path(), &[]);
+    for what in ["nowhere", "too-long"] {
+        let plugin = configured(&file, what).unwrap();
+        let error = play(Plugin::instance(&plugin), b"12345", 5).unwrap_err();
+        assert!(
+            matches!(&error, Error::Crashed(why) if why == "it wrote octets that are nowhere"),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
 fn a_library_that_is_no_plugin_is_refused() {
     for (definition, expected) in [
         ("TEST_NO_SYMBOL", "it has no symbol"),
