@@ -142,6 +142,10 @@ impl PoolStream {
 
 impl Stream for PoolStream {
     fn take_file(&mut self, file: &File) -> io::Result<bool> {
+        // What is one chunk is written: a descriptor of its own, and closing it, would cost more than a copy.
+        if self.shared.pipe.octets() < CHUNK as u64 {
+            return Ok(false);
+        }
         self.shared.pipe.take_file(file.try_clone()?);
         self.begin();
         Ok(true)

@@ -117,6 +117,11 @@ impl Pipe {
         wake_task(state, waiting);
     }
 
+    /// Octets of the message, as far as is known before it comes.
+    pub(super) fn octets(&self) -> u64 {
+        self.octets
+    }
+
     pub(crate) fn announce(&self, octets: u64) {
         self.lock().bound.announce(octets);
     }
