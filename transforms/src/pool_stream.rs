@@ -34,7 +34,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
-pub(crate) use self::pipe::{CHUNK, Pipe};
+pub(crate) use self::pipe::{CHUNK, Extent, Piece, Pipe};
 use crate::record::Record;
 
 /// What one message may cost.

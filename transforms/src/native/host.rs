@@ -24,7 +24,7 @@ use super::incoming::Incoming;
 use super::launch::{Start, end, launch, load};
 use super::outgoing::Outgoing;
 use super::words;
-use crate::pool_stream::{Pipe, go_on_here};
+use crate::pool_stream::{Piece, Pipe, go_on_here};
 use crate::record::Record;
 
 /// Octets of a message that are pushed at once, where they are in a file: so many that what becomes of them leaves room in the
@@ -57,6 +57,8 @@ struct State {
     heard: Option<Instant>,
     /// Its processor time, as far as it has told which message that was for.
     charged: Duration,
+    /// What its output may be read into.
+    spare: Vec<u8>,
 }
 
 /// What a message has been told: a few frames, for the helper keeps the rest of its output until these are taken.
@@ -115,13 +117,11 @@ impl Host {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut stream = Stream { host: &self, number, taken: 0, is_over: false };
         self.shared.lock().streams.insert(number, Mailbox::default());
-        let mut chunk = Vec::new();
-        let has_input = pipe.next_up_to(&mut chunk, PUSH).await?;
+        let first = pipe.next_piece(Piece::default(), PUSH).await?;
         let told = frames::write_message(&message, &pipe.bound());
-        let flow = if !has_input || pipe.is_at_end() {
-            stream.pass_whole(&told, chunk, &pipe).await?
-        } else {
-            stream.pass_in_pieces(&told, chunk, &pipe).await?
+        let flow = match first {
+            Some(piece) if !pipe.is_at_end() => stream.pass_in_pieces(&told, piece, &pipe).await?,
+            whole => stream.pass_whole(&told, whole.unwrap_or_default(), &pipe).await?,
         };
         drop(stream);
         if flow == Flow::Pass { pipe.pass().await } else { Ok(()) }
@@ -149,31 +149,32 @@ struct Stream<'host> {
 
 impl Stream<'_> {
     /// Has all of a message pass by one call: most are short, and each call costs two switches of processes.
-    async fn pass_whole(&mut self, told: &[u8], chunk: Vec<u8>, pipe: &Pipe) -> Result<Flow, Error> {
-        let (flow, is_unread) = self.call(Kind::Whole, told, &chunk, pipe).await?;
+    async fn pass_whole(&mut self, told: &[u8], piece: Piece, pipe: &Pipe) -> Result<Flow, Error> {
+        let (flow, is_unread) = self.call(Kind::Whole, told, &piece, pipe).await?;
         if is_unread {
-            pipe.give_back(chunk);
+            pipe.give_back(piece);
         }
         Ok(flow)
     }
 
     /// Has a message pass as it comes.
-    async fn pass_in_pieces(&mut self, told: &[u8], mut chunk: Vec<u8>, pipe: &Pipe) -> Result<Flow, Error> {
-        let (mut flow, _) = self.call(Kind::Open, told, &[], pipe).await?;
+    async fn pass_in_pieces(&mut self, told: &[u8], mut piece: Piece, pipe: &Pipe) -> Result<Flow, Error> {
+        let (mut flow, _) = self.call(Kind::Open, told, &Piece::default(), pipe).await?;
         if flow != Flow::More {
-            pipe.give_back(std::mem::take(&mut chunk));
+            pipe.give_back(std::mem::take(&mut piece));
         }
         while flow == Flow::More {
-            (flow, _) = self.call(Kind::Push, &[], &chunk, pipe).await?;
+            (flow, _) = self.call(Kind::Push, &[], &piece, pipe).await?;
             if flow != Flow::More {
                 break;
             }
             pipe.room().await?;
-            if !pipe.next_up_to(&mut chunk, PUSH).await? {
-                break;
+            match pipe.next_piece(piece, PUSH).await? {
+                Some(next) => piece = next,
+                None => break,
             }
         }
-        self.call(Kind::Finish, &[], &[], pipe).await?;
+        self.call(Kind::Finish, &[], &Piece::default(), pipe).await?;
         Ok(flow)
     }
 
@@ -183,13 +184,13 @@ impl Stream<'_> {
         &mut self,
         kind: Kind,
         told: &[u8],
-        octets: &[u8],
+        piece: &Piece,
         pipe: &Pipe,
     ) -> Result<(Flow, bool), Error> {
         if let Some(mailbox) = self.host.shared.lock().streams.get_mut(&self.number) {
             mailbox.asked = Some(Instant::now());
         }
-        self.send(kind, told, octets)?;
+        self.send(kind, told, piece)?;
         let (mut answer, mut owed) = (None, 0);
         loop {
             if owed == 0
@@ -202,6 +203,9 @@ impl Stream<'_> {
             match frame.kind {
                 Kind::Output => {
                     pipe.give(frame.payload).await?;
+                    if let Some(spare) = pipe.reclaim() {
+                        self.host.shared.lock().spare = spare;
+                    }
                     self.taken += 1;
                     if answer.is_some() {
                         owed -= 1;
@@ -221,13 +225,13 @@ impl Stream<'_> {
             // What it keeps comes once it knows. Else the next call tells, if there is one.
             if answer.is_some() && owed > 0 && self.taken > 0 {
                 let taken = frames::write_taken(std::mem::take(&mut self.taken));
-                self.send(Kind::Taken, &taken, &[])?;
+                self.send(Kind::Taken, &taken, &Piece::default())?;
             }
         }
     }
 
     /// Sends a frame of two parts, and before it how much was taken. Where nobody reads any more, the mailbox tells why.
-    fn send(&mut self, kind: Kind, told: &[u8], octets: &[u8]) -> Result<(), Error> {
+    fn send(&mut self, kind: Kind, told: &[u8], piece: &Piece) -> Result<(), Error> {
         let too_long = |_| Error::Limit("a frame");
         let mut head = Vec::new();
         if self.taken > 0 {
@@ -235,10 +239,16 @@ impl Stream<'_> {
             head.extend_from_slice(&frames::head(self.number, Kind::Taken, taken.len()).map_err(too_long)?);
             head.extend_from_slice(&taken);
         }
-        let length = told.len() + octets.len();
+        let length = told.len() + piece.len();
         head.extend_from_slice(&frames::head(self.number, kind, length).map_err(too_long)?);
         head.extend_from_slice(told);
-        self.host.outgoing.send(&head, octets);
+        match piece {
+            Piece::Octets(octets) => self.host.outgoing.send(&head, octets),
+            Piece::Extent(extent) => {
+                let unread = |error| Error::Temporary(format!("the message: {error}"));
+                self.host.outgoing.send_extent(&head, extent).map_err(unread)?;
+            }
+        }
         Ok(())
     }
 
@@ -265,7 +275,7 @@ impl Drop for Stream<'_> {
         if !self.is_over {
             self.taken = 0;
             // It has no payload that could be too long.
-            let _ = self.send(Kind::Close, &[], &[]);
+            let _ = self.send(Kind::Close, &[], &Piece::default());
         }
     }
 }
@@ -306,6 +316,9 @@ impl Shared {
         loop {
             if !from.has_frame() {
                 from.source().while_away(|| told.go_on());
+            }
+            if from.wants_spare() {
+                from.lend(std::mem::take(&mut self.lock().spare));
             }
             match from.frame() {
                 Ok(frame) => {

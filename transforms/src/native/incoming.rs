@@ -11,7 +11,7 @@ const BUFFER: usize = 8 * 1024;
 /// Octets of a payload that are read at once: what is only announced takes no memory.
 const STEP: usize = 64 * 1024;
 
-const _: () = assert!(HEAD < BUFFER, "a head must fit");
+const _: () = assert!(HEAD < BUFFER && BUFFER < STEP, "a head must fit, and what follows it into a step");
 
 /// Where frames come from. What waits is `buffer[start..end]`.
 pub(super) struct Incoming<Source> {
@@ -19,11 +19,24 @@ pub(super) struct Incoming<Source> {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    /// What the next long payload is read into, whatever stands there.
+    spare: Vec<u8>,
 }
 
 impl<Source: Read> Incoming<Source> {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, buffer: vec![0; BUFFER].into_boxed_slice(), start: 0, end: 0 }
+        let buffer = vec![0; BUFFER].into_boxed_slice();
+        Self { source, buffer, start: 0, end: 0, spare: Vec::new() }
+    }
+
+    /// Whether the next long payload needs memory of its own.
+    pub(super) fn wants_spare(&self) -> bool {
+        self.spare.is_empty()
+    }
+
+    /// Gives it that of a payload which nobody looks at any more.
+    pub(super) fn lend(&mut self, spare: Vec<u8>) {
+        self.spare = spare;
     }
 
     pub(super) fn source(&mut self) -> &mut Source {
@@ -56,24 +69,34 @@ impl<Source: Read> Incoming<Source> {
 
     fn payload(&mut self, length: usize) -> io::Result<Vec<u8>> {
         let here = length.min(self.end - self.start);
-        let mut payload = Vec::with_capacity(length.min(STEP));
-        payload.extend_from_slice(&self.buffer[self.start..self.start + here]);
+        let begin = &self.buffer[self.start..self.start + here];
         self.start += here;
-        while payload.len() < length {
-            let begun = payload.len();
-            payload.resize(length.min(begun + STEP), 0);
-            let is_last = payload.len() == length;
-            let mut room = &mut payload[begun..];
-            while !room.is_empty() {
-                let wanted = room.len();
-                let mut places = [IoSliceMut::new(room), IoSliceMut::new(&mut self.buffer)];
-                // What is behind the payload is for what comes next.
-                let places = if is_last { &mut places[..] } else { &mut places[..1] };
-                let count = some(&mut || self.source.read_vectored(places))?;
-                // Nothing waited: all that did is in the payload.
-                (self.start, self.end) = (0, count.saturating_sub(wanted));
-                room = &mut std::mem::take(&mut room)[count.min(wanted)..];
+        if here == length {
+            return Ok(begin.to_vec());
+        }
+        // Of a spare one neither memory nor zeros have to be asked for: both cost as much as to read it.
+        let first = length.min(STEP);
+        let mut payload = std::mem::take(&mut self.spare);
+        if payload.capacity() < first {
+            payload = Vec::with_capacity(first);
+        }
+        payload.resize(first, 0);
+        payload[..here].copy_from_slice(begin);
+        let mut filled = here;
+        while filled < length {
+            if filled == payload.len() {
+                payload.resize(length.min(filled + STEP), 0);
             }
+            let is_last = payload.len() == length;
+            let room = &mut payload[filled..];
+            let wanted = room.len();
+            let mut places = [IoSliceMut::new(room), IoSliceMut::new(&mut self.buffer)];
+            // What is behind the payload is for what comes next.
+            let places = if is_last { &mut places[..] } else { &mut places[..1] };
+            let count = some(&mut || self.source.read_vectored(places))?;
+            // Nothing waited: all that did is in the payload.
+            (self.start, self.end) = (0, count.saturating_sub(wanted));
+            filled += count.min(wanted);
         }
         Ok(payload)
     }
@@ -138,6 +161,7 @@ mod tests {
             frames in prop::collection::vec((any::<u32>(), 0..KINDS.len(), prop_oneof![0_usize..100, 0_usize..200_000]), 1..6),
             sizes in prop::collection::vec(0_usize..100_000, 1..6),
             lost in 1_usize..10,
+            mut spares in prop::collection::vec(1_usize..100_000, 0..6),
         ) {
             let frame = |(stream, kind, length): (u32, usize, usize)| {
                 let payload = (0..=255).cycle().skip(kind).take(length).collect();
@@ -151,6 +175,9 @@ mod tests {
             let sizes: Vec<_> = sizes.into_iter().chain([1]).collect();
             let mut incoming = Incoming::new(Pieces { octets: &octets, sizes: sizes.clone().into_iter().cycle() });
             for frame in &frames {
+                if incoming.wants_spare() && !spares.is_empty() {
+                    incoming.lend(vec![b'?'; spares.remove(0)]);
+                }
                 prop_assert!(incoming.frame().unwrap() == *frame);
             }
             prop_assert_eq!(incoming.frame().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 /// Octets up to which small writes are put together.
 const PIECE: usize = 32 * 1024;
 
+/// Octets of the longest piece that is kept once it was emptied.
+const KEPT: usize = 64 * 1024;
+
 /// Octets from which on a piece is worth being kept as it is.
 const LARGE: usize = 4 * 1024;
 
@@ -18,6 +21,10 @@ pub(super) struct Output {
     length: usize,
     /// A piece that was emptied.
     spare: Vec<u8>,
+    /// One that was taken over: whoever made it may have it again.
+    emptied: Option<Vec<u8>>,
+    /// Pieces are taken over.
+    is_given: bool,
 }
 
 impl Output {
@@ -49,7 +56,13 @@ impl Output {
             return self.append(&octets);
         }
         self.length += octets.len();
+        self.is_given = true;
         self.pieces.push_back(octets);
+    }
+
+    /// A piece of some length that was emptied, with what was in it.
+    pub(super) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        self.emptied.take()
     }
 
     /// Moves what fits to the front of `room`; how much that was.
@@ -65,9 +78,15 @@ impl Output {
             self.taken += moved;
             if moved == rest.len() {
                 self.taken = 0;
-                if let Some(mut emptied) = self.pieces.pop_front().filter(|piece| piece.capacity() <= PIECE) {
-                    emptied.clear();
-                    self.spare = emptied;
+                match self.pieces.pop_front() {
+                    Some(mut emptied) if emptied.capacity() <= PIECE => {
+                        emptied.clear();
+                        self.spare = emptied;
+                    }
+                    Some(emptied) if self.is_given && emptied.capacity() <= KEPT => {
+                        self.emptied = Some(emptied);
+                    }
+                    Some(_) | None => {}
                 }
             }
         }

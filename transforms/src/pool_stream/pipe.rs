@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pop3d_core::transform::{Error, Read, Wake};
 use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 
 use super::output::Output;
 use crate::bound::Bound;
@@ -104,6 +105,56 @@ impl Pipe {
     fn lock(&self) -> MutexGuard<'_, State> {
         // What it guards is moved, never half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Some of a message's octets.
+pub(crate) enum Piece {
+    Octets(Vec<u8>),
+    /// They stand in its file, and have not been read.
+    Extent(Extent),
+}
+
+/// Octets of a file.
+#[derive(Clone)]
+pub(crate) struct Extent {
+    pub(crate) file: Arc<File>,
+    pub(crate) offset: u64,
+    pub(crate) length: usize,
+}
+
+impl Default for Piece {
+    fn default() -> Self {
+        Self::Octets(Vec::new())
+    }
+}
+
+impl Extent {
+    /// All of its octets.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or the file ends before.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut octets = Vec::with_capacity(self.length);
+        while octets.len() < self.length {
+            let offset = self.offset + octets.len() as u64;
+            match pread(&self.file, spare_capacity(&mut octets), offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        octets.truncate(self.length);
+        Ok(octets)
+    }
+}
+
+impl Piece {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Octets(octets) => octets.len(),
+            Self::Extent(extent) => extent.length,
+        }
     }
 }
 
@@ -250,20 +301,35 @@ impl Pipe {
 
     /// Puts the next octets of the message into `chunk`, in place of what was there; false: there are no more.
     pub(crate) async fn next(&self, chunk: &mut Vec<u8>) -> Result<bool, Error> {
-        self.next_up_to(chunk, CHUNK).await
+        poll_fn(|context| self.poll_next(context, chunk)).await
     }
 
-    /// The same, so many at most where they come from a file.
-    pub(crate) async fn next_up_to(&self, chunk: &mut Vec<u8>, most: usize) -> Result<bool, Error> {
-        poll_fn(|context| self.poll_next(context, chunk, most)).await
+    /// The next octets, so many at most where they are in a file, which is not read; none: there are no more. `last`: what
+    /// was given before.
+    pub(crate) async fn next_piece(&self, last: Piece, most: usize) -> Result<Option<Piece>, Error> {
+        if let Some(extent) = self.next_extent(most) {
+            return Ok((extent.length > 0).then_some(Piece::Extent(extent)));
+        }
+        let mut chunk = match last {
+            Piece::Octets(chunk) => chunk,
+            Piece::Extent(_) => Vec::new(),
+        };
+        Ok(self.next(&mut chunk).await?.then_some(Piece::Octets(chunk)))
     }
 
-    fn poll_next(
-        &self,
-        context: &Context<'_>,
-        chunk: &mut Vec<u8>,
-        most: usize,
-    ) -> Poll<Result<bool, Error>> {
+    /// The same where it is a file.
+    fn next_extent(&self, most: usize) -> Option<Extent> {
+        let mut state = self.lock();
+        let Input::File { file, offset } = &mut state.input else { return None };
+        let left = usize::try_from(self.octets.saturating_sub(*offset)).unwrap_or(most);
+        let extent = Extent { file: Arc::clone(file), offset: *offset, length: left.min(most) };
+        *offset += extent.length as u64;
+        state.consumed += extent.length as u64;
+        state.steps += 1;
+        Some(extent)
+    }
+
+    fn poll_next(&self, context: &Context<'_>, chunk: &mut Vec<u8>) -> Poll<Result<bool, Error>> {
         chunk.clear();
         let mut state = self.lock();
         match &mut state.input {
@@ -271,7 +337,7 @@ impl Pipe {
                 let (file, offset) = (Arc::clone(file), *offset);
                 // Nobody waits for the disk but the task.
                 drop(state);
-                if let Err(error) = self.read(&file, offset, chunk, most) {
+                if let Err(error) = self.read(&file, offset, chunk) {
                     return Poll::Ready(Err(Error::Temporary(format!("the message: {error}"))));
                 }
                 state = self.lock();
@@ -299,11 +365,11 @@ impl Pipe {
     }
 
     /// Reads from a file up to what it had when the message began.
-    fn read(&self, file: &File, offset: u64, chunk: &mut Vec<u8>, most: usize) -> Result<(), Errno> {
-        let left = usize::try_from(self.octets.saturating_sub(offset)).unwrap_or(most).min(most);
+    fn read(&self, file: &File, offset: u64, chunk: &mut Vec<u8>) -> Result<(), Errno> {
+        let left = usize::try_from(self.octets.saturating_sub(offset)).unwrap_or(CHUNK).min(CHUNK);
         chunk.reserve_exact(left);
         while chunk.is_empty() && left > 0 {
-            match rustix::io::pread(file, spare_capacity(chunk), offset) {
+            match pread(file, spare_capacity(chunk), offset) {
                 Ok(0) => return Ok(()),
                 Ok(_) => chunk.truncate(left),
                 Err(Errno::INTR) => {}
@@ -321,14 +387,16 @@ impl Pipe {
         }
     }
 
-    /// Takes back what `next` gave last: nobody has looked at it.
-    pub(crate) fn give_back(&self, chunk: Vec<u8>) {
+    /// Takes back what `next_piece` gave last: nobody has looked at it.
+    pub(crate) fn give_back(&self, piece: Piece) {
         let mut state = self.lock();
-        state.consumed -= chunk.len() as u64;
-        match &mut state.input {
-            Input::File { offset, .. } => *offset -= chunk.len() as u64,
-            Input::Chunks { chunks, .. } if !chunk.is_empty() => chunks.push_front(chunk),
-            Input::Chunks { .. } => {}
+        state.consumed -= piece.len() as u64;
+        match (&mut state.input, piece) {
+            (Input::File { offset, .. }, piece) => *offset -= piece.len() as u64,
+            (Input::Chunks { chunks, .. }, Piece::Octets(chunk)) if !chunk.is_empty() => {
+                chunks.push_front(chunk);
+            }
+            (Input::Chunks { .. }, Piece::Octets(_) | Piece::Extent(_)) => {}
         }
     }
 
@@ -366,6 +434,11 @@ impl Pipe {
     pub(crate) async fn give(&self, octets: Vec<u8>) -> Result<(), Error> {
         self.room().await?;
         self.put(octets.len(), |output| output.push(octets))
+    }
+
+    /// Octets that were given before, where they have gone out: memory to be used again.
+    pub(crate) fn reclaim(&self) -> Option<Vec<u8>> {
+        self.lock().output.reclaim()
     }
 
     fn put(&self, count: usize, put: impl FnOnce(&mut Output)) -> Result<(), Error> {
