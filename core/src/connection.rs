@@ -124,6 +124,8 @@ struct Input {
     taken: usize,
     /// The socket may have more.
     is_readable: bool,
+    /// The client has sent an octet as urgent: a short read may have left something.
+    has_urgent: bool,
     /// The kernel says that the client has ended its half; what it sent before may still wait.
     is_ending: bool,
     /// The client has ended its half, and all it sent was read.
@@ -264,6 +266,7 @@ impl Connection {
     /// What an event said of the socket.
     pub(crate) fn handle_event(&mut self, event: &mio::event::Event) {
         self.input.is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.input.has_urgent |= event.is_priority();
         self.input.is_ending |= event.is_read_closed();
         self.is_lost |= event.is_write_closed() || event.is_error();
         self.is_writable |= event.is_writable() || event.is_write_closed() || event.is_error();

@@ -27,7 +27,8 @@ impl Transport {
     /// # Errors
     /// Where the kernel refuses.
     pub(crate) fn new(mut stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Self> {
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        registry.register(&mut stream, token, interest)?;
         Ok(Self::Socket(stream, None))
     }
 
@@ -116,7 +117,7 @@ impl Transport {
     }
 
     /// Whether a read of less than there was room for has taken all that the kernel had, so that an event announces what
-    /// comes next, and another read would only find nothing.
+    /// comes next, and another read would only find nothing. Not where an octet was sent as urgent: a read ends before it.
     pub(crate) fn is_drained_by_less(&self) -> bool {
         match self {
             Self::Socket(_, tls) => tls.is_none(),

@@ -44,7 +44,8 @@ impl Connection {
                 input.has_ended = true;
             }
             Ok(count) => {
-                if count < READ_SIZE && self.transport.is_drained_by_less() && !input.is_ending {
+                let is_drained = count < READ_SIZE && self.transport.is_drained_by_less();
+                if is_drained && !input.has_urgent && !input.is_ending {
                     // It took all that there was, and the kernel tells when more comes.
                     input.is_readable = false;
                 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SendFlags, SocketType, bind, connect, send, socket};
 
 use super::*;
 use crate::nets::Nets;
@@ -91,6 +91,24 @@ fn who_fails_too_often_hears_no_greeting_and_others_do() {
     assert!(handle.admit_address(guessing) && !handle.admit_address(guessing));
     assert_eq!(handle.refused_addresses(), []);
     assert!(Client::new([127, 0, 0, 3], address).hears().starts_with("+OK"));
+    running.drain(Duration::ZERO);
+}
+
+#[test]
+fn what_stands_behind_an_urgent_octet_is_read_without_more_to_come() {
+    let mut server = Server::new(1, 1).unwrap();
+    let address = server.listen(SocketAddr::from(([127, 0, 0, 1], 0)), Protocol::Pop3).unwrap();
+    let limits = Limits { failed_login_delay: Duration::from_millis(200), ..Limits::default() };
+    let running = server.start(settings(limits), Totals::default()).unwrap();
+    let mut client = Client::new([127, 0, 0, 1], address);
+    client.hears();
+    client.says("USER user");
+    // While the answer is held back nothing is read: then all of this is there at once.
+    write!(client.0.get_mut(), "PASS wrong\r\nUS").unwrap();
+    send(client.0.get_ref(), b"!", SendFlags::OOB).unwrap();
+    write!(client.0.get_mut(), "ER user\r\n").unwrap();
+    assert!(client.hears().starts_with("-ERR [AUTH]"));
+    assert!(client.hears().starts_with("+OK"));
     running.drain(Duration::ZERO);
 }
 
