@@ -24,6 +24,12 @@ pub(super) struct SlowReader {
     taken: u64,
 }
 
+impl SlowReader {
+    fn is_due(self, limits: &Limits, now: Instant) -> bool {
+        self.since + limits.slow_reader_period <= now
+    }
+}
+
 /// What a connection waits for that may take too long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Wait {
@@ -95,24 +101,38 @@ impl Connection {
                 self.session.handle_timeout();
                 self.turn(desk)
             }
-            Wait::Reader if is_silent => self.cut("nothing taken for too long"),
-            Wait::Reader => self.check_reader(limits, desk.now),
+            Wait::Reader => {
+                let is_slow = self.slow.is_some_and(|slow| slow.is_due(limits, desk.now));
+                if is_silent || is_slow { self.judge_reader(limits, desk) } else { Turn::Waiting }
+            }
             Wait::Gone if self.last_sign + HALF_CLOSED <= desk.now => self.cut("the client has gone"),
             Wait::Linger(until) if until <= desk.now => Turn::Gone,
             Wait::Command | Wait::Gone | Wait::Linger(_) => Turn::Waiting,
         }
     }
 
-    fn check_reader(&mut self, limits: &Limits, now: Instant) -> Turn {
+    /// A client may have taken too little: ends it where it has.
+    ///
+    /// The kernel tells that there is room only once a third of its buffer is free, which may be more than a megabyte. It
+    /// takes what fits when it is asked, and so tells what the client has taken.
+    fn judge_reader(&mut self, limits: &Limits, desk: &mut Desk) -> Turn {
+        self.is_writable = true;
+        let turn = self.turn(desk);
+        if turn == Turn::Gone || self.wait(desk) != Wait::Reader {
+            return turn;
+        }
+        if self.silence(limits).is_some_and(|silence| self.last_sign + silence <= desk.now) {
+            return self.cut("nothing taken for too long");
+        }
         if let Some(slow) = &mut self.slow
-            && slow.since + limits.slow_reader_period <= now
+            && slow.is_due(limits, desk.now)
         {
             if slow.taken < limits.slow_reader_rate * limits.slow_reader_period.as_secs() {
                 return self.cut("taken too slowly");
             }
-            *slow = SlowReader { since: now, taken: 0 };
+            *slow = SlowReader { since: desk.now, taken: 0 };
         }
-        Turn::Waiting
+        turn
     }
 
     fn cut(&mut self, reason: &str) -> Turn {

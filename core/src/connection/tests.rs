@@ -322,6 +322,40 @@ fn a_client_that_takes_less_than_the_least_rate_is_reset_and_one_that_takes_more
 }
 
 #[test]
+fn what_was_taken_without_an_event_counts_too() {
+    let limits = Limits { slow_reader_rate: 100, ..Limits::default() };
+    let period = limits.slow_reader_period;
+    for message in ["x\r\n", "x\n"].map(|line| line.repeat(400_000)) {
+        for (taken, is_reset) in [(0, true), (28_000, true), (30_000, false)] {
+            let says = format!("{LOGIN}RETR 1\r\n");
+            let mut stage = Stage::new(
+                vec![message.clone().into_bytes()],
+                Script { ends: false, takes: Some(1000), ..script(&says, 50) },
+            );
+            let mut settings = Settings::clone(&stage.desk.shared.settings.load());
+            settings.limits = limits.clone();
+            stage.desk.shared.settings.store(Arc::new(settings));
+            assert_eq!(stage.play(), Turn::Waiting);
+            let due = stage.connection.deadline(&mut stage.desk).unwrap();
+            assert_eq!(due, stage.desk.now + period);
+            stage.desk.now = due;
+            if let Transport::Scripted(script) = &mut stage.connection.transport {
+                // Its next write is not one of those that would block for no reason.
+                (script.piece, script.writes) = (taken, 0);
+                script.takes = Some(usize::MAX);
+            }
+            assert!(!stage.connection.is_writable, "no event has told that there is room");
+            assert_eq!(stage.connection.handle_time(&mut stage.desk) == Turn::Gone, is_reset, "{taken}");
+            assert_eq!(stage.heard.lock().unwrap().is_reset, is_reset);
+            if !is_reset {
+                let next = stage.connection.deadline(&mut stage.desk).unwrap();
+                assert_eq!(next, due + period);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_to_its_end_resets_the_connection() {
     let mut says = script(&format!("{LOGIN}RETR 1\r\n"), 10_000);
     (says.ends, says.fails_at) = (false, Some(500_000));
