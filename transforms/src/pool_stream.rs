@@ -12,6 +12,7 @@
 mod clock;
 mod filter;
 mod output;
+mod piece;
 mod pipe;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
-pub(crate) use self::pipe::{CHUNK, Extent, Piece, Pipe};
+pub(crate) use self::piece::{Extent, Piece};
+pub(crate) use self::pipe::{CHUNK, Pipe};
 use crate::record::Record;
 
 /// What one message may cost.

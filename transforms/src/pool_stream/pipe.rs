@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 
 use super::output::Output;
+use super::piece::{Extent, Piece};
 use crate::bound::Bound;
 
 /// Octets of a chunk of input: no more than a plugin is promised at once.
@@ -105,56 +105,6 @@ impl Pipe {
     fn lock(&self) -> MutexGuard<'_, State> {
         // What it guards is moved, never half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Some of a message's octets.
-pub(crate) enum Piece {
-    Octets(Vec<u8>),
-    /// They stand in its file, and have not been read.
-    Extent(Extent),
-}
-
-/// Octets of a file.
-#[derive(Clone)]
-pub(crate) struct Extent {
-    pub(crate) file: Arc<File>,
-    pub(crate) offset: u64,
-    pub(crate) length: usize,
-}
-
-impl Default for Piece {
-    fn default() -> Self {
-        Self::Octets(Vec::new())
-    }
-}
-
-impl Extent {
-    /// All of its octets.
-    ///
-    /// # Errors
-    /// Where they cannot be read, or the file ends before.
-    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
-        let mut octets = Vec::with_capacity(self.length);
-        while octets.len() < self.length {
-            let offset = self.offset + octets.len() as u64;
-            match pread(&self.file, spare_capacity(&mut octets), offset) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        octets.truncate(self.length);
-        Ok(octets)
-    }
-}
-
-impl Piece {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Octets(octets) => octets.len(),
-            Self::Extent(extent) => extent.length,
-        }
     }
 }
 
