@@ -176,12 +176,17 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_a_full_socket_does_not_take_follows_in_order() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
+    /// What sends, the thread that writes the rest, and the other end.
+    fn start() -> (Arc<Outgoing>, thread::JoinHandle<()>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
         let outgoing = Arc::new(Outgoing::new(ours));
         let writer = Arc::clone(&outgoing);
-        let thread = thread::spawn(move || writer.run());
+        (outgoing, thread::spawn(move || writer.run()), theirs)
+    }
+
+    #[test]
+    fn what_a_full_socket_does_not_take_follows_in_order() {
+        let (outgoing, thread, mut theirs) = start();
         let mut expected = Vec::new();
         // More than any socket holds, and nobody reads meanwhile.
         for number in 0_u8..200 {
@@ -199,10 +204,7 @@ mod tests {
 
     #[test]
     fn octets_of_a_file_follow_in_order_whether_the_socket_takes_them_or_not() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let outgoing = Arc::new(Outgoing::new(ours));
-        let writer = Arc::clone(&outgoing);
-        let thread = thread::spawn(move || writer.run());
+        let (outgoing, thread, mut theirs) = start();
         let octets: Vec<u8> = (0..=250).cycle().take(1_000_000).collect();
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&octets, 0).unwrap();
@@ -226,10 +228,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_shorter_than_was_said_leaves_the_frames_whole() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let outgoing = Arc::new(Outgoing::new(ours));
-        let writer = Arc::clone(&outgoing);
-        let thread = thread::spawn(move || writer.run());
+        let (outgoing, thread, mut theirs) = start();
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[b'x'; 1000], 0).unwrap();
         let extent = Extent { file: Arc::new(file), offset: 0, length: 3000 };

@@ -185,6 +185,13 @@ fn a_certificate_is_a_login_for_whom_it_names() {
     running.drain(Duration::ZERO);
 }
 
+/// Has the server find another file of authorities.
+fn replace_authorities(files: &Files, running: &Running, text: &str) {
+    fs::write(files.path("next"), text).unwrap();
+    fs::rename(files.path("next"), files.path("ca")).unwrap();
+    running.handle().settings().tls.as_ref().unwrap().renew();
+}
+
 #[test]
 fn others_vouch_for_clients_once_their_file_is_another_and_not_before() {
     let files = Files::new();
@@ -200,11 +207,7 @@ fn others_vouch_for_clients_once_their_file_is_another_and_not_before() {
         client.read_line(&mut greeting).is_ok_and(|_| greeting.starts_with("+OK"))
             && capabilities(&mut client).concat().contains(" EXTERNAL ")
     };
-    let replace = |text: &str| {
-        fs::write(files.path("next"), text).unwrap();
-        fs::rename(files.path("next"), files.path("ca")).unwrap();
-        running.handle().settings().tls.as_ref().unwrap().renew();
-    };
+    let replace = |text: &str| replace_authorities(&files, &running, text);
     assert!(is_known(&first) && !is_known(&second));
     replace("no certificate\n");
     assert!(is_known(&first) && !is_known(&second), "those that were there stay");
@@ -227,14 +230,9 @@ fn who_came_before_its_authority_was_replaced_is_not_let_in_behind_that() {
     let mut client = first.client(address, "user-of-a-test", None);
     hears(&mut client);
     assert!(capabilities(&mut client).concat().contains(" EXTERNAL "));
-    let replace = |authority: &Authority| {
-        fs::write(files.path("next"), &authority.certificate).unwrap();
-        fs::rename(files.path("next"), files.path("ca")).unwrap();
-        running.handle().settings().tls.as_ref().unwrap().renew();
-    };
-    replace(&second);
+    replace_authorities(&files, &running, &second.certificate);
     assert!(says(&mut client, "AUTH EXTERNAL =").starts_with("-ERR [AUTH]"));
-    replace(&first);
+    replace_authorities(&files, &running, &first.certificate);
     assert!(says(&mut client, "AUTH EXTERNAL =").starts_with("+OK"));
     running.drain(Duration::ZERO);
 }
