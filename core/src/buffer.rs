@@ -95,9 +95,9 @@ impl Outbound {
         self.end - self.start
     }
 
-    /// How many octets fit; more may where there is no buffer yet.
+    /// How many octets fit; where there is no buffer yet, what the least one holds.
     pub(crate) fn room_len(&self) -> usize {
-        self.octets.len().max(OUTBOUND_CAPACITY) - self.end
+        if self.octets.is_empty() { *OUTBOUND_BOUNDS.start() } else { self.octets.len() - self.end }
     }
 
     /// Room behind what waits. Takes a buffer where there is none.
@@ -173,7 +173,22 @@ mod tests {
         assert_eq!((&first, rest.as_slice()), (b"+O", b"K\r\n".as_slice()));
         // What waited went over to a smaller buffer; both are back.
         assert_eq!((spare.small.len(), spare.large.len(), spare.lent), (1, 1, 0));
-        assert_eq!(outbound.room_len(), OUTBOUND_CAPACITY);
+        assert_eq!(outbound.room_len(), *OUTBOUND_BOUNDS.start());
+    }
+
+    #[test]
+    fn there_is_no_room_but_that_of_the_buffer() {
+        let mut spare = Spare::default();
+        spare.set_capacity(8 * 1024);
+        let mut outbound = Outbound::default();
+        let large = outbound.room(&mut spare).len();
+        outbound.commit(large);
+        let mut taken = vec![0; large - 8 * 1024];
+        outbound.write_to(&mut taken.as_mut_slice()).unwrap();
+        // What is left fills a small one to the brim.
+        outbound.release(&mut spare);
+        assert_eq!((outbound.len(), outbound.room_len()), (8 * 1024, 0));
+        assert!(outbound.room(&mut spare).is_empty());
     }
 
     #[test]

@@ -349,6 +349,7 @@ impl Connection {
     }
 
     fn work_once(&mut self, desk: &mut Desk, reads: &mut usize) -> Result<bool, Fault> {
+        self.is_unfinished = false;
         if self.ending != Ending::No {
             return Ok(self.take_output(desk));
         }
@@ -367,7 +368,7 @@ impl Connection {
                 // `flush` does, once what precedes it is out.
                 return Ok(false);
             }
-            let before = self.outbound.room_len();
+            let before = self.outbound.len();
             let fill = cursor.fill(&mut self.outbound, &mut desk.spare, &mut desk.scratch);
             let fill = fill.map_err(|cut| Fault::Cut(cut.to_string()))?;
             *is_pending = matches!(fill, Fill::Pending);
@@ -380,7 +381,7 @@ impl Connection {
                 self.session.handle_answer(Answer::Sent);
                 return Ok(true);
             }
-            return Ok(self.outbound.room_len() < before);
+            return Ok(self.outbound.len() > before);
         }
         self.feed(desk, reads)
     }

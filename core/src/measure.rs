@@ -11,7 +11,7 @@ use pop3d_protocol::multiline::Measure;
 use pop3d_protocol::number::{MessageNumber, Octets};
 
 use crate::accounts::UserName;
-use crate::retr::{Cut, Passing, Pump, message_of, passing_by};
+use crate::retr::{Cut, Passing, Pump, fitting, message_of, passing_by, read_at};
 use crate::settings::Settings;
 use crate::store::{Maildrop, Source};
 use crate::transform::{Chain, Command, Message, Read, Transform, Wake};
@@ -37,6 +37,8 @@ struct Current {
     measure: Measure,
     /// Octets of output so far.
     taken: u64,
+    /// From where on the rest of the file is the output; none: the chain has not said so.
+    rest: Option<u64>,
 }
 
 /// A message and what it passes through.
@@ -115,7 +117,7 @@ impl Measuring {
                 self.begin(number, maildrop, known, wake);
                 continue;
             };
-            match current.pump.read(&current.passage.source, scratch) {
+            match current.read(scratch) {
                 Ok(Read::Pending) => return Progress::Pending,
                 Ok(Read::Data(count)) => {
                     current.measure.update(&scratch[..count]);
@@ -151,7 +153,8 @@ impl Measuring {
     fn pass(&mut self, number: MessageNumber, passage: Passage, wake: &Wake) {
         match Pump::start(&passage.left, &passage.source, &passage.message, wake.clone()) {
             Ok(pump) => {
-                self.current = Some(Current { passage, pump, measure: Measure::default(), taken: 0 });
+                self.current =
+                    Some(Current { passage, pump, measure: Measure::default(), taken: 0, rest: None });
             }
             Err(cut) => self.pass_by(number, passage, &cut, wake),
         }
@@ -182,13 +185,7 @@ impl Measuring {
     }
 
     fn end(&mut self, number: MessageNumber, known: &ExactSizes) {
-        let Some(Current { passage, pump, mut measure, .. }) = self.current.take() else { return };
-        if let Some(offset) = pump.passes_from() {
-            match measure_rest(&passage.source, offset, &mut measure) {
-                Ok(()) => {}
-                Err(cut) => return self.fall_back(number, &cut.to_string()),
-            }
-        }
+        let Some(Current { passage, measure, .. }) = self.current.take() else { return };
         let octets = measure.octets();
         // A link that was passed by may not fail the next time.
         if Arc::ptr_eq(&passage.chain, &passage.left) {
@@ -202,6 +199,25 @@ impl Measuring {
         warn!(target: "pop3d::retr", "user {}: message {number} not measured: {reason}", self.user);
         self.current = None;
         self.sizes.push(self.snapshot.octets(number));
+    }
+}
+
+impl Current {
+    /// Output of the chain, then what it passes: as it is stored.
+    fn read(&mut self, scratch: &mut [u8]) -> Result<Read, Cut> {
+        let source = &self.passage.source;
+        if self.rest.is_none() {
+            let read = self.pump.read(source, scratch)?;
+            self.rest = if read == Read::End { self.pump.passes_from() } else { None };
+            if self.rest.is_none() {
+                return Ok(read);
+            }
+        }
+        let Some(offset) = self.rest.filter(|offset| *offset < source.length) else { return Ok(Read::End) };
+        let room = fitting(source.length - offset, scratch.len());
+        let count = read_at(source, &mut scratch[..room], offset)?;
+        self.rest = Some(offset + count as u64);
+        Ok(Read::Data(count))
     }
 }
 
@@ -257,15 +273,4 @@ impl Snapshot for Measured {
     fn unique_id(&self, number: MessageNumber) -> &[u8] {
         self.snapshot.unique_id(number)
     }
-}
-
-fn measure_rest(source: &Source, from: u64, measure: &mut Measure) -> Result<(), Cut> {
-    let mut block = vec![0; 64 * 1024];
-    let mut offset = from;
-    while offset < source.length {
-        let count = crate::retr::read_at(source, &mut block, offset)?;
-        measure.update(&block[..count]);
-        offset += count as u64;
-    }
-    Ok(())
 }

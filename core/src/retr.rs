@@ -15,9 +15,9 @@ use pop3d_protocol::top::TopLimit;
 
 use self::opening::top_limit;
 pub(crate) use self::opening::{Opening, Passing, Step, passing_by};
-pub(crate) use self::pump::{Cut, Pump, read_at};
+pub(crate) use self::pump::{Cut, Pump, fitting, read_at};
 pub(crate) use self::told::message_of;
-use crate::buffer::{LARGE_CAPACITY, Outbound, Spare};
+use crate::buffer::{LARGE_CAPACITY, OUTBOUND_BOUNDS, Outbound, Spare};
 use crate::store::Source;
 use crate::transform::Read;
 use crate::transport::Transport;
@@ -33,6 +33,7 @@ const SEND_FILE_MIN: u64 = LARGE_CAPACITY as u64;
 const ENCODE_SLACK: usize = 8;
 
 const _: () = assert!(ROOM_MIN > 2 * ENCODE_SLACK, "a chunk must fit into the least room");
+const _: () = assert!(ROOM_MIN <= *OUTBOUND_BOUNDS.start(), "an empty buffer has room");
 
 /// A message that is being sent.
 pub(crate) struct RetrCursor {
@@ -143,7 +144,7 @@ impl RetrCursor {
     pub(crate) fn send_file(&mut self, transport: &mut Transport, share: usize) -> io::Result<usize> {
         let Body::Verbatim { offset } = &mut self.body else { return Ok(0) };
         // What is left over at the end goes through the buffer, together with the termination octet.
-        let count = usize::try_from(self.source.length - *offset).map_or(share, |left| left.min(share));
+        let count = fitting(self.source.length - *offset, share);
         match transport.send_file(&self.source.file, *offset, count)? {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, Cut::Shrunk.to_string())),
             count => {
@@ -162,7 +163,7 @@ impl RetrCursor {
                     self.body = Body::Ended;
                     return Ok(Some(0));
                 }
-                let share = usize::try_from(left).map_or(room.len(), |left| left.min(room.len()));
+                let share = fitting(left, room.len());
                 let count = read_at(&self.source, &mut room[..share], *offset)?;
                 *offset += count as u64;
                 Ok(Some(count))
@@ -175,8 +176,7 @@ impl RetrCursor {
                 }
                 // What TOP has looked at must be encoded in the same go; else the rest is read again next time.
                 let share = if self.top.is_some() { sure_to_fit(room) } else { room.len() };
-                let share = share.min(scratch.len());
-                let share = usize::try_from(left).map_or(share, |left| left.min(share));
+                let share = fitting(left, share.min(scratch.len()));
                 let count = read_at(&self.source, &mut scratch[..share], *offset)?;
                 let (admitted, reached) = admit(&mut self.top, &scratch[..count]);
                 let progress = self.encoder.encode(&scratch[..admitted], room);

@@ -60,6 +60,15 @@ pub(crate) fn has_client(listener: &TcpListener) -> bool {
     poll(&mut asked, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }
 
+/// Has the kernel find out whether the other end is still there, where nothing is said for long: one that lost its power
+/// says no farewell.
+pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_mins(2))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(30))?;
+    Ok(sockopt::set_tcp_keepcnt(stream, 4)?)
+}
+
 /// Has the closing of the socket reset the connection: what is unsent is thrown away, and the client sees an error.
 pub(crate) fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
     Ok(sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
@@ -68,6 +77,15 @@ pub(crate) fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_to_be_missed_is_asked_whether_it_is_there() {
+        let listener = listener(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        keep_alive(&stream).unwrap();
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_mins(2));
+    }
 
     #[test]
     fn an_address_that_a_sharing_listener_has_is_not_free() {

@@ -54,8 +54,17 @@ pub struct Committed {
     pub removed: u32,
     /// Messages that somebody else had removed.
     pub gone: u32,
-    /// Messages that could not be removed.
+    /// Messages that could not be removed, or may be back after a crash.
     pub remaining: u32,
+}
+
+impl Committed {
+    /// Nobody knows whether the removal of so many files is on disk: their messages count as not removed.
+    pub(crate) fn doubt(&mut self, files: u32) {
+        let messages = files.min(self.removed);
+        self.removed -= messages;
+        self.remaining += messages;
+    }
 }
 
 /// A message that can be read.

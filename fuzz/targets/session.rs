@@ -85,6 +85,7 @@ fn answer(session: &mut Session, action: &Action, opened: &mut u32, heard: &mut 
     let is_refused = opened.is_multiple_of(5);
     session.handle_answer(match action {
         Action::Exchange(_) if opened.is_multiple_of(3) => Answer::Challenged(b"challenge".as_slice().into()),
+        Action::Exchange(_) if opened.is_multiple_of(7) => Answer::Explained(b"{}".as_slice().into()),
         Action::Verify(_) | Action::Exchange(_) if is_refused => Answer::Verified(Err(refusal())),
         Action::Verify(_) | Action::Exchange(_) => Answer::Verified(Ok(())),
         // What stands behind STLS would be thrown away; here it goes on as if it had come by TLS.

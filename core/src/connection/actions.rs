@@ -182,7 +182,6 @@ impl Connection {
 
     /// Moves a transform whose output the session waits for; whether the session got its answer.
     pub(super) fn advance_task(&mut self, desk: &mut Desk) -> bool {
-        self.is_unfinished = false;
         match std::mem::replace(&mut self.task, Task::None) {
             Task::Opening(opening) => {
                 let (step, opening) = opening.step(&mut desk.scratch);
@@ -259,7 +258,7 @@ impl Connection {
             }
             Outcome::Explained(challenge, penalty) => {
                 self.explained = Some(penalty);
-                self.session.handle_answer(Answer::Challenged(challenge.into()));
+                self.session.handle_answer(Answer::Explained(challenge.into()));
             }
             Outcome::Opened(Ok(maildrop)) => self.maildrop_opened(maildrop, desk),
             Outcome::Opened(Err(error)) => {

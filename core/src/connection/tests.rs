@@ -1,6 +1,7 @@
 //! Turns against a scripted client: short reads and writes, a socket that blocks at every other call, a client that
 //! takes nothing, one that ends its half. The store is in memory, jobs are real.
 
+mod draining;
 mod guessing;
 mod holding;
 
@@ -136,21 +137,25 @@ impl Stage {
         Self { poll, desk, connection, heard, removed }
     }
 
+    /// Gives one turn, and what came of a job. A scripted socket that would block is ready again at once.
+    fn turn(&mut self) -> Turn {
+        self.connection.input.is_readable = true;
+        self.connection.is_writable = true;
+        let turn = self.connection.turn(&mut self.desk);
+        if turn != Turn::Gone && matches!(self.connection.task, Task::Job) {
+            self.finish_job();
+        }
+        turn
+    }
+
     /// Gives turns as a worker does, until the connection waits or has gone.
     fn play(&mut self) -> Turn {
         let mut idle_turns = 0;
         loop {
-            // A scripted socket that would block is ready again at once.
-            self.connection.input.is_readable = true;
-            self.connection.is_writable = true;
             let before = self.heard.lock().unwrap().octets.len();
-            let turn = self.connection.turn(&mut self.desk);
+            let turn = self.turn();
             if turn == Turn::Gone {
                 return turn;
-            }
-            if let Task::Job = self.connection.task {
-                self.finish_job();
-                continue;
             }
             let has_moved = turn == Turn::Unfinished || self.heard.lock().unwrap().octets.len() > before;
             idle_turns = if has_moved { 0 } else { idle_turns + 1 };
@@ -421,19 +426,14 @@ fn a_download_takes_no_more_than_its_share_in_a_turn() {
     let mut stage = Stage::new(vec![b"x\r\n".repeat(2_000_000)], script(&says, usize::MAX));
     let mut unfinished = 0;
     loop {
-        stage.connection.input.is_readable = true;
-        stage.connection.is_writable = true;
         let before = stage.heard.lock().unwrap().octets.len();
-        let turn = stage.connection.turn(&mut stage.desk);
+        let turn = stage.turn();
         let written = stage.heard.lock().unwrap().octets.len() - before;
         assert!(written <= WRITE_SHARE + crate::buffer::LARGE_CAPACITY);
         match turn {
             Turn::Gone => break,
             Turn::Unfinished => unfinished += 1,
             Turn::Waiting => {}
-        }
-        if let Task::Job = stage.connection.task {
-            stage.finish_job();
         }
     }
     assert!(unfinished > 1);

@@ -2,7 +2,8 @@
 //!
 //! All of it can be thrown away and is made again. So nothing here fails: what cannot be used is warned of, once until
 //! it could be used again, and service goes on from the mail folder. An index is written to a temporary file and
-//! renamed, without `fsync`: it checks itself, and one that a crash cut is as good as none.
+//! renamed. It checks itself, and one that a crash cut is as good as none, so that only those are synced which hold
+//! unique-ids that nothing else tells: those of another server's lists, and those that are not given out again.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -198,7 +199,10 @@ impl StateFolder {
             file = openat(&*indexes, &temporary, flags, FILE_MODE);
         }
         let mut file = File::from(file?);
-        let written = file.write_all(index.as_octets());
+        let mut written = file.write_all(index.as_octets());
+        if index.has_own_unique_ids() {
+            written = written.and_then(|()| file.sync_all());
+        }
         let renamed = written.and_then(|()| Ok(renameat(&*indexes, &temporary, &*indexes, user.as_str())?));
         if renamed.is_err() {
             // Whether that works or not, the next one written takes the same name.

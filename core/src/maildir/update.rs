@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pop3d_protocol::maildrop::Deletions;
 use rustix::fs::{AtFlags, fsync, unlinkat};
+use rustix::io::Errno;
 
 use super::folder::{Layout, MailFolder, Place, UserFolder};
 use super::index::{Builder, Index, Record};
@@ -32,7 +33,8 @@ pub(super) struct Update<'a> {
 struct Opened {
     place: Place,
     folder: OwnedFd,
-    has_lost: bool,
+    /// Files that were removed.
+    lost: u32,
 }
 
 impl<'a> Update<'a> {
@@ -47,7 +49,7 @@ impl<'a> Update<'a> {
         let mut folders = Vec::new();
         for &place in layout.places() {
             if let Some(folder) = folder.open_place(place)? {
-                folders.push(Opened { place, folder, has_lost: false });
+                folders.push(Opened { place, folder, lost: 0 });
             }
         }
         // An index of folders in which a base was met twice is never settled; most are, and cost no listing here.
@@ -87,10 +89,11 @@ impl<'a> Update<'a> {
                 }
             }
         }
-        for opened in self.folders.iter().filter(|opened| opened.has_lost) {
-            if let Err(error) = fsync(&opened.folder) {
+        for opened in self.folders.iter().filter(|opened| opened.lost > 0) {
+            if let Err(error) = is_on_disk(fsync(&opened.folder)) {
                 let user = self.user;
                 log::warn!(target: "pop3d::maildir", "{user}: removal may not be on disk: {error}");
+                committed.doubt(opened.lost);
             }
         }
         (committed, removed)
@@ -183,12 +186,21 @@ impl<'a> Update<'a> {
         let Some(opened) = opened else { return Ok(false) };
         match unlinkat(&opened.folder, name, AtFlags::empty()) {
             Ok(()) => {
-                opened.has_lost = true;
+                opened.lost = opened.lost.saturating_add(1);
                 Ok(true)
             }
-            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// What an `fsync` of a folder tells.
+fn is_on_disk(synced: rustix::io::Result<()>) -> io::Result<()> {
+    match synced {
+        // Of folders the file system knows no such thing, and none will ever succeed.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+        synced => Ok(synced?),
     }
 }
 
@@ -220,4 +232,25 @@ pub(super) fn index_without(index: &Index, removed: &Deletions) -> Option<Index>
         }
     }
     Some(builder.finish(index.layout(), None, &retired, index.owner()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_the_disk_refuses_is_not_told_as_done() {
+        for error in [Errno::IO, Errno::NOSPC, Errno::DQUOT, Errno::STALE] {
+            assert!(is_on_disk(Err(error)).is_err(), "{error}");
+        }
+        for synced in [Ok(()), Err(Errno::INVAL)] {
+            assert!(is_on_disk(synced).is_ok());
+        }
+        let mut committed = Committed { removed: 5, gone: 1, remaining: 2 };
+        committed.doubt(3);
+        assert_eq!(committed, Committed { removed: 2, gone: 1, remaining: 5 });
+        // A message had two files.
+        committed.doubt(3);
+        assert_eq!(committed, Committed { removed: 0, gone: 1, remaining: 7 });
+    }
 }

@@ -13,8 +13,8 @@ use pop3d_protocol::pop3::Part;
 use pop3d_protocol::top::TopLimit;
 use rustix::fs::{Mode, OFlags};
 
-use super::RetrCursor;
-use super::pump::{Cut, Pump, read_at};
+use super::pump::{Cut, Pump, fitting, read_at};
+use super::{RetrCursor, admit};
 use crate::store::Source;
 use crate::transform::{Chain, Holding, Message, OnError, Read, Transform, Wake};
 
@@ -38,6 +38,8 @@ struct Attempt {
     top: Option<TopLimit>,
     held: Held,
     measure: Measure,
+    /// From where on the rest of the file is held as well; none: the chain has not passed it.
+    rest: Option<u64>,
 }
 
 /// Output that was taken, as the transform wrote it.
@@ -186,6 +188,7 @@ impl Attempt {
             top: top_limit(part),
             held: Held::Memory(Vec::new()),
             measure: Measure::default(),
+            rest: None,
         })
     }
 
@@ -196,6 +199,9 @@ impl Attempt {
         holding: &Holding,
         scratch: &mut [u8],
     ) -> Result<Advance, Cut> {
+        if let Some(offset) = self.rest {
+            return self.keep_more(source, offset, scratch);
+        }
         let room = match &self.held {
             Held::Memory(held) if held.len() >= holding.hold => {
                 if !chain.policy().spool {
@@ -216,33 +222,39 @@ impl Attempt {
             Read::Pending => Ok(Advance::Pending),
             Read::End => match self.pump.passes_from() {
                 Some(from) if self.can_keep(source.length.saturating_sub(from), holding) => {
-                    self.keep_rest(source, from, scratch)?;
-                    Ok(Advance::Ended { passes_from: None })
+                    self.rest = Some(from);
+                    Ok(Advance::Taken(0))
                 }
                 passes_from => Ok(Advance::Ended { passes_from }),
             },
-            Read::Data(count) => {
-                let data = &room[..count];
-                let admitted = self.top.as_mut().map_or(count, |top| top.admit(data));
-                self.keep(&data[..admitted])?;
-                if self.top.as_ref().is_some_and(TopLimit::is_reached) {
-                    return Ok(Advance::Ended { passes_from: None });
-                }
-                Ok(Advance::Taken(count))
-            }
+            Read::Data(count) => self.keep(&room[..count]),
         }
     }
 
-    fn keep(&mut self, octets: &[u8]) -> Result<(), Cut> {
-        self.measure.update(octets);
+    /// Keeps what belongs to the answer.
+    fn keep(&mut self, octets: &[u8]) -> Result<Advance, Cut> {
+        let (admitted, reached) = admit(&mut self.top, octets);
+        let kept = &octets[..admitted];
+        self.measure.update(kept);
         match &mut self.held {
-            Held::Memory(held) => held.extend_from_slice(octets),
+            Held::Memory(held) => held.extend_from_slice(kept),
             Held::Spool { file, length } => {
-                file.write_all_at(octets, *length).map_err(Cut::File)?;
-                *length += octets.len() as u64;
+                file.write_all_at(kept, *length).map_err(Cut::File)?;
+                *length += kept.len() as u64;
             }
         }
-        Ok(())
+        Ok(if reached { Advance::Ended { passes_from: None } } else { Advance::Taken(octets.len()) })
+    }
+
+    /// Keeps more of what the chain has passed.
+    fn keep_more(&mut self, source: &Source, offset: u64, scratch: &mut [u8]) -> Result<Advance, Cut> {
+        if offset >= source.length {
+            return Ok(Advance::Ended { passes_from: None });
+        }
+        let room = fitting(source.length - offset, scratch.len());
+        let count = read_at(source, &mut scratch[..room], offset)?;
+        self.rest = Some(offset + count as u64);
+        self.keep(&scratch[..count])
     }
 
     /// Whether so many octets of the file, which pass, are to be held as well: then no failure is left for later, and the
@@ -252,23 +264,6 @@ impl Attempt {
             Held::Spool { .. } => true,
             Held::Memory(held) => rest <= holding.hold.saturating_sub(held.len()) as u64,
         }
-    }
-
-    fn keep_rest(&mut self, source: &Source, from: u64, scratch: &mut [u8]) -> Result<(), Cut> {
-        let mut offset = from;
-        while offset < source.length {
-            let room =
-                usize::try_from(source.length - offset).map_or(scratch.len(), |left| left.min(scratch.len()));
-            let count = read_at(source, &mut scratch[..room], offset)?;
-            let data = &scratch[..count];
-            let admitted = self.top.as_mut().map_or(count, |top| top.admit(data));
-            self.keep(&data[..admitted])?;
-            if self.top.as_ref().is_some_and(TopLimit::is_reached) {
-                return Ok(());
-            }
-            offset += count as u64;
-        }
-        Ok(())
     }
 }
 

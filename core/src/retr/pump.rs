@@ -82,8 +82,7 @@ impl Pump {
             Feed::Taken
         } else {
             // Most messages are shorter than a block.
-            let length = usize::try_from(source.length).unwrap_or(BLOCK).min(BLOCK);
-            Feed::Blocks { offset: 0, block: vec![0; length].into(), start: 0, end: 0 }
+            Feed::Blocks { offset: 0, block: vec![0; fitting(source.length, BLOCK)].into(), start: 0, end: 0 }
         };
         Ok(Self { stream, feed })
     }
@@ -114,12 +113,12 @@ impl Pump {
         let mut fed = 0;
         while let Feed::Blocks { offset, block, start, end } = &mut self.feed {
             if start == end {
-                let left = usize::try_from(source.length - *offset).unwrap_or(usize::MAX);
+                let left = source.length - *offset;
                 if left == 0 {
                     self.feed = Feed::Done;
                     return self.stream.finish().map_err(|error| self.failed(error));
                 }
-                let room = left.min(block.len());
+                let room = fitting(left, block.len());
                 let count = read_at(source, &mut block[..room], *offset)?;
                 *offset += count as u64;
                 (*start, *end) = (0, count);
@@ -140,6 +139,11 @@ impl Pump {
     fn failed(&self, error: Error) -> Cut {
         Cut::Transform { link: self.stream.failed_link(), error }
     }
+}
+
+/// As many octets of those that are left of a file as there is room for.
+pub(crate) fn fitting(left: u64, room: usize) -> usize {
+    usize::try_from(left).map_or(room, |left| left.min(room))
 }
 
 /// Reads octets of a message's file; at least one.

@@ -1,5 +1,7 @@
 //! The cursor against plain functions: whatever the stream does, a client gets the whole message, "-ERR" or a cut.
 
+mod sending;
+
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
@@ -12,11 +14,11 @@ use pop3d_protocol::number::Octets;
 use proptest::prelude::*;
 
 use super::*;
+use crate::buffer::OUTBOUND_BOUNDS;
 use crate::connection::SCRATCH_SIZE;
 use crate::transform::{
     Chain, Command, Error, Holding, Kind, Message, OnError, Policy, Stream, Transform, Wake,
 };
-use crate::transport::tests::Script;
 
 const HOLD: usize = 1000;
 
@@ -121,6 +123,30 @@ impl Stream for Copying {
     }
 }
 
+/// A client that takes so many octets at once.
+struct Client {
+    response: Vec<u8>,
+    most: usize,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self { response: Vec::new(), most: usize::MAX }
+    }
+}
+
+impl Write for Client {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let count = octets.len().min(self.most);
+        self.response.extend_from_slice(&octets[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What the client saw.
 #[derive(Debug, PartialEq)]
 enum Seen {
@@ -139,24 +165,19 @@ fn source(message: &[u8]) -> Source {
 }
 
 fn fetch(source: Source, links: Vec<Copier>, part: Part) -> Seen {
+    fetch_by(source, links, part, &mut Spare::default(), &mut Client::default())
+}
+
+/// The same by a client and with buffers of a kind.
+fn fetch_by(source: Source, links: Vec<Copier>, part: Part, spare: &mut Spare, client: &mut Client) -> Seen {
     let mut scratch = vec![0; SCRATCH_SIZE];
     let octets = source.octets.filter(|_| part == Part::Whole);
-    let links: Vec<_> = links.into_iter().map(|link| Arc::new(link) as Arc<dyn Transform>).collect();
+    let mut drain =
+        |cursor, octets, scratch: &mut [u8]| drain_by(cursor, octets, scratch, spare, std::mem::take(client));
     if links.is_empty() {
         return drain(RetrCursor::stored(source, part), octets, &mut scratch);
     }
-    let message = Arc::new(Message {
-        user: "user".into(),
-        number: 1,
-        octets: source.length,
-        uid: "uid".into(),
-        command: Command::Retr,
-        remote: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    });
-    let holding = Holding { hold: HOLD, spool_folder: PathBuf::from("/tmp") };
-    let chain = Arc::new(Chain::new(links));
-    let wake = Wake(Arc::new(|| ()));
-    let mut opening = match Opening::start(source, chain, message, part, holding, wake) {
+    let mut opening = match start(source, links, part) {
         Ok(Ok(opening)) => Box::new(opening),
         Ok(Err(original)) => return drain(original, octets, &mut scratch),
         Err(_) => return Seen::Refused,
@@ -171,22 +192,51 @@ fn fetch(source: Source, links: Vec<Copier>, part: Part) -> Seen {
     }
 }
 
-fn drain(mut cursor: RetrCursor, announced: Option<Octets>, scratch: &mut [u8]) -> Seen {
-    let (mut outbound, mut spare, mut response) = (Outbound::default(), Spare::default(), Vec::new());
+fn start(
+    source: Source,
+    links: Vec<Copier>,
+    part: Part,
+) -> Result<Result<Opening, RetrCursor>, (Cut, Arc<Chain>)> {
+    let links: Vec<_> = links.into_iter().map(|link| Arc::new(link) as Arc<dyn Transform>).collect();
+    let message = Arc::new(Message {
+        user: "user".into(),
+        number: 1,
+        octets: source.length,
+        uid: "uid".into(),
+        command: Command::Retr,
+        remote: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    });
+    let holding = Holding { hold: HOLD, spool_folder: PathBuf::from("/tmp") };
+    Opening::start(source, Arc::new(Chain::new(links)), message, part, holding, Wake(Arc::new(|| ())))
+}
+
+fn drain(cursor: RetrCursor, announced: Option<Octets>, scratch: &mut [u8]) -> Seen {
+    drain_by(cursor, announced, scratch, &mut Spare::default(), Client::default())
+}
+
+fn drain_by(
+    mut cursor: RetrCursor,
+    announced: Option<Octets>,
+    scratch: &mut [u8],
+    spare: &mut Spare,
+    mut client: Client,
+) -> Seen {
+    let mut outbound = Outbound::default();
     loop {
-        match cursor.fill(&mut outbound, &mut spare, scratch) {
-            Ok(Fill::Finished) => {
-                outbound.write_to(&mut response).unwrap();
-                return Seen::Whole { announced, response };
+        let filled = cursor.fill(&mut outbound, spare, scratch);
+        let is_over = !matches!(filled, Ok(Fill::Full | Fill::Pending));
+        while !outbound.is_empty() {
+            outbound.write_to(&mut client).unwrap();
+            // As a connection does after each turn.
+            outbound.release(spare);
+            if !is_over {
+                break;
             }
-            Ok(Fill::Full | Fill::Pending) if outbound.is_empty() => {}
-            Ok(Fill::Full | Fill::Pending) => drop(outbound.write_to(&mut response).unwrap()),
-            Err(_) => {
-                if !outbound.is_empty() {
-                    outbound.write_to(&mut response).unwrap();
-                }
-                return Seen::Cut { response };
-            }
+        }
+        match filled {
+            Ok(Fill::Finished) => return Seen::Whole { announced, response: client.response },
+            Ok(Fill::Full | Fill::Pending) => {}
+            Err(_) => return Seen::Cut { response: client.response },
         }
     }
 }
@@ -226,6 +276,38 @@ fn a_message_is_sent_whole_with_and_without_a_transform() {
                 }
                 other => panic!("{octets} octets: {other:?}"),
             }
+        }
+    }
+}
+
+#[test]
+fn a_slow_client_gets_it_whole_from_the_smallest_buffers() {
+    let dotted = lines(100_000);
+    let clean = b"A line that goes out as it stands.\r\n".repeat(3000);
+    for others in [0, 100] {
+        let mut spare = Spare::default();
+        spare.set_capacity(*OUTBOUND_BOUNDS.start());
+        // Who takes nothing holds what larger buffers there are.
+        let mut stuck: Vec<_> = (0..others).map(|_| Outbound::default()).collect();
+        for outbound in &mut stuck {
+            outbound.room(&mut spare);
+        }
+        for most in [1000, 5000, 300_000] {
+            let mut fetch = |message: &[u8], links: &[Copier]| {
+                let client = &mut Client { most, ..Client::default() };
+                let seen = fetch_by(source(message), links.to_vec(), Part::Whole, &mut spare, client);
+                let Seen::Whole { response, .. } = seen else { panic!("{others} {most}: a cut") };
+                assert!(response == expected(message), "{others} {most}");
+            };
+            fetch(&dotted, &[]);
+            fetch(&clean, &[]);
+            fetch(&dotted, &[COPIER]);
+            fetch(&dotted, &[Copier { chunk: 50_000, ..COPIER }]);
+            fetch(&dotted, &[Copier { chunk: 100_000, passes_from: Some(60_000), ..COPIER }]);
+            let held = RetrCursor::held(source(b""), dotted.clone(), None, None, None);
+            let client = Client { most, ..Client::default() };
+            let seen = drain_by(held, None, &mut vec![0; SCRATCH_SIZE], &mut spare, client);
+            assert!(seen == Seen::Whole { announced: None, response: expected(&dotted) }, "{others} {most}");
         }
     }
 }
@@ -320,6 +402,25 @@ fn a_message_that_passes_within_what_is_held_is_told_with_its_octets() {
 }
 
 #[test]
+fn what_passes_is_held_a_share_at_a_time() {
+    let message = lines(3_000_000);
+    let copier = Copier { chunk: 700, passes_from: Some(2000), spool: true, ..COPIER };
+    let Ok(Ok(opening)) = start(source(&message), vec![copier], Part::Whole) else { panic!("it begins") };
+    let (mut opening, mut scratch, mut turns) = (Box::new(opening), vec![0; SCRATCH_SIZE], 0);
+    let (cursor, octets) = loop {
+        match opening.step(&mut scratch) {
+            (Step::Unfinished, Some(same)) => (opening, turns) = (same, turns + 1),
+            (Step::Pending, Some(same)) => opening = same,
+            (Step::Open(cursor, octets), None) => break (cursor, octets),
+            _ => panic!("it goes on or ends"),
+        }
+    };
+    assert!(turns >= 10, "{turns}");
+    let Seen::Whole { response, .. } = drain(cursor, octets, &mut scratch) else { panic!("a cut") };
+    assert!(response == expected(&message));
+}
+
+#[test]
 fn a_file_that_becomes_shorter_is_a_cut_and_not_an_end() {
     let message = lines(10_000);
     for links in [vec![], vec![COPIER]] {
@@ -342,76 +443,6 @@ fn a_wire_clean_message_goes_out_as_it_stands() {
     let announced = clean.octets;
     let response = [message.as_slice(), b".\r\n"].concat();
     assert!(fetch(clean, vec![], Part::Whole) == Seen::Whole { announced, response });
-}
-
-/// What a client of 10,001 octets a write hears of a message of which a file is sent; before each write something
-/// happens to the file. Or the error that ends it.
-fn sendfile(message: &[u8], mut happens: impl FnMut(&File, u32)) -> Result<Vec<u8>, io::ErrorKind> {
-    let clean = source(message);
-    assert!(clean.wire_clean);
-    let file = clean.file.try_clone().unwrap();
-    let announced = clean.octets;
-    let script = Script { piece: 10_001, ..Script::default() };
-    let heard = Arc::clone(&script.heard);
-    let mut transport = Transport::Scripted(script);
-    let mut cursor = RetrCursor::stored(clean, Part::Whole);
-    assert!(cursor.sends_file());
-    let mut sent = 0;
-    while cursor.sends_file() {
-        happens(&file, sent);
-        sent += 1;
-        match cursor.send_file(&mut transport, 100_000) {
-            // Less than it was asked for.
-            Ok(count) => assert!(count <= 10_001),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.kind()),
-        }
-    }
-    let mut octets = std::mem::take(&mut heard.lock().unwrap().octets);
-    match drain(cursor, announced, &mut vec![0; SCRATCH_SIZE]) {
-        Seen::Whole { response, .. } => octets.extend(response),
-        other => panic!("{other:?}"),
-    }
-    Ok(octets)
-}
-
-#[test]
-fn a_sendfile_that_sends_less_goes_on_where_it_stopped() {
-    let message = b"Subject: x\r\n\r\nbody\r\n".repeat(30_000);
-    let whole = [message.as_slice(), b".\r\n"].concat();
-    assert!(sendfile(&message, |_, _| ()) == Ok(whole));
-}
-
-#[test]
-fn a_file_that_becomes_shorter_while_it_is_sent_by_the_kernel_is_a_cut() {
-    let message = b"Subject: x\r\n\r\nbody\r\n".repeat(30_000);
-    for at in [0, 1, 7] {
-        let shorter = |file: &File, sent| {
-            if sent == at {
-                file.set_len(5).unwrap();
-            }
-        };
-        assert_eq!(sendfile(&message, shorter), Err(io::ErrorKind::UnexpectedEof), "at {at}");
-    }
-}
-
-#[test]
-fn what_is_added_to_a_file_while_it_is_sent_is_no_part_of_the_message() {
-    let message = b"Subject: x\r\n\r\nbody\r\n".repeat(30_000);
-    let whole = [message.as_slice(), b".\r\n"].concat();
-    let grows = |mut file: &File, _| file.write_all(b"more\r\n").unwrap();
-    assert!(sendfile(&message, grows) == Ok(whole));
-    // The same where it is read: as it stands, through the encoder, through a transform.
-    for (message, links) in
-        [(expected_text(&lines(5_000)), vec![]), (lines(5_000), vec![]), (lines(5_000), vec![COPIER])]
-    {
-        let mut grown = source(&message);
-        grown.file.write_all(b"more\r\n").unwrap();
-        match fetch(grown, links, Part::Whole) {
-            Seen::Whole { response, .. } => assert!(response == expected(&message)),
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 /// The lines of a message, with CRLF and without any that begins with ".".

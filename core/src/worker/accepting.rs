@@ -59,11 +59,10 @@ impl Worker {
         }
         self.accept_again = None;
         for index in 0..self.listeners.len() {
-            for _ in 0..ACCEPT_SHARE {
-                match self.accept_one(index) {
-                    Accepted::One => {}
-                    Accepted::Nobody => break,
-                }
+            let has_more = (0..ACCEPT_SHARE).all(|_| matches!(self.accept_one(index), Accepted::One));
+            if has_more && self.is_full() {
+                // Who asks for a seat in vain is told when one is free, at whichever worker.
+                drop(self.take_seat(index));
             }
         }
     }

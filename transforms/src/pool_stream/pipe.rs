@@ -181,7 +181,7 @@ impl Pipe {
         }
         let count = state.output.take(room);
         if count == 0 {
-            if state.outcome.is_some() {
+            if state.outcome.is_some() && state.output.is_empty() {
                 return Ok(Read::End);
             }
             state.wanted.output = true;

@@ -62,7 +62,8 @@ pub enum Part {
 pub enum Action {
     /// Find out whether these are the credentials of an account: `Answer::Verified`.
     Verify(Credentials),
-    /// Go on with a SASL exchange: `Answer::Challenged`, or `Answer::Verified` at its end. A new one ends the one before.
+    /// Go on with a SASL exchange: `Answer::Challenged` or `Answer::Explained`, or `Answer::Verified` at its end. A new one
+    /// ends the one before.
     Exchange(Step),
     /// Begin TLS once `poll_output` has nothing more ("+OK"): `Answer::Secured`. All that the client sent in the clear
     /// and that was not taken is thrown away (RFC 2595, section 4). Where TLS fails the connection ends and there is no
@@ -114,6 +115,9 @@ pub enum Answer {
     Verified(Result<(), Refusal>),
     /// The client is to answer this challenge, of at most [`super::CHALLENGE_MAX`] octets.
     Challenged(Box<[u8]>),
+    /// The same, and it says why the login fails (RFC 7628, section 3.2.2). The answer comes as a response without octets,
+    /// whatever it is, and `*` too: who cancels has not cancelled the failure.
+    Explained(Box<[u8]>),
     /// TLS is in force, and AUTH offers these. Also before the greeting is sent, where a client begins with TLS.
     Secured(Mechanisms),
     /// The client is who the proxy says it is; or why it may not come in, which ends the session.

@@ -54,6 +54,8 @@ pub(super) enum Login {
     Exchanging { challenges: u16 },
     /// The client is to answer a challenge: so many there were.
     Challenged { challenges: u16 },
+    /// The client was told in a challenge why the login fails. Whatever it answers, it has failed.
+    Explained,
     /// `Action::OpenMaildrop` is unanswered.
     Opening,
     /// `Action::StartTls` is unanswered.
@@ -94,6 +96,7 @@ impl Authorization {
             | Login::Verifying
             | Login::Exchanging { .. }
             | Login::Challenged { .. }
+            | Login::Explained
             | Login::Opening
             | Login::Securing
             | Login::Identifying => 0,
@@ -108,6 +111,7 @@ impl Authorization {
             | Login::Verifying
             | Login::Exchanging { .. }
             | Login::Challenged { .. }
+            | Login::Explained
             | Login::Opening
             | Login::Securing
             | Login::Identifying) => {
@@ -151,7 +155,7 @@ impl Authorization {
     /// Whether an action is unanswered.
     pub(super) fn is_waiting(&self) -> bool {
         match self.login {
-            Login::Nobody | Login::Named(_) | Login::Challenged { .. } => false,
+            Login::Nobody | Login::Named(_) | Login::Challenged { .. } | Login::Explained => false,
             Login::Verifying
             | Login::Exchanging { .. }
             | Login::Opening

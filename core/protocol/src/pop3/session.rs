@@ -282,7 +282,8 @@ impl Engine for Session {
         // An answer to what was not asked changes nothing.
         match answer {
             Answer::Verified(result) => self.conversation.handle_verified(result),
-            Answer::Challenged(challenge) => self.conversation.handle_challenged(&challenge),
+            Answer::Challenged(challenge) => self.conversation.handle_challenged(&challenge, false),
+            Answer::Explained(challenge) => self.conversation.handle_challenged(&challenge, true),
             Answer::Secured(mechanisms) => self.handle_secured(mechanisms),
             Answer::Identified(result) => self.conversation.handle_identified(result),
             Answer::Maildrop(result) => self.conversation.handle_maildrop(result),

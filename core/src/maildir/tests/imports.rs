@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::maildir::UniqueIds;
+use crate::maildir::index::Index;
 
 const MESSAGES: [(&str, &str); 3] =
     [("new/1.a.host", "one\n"), ("cur/2.b.host,S=5:2,S", "two\r\n"), ("new/3.c.host", "three\n")];
@@ -23,6 +24,26 @@ fn unique_ids_of_dovecot_are_kept() {
     let known = ["000000016b03fc1d", "old-id", "3.c.host"];
     assert_eq!(unique_ids(&*open_as(&house, UniqueIds::Dovecot)), known);
     assert_eq!(unique_ids(&*house.open()), known, "they stay whatever the setting becomes");
+}
+
+#[test]
+fn an_index_says_whether_it_has_unique_ids_that_nothing_else_tells() {
+    let has_own = |house: &House| Index::parse(octets_of(&house.index())).unwrap().has_own_unique_ids();
+    let maildir = House::maildir(&MESSAGES);
+    for _ in 0..2 {
+        maildir.open().commit(&marked(&[1]));
+        drop(maildir.open());
+        assert!(!has_own(&maildir), "names do not come back");
+    }
+    let imported = House::maildir(&MESSAGES);
+    imported.put("dovecot-uidlist", "3 V1 N4 Gab\n2 Pold-id W5 :2.b.host,S=5\n");
+    drop(open_as(&imported, UniqueIds::Dovecot));
+    assert!(has_own(&imported));
+    let flat = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
+    drop(flat.open());
+    assert!(!has_own(&flat));
+    flat.open().commit(&marked(&[1]));
+    assert!(has_own(&flat), "one is retired");
 }
 
 #[test]

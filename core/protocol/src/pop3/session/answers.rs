@@ -33,7 +33,8 @@ impl Conversation {
         }
     }
 
-    pub(super) fn handle_challenged(&mut self, challenge: &[u8]) {
+    /// `explains`: it tells why the login fails.
+    pub(super) fn handle_challenged(&mut self, challenge: &[u8], explains: bool) {
         let State::Authorization(authorization @ Authorization { login: Login::Exchanging { .. }, .. }) =
             &mut self.state
         else {
@@ -44,7 +45,12 @@ impl Conversation {
         }
         let Login::Exchanging { challenges } = authorization.login else { return };
         match (sasl::encode(challenge), authorization.challenge(challenges)) {
-            (Some(encoded), Patience::Left) => self.replies.challenge(&encoded),
+            (Some(encoded), Patience::Left) => {
+                if explains {
+                    authorization.login = Login::Explained;
+                }
+                self.replies.challenge(&encoded);
+            }
             (None, _) | (_, Patience::Lost) => {
                 authorization.login = Login::Nobody;
                 self.mistake("authentication failed");

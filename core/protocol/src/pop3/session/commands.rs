@@ -5,13 +5,14 @@ use core::fmt;
 use super::{Action, Conversation, Part, Security, State, xclient};
 use crate::line::Line;
 use crate::number::MessageNumber;
-use crate::pop3::authorization::{Authorization, Login, Patience};
+use crate::pop3::authorization::{Login, Patience};
 use crate::pop3::command::{Command, Malformed};
 use crate::pop3::count;
 use crate::pop3::language;
 use crate::pop3::sasl::{self, Mechanism, Step};
 use crate::pop3::transaction::{Activity, Sizes};
 use crate::reply::ResponseCode;
+use crate::wiped::Wiped;
 
 impl Conversation {
     /// A command line.
@@ -45,7 +46,9 @@ impl Conversation {
     /// Whether the next line is the answer to a challenge.
     pub(super) fn is_challenging(&self) -> bool {
         match &self.state {
-            State::Authorization(authorization) => matches!(authorization.login, Login::Challenged { .. }),
+            State::Authorization(authorization) => {
+                matches!(authorization.login, Login::Challenged { .. } | Login::Explained)
+            }
             State::Transaction(_) | State::Update(_) | State::Leaving(..) | State::Closed => false,
         }
     }
@@ -55,23 +58,33 @@ impl Conversation {
         if let Some(trace) = &mut self.trace {
             trace.note_response();
         }
-        let State::Authorization(authorization @ Authorization { login: Login::Challenged { .. }, .. }) =
-            &mut self.state
-        else {
-            return;
+        let State::Authorization(authorization) = &mut self.state else { return };
+        let challenges = match authorization.login {
+            Login::Challenged { challenges } => challenges,
+            Login::Explained => {
+                authorization.login = Login::Exchanging { challenges: 0 };
+                self.action = Some(Action::Exchange(Step::Response(Wiped::default())));
+                return;
+            }
+            Login::Nobody
+            | Login::Named(_)
+            | Login::Verifying
+            | Login::Exchanging { .. }
+            | Login::Opening
+            | Login::Securing
+            | Login::Identifying => return,
         };
         let response = match line {
             Line::Whole { text: b"*", .. } => Err("authentication cancelled"),
             Line::Whole { text, .. } => sasl::decode(text).ok_or("not base64"),
             Line::TooLong => Err("line too long"),
         };
-        match (response, &authorization.login) {
-            (Ok(response), Login::Challenged { challenges }) => {
-                authorization.login = Login::Exchanging { challenges: *challenges };
+        match response {
+            Ok(response) => {
+                authorization.login = Login::Exchanging { challenges };
                 self.action = Some(Action::Exchange(Step::Response(response)));
             }
-            (Ok(_), _) => {}
-            (Err(what), _) => {
+            Err(what) => {
                 authorization.login = Login::Nobody;
                 self.mistake(what);
             }

@@ -40,6 +40,7 @@ impl Session {
             | Login::Verifying
             | Login::Exchanging { .. }
             | Login::Challenged { .. }
+            | Login::Explained
             | Login::Opening
             | Login::Identifying => return,
         }

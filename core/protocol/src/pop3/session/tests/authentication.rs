@@ -92,6 +92,30 @@ fn an_exchange_can_be_cancelled_and_what_is_no_base64_ends_it() {
 }
 
 #[test]
+fn a_login_whose_failure_was_explained_has_failed_whatever_the_client_answers() {
+    let wrong = || Answer::Verified(Err(refusal(Some(ResponseCode::Auth), "wrong user name or password")));
+    let mut dialogue = offering(&[Mechanism::OauthBearer]);
+    for answers in [["", "*", "AQ=="], ["*", "no base64", "*"]] {
+        let mut dialogue = offering(&[Mechanism::OauthBearer]);
+        for answer in answers {
+            dialogue.says("AUTH OAUTHBEARER").answers(Answer::Explained(b"{}".as_slice().into()));
+            begun(&mut dialogue);
+            dialogue.hears_line("+ e30=").says(answer).hears_nothing();
+            assert_eq!(response(&mut dialogue), b"");
+            dialogue.answers(wrong()).hears("-ERR [AUTH]");
+        }
+        // Three is the end.
+        dialogue.closes();
+    }
+    // Nor does it matter how long the answer is.
+    dialogue.says("AUTH OAUTHBEARER").answers(Answer::Explained(b"{}".as_slice().into())).hears("+ ");
+    begun(&mut dialogue);
+    dialogue.says(&"A".repeat(RESPONSE_MAX)).hears_nothing();
+    assert_eq!(response(&mut dialogue), b"");
+    dialogue.answers(wrong()).hears("-ERR [AUTH]").says("USER mrose").hears("+OK");
+}
+
+#[test]
 fn an_answer_may_be_long_but_not_endless() {
     let mut dialogue = offering(&[Mechanism::OauthBearer]);
     for (length, is_taken) in [(RESPONSE_MAX - 4, true), (RESPONSE_MAX, false)] {
