@@ -308,6 +308,20 @@ fn what_a_program_complains_of_is_in_the_log_but_not_without_end() {
 }
 
 #[test]
+fn a_line_for_the_shell_is_bound_before_it_begins() {
+    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
+    let config = "transform = \"limits\"\n[transforms.limits]\nmemory = \"100MiB\"\ncpu = \"3s\"\nmax_output = \"1MiB\"\n\
+                  command = \"ulimit -v; ulimit -S -t; ulimit -H -t; ulimit -n; ulimit -c; ulimit -f\"\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    let mut client = Client::login(server.address(), "user");
+    for _ in 0..light_or_heavy(50, 500) {
+        client.says("RETR 1").hears("+OK");
+        let told = client.body().unwrap();
+        assert_eq!(String::from_utf8_lossy(&told), "102400\r\n3\r\n4\r\n256\r\n0\r\n2048\r\n");
+    }
+}
+
+#[test]
 fn a_crowd_waits_for_the_few_programs_that_may_run() {
     let sessions = light_or_heavy(100, 1_000);
     let message = message(150_000, 1);

@@ -1,7 +1,8 @@
 //! Starts a child: finds its program, makes its pipes, its environment and its limits. Runs in the pool.
 //!
 //! The server is never forked: what is asked of `Command` here is what it can do by posix_spawn, whatever the
-//! server's size. So there is no code between fork and exec, and limits are set from outside right after.
+//! server's size. So there is no code between fork and exec. A shell sets its limits itself before it begins its line; for
+//! all others, and to the octet, they are set from outside right after.
 
 use std::fs::File;
 use std::io;
@@ -118,7 +119,7 @@ fn command(spec: &ProcessSpec) -> Result<Command, Error> {
         }
         CommandLine::Shell(line) => {
             let mut command = Command::new(SHELL);
-            command.arg("-c").arg(line);
+            command.arg("-c").arg(limits_in_shell(spec) + line);
             command
         }
     };
@@ -192,11 +193,28 @@ fn refusal(program: &Path, spec: &ProcessSpec, error: &io::Error) -> Error {
     }
 }
 
-/// Sets the child's limits. What it starts before that is not bound; what it starts later is.
-fn limit(pid: Pid, spec: &ProcessSpec) {
+/// Processor time in seconds: from when on a child is told to end, and when it is killed, should it ignore that.
+fn seconds(spec: &ProcessSpec) -> (u64, u64) {
     let seconds = (spec.cpu.as_secs() + u64::from(spec.cpu.subsec_nanos() > 0)).max(1);
-    // A program that ignores SIGXCPU is killed a second later.
-    lower(pid, Resource::Cpu, seconds, seconds.saturating_add(1));
+    (seconds, seconds.saturating_add(1))
+}
+
+/// The limits as a shell sets them (POSIX, `ulimit`; all but `-f` widely), in front of a line of its script. It says nothing of those
+/// that are above its own: `limit` lowers them as far as they go.
+fn limits_in_shell(spec: &ProcessSpec) -> String {
+    let ((soft, hard), blocks) = (seconds(spec), spec.max_output.div_ceil(512));
+    let memory =
+        spec.memory.map_or_else(String::new, |octets| format!(" ulimit -v {};", octets.div_ceil(1024)));
+    format!(
+        "{{ ulimit -S -t {soft}; ulimit -H -t {hard}; ulimit -n {DESCRIPTORS_MAX}; ulimit -c 0; ulimit -f {blocks};{memory} }} \
+         2>/dev/null; "
+    )
+}
+
+/// Sets the child's limits. What a program starts before that is not bound; what it starts later is.
+fn limit(pid: Pid, spec: &ProcessSpec) {
+    let (soft, hard) = seconds(spec);
+    lower(pid, Resource::Cpu, soft, hard);
     lower(pid, Resource::Nofile, DESCRIPTORS_MAX, DESCRIPTORS_MAX);
     lower(pid, Resource::Core, 0, 0);
     lower(pid, Resource::Fsize, spec.max_output, spec.max_output);

@@ -112,6 +112,10 @@ impl Registry {
                     );
                     is_any = true;
                 }
+                Err(error) if entry.loaded.transform().is_none() => log::error!(
+                    target: "pop3d::transform",
+                    "the file of transform {name} cannot be loaded: {error}",
+                ),
                 Err(error) => log::error!(
                     target: "pop3d::transform",
                     "the file of transform {name} was changed, and what was loaded before goes on: {error}",
