@@ -258,8 +258,7 @@ impl registry::Registry for Registry {
             return Err(RegistryError::NameInUse);
         }
         let file = folder.join(file);
-        let awaited = self.awaited.iter().find(|awaited| awaited.spec.name == name && awaited.fits(&file));
-        let template = awaited.map_or(&self.plugin_template, |awaited| &awaited.spec);
+        let template = template_of(name, &file, &self.awaited, &self.plugin_template);
         let spec = PluginSpec { name: name.to_owned(), file, ..template.clone() };
         let defined = Spec::Plugin(spec.clone());
         // It may have been noticed by itself a moment ago, and is what it is then.
@@ -411,13 +410,25 @@ fn settled(defined: &Spec) -> Option<Stamp> {
     }
 }
 
+/// What a file is loaded by under a name: the table that waits for it, or what holds for those without one.
+fn template_of<'of>(
+    name: &str,
+    file: &Path,
+    awaited: &'of [Awaited],
+    template: &'of PluginSpec,
+) -> &'of PluginSpec {
+    let awaited = awaited.iter().find(|awaited| awaited.spec.name == name && awaited.fits(file));
+    awaited.map_or(template, |awaited| &awaited.spec)
+}
+
 /// What an administrator loaded, but for names that the configuration has by now.
 fn added(definitions: &Definitions, entries: &BTreeMap<String, Entry>) -> Vec<Spec> {
     let is_named = |name: &str| definitions.specs.iter().any(|spec| spec.name() == name);
     let spec = |(name, entry): (&String, &Entry)| match &entry.defined {
         Spec::Plugin(PluginSpec { file, .. }) if entry.is_added && !is_named(name) => {
             let (name, file) = (name.clone(), file.clone());
-            Some(Spec::Plugin(PluginSpec { name, file, ..definitions.plugin_template.clone() }))
+            let template = template_of(&name, &file, &definitions.awaited, &definitions.plugin_template);
+            Some(Spec::Plugin(PluginSpec { name, file, ..template.clone() }))
         }
         Spec::Plugin(_) | Spec::Process(_) => None,
     };

@@ -31,6 +31,7 @@ use pop3d_core::transform::{
 };
 
 use self::command::Command;
+use self::engine::Queued;
 pub use self::engine::WasmEngine;
 use self::guest::Guest;
 use self::shape::Shape;
@@ -173,9 +174,13 @@ impl Wasm {
     }
 
     /// The way of one message.
-    async fn run(self: Arc<Self>, message: Arc<Message>, pipe: Arc<Pipe>) -> Result<(), Error> {
-        let place = self.engine.enter(&self.pool, self.spec.queue_timeout).await;
-        let place = place.inspect_err(|_| pipe.crowd_out())?;
+    async fn run(
+        self: Arc<Self>,
+        message: Arc<Message>,
+        queued: Queued,
+        pipe: Arc<Pipe>,
+    ) -> Result<(), Error> {
+        let place = queued.enter().await.inspect_err(|_| pipe.crowd_out())?;
         let flow = self
             .engine
             .ticking(async {
@@ -204,8 +209,9 @@ impl Transform for Wasm {
         let limits = Limits { cpu, timeout: Some(timeout), may_hang: false, max_output };
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let own = Arc::clone(&message);
-        let stream =
-            PoolStream::new(pool, record, limits, &message, wake, move |pipe| Box::pin(self.run(own, pipe)));
+        let queued = self.engine.queue(&self.pool, self.spec.queue_timeout);
+        let work = move |pipe| self.run(own, queued, pipe);
+        let stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| Box::pin(work(pipe)));
         Ok(Box::new(stream))
     }
 }

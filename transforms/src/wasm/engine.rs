@@ -3,8 +3,8 @@
 use std::future::{Future, poll_fn};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use pop3d_core::pool::Pool;
@@ -45,6 +45,14 @@ pub struct WasmEngine {
     instances: u32,
 }
 
+/// A message in the queue for an instance.
+pub(super) struct Queued {
+    place: Place,
+    /// Who is to be told that its turn has come, once somebody waits for it.
+    waker: Arc<Mutex<Option<Waker>>>,
+    patience: Duration,
+}
+
 impl WasmEngine {
     /// An engine that keeps what it compiled in a folder, where one is named.
     ///
@@ -82,25 +90,17 @@ impl WasmEngine {
         usize::try_from(self.instances).unwrap_or(usize::MAX)
     }
 
-    /// Waits for a place among the instances.
-    pub(super) async fn enter(&self, pool: &Pool, patience: Duration) -> Result<Place, Error> {
-        let mut place = None;
-        poll_fn(|context| {
-            let place = place.get_or_insert_with(|| {
-                let waker = context.waker().clone();
-                let wake = Wake(Arc::new(move || waker.wake_by_ref()));
-                self.queue.join(self.places(), wake, patience, pool)
-            });
-            match place.turn() {
-                Turn::Waiting => Poll::Pending,
-                Turn::Called => Poll::Ready(Ok(())),
-                Turn::TooLate => {
-                    Poll::Ready(Err(Error::Temporary(format!("no room for an instance in {patience:?}"))))
-                }
+    /// Takes the last place in the queue for an instance: when a message begins, so that in a chain the earlier of two
+    /// messages is the earlier at every link, and they never wait for each other.
+    pub(super) fn queue(&self, pool: &Pool, patience: Duration) -> Queued {
+        let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
+        let asleep = Arc::clone(&waker);
+        let wake = Wake(Arc::new(move || {
+            if let Some(waker) = asleep.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                waker.wake();
             }
-        })
-        .await?;
-        place.ok_or_else(|| Error::Temporary("no room for an instance".to_owned()))
+        }));
+        Queued { place: self.queue.join(self.places(), wake, patience, pool), waker, patience }
     }
 
     /// Runs guests: each poll takes at most a tick.
@@ -115,6 +115,26 @@ impl WasmEngine {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store
+    }
+}
+
+impl Queued {
+    /// Waits for its turn: the place is that of an instance then.
+    pub(super) async fn enter(self) -> Result<Place, Error> {
+        poll_fn(|context| {
+            // Before it is looked whose turn it is: else the call could come in between.
+            *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+            match self.place.turn() {
+                Turn::Waiting => Poll::Pending,
+                Turn::Called => Poll::Ready(Ok(())),
+                Turn::TooLate => {
+                    let reason = format!("no room for an instance in {:?}", self.patience);
+                    Poll::Ready(Err(Error::Temporary(reason)))
+                }
+            }
+        })
+        .await?;
+        Ok(self.place)
     }
 }
 
@@ -155,4 +175,26 @@ pub(super) fn on_demand() -> Config {
     let memory = WasmSpec::new("").memory;
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand).memory_reservation(memory);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Context;
+
+    use super::*;
+
+    #[test]
+    fn who_began_first_has_its_turn_first_whoever_asks_first() {
+        let engine = WasmEngine::with_instances(1, None).unwrap();
+        let pool = Pool::start("test", 1).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let [early, late] = [(); 2].map(|()| engine.queue(&pool, Duration::from_mins(10)));
+        let (mut early, mut late) = (Box::pin(early.enter()), pin!(late.enter()));
+        assert!(late.as_mut().poll(&mut context).is_pending());
+        let Poll::Ready(Ok(place)) = early.as_mut().poll(&mut context) else { panic!("it waits") };
+        assert!(late.as_mut().poll(&mut context).is_pending());
+        drop(place);
+        assert!(late.as_mut().poll(&mut context).is_ready());
+    }
 }

@@ -97,6 +97,10 @@ fn includes(glob: &str, part: &str) -> bool {
     if !is_glob(part) {
         return is_match(glob, part);
     }
+    // No name of a user is empty, and none is looked for; a field may be.
+    if is_match(part, "") && !is_match(glob, "") {
+        return false;
+    }
     let (glob, part) = ([glob.to_owned()], [part.to_owned()]);
     search(&part, &[], &[(&glob, &[])], |_, _| true) == Left::Nobody
 }
@@ -282,6 +286,17 @@ mod tests {
     fn covered(condition: &Condition, others: &[Condition]) -> Option<Vec<usize>> {
         let others: Vec<_> = others.iter().cloned().map(Arc::new).collect();
         covering(condition, &others)
+    }
+
+    #[test]
+    fn a_field_may_be_empty() {
+        let with = |value: &str| Condition {
+            headers: vec![Field { name: "X-Spam".to_owned(), value: value.to_owned() }],
+            ..Condition::default()
+        };
+        assert_eq!(covered(&with("*"), &[with("?*")]), None);
+        assert_eq!(covered(&with("?*"), &[with("*")]), Some(vec![0]));
+        assert_eq!(covered(&with("a*"), &[with("?*")]), Some(vec![0]));
     }
 
     #[test]

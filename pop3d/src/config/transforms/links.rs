@@ -114,11 +114,13 @@ impl<'config> Links<'config> {
     ) -> Result<(), Exit> {
         // Names that were made for commands are no names here: the text is another command then.
         let is_table = self.file.config.transforms.contains_key(text);
-        let is_known = is_table || self.is_dropped_in(text, |_| true);
-        let name = match (is_known, self.plugin(text, &error)?) {
-            (true, _) => Some(text.to_owned()),
-            (false, Some(name)) => Some(name),
-            (false, None) => self.command(text, &error)?,
+        let name = if is_table || self.is_dropped_in(text, |_| true) {
+            Some(text.to_owned())
+        } else {
+            match self.plugin(text, &error)? {
+                Some(name) => Some(name),
+                None => self.command(text, &error)?,
+            }
         };
         let Some(name) = name else { return Ok(()) };
         self.places.entry(name.clone()).or_insert_with(|| error("").to_string());
