@@ -5,8 +5,8 @@
 use std::fs;
 
 use pop3d_tests::{
-    Admin, Client, End, Mail, Options, Plugins, Server, as_sent, message, retrieved, rot13, serving_plugin,
-    wait_until,
+    Admin, Client, End, Mail, Options, Plugins, Server, as_sent, message, plugin_config, retrieved, rot13,
+    serving_plugin, wait_until,
 };
 use rustix::process::Signal;
 
@@ -177,6 +177,68 @@ fn the_only_helper_is_there_again_after_every_message_that_floods() {
             }
         }
     }
+}
+
+/// A plugin of one helper, which ends at a long message; all that is in the pool has one thread.
+fn brittle(plugins: &Plugins, definition: &str) -> String {
+    let file = plugins.build("brittle.so", &[definition]);
+    let keys = "hosts = 1\noptions = { do = \"crash\", after = 100 }\n[transform_pool]\nworkers = 1";
+    plugin_config(&file, "process", keys)
+}
+
+#[test]
+fn no_thread_waits_while_a_helper_is_started_again() {
+    let plugins = Plugins::default();
+    let (awaited, begun) = (plugins.path().join("awaited"), plugins.path().join("awaited.begun"));
+    let mail = Mail::flat("user", &[&message(1000, 1)]);
+    for user in ["other", "a", "b"] {
+        fs::create_dir(mail.path().join(user)).unwrap();
+        fs::write(mail.path().join(user).join("1"), "x\n").unwrap();
+    }
+    let config = format!(
+        "{}\n[transforms.through]\nfile = \"{}\"\nisolation = \"none\"\noptions = {{ do = \"identity\" }}\n",
+        brittle(&plugins, &format!("WAITS_FOR=\"{}\"", awaited.display())),
+        plugins.build("through.so", &[]).display(),
+    );
+    fs::write(&awaited, "").unwrap();
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    admin.says("tf= through other").hears("+");
+    let mut clients = ["a", "b"].map(|user| Client::login(server.address(), user));
+    let mut other = Client::login(server.address(), "other");
+    for path in [&awaited, &begun] {
+        fs::remove_file(path).unwrap();
+    }
+    assert!(retrieved(&server).unwrap_err().starts_with("-ERR [SYS/TEMP]"));
+    for client in &mut clients {
+        client.says("RETR 1");
+    }
+    wait_until("it is started again", || begun.exists());
+    wait_until("both wait for it", || admin.value("tfs? filter", "running") == 2);
+    other.says("RETR 1").hears("+OK");
+    assert_eq!(other.body().unwrap(), b"x\r\n");
+    fs::write(&awaited, "").unwrap();
+    for client in &mut clients {
+        client.hears("+OK");
+        assert_eq!(client.body().unwrap(), b"x\r\n");
+    }
+}
+
+#[test]
+fn a_helper_that_cannot_be_started_is_not_started_for_every_message() {
+    let plugins = Plugins::default();
+    let spoilt = plugins.path().join("spoilt");
+    let mail = Mail::flat("user", &[&message(1000, 1)]);
+    let end = format!("if (access(\"{}\", F_OK) == 0) _exit(1)", spoilt.display());
+    let config = brittle(&plugins, &format!("TEST_CONSTRUCTOR={end}"));
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    fs::write(&spoilt, "").unwrap();
+    // The pause grows: however slow the machine is, one of them comes within it. Then the plugin rests.
+    for _ in 0..10 {
+        assert!(retrieved(&server).unwrap_err().starts_with("-ERR [SYS/TEMP]"));
+    }
+    let log = server.log();
+    assert!(log.contains("ended while it loaded it") && log.contains("is not started again yet"));
 }
 
 #[test]

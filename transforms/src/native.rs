@@ -1,6 +1,6 @@
 //! Native plugins: shared libraries that export the C interface of `plugins/abi`.
 //!
-//! By default a plugin runs in helper processes (`host.rs`, `helper.rs`): one that crashes, hangs or exits costs the
+//! By default a plugin runs in helper processes (`slots.rs`, `host.rs`, `helper.rs`): one that crashes, hangs or exits costs the
 //! messages that it has. Trusted ones may run in this process (`isolation = "none"`).
 
 pub mod alone;
@@ -14,14 +14,15 @@ mod launch;
 pub(crate) mod library;
 mod outgoing;
 mod plugin;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod words;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
@@ -31,6 +32,7 @@ use self::inline::Inline;
 use self::launch::Start;
 pub use self::launch::{ARGUMENT, SEALED, TIED};
 use self::plugin::Plugin;
+use self::slots::{Choice, Slots, Vacancy};
 use crate::alike::alike;
 use crate::children::Children;
 use crate::pool_stream::{Limits, PoolStream, run_filter};
@@ -39,9 +41,6 @@ use crate::spec::{Isolation, PluginSpec};
 
 /// Most helper processes of one transform where the configuration says nothing.
 const HOSTS_MAX: usize = 4;
-
-/// How long a helper that died is not started again: at first, and at most.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// A plugin that was loaded.
 pub struct Native {
@@ -60,17 +59,8 @@ enum Place {
     Helpers {
         library: Vec<u8>,
         children: Arc<Children>,
-        slots: Vec<Mutex<Slot>>,
+        slots: Arc<Slots>,
     },
-}
-
-/// Where a helper is, or may be again.
-#[derive(Default)]
-struct Slot {
-    host: Option<Arc<Host>>,
-    /// How often it died in a row, and when it may be started again.
-    deaths: u32,
-    again: Option<Instant>,
 }
 
 impl Native {
@@ -97,12 +87,9 @@ impl Native {
                     0 => thread::available_parallelism().map_or(1, usize::from).min(HOSTS_MAX),
                     count => count,
                 };
-                let mut slots: Vec<Mutex<Slot>> = (0..count).map(|_| Mutex::default()).collect();
                 // Whether it loads is found out by the first.
                 let host = Host::start(&start(&spec, &library, &children, &record)).map_err(in_file)?;
-                if let Some(slot) = slots.first_mut() {
-                    *slot = Mutex::new(Slot { host: Some(host), ..Slot::default() });
-                }
+                let slots = Arc::new(Slots::new(count, host));
                 Place::Helpers { library, children, slots }
             }
         };
@@ -117,55 +104,35 @@ impl Native {
         &self.record
     }
 
-    /// A helper for one message: that with the fewest, started where there is none. May wait: called in the pool.
-    fn helper(&self, library: &[u8], children: &Children, slots: &[Mutex<Slot>]) -> Result<Arc<Host>, Error> {
-        let lock = |slot: &'_ Mutex<Slot>| -> Option<usize> {
-            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            let host = slot.host.as_ref().filter(|host| host.is_alive());
-            // One that is not started costs a little more than one that is idle.
-            Some(host.map_or(1, |host| 2 * host.load()))
+    /// A helper for one message. Where one is to be started, which may take long, a thread of its own does so.
+    async fn helper(self: &Arc<Self>, slots: &Arc<Slots>) -> Result<Arc<Host>, Error> {
+        let starting = match slots.choose(Instant::now()) {
+            Choice::Ready(host) => return Ok(host),
+            Choice::Awaited(starting) => starting,
+            Choice::Vacant(vacancy) => {
+                let starting = vacancy.starting();
+                let native = Arc::clone(self);
+                let work = move || native.start_helper(&vacancy);
+                thread::Builder::new().name("helper-start".to_owned()).spawn(work).map_err(|error| {
+                    Error::Temporary(format!("its helper process cannot be started: {error}"))
+                })?;
+                starting
+            }
+            Choice::Refused => {
+                let what = "its helper process died or could not be started, and is not started again yet";
+                return Err(Error::Temporary(what.to_owned()));
+            }
         };
-        let place = slots.iter().min_by_key(|slot| lock(slot)).ok_or_else(|| none("it has no helper"))?;
-        let mut slot = place.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(host) = slot.host.as_ref().filter(|host| host.is_alive()) {
-            return Ok(Arc::clone(host));
-        }
-        if slot.host.take().is_some() {
-            let is_long_ago = slot.again.is_none_or(|again| again.elapsed() > BACK_OFF.1);
-            slot.deaths = if is_long_ago { 1 } else { slot.deaths + 1 };
-            let delay = (BACK_OFF.0 * 2_u32.saturating_pow(slot.deaths - 1)).min(BACK_OFF.1);
-            slot.again = Some(Instant::now() + delay);
-        }
-        if slot.again.is_some_and(|again| Instant::now() < again) && slot.deaths > 1 {
-            return Err(none("its helper process died, and is not started again yet"));
-        }
-        let start = start(&self.spec, library, children, &self.record);
-        let host = Host::start(&start).map_err(Error::Temporary)?;
-        slot.host = Some(Arc::clone(&host));
-        Ok(host)
+        starting.outcome().await
     }
-}
 
-/// That which `Native::helper` would choose, where it is there and nobody has to wait for it.
-fn ready_helper(slots: &[Mutex<Slot>]) -> Option<Arc<Host>> {
-    let mut best: Option<(usize, Arc<Host>)> = None;
-    let mut is_any_missing = false;
-    for slot in slots {
-        let host = slot.try_lock().ok().and_then(|slot| slot.host.clone()).filter(|host| host.is_alive());
-        let Some(host) = host else {
-            is_any_missing = true;
-            continue;
-        };
-        let load = host.load();
-        if best.as_ref().is_none_or(|(least, _)| load < *least) {
-            best = Some((load, host));
+    /// Starts a helper. May wait.
+    fn start_helper(&self, vacancy: &Vacancy) {
+        if let Place::Helpers { library, children, .. } = &self.place {
+            let host = Host::start(&start(&self.spec, library, children, &self.record));
+            vacancy.end(host, Instant::now());
         }
     }
-    best.filter(|(load, _)| *load == 0 || !is_any_missing).map(|(_, host)| host)
-}
-
-fn none(what: &str) -> Error {
-    Error::Temporary(what.to_owned())
 }
 
 fn start<'start>(
@@ -182,7 +149,8 @@ impl Transform for Native {
     alike!(Native);
 
     fn open(self: Arc<Self>, message: Arc<Message>, wake: Wake) -> Result<Box<dyn Stream>, Error> {
-        self.record.admit(&self.spec.name, Instant::now())?;
+        let now = Instant::now();
+        self.record.admit(&self.spec.name, now)?;
         if let Place::Here { plugin, is_quick } = &self.place
             && is_quick.load(Ordering::Relaxed)
         {
@@ -197,7 +165,7 @@ impl Transform for Native {
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let ready = match &self.place {
             Place::Here { .. } => None,
-            Place::Helpers { slots, .. } => ready_helper(slots),
+            Place::Helpers { slots, .. } => slots.ready(now),
         };
         let is_ready = ready.is_some();
         let mut stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| {
@@ -208,10 +176,7 @@ impl Transform for Native {
                         run_filter(instance, told, pipe).await
                     }
                     (Place::Helpers { .. }, Some(host)) => host.run(told, pipe).await,
-                    (Place::Helpers { library, children, slots }, None) => {
-                        let host = own.helper(library, children, slots)?;
-                        host.run(told, pipe).await
-                    }
+                    (Place::Helpers { slots, .. }, None) => own.helper(slots).await?.run(told, pipe).await,
                 }
             })
         });

@@ -1,9 +1,11 @@
-//! The server's side of helper processes: started when they are needed, watched, killed when they hang, and started
-//! again, ever later, when they die.
+//! The server's side of helper processes: watched, and killed when they hang. When one is started, `slots.rs` says.
 //!
 //! Each has three threads here: one reads what it says, one writes what its socket did not take at once, one reads its
 //! log. A message is a task that waits for its answers. Who begins it sends the first call, and the thread that reads
 //! the answer goes on with it, so that it is handed over as seldom as can be. None of that waits, but for the disk.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
