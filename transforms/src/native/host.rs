@@ -12,7 +12,6 @@ use std::future::poll_fn;
 use std::io::{self, IoSliceMut, Read};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -23,11 +22,10 @@ use pop3d_core::transform::{Error, Flow, Message};
 
 use super::frames::{self, Answer, Frame, Kind, WINDOW};
 use super::incoming::Incoming;
-use super::launch::{Start, end, launch, load};
+use super::launch::{Process, Start, launch, load};
 use super::outgoing::Outgoing;
 use super::words;
 use crate::pool_stream::{Piece, Pipe, go_on_here};
-use crate::record::Record;
 
 /// Octets of a message that are pushed at once, where they are in a file: so many that what becomes of them leaves room in the
 /// pipe, and the next push is on its way before the worker has taken that.
@@ -80,28 +78,40 @@ impl Host {
     /// # Errors
     /// Why it has not, as a sentence.
     pub(super) fn start(start: &Start<'_>) -> Result<Arc<Self>, String> {
-        let failed = |error: io::Error| format!("its helper process cannot be started: {error}");
-        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let (ours, theirs) = UnixStream::pair().map_err(not_started)?;
+        let process = launch(theirs, start).map_err(not_started)?;
+        Self::attend(process, ours, start, &mut spawn)
+    }
+
+    /// The same of a process that is there. Where it fails, the process is reaped, and the threads end.
+    fn attend(
+        mut process: Process,
+        ours: UnixStream,
+        start: &Start<'_>,
+        spawn: &mut dyn FnMut(&str, Work) -> io::Result<()>,
+    ) -> Result<Arc<Self>, String> {
         let next = Arc::new(AtomicU32::new(1));
-        let mut child = launch(theirs, start.memory, start.children).map_err(failed)?;
-        if let Some(stderr) = child.stderr.take() {
+        if let Some(stderr) = process.stderr() {
             let (name, begun) = (start.name.to_owned(), Arc::clone(&next));
-            spawn("helper-log", move || words::log(&name, stderr, &begun)).map_err(failed)?;
+            let log = Box::new(move || words::log(&name, stderr, &begun));
+            spawn("helper-log", log).map_err(not_started)?;
         }
         if let Err(what) = load(&ours, start) {
-            let status = end(&mut child, start.record, Duration::ZERO);
+            let status = process.end(Duration::ZERO);
             return Err(
                 what.unwrap_or_else(|| format!("its helper process ended while it loaded it: {status}"))
             );
         }
-        let socket = ours.try_clone().map_err(failed)?;
+        let socket = ours.try_clone().map_err(not_started)?;
         let shared = Arc::new(Shared { socket, state: Mutex::default() });
-        let outgoing = Arc::new(Outgoing::new(ours.try_clone().map_err(failed)?));
-        let writer = Arc::clone(&outgoing);
-        spawn("helper-writer", move || writer.run()).map_err(failed)?;
-        let (reading, timeout, record) = (Arc::clone(&shared), start.timeout, Arc::clone(start.record));
-        spawn("helper-reader", move || reading.read_all(ours, child, timeout, &record)).map_err(failed)?;
-        Ok(Arc::new(Self { name: start.name.to_owned(), shared, outgoing, next }))
+        let outgoing = Arc::new(Outgoing::new(ours.try_clone().map_err(not_started)?));
+        let (writer, reading, timeout) = (Arc::clone(&outgoing), Arc::clone(&shared), start.timeout);
+        // From here on whoever drops it ends the threads.
+        let host = Arc::new(Self { name: start.name.to_owned(), shared, outgoing, next });
+        spawn("helper-writer", Box::new(move || writer.run())).map_err(not_started)?;
+        let read = Box::new(move || reading.read_all(ours, process, timeout));
+        spawn("helper-reader", read).map_err(not_started)?;
+        Ok(host)
     }
 
     /// Whether it can take messages.
@@ -288,13 +298,13 @@ impl Shared {
     }
 
     /// Reads until the helper ends, hangs, or is let go; then reaps it.
-    fn read_all(&self, socket: UnixStream, mut child: Child, timeout: Duration, record: &Record) {
+    fn read_all(&self, socket: UnixStream, process: Process, timeout: Duration) {
         let why = match socket.set_read_timeout(Some(LOOK)) {
             Ok(()) => self.read_frames(socket, timeout),
             Err(error) => Ok(error.to_string()),
         };
         let charged = self.lock().charged;
-        let status = end(&mut child, record, charged);
+        let status = process.end(charged);
         let mut state = self.lock();
         state.ended = Some(match why {
             Ok(why) => Error::Crashed(format!("its helper process ended: {why}{status}")),
@@ -465,6 +475,14 @@ impl Read for Patient<'_> {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// What a thread does.
+type Work = Box<dyn FnOnce() + Send>;
+
+fn spawn(name: &str, work: Work) -> io::Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
+fn not_started(error: io::Error) -> String {
+    format!("its helper process cannot be started: {error}")
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,14 +50,23 @@ pub(super) struct Start<'start> {
     pub(super) timeout: Duration,
 }
 
-/// Starts a helper, which hears on that socket, with so many octets of address space.
+/// The process of a helper. Dropping it kills and reaps it.
+pub(super) struct Process {
+    child: Child,
+    /// What its processor time is added to.
+    record: Arc<Record>,
+    is_reaped: bool,
+}
+
+/// Starts a helper, which hears on that socket.
 ///
 /// # Errors
 /// Where no process can be had.
-pub(super) fn launch(socket: UnixStream, memory: Option<u64>, children: &Children) -> io::Result<Child> {
+pub(super) fn launch(socket: UnixStream, start: &Start<'_>) -> io::Result<Process> {
+    let children = start.children;
     let sealed = children.seals_plugins().then_some(SEALED);
     let tied = children.have_lasting_starters().then_some(TIED);
-    let start = move || {
+    let begin = move || {
         Command::new("/proc/self/exe")
             .arg(ARGUMENT)
             .args(sealed)
@@ -70,9 +79,9 @@ pub(super) fn launch(socket: UnixStream, memory: Option<u64>, children: &Childre
             .stderr(Stdio::piped())
             .spawn()
     };
-    let child = children.start(start)??;
-    limit(Pid::from_child(&child), memory);
-    Ok(child)
+    let child = children.start(begin)??;
+    limit(Pid::from_child(&child), start.memory);
+    Ok(Process::new(child, Arc::clone(start.record)))
 }
 
 fn limit(pid: Pid, memory: Option<u64>) {
@@ -115,22 +124,50 @@ pub(super) fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<
     }
 }
 
-/// Ends a helper for good; its status. `charged`: what of its processor time was counted before.
-pub(super) fn end(child: &mut Child, record: &Record, charged: Duration) -> String {
-    // Looked at and not reaped, which is done below, and by nobody else.
-    let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    let id = || WaitId::Pid(Pid::from_child(child));
-    // One that crashes has closed its socket a moment before it has a status.
-    let until = Instant::now() + LAST_MOMENT;
-    while matches!(waitid(id(), seen | WaitIdOptions::NOHANG), Ok(None)) && Instant::now() < until {
-        thread::yield_now();
+impl Process {
+    pub(super) fn new(child: Child, record: Arc<Record>) -> Self {
+        Self { child, record, is_reaped: false }
     }
-    let is_gone = matches!(waitid(id(), seen | WaitIdOptions::NOHANG), Ok(Some(_)));
-    if !is_gone {
-        // It may have gone just then.
-        let _ = child.kill();
+
+    /// Its standard error, the first time.
+    pub(super) fn stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
     }
-    while let Err(Errno::INTR) = waitid(WaitId::Pid(Pid::from_child(child)), seen) {}
-    let status = charge_beyond(charged, record, || child.try_wait());
-    status.ok().flatten().map_or_else(String::new, |status| status.to_string())
+
+    /// Ends it for good, if it does not end by itself just then; its status. `charged`: what of its processor time was
+    /// counted before.
+    pub(super) fn end(mut self, charged: Duration) -> String {
+        // One that crashes has closed its socket a moment before it has a status.
+        let until = Instant::now() + LAST_MOMENT;
+        while !self.is_gone() && Instant::now() < until {
+            thread::yield_now();
+        }
+        self.reap(charged)
+    }
+
+    fn is_gone(&self) -> bool {
+        // Looked at and not reaped, which is done below, and by nobody else.
+        let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        matches!(waitid(WaitId::Pid(Pid::from_child(&self.child)), seen), Ok(Some(_)))
+    }
+
+    fn reap(&mut self, charged: Duration) -> String {
+        if !self.is_gone() {
+            // It may have gone just then.
+            let _ = self.child.kill();
+        }
+        let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(Errno::INTR) = waitid(WaitId::Pid(Pid::from_child(&self.child)), seen) {}
+        let status = charge_beyond(charged, &self.record, || self.child.try_wait());
+        self.is_reaped = true;
+        status.ok().flatten().map_or_else(String::new, |status| status.to_string())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            self.reap(Duration::ZERO);
+        }
+    }
 }

@@ -1,6 +1,12 @@
-//! Helpers without a process.
+//! Helpers without a process, or with one that is none.
+
+use std::process::{Command, Stdio};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::*;
+use crate::children::Children;
 
 impl Host {
     /// One that is alive, has no message, and never says anything.
@@ -18,5 +24,43 @@ impl Host {
     pub(in crate::native) fn is_given_a_message(&self) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.shared.lock().streams.insert(number, Mailbox::default());
+    }
+}
+
+#[test]
+fn a_helper_for_which_there_are_no_threads_leaves_nothing_behind() {
+    for there_are in 0..3 {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let child =
+            Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let id = Pid::from_child(&child);
+        Frame::new(0, Kind::Loaded, Vec::new()).write(&mut &theirs).unwrap();
+        let mut threads = Vec::new();
+        let mut spawn = |_: &str, work: Work| {
+            if threads.len() == there_are {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            threads.push(thread::spawn(work));
+            Ok(())
+        };
+        let (children, record) = (Children::default(), Arc::default());
+        let (memory, timeout) = (None, Duration::from_secs(60));
+        let start = Start {
+            name: "test",
+            options: &[],
+            library: &[],
+            children: &children,
+            record: &record,
+            memory,
+            timeout,
+        };
+        let process = Process::new(child, Arc::clone(&record));
+        let why = Host::attend(process, ours, &start, &mut spawn).err().unwrap();
+        assert!(why.starts_with("its helper process cannot be started: "), "{why}");
+        let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        assert_eq!(waitid(WaitId::Pid(id), seen).err(), Some(Errno::CHILD), "it is not reaped");
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 }
