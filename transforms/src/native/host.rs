@@ -23,7 +23,7 @@ use pop3d_core::transform::{Error, Flow, Message};
 use super::frames::{self, Answer, Frame, Kind, WINDOW};
 use super::incoming::Incoming;
 use super::launch::{Process, Start, launch, load};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Unread};
 use super::words;
 use crate::pool_stream::{Piece, Pipe, go_on_here};
 
@@ -199,9 +199,7 @@ impl Stream<'_> {
         piece: &Piece,
         pipe: &Pipe,
     ) -> Result<(Flow, bool), Error> {
-        if let Some(mailbox) = self.host.shared.lock().streams.get_mut(&self.number) {
-            mailbox.asked = Some(Instant::now());
-        }
+        self.ask(Some(Instant::now()));
         self.send(kind, told, piece)?;
         let (mut answer, mut owed) = (None, 0);
         loop {
@@ -256,12 +254,23 @@ impl Stream<'_> {
         head.extend_from_slice(told);
         match piece {
             Piece::Octets(octets) => self.host.outgoing.send(&head, octets),
-            Piece::Extent(extent) => {
-                let unread = |error| Error::Temporary(format!("the message: {error}"));
-                self.host.outgoing.send_extent(&head, extent).map_err(unread)?;
-            }
+            Piece::Extent(extent) => self.host.outgoing.send_extent(&head, extent).map_err(|unread| {
+                if matches!(unread, Unread::Unsent(_)) {
+                    // No answer comes to what it never hears of.
+                    self.ask(None);
+                }
+                let (Unread::Unsent(error) | Unread::SentAsZeros(error)) = unread;
+                Error::Temporary(format!("the message: {error}"))
+            })?,
         }
         Ok(())
+    }
+
+    /// Since when an answer is owed.
+    fn ask(&self, asked: Option<Instant>) {
+        if let Some(mailbox) = self.host.shared.lock().streams.get_mut(&self.number) {
+            mailbox.asked = asked;
+        }
     }
 
     fn poll(&self, waker: &Waker) -> Poll<Result<Frame, Error>> {

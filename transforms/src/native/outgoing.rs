@@ -24,6 +24,15 @@ pub(super) struct Outgoing {
     bell: Condvar,
 }
 
+/// Why octets of a file could not be read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// Nothing was sent, nor what was to stand before them.
+    Unsent(io::Error),
+    /// Zeros were sent for them.
+    SentAsZeros(io::Error),
+}
+
 #[derive(Default)]
 struct State {
     /// What the socket did not take. Of each message at most one call and what it was told is there.
@@ -67,10 +76,10 @@ impl Outgoing {
     /// does meanwhile.
     ///
     /// # Errors
-    /// Where they cannot be read. What stands behind `head` may be zeros then.
-    pub(super) fn send_extent(&self, head: &[u8], extent: &Extent) -> io::Result<()> {
+    /// Where they cannot be read.
+    pub(super) fn send_extent(&self, head: &[u8], extent: &Extent) -> Result<(), Unread> {
         if !self.begin_writing(head.len() + extent.length) {
-            self.send(head, &extent.read()?);
+            self.send(head, &extent.read().map_err(Unread::Unsent)?);
             return Ok(());
         }
         let mut rest = Vec::new();
@@ -84,7 +93,7 @@ impl Outgoing {
         if is_awaited {
             self.bell.notify_one();
         }
-        sent
+        sent.map_err(Unread::SentAsZeros)
     }
 
     /// Whether the caller is the one that writes, and the socket takes so much at once.
@@ -233,7 +242,7 @@ mod tests {
         file.write_all_at(&[b'x'; 1000], 0).unwrap();
         let extent = Extent { file: Arc::new(file), offset: 0, length: 3000 };
         let error = outgoing.send_extent(b"head", &extent).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(matches!(error, Unread::SentAsZeros(error) if error.kind() == io::ErrorKind::UnexpectedEof));
         outgoing.send(b"next", b"one");
         let mut read = vec![0; 4 + 3000 + 7];
         theirs.read_exact(&mut read).unwrap();

@@ -1,7 +1,9 @@
 //! Helpers without a process, or with one that is none.
 
-use std::process::{Command, Stdio};
+use std::process::{Command as Program, Stdio};
+use std::task::Context;
 
+use pop3d_core::transform::{Command, Wake};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
@@ -11,10 +13,15 @@ use crate::children::Children;
 impl Host {
     /// One that is alive, has no message, and never says anything.
     pub(in crate::native) fn without_process() -> Arc<Self> {
-        let (ours, _) = UnixStream::pair().unwrap();
+        Self::deaf().0
+    }
+
+    /// The same, and the other end of its socket, from which nobody reads.
+    fn deaf() -> (Arc<Self>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
         let outgoing = Arc::new(Outgoing::new(ours.try_clone().unwrap()));
         let shared = Arc::new(Shared { socket: ours, state: Mutex::default() });
-        Arc::new(Self { name: "test".to_owned(), shared, outgoing, next: Arc::default() })
+        (Arc::new(Self { name: "test".to_owned(), shared, outgoing, next: Arc::default() }), theirs)
     }
 
     pub(in crate::native) fn die(&self) {
@@ -32,7 +39,7 @@ fn a_helper_for_which_there_are_no_threads_leaves_nothing_behind() {
     for there_are in 0..3 {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let child =
-            Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            Program::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let id = Pid::from_child(&child);
         Frame::new(0, Kind::Loaded, Vec::new()).write(&mut &theirs).unwrap();
         let mut threads = Vec::new();
@@ -63,4 +70,23 @@ fn a_helper_for_which_there_are_no_threads_leaves_nothing_behind() {
             thread.join().unwrap();
         }
     }
+}
+
+#[test]
+fn a_helper_owes_no_answer_to_what_it_was_not_sent() {
+    let (host, _theirs) = Host::deaf();
+    // More than the socket takes: whatever comes next is read before it is sent.
+    host.outgoing.send(&[], &vec![0; 16 << 20]);
+    let octets = 40_000;
+    let remote = [127, 0, 0, 1].into();
+    let (user, uid) = ("user".into(), "uid".into());
+    let message = Message { user, number: 1, octets, uid, command: Command::Retr, remote };
+    let pipe = Arc::new(Pipe::new(Wake(Arc::new(|| {})), 1 << 30, octets));
+    // Somebody has emptied it meanwhile.
+    pipe.take_file(tempfile::tempfile().unwrap());
+    let mut run = Box::pin(Arc::clone(&host).run(Arc::new(message), pipe));
+    let outcome = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(outcome, Poll::Ready(Err(Error::Temporary(_)))), "{outcome:?}");
+    assert_eq!(host.load(), 0);
+    assert!(!host.shared.hangs(Duration::ZERO));
 }
