@@ -88,11 +88,9 @@ impl Checkpassword {
             None => return Err("the server stops".to_owned()),
         };
         let has_ended = is_readable(&descriptor, end);
-        let status = self.children.end_errand(pid, || {
-            // What it has left running is no longer wanted either. Its number is its own until it is reaped.
-            let _ = kill_process_group(pid, Kill::KILL);
-            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).ok().flatten()
-        });
+        // What it has left running is no longer wanted either. Its number is its own until it is reaped, which is done here.
+        let _ = kill_process_group(pid, Kill::KILL);
+        let status = self.children.end_errand(pid);
         if !has_ended {
             return Err(format!(
                 "{} did not end within {} seconds, and was killed",

@@ -4,6 +4,8 @@
 //! reaped, so the group is killed before: then the signal cannot hit a stranger.
 
 mod nursery;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use std::collections::{HashMap, HashSet};
@@ -15,6 +17,7 @@ use std::{fmt, io};
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::Wake;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
 };
@@ -163,12 +166,19 @@ impl Children {
         Some(started)
     }
 
-    /// Reaps a program that `start_errand` has started: until then nobody else can have its number.
-    pub(crate) fn end_errand<T>(&self, pid: Pid, reap: impl FnOnce() -> T) -> T {
+    /// Waits until a program that `start_errand` has started has ended, and reaps it; how it ended. Until then nobody else
+    /// can have its number.
+    pub(crate) fn end_errand(&self, pid: Pid) -> Option<WaitIdStatus> {
+        // Looked at and not reaped, and without the lock: one that was killed may still take long to end, and others are
+        // started and ended meanwhile.
+        let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), seen) {}
+        // With it: what stands there may be signalled.
         let mut errands = self.errands();
-        let reaped = reap();
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let status = waitid(WaitId::Pid(pid), ended).ok().flatten();
         errands.remove(&pid);
-        reaped
+        status
     }
 
     fn errands(&self) -> MutexGuard<'_, HashSet<Pid>> {
@@ -278,7 +288,7 @@ impl Child {
             let mut descriptors = [PollFd::new(&self.descriptor, PollFlags::IN)];
             let limit = Timespec::try_from(rest).unwrap_or_default();
             match rustix::event::poll(&mut descriptors, Some(&limit)) {
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Ok(_) | Err(_) => return,
             }
         }
