@@ -26,6 +26,7 @@ mod verify;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -351,6 +352,16 @@ impl Accounts {
     #[must_use]
     pub fn contains(&self, user: &UserName) -> bool {
         self.accounts.contains_key(user)
+    }
+
+    /// Whether who was verified by an earlier state of these may still come in: the account may have been removed, switched
+    /// off or bound to other nets meanwhile. Who has no account here comes in by the word of others, where there are any.
+    #[must_use]
+    pub fn still_admits(&self, user: &UserName, from: IpAddr) -> bool {
+        match self.accounts.get(user) {
+            Some(account) => account.switches.permit(from),
+            None => self.external.is_some() || self.bearer.is_some(),
+        }
     }
 
     /// The same in any form that SASLprep takes for that name.

@@ -59,6 +59,8 @@ pub struct Administration {
 /// What a change needs to know.
 struct State {
     kept: Kept,
+    /// The command of the program that the registry has, whether a chain names it or not.
+    program: Option<String>,
     /// The last one: others are made of it, so that all share their locks.
     store: LocalStore,
     /// Accounts of the command line that were changed since: until the next start that holds.
@@ -76,7 +78,12 @@ impl Administration {
             claim,
             view: ArcSwap::new(configured),
             loading: Mutex::new(()),
-            state: Mutex::new(State { kept, store, overridden: HashSet::new() }),
+            state: Mutex::new(State {
+                program: kept.settings.program.clone(),
+                kept,
+                store,
+                overridden: HashSet::new(),
+            }),
             started: Instant::now(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use log::{error, info, warn};
 use pop3d_protocol::peep::{Argument, Failure};
 
-use super::{Administration, State};
+use super::{Administration, Kept, State};
 use crate::accounts::{self, Accounts, UserName};
 use crate::settings::Settings;
 
@@ -15,14 +15,14 @@ impl Administration {
         let is_free = |accounts: &Accounts| !accounts.contains(&user);
         // Asked before so that a refusal costs no hash, and asked again once nobody else changes anything.
         self.require(is_free, Failure::UserExists)?;
-        self.put_password(&user, password, |this| this.require(is_free, Failure::UserExists))
+        self.put_password(&user, password, true, |this| this.require(is_free, Failure::UserExists))
     }
 
     pub(super) fn set_password(&self, user: &Argument, password: &Argument) -> Result<(), Failure> {
         let user = UserName::parse(user.octets()).ok_or(Failure::NoSuchUser)?;
         let is_there = |accounts: &Accounts| accounts.contains(&user);
         self.require(is_there, Failure::NoSuchUser)?;
-        self.put_password(&user, password, |this| this.require(is_there, Failure::NoSuchUser))
+        self.put_password(&user, password, false, |this| this.require(is_there, Failure::NoSuchUser))
     }
 
     pub(super) fn remove_user(&self, user: &Argument) -> Result<(), Failure> {
@@ -30,12 +30,14 @@ impl Administration {
         let mut state = self.lock();
         self.require(|accounts| accounts.contains(&user), Failure::NoSuchUser)?;
         let mut kept = state.kept.clone();
-        kept.accounts.remove(&user, self.view.load().accounts.contains(&user));
-        // First: a user who is added anew must not be logged in to by what was given to programs of the one before.
-        if kept.apps.forget(&user) {
-            self.keep_apps(&kept)?;
+        let configured = &self.view.load().accounts;
+        kept.accounts.remove(&user, configured.contains(&user));
+        // A user who is added anew must not be logged in to by what was given to programs of the one before.
+        kept.apps.forget(&user);
+        for app in configured.app_passwords(&user).unwrap_or_default() {
+            kept.apps.remove(&user, &app.name, true);
         }
-        self.keep_accounts(&kept)?;
+        self.keep_account(&state, &kept)?;
         state.kept = kept;
         self.note_override(&mut state, &user);
         self.replace_accounts(|accounts| accounts.without(&user));
@@ -83,11 +85,28 @@ impl Administration {
         if is_so(&self.server.settings().accounts) { Ok(()) } else { Err(otherwise) }
     }
 
-    /// Hashes a password, keeps it and lets it log in.
+    /// Keeps accounts and app passwords, both or none of them.
+    fn keep_account(&self, state: &State, kept: &Kept) -> Result<(), Failure> {
+        let has_other_apps = kept.apps != state.kept.apps;
+        if has_other_apps {
+            // First: without the account they are of no use to anybody.
+            self.keep_apps(kept)?;
+        }
+        self.keep_accounts(kept).inspect_err(|_| {
+            if has_other_apps {
+                // Should that fail as well, it has been told.
+                let _ = self.keep_apps(&state.kept);
+            }
+        })
+    }
+
+    /// Hashes a password, keeps it and lets it log in. `is_new`: as an account of which nothing is left of one before but
+    /// what the configuration says of it.
     fn put_password(
         &self,
         user: &UserName,
         password: &Argument,
+        is_new: bool,
         check: impl Fn(&Self) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         // Nobody could log in by it.
@@ -102,10 +121,19 @@ impl Administration {
         check(self)?;
         let mut kept = state.kept.clone();
         kept.accounts.add(user.clone(), &hashed);
-        self.keep_accounts(&kept)?;
+        if is_new {
+            kept.apps.forget(user);
+        }
+        self.keep_account(&state, &kept)?;
         state.kept = kept;
         self.note_override(&mut state, user);
-        self.replace_accounts(|accounts| accounts.with(user.clone(), &hashed, password.octets()));
+        self.replace_accounts(|accounts| {
+            let mut changed = accounts.with(user.clone(), &hashed, password.octets());
+            if is_new {
+                changed.switch(user, self.view.load().accounts.switches(user));
+            }
+            changed
+        });
         Ok(())
     }
 

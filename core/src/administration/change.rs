@@ -61,8 +61,9 @@ impl Administration {
         if !self.ranges().connections.contains(&count) {
             return Err(Failure::ConnectionsOutOfRange);
         }
-        let configured = self.view.load().connections();
         let mut state = self.lock();
+        // With the lock: a reload replaces it.
+        let configured = self.view.load().connections();
         let mut kept = state.kept.clone();
         kept.settings.connections = Some(Changed { value: count, configured });
         self.put(&mut state, kept)
@@ -72,8 +73,8 @@ impl Administration {
         if seconds > TIMEOUT_MAX {
             return Err(Failure::TimeoutOutOfRange);
         }
-        let configured = self.view.load().timeout();
         let mut state = self.lock();
+        let configured = self.view.load().timeout();
         let mut kept = state.kept.clone();
         kept.settings.timeout = Some(Changed { value: seconds, configured });
         self.put(&mut state, kept)
@@ -94,8 +95,8 @@ impl Administration {
         // The next start may be in another folder.
         let path = std::path::absolute(path).map_err(|_| Failure::BadPath)?;
         let text = path.to_str().ok_or(Failure::BadPath)?.to_owned();
-        let configured = self.view.load_full();
         let mut state = self.lock();
+        let configured = self.view.load_full();
         state.store.moved_to(path.clone()).check().map_err(|error| {
             info!(target: "pop3d::peep", "the mail folder {} cannot be used: {error}", path.display());
             Failure::BadPath

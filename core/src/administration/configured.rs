@@ -19,7 +19,7 @@ use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
 use crate::tls::Tls;
-use crate::transform::registry::{self, ChainError, Listed, Registry};
+use crate::transform::registry::{self, ChainError, Listed, PROGRAM_NAME, Registry};
 use crate::transform::rules::{NamedRule, Rule};
 use crate::transform::{Chain, Holding, TransformStatistics};
 
@@ -377,6 +377,9 @@ impl Kept {
         settings.timeout.take_if(|it| it.in_force(&configured.timeout()).is_none());
         settings.mailbox.take_if(|it| it.in_force(&configured.mailbox_text()).is_none());
         settings.chain.take_if(|it| it.in_force(&configured.chain).is_none());
+        if !self.uses(PROGRAM_NAME) {
+            self.settings.program = None;
+        }
     }
 
     /// Whether a chain that was set at run time names a transform.

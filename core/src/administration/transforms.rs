@@ -7,7 +7,6 @@ use log::warn;
 use pop3d_protocol::peep::{Argument, Failure, Reply};
 
 use super::Administration;
-use super::configured::Kept;
 use super::percent::{percent_decoded, percent_encoded};
 use crate::accounts::UserName;
 use crate::state::settings::Changed;
@@ -77,7 +76,8 @@ impl Administration {
             }
             (None, None) => kept.settings.chain = None,
         }
-        self.forget_unused_program(&mut kept);
+        // The program is kept as long as a chain that was set names it, and can be named again as long as the process lives.
+        kept.settings.program = if kept.uses(PROGRAM_NAME) { state.program.clone() } else { None };
         self.put(&mut state, kept)
     }
 
@@ -105,13 +105,14 @@ impl Administration {
         let (Some(name), Some(file)) = (name.text(), file.text()) else { return Err(Failure::NotLoadable) };
         let _loading = self.loading();
         let registry = Arc::clone(&self.view.load().registry);
+        let was_there = registry.last_error(name).is_some();
         registry.load(name, file).map_err(|error| failure(name, &error))?;
         let mut state = self.lock();
         let mut kept = state.kept.clone();
         kept.settings.transforms.insert(name.to_owned(), file.to_owned());
         self.keep_settings(&kept).inspect_err(|_| {
-            // It has just been put there: hardly a chain can have it yet.
-            if !state.kept.uses(name) {
+            // It has just been put there: hardly a chain can have it yet. One that was noticed before stays.
+            if !was_there && !state.kept.uses(name) {
                 let _ = registry.remove(name);
             }
         })?;
@@ -205,23 +206,17 @@ impl Administration {
         kept.settings.chain = Some(chain);
         // Found out before it is kept, and what was there before is put back where it cannot be kept.
         configured.registry.set_program(&command).map_err(|error| failure(PROGRAM_NAME, &error))?;
-        let before = state.kept.settings.program.clone();
         self.put(&mut state, kept).inspect_err(|_| {
-            let undone = match &before {
+            let undone = match &state.program {
                 Some(before) => configured.registry.set_program(before).map(drop),
                 None => configured.registry.remove(PROGRAM_NAME),
             };
             if let Err(error) = undone {
                 warn!(target: "pop3d::peep", "the program before cannot be had back: {error}");
             }
-        })
-    }
-
-    /// A program that no chain uses any more does not outlive the process.
-    fn forget_unused_program(&self, kept: &mut Kept) {
-        if !kept.uses(PROGRAM_NAME) {
-            kept.settings.program = None;
-        }
+        })?;
+        state.program = Some(command);
+        Ok(())
     }
 
     fn user(&self, user: &Argument) -> Result<UserName, Failure> {

@@ -282,6 +282,13 @@ impl Connection {
 
     fn maildrop_opened(&mut self, maildrop: Box<dyn Maildrop>, desk: &Desk) {
         let Account::Verified(user) = std::mem::replace(&mut self.account, Account::Unknown) else { return };
+        if !desk.shared.settings.load().accounts.still_admits(&user, self.peer.ip()) {
+            info!(target: "pop3d::login", "user {user} from {}: removed or switched off meanwhile", self.peer);
+            self.place = None;
+            let text = "wrong user name or password".to_owned();
+            let refusal = Refusal { code: Some(ResponseCode::Auth), text };
+            return self.session.handle_answer(Answer::Maildrop(Err(refusal)));
+        }
         let snapshot = maildrop.snapshot();
         info!(
             target: "pop3d::login",

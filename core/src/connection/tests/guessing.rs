@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::accounts::Switches;
 use crate::accounts::{Bearer, TokenCheck};
 use crate::settings::FailedLogins;
 
@@ -169,5 +170,41 @@ fn loopback_addresses_are_never_turned_away_by_default() {
             assert_eq!(stage.fails(from, "user"), base);
         }
         assert!(!stage.is_refused(from));
+    }
+}
+
+#[test]
+fn an_account_that_changes_while_its_maildrop_is_opened_lets_nobody_in() {
+    let nobody: fn(&mut Accounts, &UserName) = |accounts, user| assert!(accounts.remove(user));
+    let disabled = |accounts: &mut Accounts, user: &UserName| {
+        accounts.switch(user, Switches { is_disabled: true, ..Switches::default() });
+    };
+    for change in [nobody, disabled, |_, _| ()] {
+        let mut stage =
+            Stage::new(vec![b"x\n".to_vec()], Script { ends: false, ..script(LOGIN, usize::MAX) });
+        // The password is known to be right; the maildrop is being opened.
+        stage.connection.input.is_readable = true;
+        stage.connection.is_writable = true;
+        stage.connection.turn(&mut stage.desk);
+        if matches!(stage.connection.account, Account::Unknown) {
+            stage.finish_job();
+            stage.connection.turn(&mut stage.desk);
+        }
+        assert!(matches!(
+            (&stage.connection.account, &stage.connection.task),
+            (Account::Verified(_), Task::Job)
+        ));
+        let user = UserName::parse(b"user").unwrap();
+        let mut settings = Settings::clone(&stage.desk.shared.settings.load());
+        let mut accounts = Accounts::clone(&settings.accounts);
+        change(&mut accounts, &user);
+        let is_let_in = accounts.still_admits(&user, FROM.parse().unwrap());
+        settings.accounts = Arc::new(accounts);
+        stage.desk.shared.settings.store(Arc::new(settings));
+        stage.finish_job();
+        stage.play();
+        assert_eq!(stage.heard().contains("+OK maildrop locked"), is_let_in);
+        assert_eq!(stage.heard().ends_with("-ERR [AUTH] wrong user name or password\r\n"), !is_let_in);
+        assert_eq!(stage.connection.place.is_some(), is_let_in);
     }
 }

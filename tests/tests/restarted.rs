@@ -1,0 +1,98 @@
+//! What administrators were told has been done, after the configuration is read again and after a restart.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+
+use pop3d_tests::{Admin, Client, Mail, Options, Server};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+/// A server that can be started again, with another configuration.
+struct House {
+    mail: Mail,
+    state: TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { mail: mail(), state: tempfile::tempdir().unwrap() }
+    }
+
+    fn start(&self, config: &str) -> Server {
+        Server::with(&self.mail, &Options { config, state: Some(self.state.path()), ..Options::default() })
+    }
+
+    fn admin(&self) -> Admin {
+        Admin::at(&self.state.path().join("peep.sock"))
+    }
+}
+
+fn mail() -> Mail {
+    let mail = Mail::maildir("user", &["x\n"]);
+    fs::create_dir(mail.path().join("ann")).unwrap();
+    fs::write(mail.path().join("ann/1"), "x\n").unwrap();
+    mail
+}
+
+fn stop(mut server: Server) {
+    server.signal(Signal::TERM);
+    server.wait();
+}
+
+fn login(server: &Server, user: &str, password: &str) -> bool {
+    Client::tries(server.address(), user, password).starts_with("+OK")
+}
+
+#[test]
+fn a_program_that_a_chain_names_again_is_there_after_a_restart() {
+    let house = House::new();
+    let config = "peep.transform_exec = true\n";
+    let server = house.start(config);
+    let mut admin = house.admin();
+    admin.says("tfx= sed%20s/x/y/").hears("+").says("tf= none").hears("+").says("tf= exec user").hears("+");
+    stop(server);
+    let server = house.start(config);
+    assert_eq!(house.admin().lines("tf? user"), ["exec"]);
+    assert_eq!(body(&server), b"y\r\n");
+    // What no chain names any more is of no use, and nothing to fail for.
+    house.admin().says("tf= default user").hears("+").says("tfx= sed%20s/x/z/").hears("+");
+    stop(server);
+    let server = house.start("transform = \"cat\"\npeep.transform_exec = false\n");
+    assert_eq!(body(&server), b"x\r\n");
+}
+
+fn body(server: &Server) -> Vec<u8> {
+    let mut client = Client::login_when_free(server.address(), "user");
+    client.says("RETR 1").hears("+OK");
+    client.body().unwrap()
+}
+
+#[test]
+fn of_an_account_that_was_removed_nothing_comes_back_with_one_of_its_name() {
+    let house = House::new();
+    let config =
+        "[users.ann]\npassword = \"x\"\ndelete = false\napp_passwords = { phone = \"{PLAIN}tap\" }\n";
+    let server = house.start(config);
+    let mut admin = house.admin();
+    assert!(login(&server, "ann", "tap"));
+    let secret = admin.says("ua+ ann radio").line();
+    let secret = secret.strip_prefix('+').unwrap();
+    assert!(login(&server, "ann", secret));
+    admin.says("u- ann").hears("+").says("u+ ann new").hears("+");
+    let are_gone = |server: &Server, admin: &mut Admin| {
+        assert!(admin.lines("ua? ann").is_empty());
+        assert!(!login(server, "ann", "tap") && !login(server, "ann", secret) && login(server, "ann", "new"));
+        // What the configuration says of the account holds for whoever has it.
+        let mut client = Client::connect(server.address());
+        client.says("USER ann").hears("+OK");
+        client.says("PASS new").hears("+OK");
+        client.says("DELE 1").hears("-ERR [SYS/PERM]");
+    };
+    are_gone(&server, &mut admin);
+    admin.says("cf").hears("+");
+    are_gone(&server, &mut admin);
+    stop(server);
+    let server = house.start(config);
+    are_gone(&server, &mut house.admin());
+}
