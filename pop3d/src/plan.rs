@@ -282,12 +282,23 @@ fn transform_workers(file: &File) -> Result<usize, Exit> {
     }
 }
 
+/// # Errors
+/// Where the mail folder that command line or configuration name cannot be used, with what to do.
 pub(crate) fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
+    check_folder_of_mail(mailbox, "make it, or name another by --mailbox")
+}
+
+/// # Errors
+/// Where the mail folder that was set at run time cannot be used, with what to do.
+pub(crate) fn check_kept_mailbox(mailbox: &Path) -> Result<(), Exit> {
+    let advice =
+        "it was set at run time; make it, or remove [mailbox] from settings.toml in the state folder";
+    check_folder_of_mail(mailbox, advice)
+}
+
+fn check_folder_of_mail(mailbox: &Path, advice: &str) -> Result<(), Exit> {
     LocalStore::new(mailbox.to_owned(), None).check().map_err(|error| {
-        Exit::NoInput(format!(
-            "cannot read the mail folder {}: {error}; make it, or name another by --mailbox",
-            mailbox.display()
-        ))
+        Exit::NoInput(format!("cannot read the mail folder {}: {error}; {advice}", mailbox.display()))
     })
 }
 

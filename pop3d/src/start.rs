@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use log::{info, warn};
 use pop3d_core::admin::AdminThread;
-use pop3d_core::administration::{Administration, Beginning};
+use pop3d_core::administration::{Administration, Beginning, Configured};
 use pop3d_core::maildir::LocalStore;
 use pop3d_core::server::Server;
 use pop3d_core::state::accounts::KeptAccounts;
@@ -137,8 +137,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         None => (fixed.state.as_deref().and_then(|state| StateFiles::open(state).ok()), None),
     };
     let is_owner = claim.is_some();
-    let beginning = Beginning::new(configured, &store, files.as_ref(), claim)
-        .map_err(|error| Exit::Config(error.to_string()))?;
+    let beginning = begin(configured, &store, files.as_ref(), claim)?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
     if let Some(path) = fixed.peep_socket.as_deref().filter(|_| is_owner) {
         listening.open_socket(path);
@@ -162,6 +161,22 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     info!(target: "pop3d", "stopped");
     log.finish();
     Ok(())
+}
+
+/// Adds what was set at run time to what is configured.
+///
+/// # Errors
+/// Where something of it cannot be any more.
+fn begin(
+    configured: Configured,
+    store: &LocalStore,
+    files: Option<&StateFiles>,
+    claim: Option<Claim>,
+) -> Result<Beginning, Exit> {
+    let beginning = Beginning::new(configured, store, files, claim);
+    let beginning = beginning.map_err(|error| Exit::Config(error.to_string()))?;
+    beginning.kept_mailbox().map_or(Ok(()), plan::check_kept_mailbox)?;
+    Ok(beginning)
 }
 
 /// What the system does not give.

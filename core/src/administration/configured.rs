@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl Beginning {
     ///
     /// # Errors
     /// Where a file there is damaged, or what was set at run time cannot be any more: serving without it could show
-    /// mail that a transform was to hold back. The file is left as it is.
+    /// mail that a transform was to hold back. The file is left as it is. What the configuration overrules is forgotten.
     pub fn new(
         configured: Configured,
         store: &LocalStore,
@@ -128,6 +128,8 @@ impl Beginning {
             }
         }
         let configured = Arc::new(configured);
+        let found = kept.settings.clone();
+        kept.forget_stale(&configured);
         if let Some(program) = &kept.settings.program {
             configured.registry.set_program(program).map_err(|error| {
                 BeginningError(format!(
@@ -141,6 +143,12 @@ impl Beginning {
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
         restore_uses(&accounts, &mut totals);
         let settings = configured.settings(&kept, &store, accounts).map_err(BeginningError)?;
+        if kept.settings != found
+            && let Some(Err(error)) = claim.as_ref().map(|claim| kept.settings.save(claim))
+        {
+            // It holds for this process, and the next one forgets it where the configuration is the same still.
+            warn!(target: "pop3d::peep", "what the configuration overrules of what was set at run time stays in the state folder: {error}");
+        }
         kept.tell(&configured);
         Ok(Self { configured, kept, store, claim, settings, totals })
     }
@@ -151,6 +159,13 @@ impl Beginning {
         self.settings.clone()
     }
 
+    /// The mail folder that was set at run time, where that is in force.
+    #[must_use]
+    pub fn kept_mailbox(&self) -> Option<&Path> {
+        let kept = self.kept.settings.mailbox.as_ref()?;
+        kept.in_force(&self.configured.mailbox_text()).map(Path::new)
+    }
+
     /// What earlier processes have counted.
     #[must_use]
     pub fn totals(&self) -> &Totals {
@@ -159,7 +174,8 @@ impl Beginning {
 }
 
 /// What to do about something in `settings.toml` that cannot be any more.
-const ADVICE: &str = "bring it back, or remove what names it from settings.toml in the state folder";
+const ADVICE: &str = "bring it back, or take it out of what was set at run time: by \"tf= default\" of PEEP, for a user by \
+                      \"tf= default USER\"; where the server does not run, in settings.toml of the state folder";
 
 /// The key by which names without an account are answered, made where there is none; nothing of it can be lost but that it
 /// is the same as before.

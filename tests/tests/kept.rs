@@ -1,0 +1,80 @@
+//! What was set at run time, at a start and with a configuration that have changed since.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::Path;
+
+use pop3d_tests::{Admin, Client, Mail, Options, Server, fails_to_start, wait_until};
+use rustix::process::Signal;
+
+/// Ends a server that keeps what it was told.
+fn stop(mut server: Server) {
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+}
+
+fn admin(state: &Path) -> Admin {
+    Admin::at(&state.join("peep.sock"))
+}
+
+#[test]
+fn a_setting_that_the_configuration_overruled_at_a_start_does_not_come_back() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let state = tempfile::tempdir().unwrap();
+    let start = |timeout: &str| {
+        let arguments = ["-T", timeout];
+        Server::with(
+            &mail,
+            &Options { state: Some(state.path()), arguments: &arguments, ..Options::default() },
+        )
+    };
+    let server = start("600");
+    admin(state.path()).says("t= 300").hears("+").says("c= 77").hears("+");
+    stop(server);
+    for (configured, expected) in [("600", 300), ("420", 420), ("600", 600)] {
+        let server = start(configured);
+        let mut admin = admin(state.path());
+        assert_eq!((admin.number("t?"), admin.number("c?")), (expected, 77), "-T {configured}");
+        stop(server);
+    }
+    let settings = fs::read_to_string(state.path().join("settings.toml")).unwrap();
+    assert!(settings.contains("[connections]") && !settings.contains("[timeout]"), "{settings}");
+}
+
+#[test]
+fn a_mail_folder_that_was_set_at_run_time_and_is_gone_stops_the_start() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let state = tempfile::tempdir().unwrap();
+    let options = Options { state: Some(state.path()), ..Options::default() };
+    let elsewhere = state.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let server = Server::with(&mail, &options);
+    admin(state.path()).says(&format!("m= {}", elsewhere.display())).hears("+");
+    stop(server);
+    fs::remove_dir(&elsewhere).unwrap();
+    let (status, said) = fails_to_start(&mail, state.path());
+    assert_eq!(status.code(), Some(66), "{said}");
+    let said = said.lines().last().unwrap();
+    assert!(said.contains(elsewhere.to_str().unwrap()) && said.contains("settings.toml"), "{said}");
+    fs::create_dir(&elsewhere).unwrap();
+    stop(Server::with(&mail, &options));
+}
+
+#[test]
+fn a_chain_that_holds_up_a_configuration_is_taken_away_as_the_log_says() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let config = "[transforms.up]\ncommand = \"tr a-z A-Z\"\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    admin.says("tf= up user").hears("+").says("tf= up").hears("+");
+    fs::write(server.config(), config.replace("up", "upper")).unwrap();
+    for _ in 0..2 {
+        admin.says("cf").hears("-11");
+    }
+    let advice = "\"tf= default\" of PEEP, for a user by \"tf= default USER\"";
+    wait_until("the log says what to do", || server.log().contains(advice));
+    admin.says("tf= default user").hears("+").says("tf= default").hears("+");
+    admin.says("cf").hears("+");
+    Client::login(server.address(), "user").says("QUIT").hears("+OK");
+}
