@@ -1,5 +1,6 @@
 //! `pop3d passwd`: adds, changes, removes and checks an account of an accounts file.
 
+mod overruled;
 mod prompt;
 mod replace;
 
@@ -12,7 +13,7 @@ use pop3d_protocol::pop3::Credentials;
 use self::replace::Locked;
 use crate::cli::Passwd;
 use crate::config::File;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 
 /// Longest password that PASS has a line for, in octets (RFC 2449, section 4).
 const PASSWORD_MAX: usize = 255 - "PASS \r\n".len();
@@ -22,19 +23,25 @@ const PASSWORD_MAX: usize = 255 - "PASS \r\n".len();
 /// # Errors
 /// What has been done, where it has been done; else what is wrong. Then the file is as it was.
 pub(crate) fn run(passwd: &Passwd) -> Result<(), Exit> {
-    let path = path(passwd)?;
+    let (path, overruled) = path(passwd)?;
+    let done = if passwd.verify { verify(&path, passwd) } else { change(&path, passwd) };
+    // What has been done is true, and not what its user will find.
+    if let (Err(Exit::Done(_) | Exit::Failed(_)), Some(overruled)) = (&done, &overruled) {
+        exit::warn(overruled);
+    }
+    done
+}
+
+fn change(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
     let user = &passwd.user;
     let place = path.display();
-    if passwd.verify {
-        return verify(&path, passwd);
-    }
     if passwd.remove {
-        let locked = Locked::open(&path, false)?;
-        read(&path, &locked.text)?;
+        let locked = Locked::open(path, false)?;
+        read(path, &locked.text)?;
         let removed = match &passwd.app {
             Some(app) => edit::with_app(&locked.text, user, app, None)
                 .ok_or_else(|| Exit::NoUser(format!("{user} has no app password {app} in {place}"))),
-            None => edit::without(&locked.text, user).ok_or_else(|| no_user(user, &path)),
+            None => edit::without(&locked.text, user).ok_or_else(|| no_user(user, path)),
         };
         locked.replace(&removed?)?;
         let what = passwd.app.as_ref().map_or_else(String::new, |app| format!("app password {app} of "));
@@ -42,21 +49,21 @@ pub(crate) fn run(passwd: &Passwd) -> Result<(), Exit> {
     }
     // Read before it is asked for anything, and again once it is locked: nobody waits for who types a password.
     if path.exists() {
-        let accounts = read(&path, &Locked::open(&path, false)?.text)?;
+        let accounts = read(path, &Locked::open(path, false)?.text)?;
         if passwd.app.is_some() && !accounts.contains(user) {
-            return Err(no_user(user, &path));
+            return Err(no_user(user, path));
         }
     }
     let password = if passwd.stdin { prompt::read_line()? } else { prompt::ask_new(user)? };
     check(&password)?;
     let hashed = accounts::hash_by(passwd.scheme, password.octets())
         .map_err(|error| Exit::Data(format!("the password cannot be hashed: {error}")))?;
-    let locked = Locked::open(&path, true)?;
-    read(&path, &locked.text)?;
+    let locked = Locked::open(path, true)?;
+    read(path, &locked.text)?;
     if let Some(app) = &passwd.app {
         let text = edit::with_app(&locked.text, user, app, Some(&hashed.stored()));
-        let text = text.ok_or_else(|| no_user(user, &path))?;
-        read(&path, &text)?;
+        let text = text.ok_or_else(|| no_user(user, path))?;
+        read(path, &text)?;
         locked.replace(&text)?;
         return Err(Exit::Done(format!("app password {app} of {user} set in {place}; {ADVICE}")));
     }
@@ -65,7 +72,7 @@ pub(crate) fn run(passwd: &Passwd) -> Result<(), Exit> {
         Edited::Changed(text) => (text, "has another password in"),
     };
     // Other fields of the line may not fit to a password.
-    read(&path, &text)?;
+    read(path, &text)?;
     locked.replace(&text)?;
     Err(Exit::Done(format!("{user} {what} {place}; {ADVICE}")))
 }
@@ -73,15 +80,18 @@ pub(crate) fn run(passwd: &Passwd) -> Result<(), Exit> {
 /// What makes a server take it.
 const ADVICE: &str = "a running server reads it on SIGHUP, or by \"cf\" of PEEP";
 
-fn path(passwd: &Passwd) -> Result<PathBuf, Exit> {
+/// The accounts file, and what its configuration tells that holds in place of what stands there.
+fn path(passwd: &Passwd) -> Result<(PathBuf, Option<String>), Exit> {
     if let Some(file) = &passwd.file {
-        return Ok(file.clone());
+        return Ok((file.clone(), None));
     }
     let config = passwd.config.as_deref().unwrap_or(Path::new(""));
     let file = File::read(config)?;
-    file.config.accounts.ok_or_else(|| {
+    let overruled = overruled::by(&file, config, passwd);
+    let path = file.config.accounts.ok_or_else(|| {
         Exit::Config(format!("{} names no accounts file; add accounts = \"FILE\"", config.display()))
-    })
+    })?;
+    Ok((path, overruled))
 }
 
 /// The accounts of a file, all of it understood.

@@ -120,6 +120,32 @@ fn a_file_is_made_for_its_owner_only_and_one_behind_a_link_is_the_one_that_is_ch
 }
 
 #[test]
+fn what_holds_in_place_of_the_accounts_file_is_told() {
+    let house = House::new("ann:{PLAIN}x\nbob:{PLAIN}x\ncarl:{PLAIN}x\ndora:{PLAIN}x\n");
+    let (config, state) = (house.folder.path().join("pop3d.toml"), house.folder.path().join("state"));
+    let text = format!("accounts = {:?}\nstate = {state:?}\n[users]\nann = \"y\"\n", house.file);
+    fs::write(&config, text).unwrap();
+    fs::create_dir(&state).unwrap();
+    let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let kept = format!("bob:{{ARGON2ID}}{hash}\ncarl:{{REMOVED}}\n# end\n");
+    fs::write(state.join("accounts"), kept).unwrap();
+    for (user, warning) in [
+        ("ann", "ann stands in [users] of "),
+        ("bob", "PEEP has set another password of bob"),
+        ("carl", "PEEP has removed carl"),
+        ("dora", ""),
+    ] {
+        for further in [&[][..], &["--verify"]] {
+            let arguments = [&["-c", config.to_str().unwrap(), user, "--stdin"], further].concat();
+            let (status, said) = run(&arguments, b"secret\n");
+            assert_eq!(status, 0, "{said}");
+            assert_eq!(said.contains("pop3d: warning: "), !warning.is_empty(), "{said}");
+            assert!(said.contains(warning), "{said}");
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_and_the_file_stays_as_it_is() {
     let text = "bob:{PLAIN}x\nany:::::::nopassword\n";
     let house = House::new(text);

@@ -1,0 +1,51 @@
+//! What holds in place of the account of an accounts file, as far as the configuration tells: its own `[users]`, and what
+//! PEEP has set.
+
+use std::path::Path;
+
+use pop3d_core::accounts::{Accounts, UserName};
+use pop3d_core::state::StateFiles;
+use pop3d_core::state::accounts::KeptAccounts;
+
+use crate::cli::Passwd;
+use crate::config::File;
+
+/// Says why what stands in the accounts file of this configuration is not what holds; none: it does.
+pub(super) fn by(file: &File, config: &Path, passwd: &Passwd) -> Option<String> {
+    let user = &passwd.user;
+    // App passwords that PEEP has set stand beside those of the file.
+    let by_peep = || if passwd.app.is_none() { by_peep(file, user) } else { None };
+    by_peep().or_else(|| {
+        let mut names = file.config.users.keys();
+        let is_there = names.any(|name| UserName::parse(name.as_ref().as_bytes()).as_ref() == Some(user));
+        is_there.then(|| {
+            format!(
+                "{user} stands in [users] of {} too, and that is what holds; change it there",
+                config.display()
+            )
+        })
+    })
+}
+
+/// The same by what PEEP has set.
+fn by_peep(file: &File, user: &UserName) -> Option<String> {
+    let state = file.config.state.clone().or_else(pop3d_programs::state_folder);
+    let state = state.filter(|state| state.is_dir())?;
+    // What cannot be read tells nothing: a start says what is wrong there.
+    let kept = KeptAccounts::read(&StateFiles::open(&state).ok()?).ok()?;
+    let place = state.display();
+    if kept.hashed(user).is_some() {
+        return Some(format!(
+            "PEEP has set another password of {user}, which is what holds (state folder {place}); change it by \"u=\" of PEEP"
+        ));
+    }
+    let mut accounts = Accounts::new(false);
+    accounts.add(user.clone(), b"");
+    kept.apply(&mut accounts);
+    let is_removed = !accounts.contains(user);
+    is_removed.then(|| {
+        format!(
+            "PEEP has removed {user}, which is what holds (state folder {place}); add it by \"u+\" of PEEP"
+        )
+    })
+}
