@@ -142,8 +142,8 @@ impl TypedValueParser for AdministratorParser {
 }
 
 /// What an administrator's name and password must be, as a sentence for who wrote one that is none.
-pub(crate) const ADMINISTRATOR_RULE: &str =
-    "name and password of an administrator have 1 to 128 octets, and no space: PEEP has no form for others";
+pub(crate) const ADMINISTRATOR_RULE: &str = "name and password of an administrator have 1 to 128 octets, and no space, and the name is one that a user may have: \
+     no \"/\", no control character and no leading \".\"";
 
 /// Whether PEEP has a form for it.
 pub(crate) fn is_argument(octets: &[u8]) -> bool {

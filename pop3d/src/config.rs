@@ -35,7 +35,7 @@ pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
 use self::values::{Time, Words};
 use crate::exit::Exit;
-use crate::privileges::{Confinement, Identity};
+use crate::privileges::{Confinement, Identity, IdentityError};
 
 /// Longest configuration file that is read, in octets.
 const FILE_MAX: u64 = 16 << 20;
@@ -74,9 +74,9 @@ pub(crate) struct Config {
     /// Worker threads; 0: one a core.
     pub(crate) workers: Option<usize>,
     /// Silence after login; 0: no bound.
-    pub(crate) timeout: Option<Time>,
+    pub(crate) timeout: Option<Spanned<Time>>,
     /// Silence before login; 0: no bound.
-    pub(crate) login_timeout: Option<Time>,
+    pub(crate) login_timeout: Option<Spanned<Time>>,
     /// Whether APOP is offered.
     #[serde(default)]
     pub(crate) apop: bool,
@@ -240,7 +240,10 @@ impl File {
             };
         };
         let identity = Identity::new(user.as_ref(), group.as_ref().map(|group| group.as_ref().as_str()));
-        identity.map(Some).map_err(|what| self.error(user.span(), &what))
+        identity.map(Some).map_err(|error| match (error, group) {
+            (IdentityError::Group(what), Some(group)) => self.error(group.span(), &what),
+            (IdentityError::User(what) | IdentityError::Group(what), _) => self.error(user.span(), &what),
+        })
     }
 
     /// What the server gives up.
@@ -374,7 +377,7 @@ mod tests {
     fn who_is_not_there_is_named_with_its_place() {
         for (text, place, named) in [
             ("\nuser = \"no-such-user\"", "2:8", "no user \"no-such-user\""),
-            ("user = \"root\"\ngroup = \"no-such-group\"", "1:8", "no group \"no-such-group\""),
+            ("user = \"root\"\ngroup = \"no-such-group\"", "2:9", "no group \"no-such-group\""),
             ("group = \"root\"", "1:9", "without a user"),
         ] {
             let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();

@@ -69,8 +69,18 @@ pub(crate) struct Plan {
     pub(crate) warnings: Vec<String>,
     /// Whether the configuration names an accounts file.
     has_accounts_file: bool,
-    /// Whether somebody has said that root may serve: by the configuration, or by a trial on the command line.
-    may_serve_as_root: bool,
+    /// What is said of serving as root.
+    root: Root,
+}
+
+/// What command line and configuration say of serving as root.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Root {
+    /// The configuration allows it.
+    Allowed,
+    /// It is a trial, with accounts on the command line.
+    Trial,
+    Unmentioned,
 }
 
 /// What only a start can take.
@@ -154,25 +164,31 @@ impl Plan {
             missing,
             warnings,
             has_accounts_file: config.accounts.is_some(),
-            may_serve_as_root: config.allow_root || !cli.users.is_empty(),
+            root: match (config.allow_root, cli.users.is_empty()) {
+                (true, _) => Root::Allowed,
+                (false, false) => Root::Trial,
+                (false, true) => Root::Unmentioned,
+            },
         })
     }
 
-    /// Whether root may serve. On a port that needs root the server is one of the network's, and is not left to run as root by
+    /// Whether root may serve; a warning, where nobody has allowed it. On a port that needs root the server is one of the network's, and is not left to run as root by
     /// having forgotten something; on others it is started by hand, and warns.
     ///
     /// # Errors
     /// Where it may not, with what to do.
-    pub(crate) fn check_root(&self, is_root: bool) -> Result<(), Exit> {
-        if !is_root || self.may_serve_as_root || self.fixed.identity.is_some() {
-            return Ok(());
+    pub(crate) fn check_root(&self, is_root: bool) -> Result<Option<&'static str>, Exit> {
+        if !is_root || self.root == Root::Allowed || self.fixed.identity.is_some() {
+            return Ok(None);
         }
         match self.fixed.ports().find(|port| (1..PRIVILEGED_END).contains(port)) {
-            None => Ok(()),
-            Some(port) => Err(Exit::Config(format!(
+            Some(port) if self.root == Root::Unmentioned => Err(Exit::Config(format!(
                 "started as root for port {port}, and would stay root: name whom it is to become by user in the \
                  configuration, or write allow_root = true there"
             ))),
+            Some(_) | None => Ok(Some(
+                "serving as root: name another user by user in the configuration, or write allow_root = true there",
+            )),
         }
     }
 
@@ -251,6 +267,8 @@ impl Fixed {
         let keys = [
             ("user or group", self.identity != other.identity),
             ("[confine]", self.confinement != other.confinement),
+            // Before the socket, which is in it where nothing else is said.
+            ("state", self.state != other.state),
             ("listen", self.listen != other.listen),
             ("[tls] listen, or whether there is a certificate,", self.pop3s_listen != other.pop3s_listen),
             ("[proxy] listen or pop3s_listen", self.proxy_listen != other.proxy_listen),
@@ -261,7 +279,6 @@ impl Fixed {
                 "[peep] connections, socket_connections or failed_logins",
                 self.peep_bounds != other.peep_bounds,
             ),
-            ("state", self.state != other.state),
             ("workers", self.workers != other.workers),
             ("[transform_pool] workers", self.transform_workers != other.transform_workers),
             ("[transform_pool] max_wasm_instances", self.wasm_instances != other.wasm_instances),

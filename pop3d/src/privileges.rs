@@ -30,6 +30,13 @@ pub(crate) struct Identity {
     name: String,
 }
 
+/// Why there is no identity: what is wrong, by whose name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum IdentityError {
+    User(String),
+    Group(String),
+}
+
 /// What else is given up.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Confinement {
@@ -54,25 +61,31 @@ impl Identity {
     ///
     /// # Errors
     /// Where there is none of that name, or the system does not say.
-    pub(crate) fn new(user: &str, group: Option<&str>) -> Result<Self, String> {
-        let unknown = |what: &str, name: &str| format!("there is no {what} \"{name}\"");
+    pub(crate) fn new(user: &str, group: Option<&str>) -> Result<Self, IdentityError> {
         let failed = |error: nix::Error| format!("users cannot be looked up: {error}");
+        let no_user = || IdentityError::User(format!("there is no user \"{user}\""));
+        let no_group = |name: &str| IdentityError::Group(format!("there is no group \"{name}\""));
         let by_number = |text: &str| text.parse::<u32>().ok();
         let found = match by_number(user) {
             Some(number) => User::from_uid(Uid::from_raw(number)),
             None => User::from_name(user),
         };
-        let found = found.map_err(failed)?;
+        let found = found.map_err(|error| IdentityError::User(failed(error)))?;
+        // A number is one also where nobody has a name for it.
+        let number = found.as_ref().map(|found| found.uid).or_else(|| by_number(user).map(Uid::from_raw));
+        let number = number.ok_or_else(no_user)?;
         let group = match group {
             Some(name) => match by_number(name) {
                 Some(number) => Gid::from_raw(number),
-                None => Group::from_name(name).map_err(failed)?.ok_or_else(|| unknown("group", name))?.gid,
+                None => {
+                    let found =
+                        Group::from_name(name).map_err(|error| IdentityError::Group(failed(error)))?;
+                    found.ok_or_else(|| no_group(name))?.gid
+                }
             },
-            None => found.as_ref().ok_or_else(|| unknown("user", user))?.gid,
+            None => found.ok_or_else(no_user)?.gid,
         };
-        // A number is one also where nobody has a name for it.
-        let number = found.map(|found| found.uid).or_else(|| by_number(user).map(Uid::from_raw));
-        Ok(Self { user: number.ok_or_else(|| unknown("user", user))?, group, name: user.to_owned() })
+        Ok(Self { user: number, group, name: user.to_owned() })
     }
 
     /// The name or number of the user.
@@ -335,12 +348,15 @@ mod tests {
         let other = Identity::new("4242424", Some("4242425")).unwrap();
         assert_eq!((other.user, other.group), (Uid::from_raw(4_242_424), Gid::from_raw(4_242_425)));
         assert_eq!(Identity::new("0", Some("root")).unwrap().group, Gid::from_raw(0));
-        for (user, group, said) in [
-            ("no-such-user", None, "there is no user \"no-such-user\""),
-            ("root", Some("no-such-group"), "there is no group \"no-such-group\""),
-            ("4242424", None, "there is no user \"4242424\""),
+        let no_user = |name: &str| Err(IdentityError::User(format!("there is no user \"{name}\"")));
+        let no_group = Err(IdentityError::Group("there is no group \"no-such-group\"".to_owned()));
+        for (user, group, error) in [
+            ("no-such-user", None, no_user("no-such-user")),
+            ("no-such-user", Some("no-such-group"), no_user("no-such-user")),
+            ("root", Some("no-such-group"), no_group),
+            ("4242424", None, no_user("4242424")),
         ] {
-            assert_eq!(Identity::new(user, group), Err(said.to_owned()));
+            assert_eq!(Identity::new(user, group), error);
         }
     }
 }

@@ -40,7 +40,8 @@ use crate::signals;
 /// Where it cannot start: then nothing is left half started.
 pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
     let mut plan = Plan::read(&cli)?;
-    plan.check_root(privileges::is_root())?;
+    let warning = plan.check_root(privileges::is_root())?;
+    plan.warnings.extend(warning.map(str::to_owned));
     let warning = plan.check_accounts(has_kept_accounts(&plan)?)?;
     plan.warnings.extend(warning.map(str::to_owned));
     if cli.check {
@@ -192,12 +193,8 @@ fn tell(plan: &Plan, in_force: Vec<String>) {
     for what in in_force {
         info!(target: "pop3d", "{what}");
     }
-    match &plan.fixed.identity {
-        Some(identity) => info!(target: "pop3d", "serving as the user {}", identity.name()),
-        None if privileges::is_root() => {
-            warn!(target: "pop3d", "serving as root: name another user by user in the configuration");
-        }
-        None => {}
+    if let Some(identity) = &plan.fixed.identity {
+        info!(target: "pop3d", "serving as the user {}", identity.name());
     }
     if plan.fixed.state.is_none() {
         warn!(

@@ -125,6 +125,9 @@ fn check_says_what_is_wrong_with_line_and_column() {
         ("mailbox = \"MAIL\"\n[users]\na = \"{ROT13}x\"\n", ":3:5: ", "scheme"),
         ("mailbox = \"MAIL\"\n[users]\na = 1\n", ":3:5: ", "quotes"),
         ("timeout = \"soon\"\n", ":1:11: ", "30s"),
+        ("timeout = \"10M\"\n[users]\na = \"b\"\n", ":1:11: ", "at most 24h; \"m\" is for minutes"),
+        ("timeout = 0\nlogin_timeout = 86401\n[users]\na = \"b\"\n", ":2:17: ", "at most 24h"),
+        ("[peep.admins]\n\"a/b\" = \"x\"\n", ":2:1: ", "of an administrator have 1 to 128 octets"),
         ("listen = [\"localhost\"]\n", ":1:11: ", "127.0.0.1:1110"),
         ("[limits]\nslow_reader_rate = \"2GiB\"\n[users]\na = \"b\"\n", ":2:20: ", "1GiB"),
         ("[limits]\nfailed_login_delay = \"61s\"\n[users]\na = \"b\"\n", ":2:22: ", "1m"),
@@ -226,7 +229,7 @@ fn nobody_need_be_reading() {
 #[test]
 fn check_is_content_with_what_is_right_and_starts_nothing() {
     let output = check(
-        "mailbox = \"MAIL\"\ntransform = [\"cat\", \"x\"]\n[users]\na = \"b:c\"\n[transforms.x]\ncommand = [\"cat\"]\n",
+        "mailbox = \"MAIL\"\nallow_root = true\ntransform = [\"cat\", \"x\"]\n[users]\na = \"b:c\"\n[transforms.x]\ncommand = [\"cat\"]\n",
     );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty());
@@ -236,7 +239,7 @@ fn check_is_content_with_what_is_right_and_starts_nothing() {
 fn check_warns_of_passwords_that_are_refused_or_empty_and_shows_none() {
     let folder = mail();
     let (file, accounts) = (folder.path().join("pop3d.toml"), folder.path().join("accounts"));
-    let config = "mailbox = \"MAIL\"\naccounts = \"MAIL/accounts\"\n[users]\nann = \"\"\nbob = \"tanstaaf\u{E000}\"\n\
+    let config = "mailbox = \"MAIL\"\naccounts = \"MAIL/accounts\"\nallow_root = true\n[users]\nann = \"\"\nbob = \"tanstaaf\u{E000}\"\n\
                   eve = { password = \"right\", app_passwords = { tv = \"{PLAIN}\" } }\n";
     write_for_its_owner(&file, config.replace("MAIL", path(folder.path())).as_bytes());
     write_for_its_owner(&accounts, b"carl:{PLAIN}tanstaaf\xFC\ndora:{PLAIN}right\nfinn:{PLAIN}\n");
@@ -251,9 +254,9 @@ fn check_warns_of_passwords_that_are_refused_or_empty_and_shows_none() {
     let expected = [
         format!("pop3d: warning: {accounts}:1:1: the password of carl {nobody}"),
         format!("pop3d: warning: {accounts}:3:1: the password of finn {everybody}"),
-        format!("pop3d: warning: {file}:4:7: the password of ann {everybody}"),
-        format!("pop3d: warning: {file}:5:7: the password of bob {nobody}"),
-        format!("pop3d: warning: {file}:6:52: the app password tv of eve {everybody}"),
+        format!("pop3d: warning: {file}:5:7: the password of ann {everybody}"),
+        format!("pop3d: warning: {file}:6:7: the password of bob {nobody}"),
+        format!("pop3d: warning: {file}:7:52: the app password tv of eve {everybody}"),
         format!("pop3d: warning: --user: the password of gil {nobody}"),
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);

@@ -78,3 +78,24 @@ fn a_chain_that_holds_up_a_configuration_is_taken_away_as_the_log_says() {
     admin.says("cf").hears("+");
     Client::login(server.address(), "user").says("QUIT").hears("+OK");
 }
+
+#[test]
+fn a_state_folder_that_cannot_be_changed_at_run_time_is_named_as_such() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pop3d.toml");
+    let state = |name: &str| format!("state = {:?}\n", folder.path().join(name));
+    fs::write(&config, state("one")).unwrap();
+    let mut command = std::process::Command::new(pop3d_tests::program());
+    command.arg("-m").arg(mail.path()).args(["-p", "0", "-u", "user:pass", "-c"]).arg(&config);
+    let log = folder.path().join("log");
+    let mut child = command.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    wait_until("it listens", || folder.path().join("one/peep.sock").exists());
+    fs::write(&config, state("two")).unwrap();
+    admin(&folder.path().join("one")).says("cf").hears("-11");
+    let said = || fs::read_to_string(&log).unwrap();
+    wait_until("the log says why", || said().contains("cannot be changed while the server runs"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said().contains("state cannot be changed while the server runs"), "{}", said());
+}

@@ -80,6 +80,9 @@ fn without_a_user_root_is_warned_and_served_as_before() {
     let server = Server::start(&mail, &[]);
     let is_root = rustix::process::geteuid().is_root();
     assert_eq!(server.log().contains("serving as root"), is_root, "{}", server.log());
+    assert_eq!(checked(&mail, "").1.contains("serving as root"), is_root);
+    let allowed = Options { config: "allow_root = true\n", ..Options::default() };
+    assert!(!Server::with(&mail, &allowed).log().contains("serving as root"));
     Client::login(server.address(), "user").says("QUIT").hears("+OK");
     assert_eq!(status(&server, "NoNewPrivs:"), "1");
 }

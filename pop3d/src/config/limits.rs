@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pop3d_core::accounts::{NAME_RULE, UserName};
+use pop3d_core::administration::TIMEOUT_MAX;
 use pop3d_core::settings::{FailedLogins, Limits, LoginDelays, OUTBOUND_BOUNDS};
 use pop3d_protocol::line::COMMAND_LINE_MAX;
 use pop3d_protocol::pop3::{Lengths, Tolerance};
@@ -85,14 +86,17 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
     let table = &config.limits;
     let mut limits = Limits::default();
     let bound = |time: Duration| (!time.is_zero()).then_some(time);
-    if let Some(timeout) = config.timeout {
-        limits.silence = bound(timeout.0);
+    if let Some(timeout) = &config.timeout {
+        limits.silence = bound(silence(file, timeout)?);
     }
     if let Some(seconds) = cli.timeout {
         limits.silence = bound(Duration::from_secs(seconds));
     }
     // A client that has not logged in is not given longer than one that has.
-    let login = config.login_timeout.map_or(limits.login_silence, |timeout| bound(timeout.0));
+    let login = match &config.login_timeout {
+        Some(timeout) => bound(silence(file, timeout)?),
+        None => limits.login_silence,
+    };
     limits.login_silence = login.into_iter().chain(limits.silence).min();
     limits.connections = table.connections.unwrap_or(limits.connections);
     limits.connections_per_address = table.connections_per_address.unwrap_or(limits.connections_per_address);
@@ -133,6 +137,15 @@ pub(crate) fn limits(cli: &Cli, file: &File) -> Result<Limits, Exit> {
     limits.outbound = size(file, table.outbound_buffer.as_ref(), limits.outbound, OUTBOUND_BOUNDS)?;
     limits.failed_logins = failed_logins(&table.failed_logins);
     Ok(limits)
+}
+
+/// A time of silence, no longer than PEEP and the command line take.
+fn silence(file: &File, said: &Spanned<Time>) -> Result<Duration, Exit> {
+    let time = said.as_ref().0;
+    if time > Duration::from_secs(TIMEOUT_MAX) {
+        return Err(file.error(said.span(), "at most 24h; \"m\" is for minutes, \"M\" for months"));
+    }
+    Ok(time)
 }
 
 /// A number of octets within bounds.

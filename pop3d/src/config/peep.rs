@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use pop3d_core::accounts::{Accounts, NAME_RULE, UserName};
+use pop3d_core::accounts::{Accounts, UserName};
 use pop3d_core::admin::Bounds;
 use serde::Deserialize;
 use toml::Spanned;
@@ -102,8 +102,8 @@ pub(crate) fn bounds(file: &File) -> Result<Bounds, Exit> {
 pub(crate) fn administrators(cli: &Cli, file: &File) -> Result<Accounts, Exit> {
     let mut accounts = Accounts::new(false);
     for (name, secret) in &file.config.peep.admins {
-        let user =
-            UserName::parse(name.as_ref().as_bytes()).ok_or_else(|| file.error(name.span(), NAME_RULE))?;
+        let user = UserName::parse(name.as_ref().as_bytes())
+            .ok_or_else(|| file.error(name.span(), ADMINISTRATOR_RULE))?;
         if !is_argument(user.as_str().as_bytes()) {
             return Err(file.error(name.span(), ADMINISTRATOR_RULE));
         }
