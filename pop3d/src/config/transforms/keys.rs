@@ -77,6 +77,12 @@ pub(super) fn check_folder(file: &File, folder: Option<&Spanned<PathBuf>>) -> Re
     }
 }
 
+/// What is wrong where no program can be started in it, since it is not there yet.
+pub(super) fn missing_folder(file: &File, folder: Option<&Spanned<PathBuf>>) -> Option<Exit> {
+    let missing = folder.filter(|folder| !folder.as_ref().is_dir())?;
+    Some(file.error(missing.span(), &format!("there is no folder {}", missing.as_ref().display())))
+}
+
 /// Whether all of it can be in the environment of a program.
 pub(super) fn check_environment(
     file: &File,

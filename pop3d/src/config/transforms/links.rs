@@ -9,6 +9,7 @@ use pop3d_transforms::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec};
 use toml::Spanned;
 
 use super::super::{File, program};
+use super::keys::missing_folder;
 use super::{Chain, Table, awaited, file_names, named_spec, plugin_spec};
 use crate::exit::Exit;
 
@@ -80,6 +81,7 @@ impl<'config> Links<'config> {
         let spec = named_spec(self.file, &self.template, name, table)?;
         let place = table.as_ref().command.as_ref().map_or_else(|| table.span(), Spanned::span);
         self.missing.extend(program::missing(&spec).map(|what| self.file.error(place, &what)));
+        self.missing.extend(missing_folder(self.file, table.as_ref().cwd.as_ref()));
         self.specs.insert(name.to_owned(), spec);
         Ok(())
     }
