@@ -34,7 +34,7 @@ pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
 use self::values::{Time, Words};
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::privileges::{Confinement, Identity, IdentityError};
 
 /// Longest configuration file that is read, in octets.
@@ -205,7 +205,8 @@ impl File {
     /// Where it cannot be read, or is no configuration; then with line and column.
     pub(crate) fn read(path: &Path) -> Result<Self, Exit> {
         let (octets, is_open) = read(path, FILE_MAX).map_err(|error| {
-            Exit::NoInput(format!("cannot read the configuration file {}: {error}", path.display()))
+            let what = format!("cannot read the configuration file {}: {error}", path.display());
+            Exit::NoInput(format!("{what}; {}, or name another by --config", exit::advice(&error)))
         })?;
         let mut file = Self::parse(path, &octets)?;
         file.is_open = is_open;

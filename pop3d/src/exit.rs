@@ -71,6 +71,15 @@ pub(crate) fn warn(what: &str) {
     let _ = writeln!(io::stderr(), "pop3d: warning: {}", one_line(what));
 }
 
+/// What to do about a file or folder that cannot be read.
+pub(crate) fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "let the server's user read it",
+        io::ErrorKind::NotFound => "make it",
+        _ => "put there what can be read",
+    }
+}
+
 /// Says why the program ends, on one line; the status for the system.
 pub(crate) fn code(result: Result<(), Exit>) -> ExitCode {
     // What cannot be said is said by the status: nobody may be reading.

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::LevelFilter;
 use pop3d_protocol::text::one_line;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 
 use crate::privileges::Identity;
 
@@ -85,6 +87,20 @@ impl LogFile {
         Ok(Self { path, file })
     }
 
+    /// Finds out whether it could be opened, and makes nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub(crate) fn probe(path: &Path, identity: Option<&Identity>) -> io::Result<()> {
+        let path = std::path::absolute(path)?;
+        match identity.map_or_else(|| probe(&path), |identity| identity.act(|| probe(&path))) {
+            Err(error) if identity.is_some() && error.kind() == io::ErrorKind::PermissionDenied => {
+                if path.exists() { open_found_as_root(&path).map(drop) } else { probe(&path) }
+            }
+            probed => probed,
+        }
+    }
+
     fn write(&self, octets: &[u8]) -> io::Result<usize> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write(octets)
     }
@@ -104,6 +120,19 @@ fn open(path: &Path) -> io::Result<File> {
     options().create(true).open(path)
 }
 
+/// Opens a file, where there is one, as it would be opened; else looks at its folder.
+fn probe(path: &Path) -> io::Result<()> {
+    // A pipe that nobody reads yet would be waited for.
+    match options().custom_flags(libc::O_NONBLOCK).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().unwrap_or(path);
+            Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+        }
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => Ok(()),
+        opened => opened.map(drop),
+    }
+}
+
 /// Opens what only root may write. One that is made by it is given to whom the process becomes.
 fn open_as_root(path: &Path, identity: &Identity) -> io::Result<File> {
     match options().create_new(true).open(path) {
@@ -111,17 +140,20 @@ fn open_as_root(path: &Path, identity: &Identity) -> io::Result<File> {
             identity.own(&file)?;
             Ok(file)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if path.parent().is_some_and(is_roots) {
-                return open(path);
-            }
-            // Who writes in that folder may have put a name there of another file of root's.
-            let file = options().custom_flags(libc::O_NOFOLLOW).open(path)?;
-            let has_another_name = file.metadata()?.nlink() > 1;
-            if has_another_name { Err(io::Error::other("it has another name too")) } else { Ok(file) }
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_found_as_root(path),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file that is there and that only root may write.
+fn open_found_as_root(path: &Path) -> io::Result<File> {
+    if path.parent().is_some_and(is_roots) {
+        return open(path);
+    }
+    // Who writes in that folder may have put a name there of another file of root's.
+    let file = options().custom_flags(libc::O_NOFOLLOW).open(path)?;
+    let has_another_name = file.metadata()?.nlink() > 1;
+    if has_another_name { Err(io::Error::other("it has another name too")) } else { Ok(file) }
 }
 
 /// Whether nobody but root writes in a folder.

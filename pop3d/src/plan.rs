@@ -18,10 +18,10 @@ use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
 
 pub(crate) use self::listen::{Listen, PeepListen};
-use self::listen::{peep_tls_listen, proxy_listen};
+use self::listen::{check_apart, peep_tls_listen, proxy_listen};
 use crate::cli::{Cli, LEVEL_RULE};
 use crate::config::{self, File, Tokens, Transforms};
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::privileges::{Confinement, Identity};
 
 /// The first port that everybody may listen on.
@@ -132,6 +132,7 @@ impl Plan {
         let limits = config::limits(cli, &file)?;
         let tls = config::tls(cli, &file)?;
         let fixed = Fixed::new(cli, &file, &transforms, tls.is_some(), administrators.is_empty())?;
+        check_apart(&file, &fixed)?;
         if cli.peep_port.is_some() && fixed.peep_listen == PeepListen::Nowhere {
             warnings.push(
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
@@ -299,23 +300,41 @@ fn transform_workers(file: &File) -> Result<usize, Exit> {
     }
 }
 
+/// Whether the mail folder that command line or configuration name can be used.
+///
 /// # Errors
-/// Where the mail folder that command line or configuration name cannot be used, with what to do.
-pub(crate) fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
-    check_folder_of_mail(mailbox, "make it, or name another by --mailbox")
+/// Where it cannot, with what to do.
+fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
+    check_folder_of_mail(mailbox, "name another by --mailbox")
 }
 
+/// Whether whom the server becomes can use it.
+///
 /// # Errors
-/// Where the mail folder that was set at run time cannot be used, with what to do.
+/// Where that user cannot, with what to do.
+pub(crate) fn check_mailbox_as(mailbox: &Path, identity: &Identity) -> Result<(), Exit> {
+    let checked = identity.act(|| LocalStore::new(mailbox.to_owned(), None).check());
+    checked.map_err(|error| {
+        let (mailbox, user) = (mailbox.display(), identity.name());
+        Exit::NoInput(format!(
+            "the user {user} cannot read the mail folder {mailbox}: {error}; let that user read it, or name another user"
+        ))
+    })
+}
+
+/// Whether the mail folder that was set at run time can be used.
+///
+/// # Errors
+/// Where it cannot, with what to do.
 pub(crate) fn check_kept_mailbox(mailbox: &Path) -> Result<(), Exit> {
-    let advice =
-        "it was set at run time; make it, or remove [mailbox] from settings.toml in the state folder";
+    let advice = "remove [mailbox] from settings.toml in the state folder, where it was set at run time";
     check_folder_of_mail(mailbox, advice)
 }
 
 fn check_folder_of_mail(mailbox: &Path, advice: &str) -> Result<(), Exit> {
     LocalStore::new(mailbox.to_owned(), None).check().map_err(|error| {
-        Exit::NoInput(format!("cannot read the mail folder {}: {error}; {advice}", mailbox.display()))
+        let (mailbox, first) = (mailbox.display(), exit::advice(&error));
+        Exit::NoInput(format!("cannot read the mail folder {mailbox}: {error}; {first}, or {advice}"))
     })
 }
 
@@ -324,7 +343,8 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     let mut accounts = Accounts::new(config.apop);
     if let Some(path) = &config.accounts {
         let (text, is_open) = config::read(path, ACCOUNTS_MAX).map_err(|error| {
-            Exit::NoInput(format!("cannot read the accounts file {}: {error}", path.display()))
+            let what = format!("cannot read the accounts file {}: {error}", path.display());
+            Exit::NoInput(format!("{what}; {}, or name another by accounts", exit::advice(&error)))
         })?;
         let doubts = accounts
             .add_file(&text)

@@ -1,6 +1,7 @@
 //! From a plan to a server that serves. Nothing is served before all of it is known to work.
 
 mod listening;
+mod look;
 
 use std::env;
 use std::fs::DirBuilder;
@@ -11,26 +12,21 @@ use std::sync::Arc;
 
 use log::{info, warn};
 use pop3d_core::admin::AdminThread;
-use pop3d_core::administration::{Administration, Beginning, Configured};
+use pop3d_core::administration::Administration;
 use pop3d_core::maildir::LocalStore;
 use pop3d_core::server::Server;
 use pop3d_core::state::accounts::KeptAccounts;
 use pop3d_core::state::{Claim, StateFiles};
-use pop3d_core::transform::Kind;
-use pop3d_core::transform::registry::{self, ChainError, Listed, Registry as _, State};
 use pop3d_transforms::children::Children;
-use pop3d_transforms::registry::Registry;
 use pop3d_transforms::resources::Resources;
-use pop3d_transforms::spec::Spec;
-use rustix::fs::{Access, access};
 
 use self::listening::Listening;
 use crate::cli::Cli;
-use crate::config::{Transforms, folder_of};
-use crate::exit::{self, Exit};
+use crate::config::folder_of;
+use crate::exit::Exit;
 use crate::host::Program;
 use crate::logging::{Log, LogFile};
-use crate::plan::{self, Fixed, Plan};
+use crate::plan::{Fixed, Plan};
 use crate::privileges;
 use crate::signals;
 
@@ -44,55 +40,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
     plan.warnings.extend(warning.map(str::to_owned));
     let warning = plan.check_accounts(has_kept_accounts(&plan)?)?;
     plan.warnings.extend(warning.map(str::to_owned));
-    if cli.check {
-        // A program that is not there would be found by the first message only.
-        if let Some(missing) = plan.missing.drain(..).next() {
-            return Err(missing);
-        }
-        check_plugins(plan.transforms, plan.fixed.wasm_instances)?;
-        for warning in &plan.warnings {
-            exit::warn(warning);
-        }
-        return Err(Exit::Done("the configuration is right".to_owned()));
-    }
-    serve(cli, plan)
-}
-
-/// Loads the plugins of a configuration, as a start does, and lets them go again. `instances`: guests at once.
-///
-/// # Errors
-/// Why one of them, or a chain, cannot be used, with its line and column where the configuration names it.
-fn check_plugins(transforms: Transforms, instances: Option<u32>) -> Result<(), Exit> {
-    let Transforms { definitions, places, chain, rules, .. } = transforms;
-    let has_plugins = definitions.specs.iter().any(|spec| matches!(spec, Spec::Plugin(_)));
-    if !has_plugins && definitions.folder.is_none() {
-        return Ok(());
-    }
-    let server = Server::new(1, 1).map_err(|error| Exit::System(format!("cannot start: {error}")))?;
-    // Nothing is kept of what is compiled: the state folder is the running server's.
-    let pool = server.pools().transforms.clone();
-    let mut resources = Resources::new(pool, server.reactor(), env!("CARGO_PKG_VERSION"));
-    if let Some(instances) = instances {
-        resources = resources.with_instances(instances);
-    }
-    let registry = Registry::new(definitions, resources);
-    let place = |name: &str| places.get(name).map_or("", String::as_str);
-    // The programs were looked for before.
-    let is_wrong = |it: &Listed| it.kind != Kind::Process && it.state == State::Failed;
-    if let Some(Listed { name, .. }) = registry.list().into_iter().find(is_wrong) {
-        let why = registry.last_error(&name).unwrap_or_default();
-        return Err(Exit::Config(format!("{}the transform {name} cannot be used: {why}", place(&name))));
-    }
-    for names in std::iter::once(&chain).chain(rules.iter().map(|rule| &rule.names)) {
-        let names: Vec<_> = names.iter().map(String::as_str).collect();
-        // A name that there is not was found out before as well.
-        if let Err(error @ ChainError::TooNarrow { .. }) = registry::chain(&registry, &names) {
-            let link = names.get(error.index()).copied().unwrap_or_default();
-            let names = names.join(",");
-            return Err(Exit::Config(format!("{}{names} can never be passed: {error}", place(link))));
-        }
-    }
-    Ok(())
+    look::look(&plan)?;
+    if cli.check { look::check(cli, plan) } else { serve(cli, plan) }
 }
 
 /// Whether PEEP has set accounts.
@@ -107,10 +56,12 @@ fn has_kept_accounts(plan: &Plan) -> Result<bool, Exit> {
 fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let fixed = plan.fixed.clone();
     let open_log = |path: &Path| LogFile::open(path, fixed.identity.as_ref());
-    let log_file = fixed.log_file.as_deref().map(open_log).transpose().map_err(|error| {
-        let path = fixed.log_file.as_deref().unwrap_or(Path::new(""));
-        Exit::NoInput(format!("cannot write the log {}: {error}", path.display()))
-    })?;
+    let log_file = fixed
+        .log_file
+        .as_deref()
+        .map(open_log)
+        .transpose()
+        .map_err(|error| look::no_log(fixed.log_file.as_deref().unwrap_or(Path::new("")), &error))?;
     // Listened to before anything is started, so that none is lost.
     let signals = signals::listen().map_err(|error| system("listen to signals", &error))?;
     let in_force = confine(&fixed, &plan.mailbox)?;
@@ -121,7 +72,6 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         // Nothing that is read or written from here on is root's business.
         let become_user = identity.assume().and_then(|()| fixed.confinement.forbid_dumps());
         become_user.map_err(|error| system(&format!("become the user {}", identity.name()), &error))?;
-        plan::check_mailbox(&plan.mailbox)?;
     }
     let log = Log::start(plan.log_level, log_file).map_err(|error| system("start to log", &error))?;
     let log = Arc::new(log);
@@ -138,7 +88,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         None => (fixed.state.as_deref().and_then(|state| StateFiles::open(state).ok()), None),
     };
     let is_owner = claim.is_some();
-    let beginning = begin(configured, &store, files.as_ref(), claim)?;
+    let beginning = look::begin(configured, &store, files.as_ref(), claim)?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
     if let Some(path) = fixed.peep_socket.as_deref().filter(|_| is_owner) {
         listening.open_socket(path);
@@ -164,22 +114,6 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Adds what was set at run time to what is configured.
-///
-/// # Errors
-/// Where something of it cannot be any more.
-fn begin(
-    configured: Configured,
-    store: &LocalStore,
-    files: Option<&StateFiles>,
-    claim: Option<Claim>,
-) -> Result<Beginning, Exit> {
-    let beginning = Beginning::new(configured, store, files, claim);
-    let beginning = beginning.map_err(|error| Exit::Config(error.to_string()))?;
-    beginning.kept_mailbox().map_or(Ok(()), plan::check_kept_mailbox)?;
-    Ok(beginning)
-}
-
 /// What the system does not give.
 fn system(what: &str, error: &io::Error) -> Exit {
     Exit::System(format!("cannot {what}: {error}"))
@@ -197,11 +131,7 @@ fn tell(plan: &Plan, in_force: Vec<String>) {
         info!(target: "pop3d", "serving as the user {}", identity.name());
     }
     if plan.fixed.state.is_none() {
-        warn!(
-            target: "pop3d",
-            "no state folder, for there is no HOME: every login counts its messages anew, and what PEEP changes ends \
-             with this process; name one by --state",
-        );
+        warn!(target: "pop3d", "{}", look::NO_STATE);
     }
 }
 
@@ -253,18 +183,10 @@ fn confine(fixed: &Fixed, mailbox: &Path) -> Result<Vec<String>, Exit> {
 
 /// Makes the state folder, for the server's user alone; without one service goes on, a little slower.
 fn is_usable(state: &Path) -> bool {
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state)
-        .and_then(|()| Ok(access(state, Access::WRITE_OK | Access::EXEC_OK)?));
+    let made =
+        DirBuilder::new().recursive(true).mode(0o700).create(state).and_then(|()| look::is_writable(state));
     if let Err(error) = &made {
-        warn!(
-            target: "pop3d",
-            "the state folder {} cannot be used: {error}; every login counts its messages anew, other processes are \
-             not locked out, and what PEEP changes ends with this process; name another by --state",
-            state.display(),
-        );
+        warn!(target: "pop3d", "{}", look::unusable_state(state, error));
     }
     made.is_ok()
 }

@@ -114,7 +114,10 @@ fn a_port_in_use_is_named() {
 fn a_configuration_that_cannot_be_read_is_named() {
     let (status, said) = refused(&["-c", "does/not/exist.toml"]);
     assert_eq!(status, 66, "{said}");
-    assert!(said.contains("does/not/exist.toml"), "{said}");
+    assert!(
+        said.contains("does/not/exist.toml") && said.contains("make it, or name another by --config"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -144,6 +147,17 @@ fn check_says_what_is_wrong_with_line_and_column() {
         ("[log]\nlevel = \"loud\"\n[users]\na = \"b\"\n", ":2:9: ", "level"),
         ("mailbox = \"MAIL\"\ncheckpassword = \"/no/such /bin/true\"\n", ":2:17: ", "no program /no/such"),
         ("mailbox = \"MAIL\"\n[oauth]\nprogram = \"/no/such\"\n", ":3:11: ", "no program /no/such"),
+        (
+            "mailbox = \"MAIL\"\n[users]\na = \"b\"\n[transforms.x]\ncommand = \"cat\"\ncwd = \"/no/such\"\n",
+            ":6:7: ",
+            "no folder /no/such",
+        ),
+        (
+            "listen = [\"[::]:4000\"]\n[users]\na = \"b\"\n[peep]\nlisten = [\"127.0.0.1:4000\"]\nadmins = { b = \"c\" }\n",
+            ":5:11: ",
+            "taken by [::]:4000 of listen",
+        ),
+        ("listen = [\"[::]:4000\", \"0.0.0.0:4000\"]\n[users]\na = \"b\"\n", ":1:24: ", "another port"),
         ("x", ":1:", "pop3d.toml"),
     ] {
         let output = check(text);
@@ -200,6 +214,47 @@ fn check_says_what_is_wrong_with_the_accounts_file_by_line() {
     }
     fs::write(&file, "user:{PLAIN}x\n").unwrap();
     assert!(check(&text).status.success());
+}
+
+#[test]
+fn check_finds_a_log_that_cannot_be_written_and_makes_none() {
+    let folder = mail();
+    let log = |name: &str| folder.path().join(name);
+    let text = |file: &Path| {
+        format!("mailbox = \"MAIL\"\nallow_root = true\n[users]\na = \"b\"\n[log]\nfile = {file:?}\n")
+    };
+    for (file, named) in [
+        (log("none/log"), "make its folder, or name another file"),
+        (folder.path().to_owned(), "Is a directory"),
+        ("".into(), "[log] file names no file; leave it out"),
+    ] {
+        let output = check(&text(&file));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(66) && said.contains(named), "{said}");
+        assert_eq!(said.matches('\n').count(), 1, "{said}");
+    }
+    let output = check(&text(&log("log")));
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(!log("log").exists());
+}
+
+#[test]
+fn check_warns_of_what_a_start_warns_of_once_it_meets_it() {
+    let folder = mail();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let output = check(&format!(
+        "mailbox = \"MAIL\"\nallow_root = true\nstate = {file:?}\ntransform_dir = {file:?}\n[users]\na = \"b\"\n[peep]\nsocket = {file:?}\n"
+    ));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let told: Vec<_> = said.lines().collect();
+    assert_eq!(told.len(), 3, "{said}");
+    for (line, part) in
+        told.iter().zip(["the state folder ", "no socket for PEEP at ", "transform_dir: there is no folder "])
+    {
+        assert!(line.starts_with("pop3d: warning: ") && line.contains(part), "{said}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, ExitStatus};
 
 use pop3d_tests::{Admin, Client, Mail, Options, Server, fails_to_start, wait_until};
 use rustix::process::Signal;
@@ -16,6 +17,14 @@ fn stop(mut server: Server) {
 
 fn admin(state: &Path) -> Admin {
     Admin::at(&state.join("peep.sock"))
+}
+
+/// What `--check` says with this state folder, and its exit status.
+fn checks(mail: &Mail, state: &Path) -> (ExitStatus, String) {
+    let mut command = Command::new(pop3d_tests::program());
+    command.arg("--check").arg("-m").arg(mail.path()).args(["-u", "user:pass", "--state"]).arg(state);
+    let output = command.output().unwrap();
+    (output.status, String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]
@@ -57,8 +66,36 @@ fn a_mail_folder_that_was_set_at_run_time_and_is_gone_stops_the_start() {
     assert_eq!(status.code(), Some(66), "{said}");
     let said = said.lines().last().unwrap();
     assert!(said.contains(elsewhere.to_str().unwrap()) && said.contains("settings.toml"), "{said}");
+    let (status, checked) = checks(&mail, state.path());
+    assert_eq!((status.code(), checked.trim_end()), (Some(66), said));
     fs::create_dir(&elsewhere).unwrap();
     stop(Server::with(&mail, &options));
+    assert!(checks(&mail, state.path()).0.success());
+}
+
+#[test]
+fn check_finds_in_the_state_folder_what_would_stop_the_start() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let state = tempfile::tempdir().unwrap();
+    for (name, text, named) in [
+        ("settings.toml", "[timeout]\nvalue = 1\n# end\n", "settings.toml:1:1: "),
+        (
+            "settings.toml",
+            "[user_chains]\nuser = [\"gone\"]\n# end\n",
+            "names the transform gone, which there is not",
+        ),
+        ("app-passwords", "x", "app-passwords:1:1: "),
+        ("accounts", "x", "accounts:1:1: "),
+    ] {
+        let file = state.path().join(name);
+        fs::write(&file, text).unwrap();
+        for (status, said) in [checks(&mail, state.path()), fails_to_start(&mail, state.path())] {
+            assert!(status.code() == Some(78) && said.contains(named), "{said}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        fs::remove_file(&file).unwrap();
+    }
+    assert!(checks(&mail, state.path()).0.success());
 }
 
 #[test]
@@ -86,7 +123,7 @@ fn a_state_folder_that_cannot_be_changed_at_run_time_is_named_as_such() {
     let config = folder.path().join("pop3d.toml");
     let state = |name: &str| format!("state = {:?}\n", folder.path().join(name));
     fs::write(&config, state("one")).unwrap();
-    let mut command = std::process::Command::new(pop3d_tests::program());
+    let mut command = Command::new(pop3d_tests::program());
     command.arg("-m").arg(mail.path()).args(["-p", "0", "-u", "user:pass", "-c"]).arg(&config);
     let log = folder.path().join("log");
     let mut child = command.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();

@@ -87,6 +87,21 @@ fn without_a_user_root_is_warned_and_served_as_before() {
     assert_eq!(status(&server, "NoNewPrivs:"), "1");
 }
 
+#[test]
+fn a_mail_folder_that_the_user_may_not_read_is_found_before_the_start() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("left out: only root becomes another user");
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    fs::set_permissions(mail.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n");
+    let state = tempfile::tempdir().unwrap();
+    for (status, said) in [checked(&mail, &config), fails_to_start_with(&mail, state.path(), &config)] {
+        assert_eq!(status.code(), Some(66), "{said}");
+        assert!(said.contains("let that user read it, or name another user"), "{said}");
+    }
+}
+
 /// What a start without accounts on the command line says of a configuration, and whether it is content.
 fn checks(mail: &Mail, config: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();

@@ -1,9 +1,12 @@
 //! Where the server is to listen: for clients, for balancers, and for administrators.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 
 use pop3d_core::server::Protocol;
+use toml::Spanned;
 
+use super::Fixed;
 use crate::cli::Cli;
 use crate::config::{Address, File};
 use crate::exit::Exit;
@@ -95,7 +98,7 @@ pub(super) fn peep_tls_listen(file: &File, has_no_administrator: bool) -> Result
     }
 }
 
-fn addresses(file: &File, listen: &[toml::Spanned<Address>]) -> Result<Vec<SocketAddr>, Exit> {
+fn addresses(file: &File, listen: &[Spanned<Address>]) -> Result<Vec<SocketAddr>, Exit> {
     let mut addresses = Vec::new();
     for address in listen {
         let (place, address) = (address.span(), address.as_ref().0);
@@ -117,4 +120,89 @@ pub(super) fn proxy_listen(file: &File, has_tls: bool) -> Result<Vec<(SocketAddr
     let plain = addresses(file, &table.listen)?.into_iter().map(|address| (address, Protocol::Pop3));
     let tls = addresses(file, &table.pop3s_listen)?.into_iter().map(|address| (address, Protocol::Pop3s));
     Ok(plain.chain(tls).collect())
+}
+
+/// Refuses two places of which one takes what the other is to have: the system would blame another program.
+///
+/// # Errors
+/// Where there are such, with line and column of the second where the file has it.
+pub(super) fn check_apart(file: &File, fixed: &Fixed) -> Result<(), Exit> {
+    let config = &file.config;
+    let clients = |listen: &Listen| listen.addresses().0;
+    let listed = |listen: &'_ Option<Spanned<Vec<Spanned<Address>>>>| {
+        listen.as_ref().map_or_else(Vec::new, |listen| places(listen.as_ref()))
+    };
+    let administrators = match &fixed.peep_listen {
+        PeepListen::Nowhere => Vec::new(),
+        PeepListen::Loopback(port) => {
+            vec![(Ipv4Addr::LOCALHOST, *port).into(), (Ipv6Addr::LOCALHOST, *port).into()]
+        }
+        PeepListen::Addresses(addresses) => addresses.clone(),
+    };
+    let balancers = fixed.proxy_listen.iter().map(|(address, _)| *address).collect();
+    let balanced = [places(&config.proxy.listen), places(&config.proxy.pop3s_listen)].concat();
+    let lists = [
+        ("listen", clients(&fixed.listen), listed(&config.listen)),
+        (
+            "[tls] listen",
+            fixed.pop3s_listen.as_ref().map_or_else(Vec::new, clients),
+            listed(&config.tls.listen),
+        ),
+        ("[proxy]", balancers, balanced),
+        ("[peep] listen", administrators, listed(&config.peep.listen)),
+        ("[peep] tls_listen", fixed.peep_tls_listen.clone(), listed(&config.peep.tls_listen)),
+    ];
+    let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
+    for (key, addresses, places) in &lists {
+        for &address in addresses {
+            if let Some((other, its)) = taken.iter().find(|(other, _)| are_one(*other, address)) {
+                let what =
+                    format!("{address} of {key} is taken by {other} of {its}; give one of them another port");
+                let place = places.iter().find(|(listed, _)| *listed == address);
+                return Err(place.map_or_else(
+                    || Exit::Config(what.clone()),
+                    |(_, place)| file.error(place.clone(), &what),
+                ));
+            }
+            taken.push((address, key));
+        }
+    }
+    Ok(())
+}
+
+/// Addresses with where they stand.
+fn places(listen: &[Spanned<Address>]) -> Vec<(SocketAddr, Range<usize>)> {
+    listen.iter().map(|address| (address.as_ref().0, address.span())).collect()
+}
+
+/// Whether the system has only one of two addresses to give. `[::]` takes IPv4 too.
+fn are_one(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |one: SocketAddr, other: SocketAddr| {
+        one.ip() == other.ip() || one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())
+    };
+    // Of port 0 each gets another one.
+    one.port() == other.port() && one.port() != 0 && (covers(one, other) || covers(other, one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_all_addresses_takes_those_of_its_family_and_of_ipv4() {
+        for (one, other, expected) in [
+            ("127.0.0.1:110", "127.0.0.1:110", true),
+            ("127.0.0.1:110", "127.0.0.1:111", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("127.0.0.1:110", "127.0.0.2:110", false),
+            ("0.0.0.0:110", "127.0.0.1:110", true),
+            ("0.0.0.0:110", "[::1]:110", false),
+            ("[::]:110", "[::1]:110", true),
+            ("[::]:110", "127.0.0.1:110", true),
+            ("[::]:110", "0.0.0.0:110", true),
+        ] {
+            let (one, other) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!((are_one(one, other), are_one(other, one)), (expected, expected), "{one} {other}");
+        }
+    }
 }

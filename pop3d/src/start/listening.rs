@@ -9,6 +9,7 @@ use pop3d_core::admin::{Door, DoorError};
 use pop3d_core::server::{ListenError, Protocol, Server};
 use rustix::io::Errno;
 
+use super::look;
 use crate::exit::Exit;
 use crate::plan::{Fixed, Listen, PeepListen};
 
@@ -45,10 +46,7 @@ impl Listening {
     pub(super) fn open_socket(&mut self, path: &Path) {
         match Door::unix(path) {
             Ok(door) => self.doors.push((door, format!("PEEP: listening on {}", path.display()))),
-            Err(DoorError { cause, .. }) => warn!(
-                target: "pop3d",
-                "no socket for PEEP at {}: {cause}; name another by socket in [peep]", path.display(),
-            ),
+            Err(DoorError { cause, .. }) => warn!(target: "pop3d", "{}", look::no_socket(path, &cause)),
         }
     }
 

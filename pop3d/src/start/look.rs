@@ -1,0 +1,180 @@
+//! One look at what the plan names and others can change, before anything is started: a start and `--check` take the same.
+//! What a start then makes or opens is not made or opened by `--check`, which says at the end what a start would warn of.
+
+use std::env;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use pop3d_core::administration::{Beginning, Configured};
+use pop3d_core::maildir::LocalStore;
+use pop3d_core::server::Server;
+use pop3d_core::state::{Claim, StateFiles};
+use pop3d_core::transform::Kind;
+use pop3d_core::transform::registry::{Listed, State};
+use pop3d_transforms::resources::Resources;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+
+use crate::cli::Cli;
+use crate::config::folder_of;
+use crate::exit::{self, Exit};
+use crate::host::Program;
+use crate::logging::LogFile;
+use crate::plan::{self, Fixed, Plan};
+
+/// Looks at the mail folder and the log, as whom the server becomes.
+///
+/// # Errors
+/// Where one of them cannot be used, with what to do.
+pub(super) fn look(plan: &Plan) -> Result<(), Exit> {
+    let fixed = &plan.fixed;
+    if let Some(identity) = &fixed.identity {
+        plan::check_mailbox_as(&plan.mailbox, identity)?;
+    }
+    let Some(log) = &fixed.log_file else { return Ok(()) };
+    LogFile::probe(log, fixed.identity.as_ref()).map_err(|error| no_log(log, &error))
+}
+
+/// Says that the log cannot be written, and what to do.
+pub(super) fn no_log(log: &Path, error: &io::Error) -> Exit {
+    if log.as_os_str().is_empty() {
+        return Exit::NoInput(
+            "[log] file names no file; leave it out, and the log goes to standard error".to_owned(),
+        );
+    }
+    let advice = match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => "make its folder, or name another file by file in [log]",
+        Some(Errno::LOOP) => {
+            "it is a link that others than root may have made: name the file that it leads to"
+        }
+        _ => "let the server's user write there, or name another file by file in [log]",
+    };
+    Exit::NoInput(format!("cannot write the log {}: {error}; {advice}", log.display()))
+}
+
+/// Adds what was set at run time to what is configured.
+///
+/// # Errors
+/// Where something of it cannot be any more.
+pub(super) fn begin(
+    configured: Configured,
+    store: &LocalStore,
+    files: Option<&StateFiles>,
+    claim: Option<Claim>,
+) -> Result<Beginning, Exit> {
+    let beginning = Beginning::new(configured, store, files, claim);
+    let beginning = beginning.map_err(|error| Exit::Config(error.to_string()))?;
+    beginning.kept_mailbox().map_or(Ok(()), plan::check_kept_mailbox)?;
+    Ok(beginning)
+}
+
+/// Says what a start would: why it is refused, or what it warns of.
+///
+/// # Errors
+/// That all is right, where it is; else what is wrong.
+pub(super) fn check(cli: Cli, mut plan: Plan) -> Result<(), Exit> {
+    // A program that is not there would be found by the first message only.
+    if let Some(missing) = plan.missing.drain(..).next() {
+        return Err(missing);
+    }
+    let mut warnings = std::mem::take(&mut plan.warnings);
+    warnings.extend(doubts(&plan));
+    try_beginning(cli, plan)?;
+    for warning in &warnings {
+        exit::warn(warning);
+    }
+    Err(Exit::Done("the configuration is right".to_owned()))
+}
+
+/// Loads the plugins of a configuration and what was set at run time, as a start does, and lets them go again.
+///
+/// # Errors
+/// Why something of it cannot be used, with its line and column where the configuration names it.
+fn try_beginning(cli: Cli, plan: Plan) -> Result<(), Exit> {
+    let server = Server::new(1, 1).map_err(|error| super::system("start", &error))?;
+    // Nothing is kept of what is compiled: the state folder is the running server's.
+    let pool = server.pools().transforms.clone();
+    let mut resources = Resources::new(pool, server.reactor(), env!("CARGO_PKG_VERSION"));
+    if let Some(instances) = plan.fixed.wasm_instances {
+        resources = resources.with_instances(instances);
+    }
+    // One that is not there keeps nothing.
+    let state = plan.fixed.state.clone().filter(|state| state.is_dir());
+    let files = state.as_deref().and_then(|state| StateFiles::open(state).ok());
+    let store = LocalStore::new(plan.mailbox.clone(), None);
+    let (_program, configured) = Program::new(cli, plan, resources, state);
+    let registry = &configured.registry;
+    // The programs were looked for before.
+    let is_wrong = |it: &Listed| it.kind != Kind::Process && it.state == State::Failed;
+    if let Some(Listed { name, .. }) = registry.list().into_iter().find(is_wrong) {
+        let why = registry.last_error(&name).unwrap_or_default();
+        let place = configured.places.get(&name).map_or("", String::as_str);
+        return Err(Exit::Config(format!("{place}the transform {name} cannot be used: {why}")));
+    }
+    begin(configured, &store, files.as_ref(), None).map(drop)
+}
+
+/// What a start warns of once it meets it.
+fn doubts(plan: &Plan) -> Vec<String> {
+    let Fixed { state, peep_socket, identity, .. } = &plan.fixed;
+    let mut doubts = Vec::new();
+    // Where it is not there, root makes it for whom the server becomes.
+    let as_server = |state: &Path| match identity {
+        Some(identity) if state.exists() => identity.act(|| is_writable(state)),
+        Some(_) | None => is_writable(state),
+    };
+    let folder = state.as_deref();
+    let folder = folder.and_then(|state| Some(unusable_state(state, &as_server(state).err()?)));
+    doubts.extend(folder.or_else(|| state.is_none().then(|| NO_STATE.to_owned())));
+    if let Some(socket) = peep_socket.as_deref().filter(|it| folder_of(it) != state.as_deref()) {
+        doubts.extend(wrong_socket(socket).map(|cause| no_socket(socket, &cause)));
+    }
+    if let Some(folder) = plan.transforms.definitions.folder.as_deref().filter(|folder| !folder.is_dir()) {
+        doubts.push(format!("transform_dir: there is no folder {}", folder.display()));
+    }
+    doubts
+}
+
+/// What is said where nothing names a state folder.
+pub(super) const NO_STATE: &str = "no state folder, for there is no HOME: every login counts its messages anew, and what PEEP changes ends with this \
+     process; name one by --state";
+
+/// What is said where the state folder cannot be used.
+pub(super) fn unusable_state(state: &Path, error: &io::Error) -> String {
+    format!(
+        "the state folder {} cannot be used: {error}; every login counts its messages anew, other processes are not locked \
+         out, and what PEEP changes ends with this process; name another by --state",
+        state.display(),
+    )
+}
+
+/// What is said where PEEP's socket cannot be.
+pub(super) fn no_socket(socket: &Path, cause: &io::Error) -> String {
+    format!("no socket for PEEP at {}: {cause}; name another by socket in [peep]", socket.display())
+}
+
+/// Whether files can be made in a folder, or it can be made itself.
+///
+/// # Errors
+/// Why not.
+pub(super) fn is_writable(folder: &Path) -> io::Result<()> {
+    let absolute = std::path::absolute(folder)?;
+    let there = absolute.ancestors().find(|it| it.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
+    if !there.metadata()?.is_dir() {
+        return Err(Errno::NOTDIR.into());
+    }
+    // As whom the process acts for the moment.
+    Ok(accessat(CWD, there, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
+/// Why there can be no socket; none: there can.
+fn wrong_socket(socket: &Path) -> Option<io::Error> {
+    match socket.symlink_metadata() {
+        Ok(found) if !found.file_type().is_socket() => Some(Errno::EXIST.into()),
+        Ok(_) => None,
+        Err(_) => {
+            folder_of(socket)?.metadata().and_then(|_| is_writable(folder_of(socket).unwrap_or(socket))).err()
+        }
+    }
+}
