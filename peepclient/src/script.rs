@@ -35,7 +35,10 @@ pub(crate) fn run_commands(
         match phrase::read(&line).map_err(usage)? {
             Said::Ask(question) => questions.push(question),
             Said::NeedsPassword { phrase, user } => questions.push(asked(phrase, &user)?),
-            Said::Help(words) => helps.push_str(&phrase::help(&words).map_err(Exit::Usage)?),
+            Said::Help(words) => {
+                let text = phrase::help(&words).map_err(Exit::Usage)?;
+                helps.push_str(&told(&text, is_json));
+            }
             Said::Nothing => {}
         }
     }
@@ -97,7 +100,7 @@ pub(crate) fn run_lines(is_json: bool, open: impl FnOnce() -> Result<Link, Exit>
                 answers.bad(number, &format!("<password> is missing: {}", phrase.usage()))?;
             }
             Ok(Said::Help(words)) => match phrase::help(&words) {
-                Ok(text) => print(&text)?,
+                Ok(text) => print(&told(&text, is_json))?,
                 Err(sentence) => answers.bad(number, &sentence)?,
             },
             Ok(Said::Nothing) => {}
@@ -149,6 +152,11 @@ impl Answers {
             (false, false) => Ok(()),
         }
     }
+}
+
+/// The text of help, as it is written.
+fn told(text: &str, is_json: bool) -> String {
+    if is_json { format!("{}\n", json::help(text)) } else { text.to_owned() }
 }
 
 /// A question that lacks a password, once somebody has typed it.

@@ -19,6 +19,11 @@ pub(crate) fn answer(phrase: &Phrase, reply: &Reply) -> Value {
     }
 }
 
+/// What `help` says.
+pub(crate) fn help(text: &str) -> Value {
+    json!({ "ok": true, "value": text })
+}
+
 /// What was not done: the sentence, and the code of the protocol where the server gave one.
 pub(crate) fn refusal(sentence: &str, code: Option<u32>) -> Value {
     match code {

@@ -142,6 +142,11 @@ fn help_needs_no_server() {
     let (status, output, _) = told(client(&["help", "set", "timeout"]).output().unwrap());
     assert_eq!(status, 0);
     assert!(output.starts_with("set timeout <seconds>\n"), "{output}");
+    for arguments in [&["--json", "help", "set", "timeout"][..], &["--json", "help"]] {
+        let (status, output, _) = told(client(arguments).output().unwrap());
+        assert_eq!((status, output.lines().count()), (0, 1), "{output}");
+        assert!(output.starts_with(r#"{"ok":true,"value":""#) && output.contains("set timeout"), "{output}");
+    }
     let (status, output, _) = told(client(&["help"]).output().unwrap());
     assert!(status == 0 && output.contains("all time logged amount"), "{output}");
 }
