@@ -33,7 +33,7 @@ complete -c pop3d -n "__fish_pop3d_needs_command" -s T -l timeout -d 'Seconds of
 complete -c pop3d -n "__fish_pop3d_needs_command" -s P -l peep-port -d 'The port of PEEP, the admin protocol, on the loopback addresses; 0 takes any that is free [default: 2110]. It is listened on only where there is an administrator' -r
 complete -c pop3d -n "__fish_pop3d_needs_command" -s a -l peep-admin -d 'An administrator for PEEP; may be given several times. As with --user, it can be seen in the list of processes' -r
 complete -c pop3d -n "__fish_pop3d_needs_command" -s c -l config -d 'The configuration file' -r -F
-complete -c pop3d -n "__fish_pop3d_needs_command" -l state -d 'The folder for what outlives the process: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP\'s socket [default: $XDG_STATE_HOME/pop3d, or /var/lib/pop3d as root]' -r -F
+complete -c pop3d -n "__fish_pop3d_needs_command" -l state -d 'The folder for what outlives the process: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP\'s socket [default: $XDG_STATE_HOME/pop3d, or ~/.local/state/pop3d; /var/lib/pop3d as root]' -r -F
 complete -c pop3d -n "__fish_pop3d_needs_command" -l log-level -d 'What is logged: off, error, warn, info, debug or trace [default: info]' -r
 complete -c pop3d -n "__fish_pop3d_needs_command" -l tls-self-signed -d 'Makes a certificate that nobody vouches for, for a trial of TLS, where the configuration names none'
 complete -c pop3d -n "__fish_pop3d_needs_command" -l check -d 'Reads the configuration, says what is wrong with it, and starts nothing'

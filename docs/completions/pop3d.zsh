@@ -32,7 +32,7 @@ _pop3d() {
 '*--peep-admin=[An administrator for PEEP; may be given several times. As with --user, it can be seen in the list of processes]:NAME:PASSWORD:_default' \
 '-c+[The configuration file]:FILE.toml:_files' \
 '--config=[The configuration file]:FILE.toml:_files' \
-'--state=[The folder for what outlives the process\: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP'\''s socket \[default\: \$XDG_STATE_HOME/pop3d, or /var/lib/pop3d as root\]]:FOLDER:_files' \
+'--state=[The folder for what outlives the process\: accounts and settings that PEEP changed, statistics, indexes, locks, and PEEP'\''s socket \[default\: \$XDG_STATE_HOME/pop3d, or ~/.local/state/pop3d; /var/lib/pop3d as root\]]:FOLDER:_files' \
 '--log-level=[What is logged\: off, error, warn, info, debug or trace \[default\: info\]]:LEVEL:_default' \
 '--tls-self-signed[Makes a certificate that nobody vouches for, for a trial of TLS, where the configuration names none]' \
 '--check[Reads the configuration, says what is wrong with it, and starts nothing]' \
@@ -53,8 +53,8 @@ _pop3d() {
 _arguments "${_arguments_options[@]}" : \
 '-c+[The configuration file; the accounts file that it names is changed]:FILE.toml:_files' \
 '--config=[The configuration file; the accounts file that it names is changed]:FILE.toml:_files' \
-'(-c --config)-f+[The accounts file; made where there is none]:FILE:_files' \
-'(-c --config)--file=[The accounts file; made where there is none]:FILE:_files' \
+'-f+[The accounts file; made where there is none]:FILE:_files' \
+'--file=[The accounts file; made where there is none]:FILE:_files' \
 '(--verify)--app=[Sets a further password, for a program, under a name; with --remove it is taken back]:NAME:_default' \
 '--scheme=[How the password is kept. SCRAM-SHA-256\: for logins by SCRAM, also]:SCHEME:(ARGON2ID ARGON2I BLF-CRYPT SCRYPT SHA256-CRYPT SHA512-CRYPT SCRAM-SHA-256 SCRAM-SHA-1)' \
 '(--verify --stdin --scheme)--remove[Removes the account. The mail stays]' \

@@ -4,6 +4,7 @@
 //! `POP3D_WRITE_DOCUMENTS=1` it writes them.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Command;
@@ -34,7 +35,8 @@ pub fn manual_page(command: &Command, section: &str, sections: &[Section<'_>]) -
         .and_then(|()| man.render_name_section(&mut page))
         .and_then(|()| man.render_synopsis_section(&mut page))
         .and_then(|()| man.render_description_section(&mut page))
-        .and_then(|()| man.render_options_section(&mut page));
+        .and_then(|()| man.render_options_section(&mut page))
+        .and_then(|()| render_tasks(command, command.get_name(), &mut page));
     written.expect("memory can be written to");
     for Section { title, text, terms } in sections {
         let mut roff = Roff::new();
@@ -50,6 +52,28 @@ pub fn manual_page(command: &Command, section: &str, sections: &[Section<'_>]) -
         roff.to_writer(&mut page).expect("memory can be written to");
     }
     String::from_utf8(page).expect("what was text is text")
+}
+
+/// A section for each subcommand that does something, with its arguments.
+fn render_tasks(command: &Command, path: &str, page: &mut Vec<u8>) -> io::Result<()> {
+    for task in command.get_subcommands().filter(|task| task.get_name() != "help") {
+        let path = format!("{path} {}", task.get_name());
+        if task.has_subcommands() {
+            render_tasks(task, &path, page)?;
+            continue;
+        }
+        let man = Man::new(task.clone().bin_name(path.clone()).disable_help_subcommand(true));
+        let mut part = Vec::new();
+        man.render_synopsis_section(&mut part)?;
+        man.render_description_section(&mut part)?;
+        man.render_options_section(&mut part)?;
+        let mut heading = Roff::new();
+        heading.control("SH", [path.to_uppercase().as_str()]);
+        heading.to_writer(page)?;
+        // They are parts of a section here.
+        page.extend_from_slice(String::from_utf8_lossy(&part).replace("\n.SH ", "\n.SS ").as_bytes());
+    }
+    Ok(())
 }
 
 /// The completions of a program for each shell, with the ends of their file names.
@@ -132,5 +156,15 @@ mod tests {
         }];
         let page = manual_page(&Command::new("some").about("Does something"), "8", &sections);
         assert!(page.contains(".SH FILES\nThere are some.\n.TP\n\\fB.hidden\\fR\nA file.\n"), "{page}");
+    }
+
+    #[test]
+    fn a_manual_page_has_the_arguments_of_subcommands() {
+        let option = clap::Arg::new("far").long("far").help("Goes far.");
+        let walk = Command::new("walk").about("Walks.").arg(option);
+        let page =
+            manual_page(&Command::new("some").subcommand(Command::new("go").subcommand(walk)), "8", &[]);
+        let (_, part) = page.split_once(".SH \"SOME GO WALK\"\n").expect(&page);
+        assert!(part.contains(".SS OPTIONS\n") && part.contains("Goes far."), "{page}");
     }
 }

@@ -72,8 +72,7 @@ pub(crate) struct Cli {
     pub(crate) config: Option<PathBuf>,
 
     /// The folder for what outlives the process: accounts and settings that PEEP changed, statistics, indexes, locks,
-    /// and PEEP's socket [default: $XDG_STATE_HOME/pop3d, or
-    /// /var/lib/pop3d as root].
+    /// and PEEP's socket [default: $XDG_STATE_HOME/pop3d, or ~/.local/state/pop3d; /var/lib/pop3d as root].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
 

@@ -30,6 +30,7 @@ fn the_manual_page_is_as_the_program() {
                     "SIGHUP",
                     "Opens the log file anew and reads the configuration again, as a whole or not at all.",
                 ),
+                ("SIGUSR1", "Opens the log file anew, and nothing else."),
             ]),
         },
         Section {
@@ -49,6 +50,7 @@ fn the_manual_page_is_as_the_program() {
                 ("71", "The system does not give what every server needs."),
                 ("73", "passwd: the accounts file cannot be written."),
                 ("78", "The configuration, or a file of the state folder, is wrong."),
+                ("130, 143", "A second SIGINT or SIGTERM ended the server at once."),
             ]),
         },
         Section { title: "SEE ALSO", text: "peepclient(1)", terms: Vec::new() },

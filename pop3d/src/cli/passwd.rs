@@ -6,23 +6,24 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, Args, Command};
+use clap::{Arg, ArgGroup, Args, Command};
 use pop3d_core::accounts::file::{self, edit};
 use pop3d_core::accounts::{NAME_RULE, Scheme, UserName};
 
 /// `pop3d passwd`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").required(true).args(["config", "file"])))]
 pub(crate) struct Passwd {
     /// Whose account.
     #[arg(value_name = "USER", value_parser = UserParser)]
     pub(crate) user: UserName,
 
     /// The configuration file; the accounts file that it names is changed.
-    #[arg(short, long, value_name = "FILE.toml", required_unless_present = "file")]
+    #[arg(short, long, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
 
     /// The accounts file; made where there is none.
-    #[arg(short, long, value_name = "FILE", conflicts_with = "config")]
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
     /// Sets a further password, for a program, under a name; with --remove it is taken back.

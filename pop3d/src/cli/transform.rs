@@ -11,7 +11,7 @@ pub(crate) enum Task {
     /// Sets the password of an account in an accounts file, adds one, removes it, or checks its password.
     Passwd(super::Passwd),
     /// Tries transforms without a server and without clients.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = false)]
     Transform(TransformTask),
 }
 
