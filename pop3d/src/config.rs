@@ -33,7 +33,7 @@ pub(crate) use self::tls::tls;
 pub(crate) use self::transforms::{Chain, Transforms};
 pub(crate) use self::users::User;
 pub(crate) use self::values::Address;
-use self::values::{Time, Words};
+use self::values::{NameOrNumber, Time, Words};
 use crate::exit::{self, Exit};
 use crate::privileges::{Confinement, Identity, IdentityError};
 
@@ -63,12 +63,12 @@ pub(crate) struct Config {
     /// The state folder.
     pub(crate) state: Option<PathBuf>,
     /// Whom the server becomes once it listens.
-    pub(crate) user: Option<Spanned<String>>,
+    pub(crate) user: Option<Spanned<NameOrNumber>>,
     /// Whether it may stay root where nobody else is named.
     #[serde(default)]
     pub(crate) allow_root: bool,
     /// The group that it has then; none: that of the user.
-    pub(crate) group: Option<Spanned<String>>,
+    pub(crate) group: Option<Spanned<NameOrNumber>>,
     #[serde(default)]
     pub(crate) confine: ConfineTable,
     /// Worker threads; 0: one a core.
@@ -240,7 +240,7 @@ impl File {
                 None => Ok(None),
             };
         };
-        let identity = Identity::new(user.as_ref(), group.as_ref().map(|group| group.as_ref().as_str()));
+        let identity = Identity::new(&user.as_ref().0, group.as_ref().map(|group| group.as_ref().0.as_str()));
         identity.map(Some).map_err(|error| match (error, group) {
             (IdentityError::Group(what), Some(group)) => self.error(group.span(), &what),
             (IdentityError::User(what) | IdentityError::Group(what), _) => self.error(user.span(), &what),
@@ -363,6 +363,9 @@ mod tests {
             ("[confine]\nseccomp = \"on\"", "2:11", "boolean"),
             ("[confine]\nchroot = true", "2:1", "unknown field"),
             ("unique_ids = \"cyrus\"", "1:14", "`dovecot`"),
+            ("user = -1", "1:8", "0 to 4294967295"),
+            ("[transforms.x]\ncommand = \"cat\"\nmax_running = 0", "3:15", "more than 0"),
+            ("[transform_defaults]\nhosts = 0", "2:9", "more than 0"),
             ("[limits]\nconnections = 0", "2:15", "more than 0"),
             ("[limits]\nconnections_per_address = -1", "2:27", "-1"),
             ("[transforms.x]\ncommand = \"cat\"\ncpu = 0", "3:7", "more than 0"),
@@ -380,6 +383,7 @@ mod tests {
             ("\nuser = \"no-such-user\"", "2:8", "no user \"no-such-user\""),
             ("user = \"root\"\ngroup = \"no-such-group\"", "2:9", "no group \"no-such-group\""),
             ("group = \"root\"", "1:9", "without a user"),
+            ("user = 4242424", "1:8", "no user \"4242424\""),
         ] {
             let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();
             let said = file.identity().unwrap_err().to_string();

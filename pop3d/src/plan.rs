@@ -138,6 +138,16 @@ impl Plan {
                 "--peep-port without an administrator: add one by --peep-admin name:password".to_owned(),
             );
         }
+        if administrators.is_empty() && file.config.peep.tls_listen.is_some() {
+            warnings
+                .push("tls_listen in [peep] without an administrator: add one to [peep.admins]".to_owned());
+        }
+        warnings.extend(fixed.confinement.absent().map(|folder| {
+            format!(
+                "write in [confine]: there is no folder {}, and nothing is written there later",
+                folder.display()
+            )
+        }));
         let checking_limit = checking_limit(&file)?;
         let checkpassword = checkpassword(&file, checking_limit, &mut missing)?;
         let tokens = config::tokens(&file, &mut warnings, &mut missing)?;

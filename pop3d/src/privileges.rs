@@ -167,6 +167,11 @@ pub(crate) fn is_root() -> bool {
 }
 
 impl Confinement {
+    /// The further folders that are not there: the kernel takes none of them.
+    pub(crate) fn absent(&self) -> impl Iterator<Item = &Path> {
+        self.write.iter().map(PathBuf::as_path).filter(|folder| self.landlock && !folder.exists())
+    }
+
     /// Gives up what the whole process is to be without. Called before there is a second thread: it holds for this one
     /// and for those that it starts. Returns what is in force, for the log. `folders` are written and read in, `named` read.
     ///

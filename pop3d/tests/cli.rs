@@ -60,6 +60,9 @@ fn wrong_arguments_are_named() {
         (&["-u", ".hidden:x"], "user name"),
         (&["-u", ":x"], "user name"),
         (&["extra"], "extra"),
+        (&["transform"], "requires a subcommand"),
+        (&["transform"], "list, check, bench"),
+        (&["passwd", "ann"], "--config <FILE.toml>|--file <FILE>"),
         (&["-u", "user:pass"], "--mailbox"),
     ] {
         let (status, said) = refused(arguments);
@@ -252,6 +255,26 @@ fn check_warns_of_what_a_start_warns_of_once_it_meets_it() {
     assert_eq!(told.len(), 3, "{said}");
     for (line, part) in
         told.iter().zip(["the state folder ", "no socket for PEEP at ", "transform_dir: there is no folder "])
+    {
+        assert!(line.starts_with("pop3d: warning: ") && line.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn check_warns_of_what_is_written_and_has_no_effect() {
+    let folder = mail();
+    let file = folder.path().join("pop3d.toml");
+    let text = "allow_root = true\n[users]\na = \"b\"\n[peep]\ntls_listen = [\"127.0.0.1:0\"]\n\
+                [confine]\nlandlock = true\nwrite = [\"/no/such\"]\n";
+    write_for_its_owner(&file, text.as_bytes());
+    let state = path(folder.path());
+    let output = pop3d(&["--check", "-c", path(&file), "-m", state, "--state", state, "--tls-self-signed"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let told: Vec<_> = said.lines().collect();
+    assert_eq!(told.len(), 2, "{said}");
+    for (line, part) in
+        told.iter().zip(["tls_listen in [peep] without an administrator", "there is no folder /no/such"])
     {
         assert!(line.starts_with("pop3d: warning: ") && line.contains(part), "{said}");
     }

@@ -205,6 +205,7 @@ fn what_is_missing_for_tokens_is_named_at_its_place() {
         (format!("{named}secret = \"/nonexistent/x\""), ":4:10: /nonexistent/x: "),
         (format!("{named}keys = {secret:?}"), "neither a public key as PEM"),
         (format!("{named}secret = {secret:?}\nleeway = \"1h\""), "at most 10m"),
+        (format!("{named}secret = {secret:?}\nuser_claim = \"\""), ":5:14: no claim has an empty name"),
         (format!("{named}secret = {secret:?}\nscope = \"{}\"", "x".repeat(400)), "375 octets"),
         (format!("{named}secret = {secret:?}\nprogram = \"/bin/true\""), "leave one out"),
         ("program = \"\"".to_owned(), ":2:11: no program is named"),

@@ -41,7 +41,13 @@ impl KeptError {
 impl fmt::Display for KeptError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable { path, error } => write!(formatter, "cannot read {}: {error}", path.display()),
+            Self::Unreadable { path, error } => {
+                let advice = match error.kind() {
+                    io::ErrorKind::PermissionDenied => "let the server's user read it",
+                    _ => "move it away to start without what it keeps",
+                };
+                write!(formatter, "cannot read {}: {error}; {advice}", path.display())
+            }
             Self::Damaged { path, line, column, what } => write!(
                 formatter,
                 "{}:{line}:{column}: {what}; mend it, or move the file away to start without what it keeps",

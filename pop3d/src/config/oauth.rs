@@ -34,7 +34,7 @@ pub(crate) struct Table {
     issuer: Option<OneOrMore>,
     /// Whom tokens are for.
     audience: Option<OneOrMore>,
-    user_claim: Option<String>,
+    user_claim: Option<Spanned<String>>,
     leeway: Option<Spanned<Time>>,
     /// A program that knows whether a token is good.
     program: Option<Spanned<Words>>,
@@ -164,8 +164,13 @@ fn keys(file: &File, place: &Spanned<PathBuf>, warnings: &mut Vec<String>) -> Re
         Some(leeway) => leeway.as_ref().0,
         None => LEEWAY,
     };
-    let mut keys =
-        TokenKeys::new(issuers, audiences, table.user_claim.as_deref().unwrap_or(USER_CLAIM), leeway);
+    let user_claim = match &table.user_claim {
+        Some(claim) if claim.as_ref().is_empty() => {
+            return Err(file.error(claim.span(), "no claim has an empty name; leave it out for \"sub\""));
+        }
+        claim => claim.as_ref().map_or(USER_CLAIM, |claim| claim.as_ref().as_str()),
+    };
+    let mut keys = TokenKeys::new(issuers, audiences, user_claim, leeway);
     let wrong = |path: &Spanned<PathBuf>, what: &dyn std::fmt::Display| {
         file.error(path.span(), &format!("{}: {what}", path.as_ref().display()))
     };

@@ -35,6 +35,10 @@ impl Words {
     }
 }
 
+/// The name or the number of a user or a group of the system.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct NameOrNumber(pub(crate) String);
+
 /// An address and a port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Address(pub(crate) SocketAddr);
@@ -151,6 +155,32 @@ impl<'de> Deserialize<'de> for Size {
             fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
                 parse_size(text)
                     .ok_or_else(|| E::custom(format!("\"{text}\" is no size, write \"64KiB\" or \"200MiB\"")))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for NameOrNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = NameOrNumber;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a name between quotes, or a number")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<NameOrNumber, E> {
+                let number = u32::try_from(number);
+                let number = number.map_err(|_| E::custom("a number of a user or group is 0 to 4294967295"));
+                number.map(|number| NameOrNumber(number.to_string()))
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<NameOrNumber, E> {
+                Ok(NameOrNumber(name.to_owned()))
             }
         }
 

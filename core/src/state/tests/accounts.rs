@@ -163,7 +163,13 @@ fn a_line_that_is_wrong_is_named_and_the_file_is_left_as_it_is() {
     fs::remove_file(house.path(FILE)).unwrap();
     fs::create_dir(house.path(FILE)).unwrap();
     let error = KeptAccounts::read(&house.files).unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot read {}: not a regular file", house.path(FILE).display()));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot read {}: not a regular file; move it away to start without what it keeps",
+            house.path(FILE).display()
+        )
+    );
 }
 
 #[test]

@@ -69,6 +69,7 @@ macro_rules! table {
         pub(crate) struct $name {
             $($before)*
             isolation: Option<Isolated>,
+            #[serde(default, deserialize_with = "positive")]
             hosts: Option<usize>,
             on_error: Option<Policed>,
             spool: Option<bool>,
@@ -80,6 +81,7 @@ macro_rules! table {
             memory: Option<Size>,
             #[serde(default, deserialize_with = "positive")]
             max_output: Option<Size>,
+            #[serde(default, deserialize_with = "positive")]
             max_running: Option<usize>,
             pub(super) cwd: Option<Spanned<PathBuf>>,
             #[serde(default)]

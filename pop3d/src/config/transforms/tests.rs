@@ -124,7 +124,7 @@ fn a_transform_never_waits_for_itself() {
     let text = "transform = [\"x\", \"cat\", \"x\"]\n[transforms.x]\ncommand = \"cat\"\nmax_running = ";
     let said = wrong(&format!("{text}1"));
     assert!(said.starts_with("x.toml:1:26: transform x stands 2 times"), "{said}");
-    assert!(transforms(&format!("{text}2"), &[]).is_ok() && transforms(&format!("{text}0"), &[]).is_ok());
+    assert!(transforms(&format!("{text}2"), &[]).is_ok());
     let by_core = ProcessSpec::new("cat", CommandLine::Direct(vec!["cat".into()])).running_limit();
     assert!(transforms("", &vec!["cat"; by_core]).is_ok() || by_core > CHAIN_MAX);
     assert!(transforms("", &vec!["cat"; by_core + 1]).is_err());
