@@ -38,7 +38,10 @@ fn check(text: &str) -> Output {
     let folder = mail();
     let file = folder.path().join("pop3d.toml");
     write_for_its_owner(&file, text.replace("MAIL", path(folder.path())).as_bytes());
-    pop3d(&["--check", "-c", path(&file)])
+    // What this machine's server keeps is not looked at.
+    let state = folder.path().join("state");
+    let own_state = if text.contains("state = ") { &[][..] } else { &["--state", path(&state)] };
+    pop3d(&[&["--check", "-c", path(&file)], own_state].concat())
 }
 
 /// Writes a file that nobody else can read, so that nothing is to be said of that.

@@ -102,6 +102,34 @@ fn a_mail_folder_that_the_user_may_not_read_is_found_before_the_start() {
     }
 }
 
+#[test]
+fn what_was_set_at_run_time_is_looked_at_as_the_user_too() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("left out: only root becomes another user");
+    }
+    let (mail, closed) = (Mail::maildir("user", &["x\n"]), tempfile::tempdir().unwrap());
+    let state = tempfile::tempdir().unwrap();
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let settings = format!("[mailbox]\nvalue = {:?}\nconfigured = {:?}\n# end\n", closed.path(), mail.path());
+    fs::write(state.path().join("settings.toml"), settings).unwrap();
+    let config = state.path().join("pop3d.toml");
+    fs::write(&config, format!("user = {NOBODY}\ngroup = {NOBODY}\n")).unwrap();
+    gives(mail.path());
+    gives(state.path());
+    gives(&state.path().join("settings.toml"));
+    for further in [&["--check"][..], &["-p", "0"]] {
+        let mut command = Command::new(program());
+        command.arg("-m").arg(mail.path()).args(["-u", "user:pass"]).arg("--state").arg(state.path());
+        let output = command.arg("-c").arg(&config).args(further).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(66), "{said}");
+        assert!(
+            said.contains("let the server's user read it, or remove [mailbox] from settings.toml"),
+            "{said}"
+        );
+    }
+}
+
 /// What a start without accounts on the command line says of a configuration, and whether it is content.
 fn checks(mail: &Mail, config: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();

@@ -22,6 +22,7 @@ use crate::exit::{self, Exit};
 use crate::host::Program;
 use crate::logging::LogFile;
 use crate::plan::{self, Fixed, Plan};
+use crate::privileges;
 
 /// Looks at the mail folder and the log, as whom the server becomes.
 ///
@@ -80,6 +81,12 @@ pub(super) fn check(cli: Cli, mut plan: Plan) -> Result<(), Exit> {
     }
     let mut warnings = std::mem::take(&mut plan.warnings);
     warnings.extend(doubts(&plan));
+    if let Some(identity) = plan.fixed.identity.as_ref().filter(|_| privileges::is_root()) {
+        // What follows a start does as that user.
+        identity
+            .assume()
+            .map_err(|error| super::system(&format!("become the user {}", identity.name()), &error))?;
+    }
     try_beginning(cli, plan)?;
     for warning in &warnings {
         exit::warn(warning);
