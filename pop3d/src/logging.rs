@@ -17,7 +17,6 @@ use std::time::{Duration, Instant, SystemTime};
 use log::LevelFilter;
 use pop3d_protocol::text::one_line;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use rustix::io::Errno;
 
 use crate::privileges::Identity;
 
@@ -122,13 +121,15 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Opens a file, where there is one, as it would be opened; else looks at its folder.
 fn probe(path: &Path) -> io::Result<()> {
-    // A pipe that nobody reads yet would be waited for.
-    match options().custom_flags(libc::O_NONBLOCK).open(path) {
+    let permitted = |path, access| Ok(accessat(CWD, path, access, AtFlags::EACCESS)?);
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        // Who reads a pipe would be told of an end, where it were opened and closed.
+        return permitted(path, Access::WRITE_OK);
+    }
+    match options().open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = path.parent().unwrap_or(path);
-            Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+            permitted(path.parent().unwrap_or(path), Access::WRITE_OK | Access::EXEC_OK)
         }
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => Ok(()),
         opened => opened.map(drop),
     }
 }

@@ -241,6 +241,10 @@ fn check_finds_a_log_that_cannot_be_written_and_makes_none() {
     }
     let output = check(&text(&log("log")));
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // A pipe without a reader is not waited for.
+    assert!(Command::new("mkfifo").arg(log("pipe")).status().unwrap().success());
+    let output = check(&text(&log("pipe")));
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     assert!(!log("log").exists());
 }
 
