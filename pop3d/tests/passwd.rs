@@ -192,3 +192,13 @@ fn several_at_once_lose_nobody() {
     assert!(users.iter().all(|user| text.contains(&format!("{user}:{{ARGON2ID}}"))));
     assert!(house.is_tidy());
 }
+
+#[test]
+fn a_link_to_a_file_that_is_not_there_is_told_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("accounts");
+    std::os::unix::fs::symlink(folder.path().join("elsewhere/accounts"), &link).unwrap();
+    let (status, said) = run(&["-f", link.to_str().unwrap(), "ann", "--stdin"], b"tanstaaf\n");
+    assert!(status == 66 && said.contains("it is a link to a file that is not there"), "{status} {said}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::exit::Exit;
+use crate::exit::{Exit, warn};
 use crate::plan::ACCOUNTS_MAX;
 
 /// A file that no other process replaces meanwhile, as long as it asks as this one does.
@@ -41,9 +41,14 @@ impl Locked {
                     let made =
                         OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
                     match made {
-                        // Another process was faster.
-                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                        made => is_made = made.is_ok(),
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                            if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+                                return Err(io::Error::other("it is a link to a file that is not there"));
+                            }
+                            // Another process was faster.
+                            continue;
+                        }
+                        made => is_made = made.map(|_| true)?,
                     }
                     File::open(path)?
                 }
@@ -110,7 +115,11 @@ impl Locked {
             let _ = fs::remove_file(&temporary);
             return written;
         }
-        File::open(folder)?.sync_all()
+        // It is replaced, whatever this comes to; some file systems have no such call.
+        if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+            warn(&format!("{} is replaced, but its folder is not synced: {error}", self.path.display()));
+        }
+        Ok(())
     }
 }
 
