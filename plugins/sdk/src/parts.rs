@@ -5,6 +5,7 @@
 //! most `BODY_MAX`; and the beginning of a line, at most `LINE_HELD`.
 
 mod body;
+mod decode;
 mod lines;
 mod part;
 mod walk;

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use data_encoding::BASE64_MIME_PERMISSIVE;
 use encoding_rs::{Encoding, UTF_8, X_USER_DEFINED};
-use quoted_printable::ParseMode;
 
 use super::Edit;
+use super::decode::quoted_printable;
 use super::lines::{base64_lines, quoted_printable_lines, with_line_ends};
 use super::part::Part;
 
@@ -50,7 +50,7 @@ impl Text {
             if is_undeclared { UTF_8 } else { Encoding::for_label_no_replacement(label.as_bytes())? };
         let octets = match transfer {
             Transfer::Identity => Cow::Borrowed(body),
-            Transfer::QuotedPrintable => Cow::Owned(quoted_printable::decode(body, ParseMode::Robust).ok()?),
+            Transfer::QuotedPrintable => Cow::Owned(quoted_printable(body)),
             Transfer::Base64 => Cow::Owned(base64(body)?),
         };
         let (text, has_strays) = match encoding.decode_without_bom_handling_and_without_replacement(&octets) {

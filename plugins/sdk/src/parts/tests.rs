@@ -151,6 +151,16 @@ fn a_text_becomes_utf8_without_an_encoding() {
     assert_eq!(told(&[("utf8", "true")], message), format!("{fields}\n\u{fc}\n"));
 }
 
+#[test]
+fn octets_that_quoted_printable_does_not_have_stay_when_the_text_changes() {
+    let header = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n";
+    let message = format!("{header}\nGr\u{fc}\u{df} =C3=BC\x0c\x1b\0 cat\n");
+    assert_eq!(
+        told(SWAP, message.as_bytes()),
+        format!("{header}\nGr=C3=BC=C3=9F =C3=BC=0C=1B=00 d=C3=B6g\n")
+    );
+}
+
 /// Pieces that messages in MIME are made of.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
