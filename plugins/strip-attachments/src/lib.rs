@@ -127,6 +127,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_signed_or_encrypted_with_s_mime_stays() {
+        for media_type in ["application/pkcs7-mime", "Application/X-PKCS7-Mime"] {
+            let part = format!("Content-Type: {media_type}; name=smime.p7m\n\nMIIB\n");
+            for option in [("types", "application/*"), ("names", "*.p7m"), ("max_size", "1")] {
+                assert_eq!(stripped(&[option], &part), part, "{option:?}");
+            }
+        }
+    }
+
+    #[test]
     fn wrong_options_are_refused() {
         refuses::<It>(&[], "is needed");
         refuses::<It>(&[("types", "[1]")], "a list of strings");

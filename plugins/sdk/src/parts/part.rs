@@ -5,6 +5,10 @@ use mailparse::{DispositionType, parse_content_disposition, parse_content_type};
 use super::lines::{base64_lines, with_line_ends};
 use crate::header::{Value, encode_text, line_end, pieces, write_field};
 
+/// Media types of what is signed or encrypted as a whole (RFC 1847; RFC 8551, and the name from before it).
+const SEALED: [&str; 4] =
+    ["multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"];
+
 /// A part of a message, or the message itself, by its header.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -83,7 +87,7 @@ impl Part {
     /// Whether it is signed or encrypted as a whole, so that a change within would break it.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        ["multipart/signed", "multipart/encrypted"].contains(&self.media_type.as_str())
+        SEALED.contains(&self.media_type.as_str())
     }
 
     /// Whether there are parts in it: one of `multipart` with a boundary, or a message.
