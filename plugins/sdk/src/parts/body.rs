@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use data_encoding::BASE64_MIME_PERMISSIVE;
 use encoding_rs::{Encoding, UTF_8, X_USER_DEFINED};
 
 use super::Edit;
-use super::decode::quoted_printable;
+use super::decode::{base64, quoted_printable};
 use super::lines::{base64_lines, quoted_printable_lines, with_line_ends};
 use super::part::Part;
 
@@ -29,6 +28,8 @@ pub(super) struct Text {
     is_undeclared: bool,
     /// Octets that are none of this charset are in it, as the letters that `x-user-defined` has for them.
     has_strays: bool,
+    /// It stood there in base64 that is none, in part.
+    is_broken: bool,
     /// Every LF had a CR before it in what was decoded.
     has_crlf: bool,
     pub(super) text: String,
@@ -48,10 +49,15 @@ impl Text {
         // What is not declared is UTF-8 at most; other octets are strays, and stay.
         let encoding =
             if is_undeclared { UTF_8 } else { Encoding::for_label_no_replacement(label.as_bytes())? };
+        let mut is_broken = false;
         let octets = match transfer {
             Transfer::Identity => Cow::Borrowed(body),
             Transfer::QuotedPrintable => Cow::Owned(quoted_printable(body)),
-            Transfer::Base64 => Cow::Owned(base64(body)?),
+            Transfer::Base64 => {
+                let (octets, is_perfect) = base64(body);
+                is_broken = !is_perfect;
+                Cow::Owned(octets)
+            }
         };
         let (text, has_strays) = match encoding.decode_without_bom_handling_and_without_replacement(&octets) {
             Some(text) => (text.into_owned(), false),
@@ -61,7 +67,7 @@ impl Text {
         let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
         let has_crlf = feeds > 0 && text.matches("\r\n").count() == feeds;
         let text = if has_crlf { text.replace("\r\n", "\n") } else { text };
-        Some(Self { transfer, encoding, is_undeclared, has_strays, has_crlf, text })
+        Some(Self { transfer, encoding, is_undeclared, has_strays, is_broken, has_crlf, text })
     }
 
     /// The header, with its empty line, and the body of a part whose text was changed. None: it stays.
@@ -70,8 +76,8 @@ impl Text {
             Edit::Keep => return None,
             Edit::Replace(text) if text == self.text => return None,
             Edit::Replace(text) => (text, false),
-            // Strays have no place in UTF-8.
-            Edit::Utf8(_) if self.has_strays => return None,
+            // Strays have no place in UTF-8, and what is not what it says may be something else.
+            Edit::Utf8(_) if self.has_strays || self.is_broken => return None,
             Edit::Utf8(text) if text == self.text && self.is_utf8() => return None,
             Edit::Utf8(text) => (text, true),
         };
@@ -179,12 +185,6 @@ fn with_strays(octets: &[u8]) -> String {
         text.extend(chunk.invalid().iter().filter_map(|&octet| char::from_u32(0xF700 + u32::from(octet))));
     }
     text
-}
-
-/// Octets of base64, without what is none of it. None: it is broken.
-fn base64(body: &[u8]) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
-    BASE64_MIME_PERMISSIVE.decode(&digits).ok()
 }
 
 /// How many octets a body has, decoded, as near as can be told without decoding it.

@@ -161,6 +161,19 @@ fn octets_that_quoted_printable_does_not_have_stay_when_the_text_changes() {
     );
 }
 
+#[test]
+fn base64_that_is_not_perfect_is_looked_into() {
+    let header = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n";
+    let swap = [("from", "cat"), ("to", "dog")];
+    for body in ["YSBj!YXQ=\n", "YSBjYXQ\n", "YSBjYXQ=\n-- \nlist: cat\n", "YSBjYXQgA\n", "YSBjYXQ=A"] {
+        let message = format!("{header}\n{body}");
+        let sent = told(&swap, message.as_bytes());
+        assert!(sent == format!("{header}\nYSBkb2c=\n") || sent == format!("{header}\nYSBkb2cg\n"), "{sent}");
+        // It is not what it says.
+        assert_eq!(told(&[("utf8", "true")], message.as_bytes()), message);
+    }
+}
+
 /// Pieces that messages in MIME are made of.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
