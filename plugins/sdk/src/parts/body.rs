@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8, X_USER_DEFINED};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, X_USER_DEFINED};
 
 use super::Edit;
 use super::decode::{base64, quoted_printable};
@@ -59,10 +59,15 @@ impl Text {
                 Cow::Owned(octets)
             }
         };
-        let (text, has_strays) = match encoding.decode_without_bom_handling_and_without_replacement(&octets) {
+        let (encoding, mark) =
+            if is_utf16(encoding, label) { utf16_by_mark(&octets)? } else { (encoding, 0) };
+        let octets = &octets[mark..];
+        let (text, has_strays) = match encoding.decode_without_bom_handling_and_without_replacement(octets) {
             Some(text) => (text.into_owned(), false),
-            None if encoding == UTF_8 => (with_strays(&octets), true),
-            None => (X_USER_DEFINED.decode_without_bom_handling(&octets).0.into_owned(), true),
+            None if encoding == UTF_8 => (with_strays(octets), true),
+            // Its letters are not looked for octet by octet.
+            None if [UTF_16BE, UTF_16LE].contains(&encoding) => return None,
+            None => (X_USER_DEFINED.decode_without_bom_handling(octets).0.into_owned(), true),
         };
         let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
         let has_crlf = feeds > 0 && text.matches("\r\n").count() == feeds;
@@ -175,6 +180,17 @@ impl Text {
         }
         octets
     }
+}
+
+/// Whether a charset is the UTF-16 that says its order by a mark (RFC 2781, section 4.3): the label stands for little-endian
+/// on the web alone. Without a mark nobody knows.
+fn is_utf16(encoding: &Encoding, label: &str) -> bool {
+    encoding == UTF_16LE && !label.eq_ignore_ascii_case("utf-16le")
+}
+
+/// The order of UTF-16 that its mark says, and the length of the mark.
+fn utf16_by_mark(octets: &[u8]) -> Option<(&'static Encoding, usize)> {
+    Encoding::for_bom(octets).filter(|(encoding, _)| *encoding != UTF_8)
 }
 
 /// UTF-8 with octets in it that are none.

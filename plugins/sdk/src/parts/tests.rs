@@ -174,6 +174,23 @@ fn base64_that_is_not_perfect_is_looked_into() {
     }
 }
 
+#[test]
+fn utf_16_is_read_by_its_mark_and_left_without_one() {
+    let header = "Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset=UTF-16\n";
+    for body in ["/v8AYQAgAGMAYQB0", "//5hACAAYwBhAHQA"] {
+        let sent = told(SWAP, format!("{header}\n{body}\n").as_bytes());
+        assert!(sent.ends_with("charset=utf-8\nMIME-Version: 1.0\n\nYSBkw7Zn\n"), "{sent}");
+        let sent = told(&[("utf8", "true")], format!("{header}\n{body}\n").as_bytes());
+        assert!(sent.ends_with("\n\na cat"), "{sent}");
+    }
+    // Neither a mark, nor half a letter at the end, is there to be changed.
+    for body in ["AGEAIABjAGEAdA==", "/v8AYQAgAGMAYQB0AA=="] {
+        let message = format!("{header}\n{body}\n");
+        assert_eq!(told(SWAP, message.as_bytes()), message);
+        assert_eq!(told(&[("utf8", "true")], message.as_bytes()), message);
+    }
+}
+
 /// Pieces that messages in MIME are made of.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
