@@ -106,8 +106,12 @@ impl<'call> Value<'call> {
     /// The same on one line and without blanks around it; octets that are no UTF-8 are replaced.
     #[must_use]
     pub fn unfolded(self) -> String {
+        String::from_utf8_lossy(&self.unfolded_octets()).into_owned()
+    }
+
+    pub(crate) fn unfolded_octets(self) -> Vec<u8> {
         let octets: Vec<u8> = self.0.iter().copied().filter(|octet| !b"\r\n".contains(octet)).collect();
-        String::from_utf8_lossy(octets.trim_ascii()).into_owned()
+        octets.trim_ascii().to_vec()
     }
 
     /// The text, on one line, with encoded-words decoded (RFC 2047).

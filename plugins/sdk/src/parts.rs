@@ -7,6 +7,7 @@
 mod body;
 mod decode;
 mod lines;
+mod parameters;
 mod part;
 mod walk;
 

@@ -3,7 +3,7 @@
 //! | option | means |
 //! | --- | --- |
 //! | `types` | patterns (`*`, `?`) of media types, such as `application/x-*` |
-//! | `names` | patterns of file names, such as `*.exe` |
+//! | `names` | patterns of file names, such as `*.exe`; of an attachment with several names one is enough |
 //! | `max_size` | octets, decoded: only what is larger goes; at most 8388608 |
 //! | `note` | the text in its place, with `{name}` and `{type}`; `The attachment {name} ({type}) was removed.` |
 //!
@@ -66,7 +66,7 @@ impl StripAttachments {
         let has_type = self.types.iter().any(|pattern| matches_glob(pattern, part.media_type()));
         let has_name = |name: &str| self.names.iter().any(|pattern| matches_glob(pattern, name));
         let is_any = self.types.is_empty() && self.names.is_empty() && !part.holds_parts();
-        is_any || has_type || part.file_name().is_some_and(has_name)
+        is_any || has_type || part.file_names().any(has_name)
     }
 
     fn note(&self, part: &Part) -> NewPart {
@@ -134,6 +134,31 @@ mod tests {
                 assert_eq!(stripped(&[option], &part), part, "{option:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_is_found_wherever_a_header_may_have_it() {
+        let plain = "application/octet-stream";
+        for (content_type, disposition) in [
+            (plain, "attachment; filename=\"invoice;.exe\""),
+            (plain, "attachment; filename=\"a\\\"b;.exe\""),
+            (plain, "attachment; filename=\"a.txt\"; filename*=utf-8''a.exe"),
+            (plain, "attachment; filename*=utf-8''a.exe; filename=\"a.txt\""),
+            (plain, "attachment; filename*=utf-8''a.txt; filename=\"a.exe\""),
+            (plain, "attachment; filename=a.txt; filename=a.exe"),
+            (plain, "attachment; filename*0*=utf-8''a.; filename*1=\"e\"; filename*2*=%78e"),
+            (plain, "attachment;\n FileName\n = \"=?utf-8?q?a=2Eexe?=\""),
+            ("application/pdf; name=a.exe", "attachment; filename=a.pdf"),
+            ("application/pdf; name*=iso-8859-1'de'%fc.exe", "attachment; filename=a.pdf"),
+        ] {
+            let part = format!("Content-Type: {content_type}\nContent-Disposition: {disposition}\n\nMZ\n");
+            let sent = stripped(&[("names", "*.exe"), ("note", "gone")], &part);
+            assert_eq!(sent, format!("{NOTE}gone\n\n"), "{part}");
+            assert_eq!(stripped(&[("names", "*.com")], &part), part);
+        }
+        let part = "Content-Type: application/x-dos; name=a.txt;\n name*=utf-8''%c3%bc.exe\n\nMZ\n";
+        let sent = stripped(&[("types", "*"), ("note", "{name}")], part);
+        assert!(sent.ends_with("\n\nw7wuZXhlDQo=\n\n"), "{sent}");
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn decode_line(line: &[u8], octets: &mut Vec<u8>) -> bool {
 }
 
 /// The octet that two hexadecimal digits are.
-fn hex(digits: &[u8]) -> Option<u8> {
+pub(super) fn hex(digits: &[u8]) -> Option<u8> {
     let digit = |octet: u8| u8::try_from(char::from(octet).to_digit(16)?).ok();
     let [upper, lower] = digits else { return None };
     Some(digit(*upper)? << 4 | digit(*lower)?)

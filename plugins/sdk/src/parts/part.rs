@@ -1,8 +1,7 @@
 //! A part of a message: what its header says of it, and what may take its place.
 
-use mailparse::{DispositionType, parse_content_disposition, parse_content_type};
-
 use super::lines::{base64_lines, with_line_ends};
+use super::parameters::{self, Parameters};
 use crate::header::{Value, encode_text, line_end, pieces, write_field};
 
 /// Media types of what is signed or encrypted as a whole (RFC 1847; RFC 8551, and the name from before it).
@@ -18,7 +17,8 @@ pub struct Part {
     pub(super) charset: Option<String>,
     pub(super) encoding: String,
     pub(super) boundary: Option<String>,
-    file_name: Option<String>,
+    /// That which is meant first.
+    file_names: Vec<String>,
     is_attachment: bool,
     depth: usize,
 }
@@ -26,23 +26,18 @@ pub struct Part {
 impl Part {
     /// Reads a header. `default_type` is for one that names none.
     pub(super) fn new(header: Vec<u8>, depth: usize, default_type: &str) -> Self {
-        let value = |name: &str| field(&header, name).map(|value| value.unfolded());
-        let content_type = value("content-type");
-        let parsed = parse_content_type(content_type.as_deref().unwrap_or(default_type));
-        let disposition = value("content-disposition").map(|value| parse_content_disposition(&value));
-        let name = disposition.as_ref().and_then(|parsed| parsed.params.get("filename"));
-        let name = name.or_else(|| parsed.params.get("name")).map(|name| Value(name.as_bytes()).text());
-        let is_attachment =
-            disposition.is_some_and(|parsed| parsed.disposition == DispositionType::Attachment);
-        let encoding = value("content-transfer-encoding").unwrap_or_default().to_ascii_lowercase();
-        let media_type = parsed.mimetype.to_ascii_lowercase();
+        let read = |name: &str| field(&header, name).map(|value| Parameters::read(&value.unfolded_octets()));
+        let (media_type, of_type) = read("content-type").unwrap_or_default();
+        let (disposition, of_disposition) = read("content-disposition").unwrap_or_default();
+        let encoding = field(&header, "content-transfer-encoding").map(Value::unfolded);
+        let names = of_disposition.texts("filename").into_iter().chain(of_type.texts("name"));
         Self {
             media_type: if media_type.contains('/') { media_type } else { default_type.to_owned() },
-            charset: parsed.params.get("charset").cloned(),
-            encoding,
-            boundary: parsed.params.get("boundary").filter(|boundary| !boundary.is_empty()).cloned(),
-            file_name: name,
-            is_attachment,
+            charset: of_type.value("charset"),
+            encoding: encoding.unwrap_or_default().to_ascii_lowercase(),
+            boundary: of_type.value("boundary").filter(|boundary| !boundary.is_empty()),
+            file_names: names.map(without_controls).collect(),
+            is_attachment: disposition == "attachment",
             depth,
             header,
         }
@@ -57,7 +52,12 @@ impl Part {
     /// The name of its file, decoded.
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {
-        self.file_name.as_deref()
+        self.file_names().next()
+    }
+
+    /// All names that its header has for its file, decoded: programs differ in which they take.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        self.file_names.iter().map(String::as_str)
     }
 
     /// How many parts it is within: 0 is the message itself.
@@ -134,7 +134,8 @@ impl Part {
     pub(super) fn content_type_with(&self, charset: &str) -> Vec<u8> {
         let value = self.header("content-type").map(Value::unfolded);
         let mut content_type = self.media_type.clone();
-        for parameter in value.iter().flat_map(|value| parameters(value).skip(1)) {
+        let parameters = value.iter().flat_map(|value| parameters::split(value.as_bytes()).skip(1));
+        for parameter in parameters.map(String::from_utf8_lossy) {
             let name = parameter.split(['=', '*']).next().unwrap_or_default().trim();
             if !name.eq_ignore_ascii_case("charset") && !name.is_empty() {
                 content_type.push_str("; ");
@@ -147,17 +148,10 @@ impl Part {
     }
 }
 
-/// What stands between semicolons outside of quotes.
-fn parameters(value: &str) -> impl Iterator<Item = &str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    value.split(move |letter| {
-        let escapes = is_quoted && letter == '\\' && !is_escaped;
-        if letter == '"' && !is_escaped {
-            is_quoted = !is_quoted;
-        }
-        is_escaped = escapes;
-        letter == ';' && !is_quoted
-    })
+/// A name of a file: no control characters, so that it stays on its line wherever it is put.
+fn without_controls(mut name: String) -> String {
+    name.retain(|letter| !letter.is_control());
+    name
 }
 
 fn field<'part>(header: &'part [u8], name: &str) -> Option<Value<'part>> {

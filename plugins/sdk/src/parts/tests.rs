@@ -191,6 +191,15 @@ fn utf_16_is_read_by_its_mark_and_left_without_one() {
     }
 }
 
+#[test]
+fn a_boundary_is_that_which_stands_outside_of_quotes() {
+    let message = "Content-Type: multipart/mixed; boundary=real; name=\"x; boundary=evil\"\n\n--real\n\ncat\n--real--\n";
+    let swap = [("from", "cat"), ("to", "dog")];
+    assert_eq!(told(&swap, message.as_bytes()), message.replace("cat", "dog"));
+    let message = "Content-Type: multipart/mixed; boundary*0=re; boundary*1=al\n\n--real\n\ncat\n--real--\n";
+    assert_eq!(told(&swap, message.as_bytes()), message.replace("cat", "dog"));
+}
+
 /// Pieces that messages in MIME are made of.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
