@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use data_encoding::BASE64;
 
+use crate::words;
+
 /// Most octets of a header that are held.
 pub const HEADER_MAX: usize = 1 << 20;
 
@@ -117,11 +119,7 @@ impl<'call> Value<'call> {
     /// The text, on one line, with encoded-words decoded (RFC 2047).
     #[must_use]
     pub fn text(self) -> String {
-        let field = [b"X: ", self.0.trim_ascii(), b"\n"].concat();
-        match mailparse::parse_header(&field) {
-            Ok((header, _)) => header.get_value().trim().to_owned(),
-            Err(_) => self.unfolded(),
-        }
+        words::decoded(self.0.trim_ascii()).trim().to_owned()
     }
 
     /// The value with a text and a space before it. Encoded-words stay right.

@@ -71,6 +71,7 @@ mod options;
 mod parts;
 mod rewriter;
 mod run;
+mod words;
 
 #[cfg(not(target_arch = "wasm32"))]
 #[doc(hidden)]
