@@ -181,8 +181,8 @@ impl NewPart {
         Self { subtype: "html", text: text.into() }
     }
 
-    /// Header, empty line and body, in place of a part. The message itself keeps what is not about its content.
-    pub(super) fn octets(&self, part: &Part, line_end: &[u8]) -> Vec<u8> {
+    /// Header, empty line and body, in place of a part. A message, forwarded or not, keeps what is not about its content.
+    pub(super) fn octets(&self, part: &Part, is_message: bool, line_end: &[u8]) -> Vec<u8> {
         let is_plain = self.text.bytes().all(|octet| octet == b'\n' || (b' '..=b'~').contains(&octet));
         let is_short = self.text.lines().all(|line| line.len() < 990);
         let content_type = format!("text/{}; charset=utf-8", self.subtype).into_bytes();
@@ -193,7 +193,7 @@ impl NewPart {
         };
         let content = [("Content-Type", content_type), ("Content-Transfer-Encoding", encode_text(encoding))];
         let keep: fn(&str) -> bool =
-            if part.depth() == 0 { |name| !name.starts_with("content-") } else { |_| false };
+            if is_message { |name| !name.starts_with("content-") } else { |_| false };
         [part.header_with(&content, keep).as_slice(), line_end, &body].concat()
     }
 }

@@ -200,6 +200,17 @@ fn a_boundary_is_that_which_stands_outside_of_quotes() {
     assert_eq!(told(&swap, message.as_bytes()), message.replace("cat", "dog"));
 }
 
+#[test]
+fn a_forwarded_message_that_is_replaced_keeps_its_header() {
+    let message = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\
+                   From: a\nContent-Type: x/replace\nSubject: b\n\nc\n--b--\n";
+    let sent = told(&[], message.as_bytes());
+    assert!(
+        sent.contains("rfc822\n\nFrom: a\nSubject: b\nContent-Type: text/plain; charset=utf-8\n"),
+        "{sent}"
+    );
+}
+
 /// Pieces that messages in MIME are made of.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![

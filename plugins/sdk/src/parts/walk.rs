@@ -304,7 +304,7 @@ impl Walk {
     fn replace(&mut self, part: &Part, new: &NewPart) {
         let is_one_of_several = !self.delimiter.is_empty();
         self.write_delimiter();
-        self.output.extend_from_slice(&new.octets(part, self.line_end));
+        self.output.extend_from_slice(&new.octets(part, !is_one_of_several, self.line_end));
         // The line end before a delimiter belongs to that.
         if is_one_of_several || !self.output.ends_with(b"\n") {
             self.output.extend_from_slice(self.line_end);
