@@ -132,19 +132,18 @@ impl Part {
 
     /// The field `Content-Type` with another charset.
     pub(super) fn content_type_with(&self, charset: &str) -> Vec<u8> {
-        let value = self.header("content-type").map(Value::unfolded);
-        let mut content_type = self.media_type.clone();
-        let parameters = value.iter().flat_map(|value| parameters::split(value.as_bytes()).skip(1));
-        for parameter in parameters.map(String::from_utf8_lossy) {
-            let name = parameter.split(['=', '*']).next().unwrap_or_default().trim();
-            if !name.eq_ignore_ascii_case("charset") && !name.is_empty() {
-                content_type.push_str("; ");
-                content_type.push_str(parameter.trim());
+        let value = self.header("content-type").map(Value::unfolded_octets).unwrap_or_default();
+        let mut content_type = self.media_type.clone().into_bytes();
+        for parameter in parameters::split(&value).skip(1) {
+            let name = parameter.split(|octet| b"=*".contains(octet)).next().unwrap_or_default().trim_ascii();
+            if !name.eq_ignore_ascii_case(b"charset") && !name.is_empty() {
+                content_type.extend_from_slice(b"; ");
+                content_type.extend_from_slice(parameter.trim_ascii());
             }
         }
-        content_type.push_str("; charset=");
-        content_type.push_str(charset);
-        content_type.into_bytes()
+        content_type.extend_from_slice(b"; charset=");
+        content_type.extend_from_slice(charset.as_bytes());
+        content_type
     }
 }
 

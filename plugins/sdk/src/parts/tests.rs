@@ -211,6 +211,17 @@ fn a_forwarded_message_that_is_replaced_keeps_its_header() {
     );
 }
 
+#[test]
+fn octets_in_a_content_type_stay_when_the_charset_changes() {
+    let header = b"Content-Type: text/plain; charset=iso-8859-1; name=\"\xfc;\"\n";
+    let message =
+        [header.as_slice(), b"Content-Transfer-Encoding: 8bit\nMIME-Version: 1.0\n\n\xfc\n"].concat();
+    let sent = run::<ByPart<Told>>(&[("utf8", "true")], &message).unwrap();
+    let rest = b"Content-Transfer-Encoding: 8bit\nMIME-Version: 1.0\n";
+    let content_type = b"Content-Type: text/plain; name=\"\xfc;\"; charset=utf-8\n\n\xc3\xbc\n";
+    assert_eq!(sent, [rest.as_slice(), content_type].concat());
+}
+
 /// Pieces that messages in MIME are made of.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
