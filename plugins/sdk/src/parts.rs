@@ -65,7 +65,8 @@ pub enum Choice {
     Drop,
     /// Another takes its place.
     Replace(NewPart),
-    /// Another takes its place where its body has more octets than this, decoded. At most `BODY_MAX` count.
+    /// Another takes its place where its body has more octets than this, decoded. At most `BODY_MAX` count, and a body that
+    /// has more than twice as many as it stands is larger.
     ReplaceAbove(u64, NewPart),
 }
 

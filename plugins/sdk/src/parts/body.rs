@@ -202,12 +202,3 @@ fn with_strays(octets: &[u8]) -> String {
     }
     text
 }
-
-/// How many octets a body has, decoded, as near as can be told without decoding it.
-pub(super) fn decoded_octets(encoding: &str, body: &[u8]) -> u64 {
-    if encoding != "base64" {
-        return body.len() as u64;
-    }
-    let is_digit = |octet: &&u8| octet.is_ascii_alphanumeric() || b"+/".contains(octet);
-    body.iter().filter(is_digit).count() as u64 * 3 / 4
-}

@@ -2,6 +2,8 @@
 
 use data_encoding::BASE64_MIME_PERMISSIVE;
 
+use crate::header::trim_line_end;
+
 /// Quoted-printable, decoded: each line end that is no soft one is CRLF. What nobody may write so stays as it stands.
 pub(super) fn quoted_printable(body: &[u8]) -> Vec<u8> {
     let mut octets = Vec::with_capacity(body.len());
@@ -27,7 +29,7 @@ pub(super) fn base64(body: &[u8]) -> (Vec<u8>, bool) {
         if octet == b'=' && kept % 4 >= 2 {
             break;
         }
-        if octet.is_ascii_alphanumeric() || b"+/".contains(&octet) {
+        if is_digit(octet) {
             digits[kept] = octet;
             kept += 1;
         }
@@ -55,11 +57,59 @@ fn decode_line(line: &[u8], octets: &mut Vec<u8>) -> bool {
     has_end && !is_soft
 }
 
+fn is_digit(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"+/".contains(&octet)
+}
+
 /// The octet that two hexadecimal digits are.
 pub(super) fn hex(digits: &[u8]) -> Option<u8> {
     let digit = |octet: u8| u8::try_from(char::from(octet).to_digit(16)?).ok();
     let [upper, lower] = digits else { return None };
     Some(digit(*upper)? << 4 | digit(*lower)?)
+}
+
+/// How many octets a body has, decoded, while it comes. Its last line end may belong to a delimiter, and waits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Size {
+    octets: u64,
+    /// Digits of base64: four are three octets, wherever lines end.
+    digits: u64,
+    /// What of the body is counted.
+    counted: usize,
+}
+
+impl Size {
+    pub(super) fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Counts a body so far, of which the last line is whole or more of it will come.
+    pub(super) fn count(&mut self, encoding: &str, body: &[u8], is_whole: bool) {
+        let rest = body.get(self.counted..).unwrap_or_default();
+        let is_quoted = encoding == "quoted-printable";
+        let ready = match rest {
+            _ if is_whole => rest,
+            _ if is_quoted => return,
+            // This may be half of a line end.
+            [before @ .., b'\r'] => before,
+            _ => rest,
+        };
+        self.counted += ready.len();
+        if is_quoted {
+            let mut decoded = Vec::new();
+            for line in ready.split_inclusive(|&octet| octet == b'\n') {
+                if decode_line(line, &mut decoded) {
+                    decoded.extend_from_slice(&line[trim_line_end(line).len()..]);
+                }
+            }
+            self.octets += decoded.len() as u64;
+        } else if encoding == "base64" {
+            self.digits += ready.iter().filter(|&&octet| is_digit(octet)).count() as u64;
+            self.octets = self.digits * 3 / 4;
+        } else {
+            self.octets += ready.len() as u64;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +170,29 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_size_is_that_of_what_is_decoded(
+            lines in prop::collection::vec("([A-D]|=4[1-3]){0,6}=?[ \\t]{0,2}\r\n", 0..9), last in "[A-D]{0,4}(=41)?=?",
+        ) {
+            let body = lines.concat() + &last;
+            for (encoding, octets) in [
+                ("quoted-printable", quoted_printable(body.as_bytes()).len()),
+                ("base64", body.bytes().filter(|&octet| is_digit(octet)).count() * 3 / 4),
+                ("7bit", body.len()),
+            ] {
+                let (mut size, mut so_far) = (Size::default(), String::new());
+                for line in &lines {
+                    for piece in line.split_inclusive('4') {
+                        let is_whole = so_far.is_empty() || so_far.ends_with('\n');
+                        size.count(encoding, so_far.as_bytes(), is_whole);
+                        so_far += piece;
+                    }
+                }
+                size.count(encoding, body.as_bytes(), true);
+                prop_assert_eq!(size.octets(), octets as u64);
+            }
+        }
+
         #[test]
         fn base64_is_decoded_as_by_its_slow_twin(body in "[A-Za-z0-9+/]{0,9}[A-F !\\-\u{fc}\n]{0,9}={0,2}[ A-C]{0,4}") {
             let (octets, is_perfect) = base64(body.as_bytes());

@@ -222,6 +222,31 @@ fn octets_in_a_content_type_stay_when_the_charset_changes() {
     assert_eq!(sent, [rest.as_slice(), content_type].concat());
 }
 
+#[test]
+fn the_size_of_a_part_is_that_of_what_is_encoded() {
+    let stays = |encoding: &str, body: &str| {
+        let header = format!("Content-Type: x/large\nContent-Transfer-Encoding: {encoding}\n");
+        let part = format!("{header}\n{body}\n");
+        let message = format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{part}--b--\n");
+        let sent = run::<ByPart<Told>>(&[], message.as_bytes()).unwrap();
+        for cuts in [1, 2, 7] {
+            assert_eq!(run_cut::<ByPart<Told>>(&[], message.as_bytes(), &[cuts]).unwrap(), sent);
+        }
+        sent == message.as_bytes()
+    };
+    assert!(stays("7bit", "0123456789"));
+    assert!(stays("7bit", "01234567\r\n"));
+    assert!(!stays("7bit", "0123456789\n"));
+    assert!(stays("quoted-printable", "=30=31=32=33=34=35=36=37=38=39"));
+    assert!(!stays("quoted-printable", "=30=31=32=33=34=35=36=37=38=39=41"));
+    assert!(stays("quoted-printable", "01=\n23=\r\n45=  \n6789=\n"));
+    assert!(!stays("quoted-printable", "01=\n23=\n45=\n67\n8910"));
+    let lines =
+        |digits: &str| digits.split_inclusive(|_| true).map(|digit| format!("{digit}\n")).collect::<String>();
+    assert!(stays("base64", &lines("MDEyMzQ1Njc4OQ==")));
+    assert!(!stays("base64", &lines("MDEyMzQ1Njc4OWE=")));
+}
+
 /// Pieces that messages in MIME are made of.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![

@@ -1,6 +1,7 @@
 //! The walk over a message: line by line, with the boundaries that are open, and what is held of a part.
 
-use super::body::{Text, decoded_octets};
+use super::body::Text;
+use super::decode::Size;
 use super::{BODY_MAX, Choice, DEPTH_MAX, NewPart, Part, PartFilter};
 use crate::header::{HEADER_MAX, line_end, trim_line_end};
 use crate::{Error, Flow};
@@ -62,9 +63,9 @@ struct Held {
 #[derive(Clone, Debug)]
 enum What {
     Text,
-    /// The octets so far, decoded; how many are too many; and what is there then.
+    /// The octets so far, decoded; more than how many are too many; and what is there then.
     Measure {
-        octets: u64,
+        size: Size,
         limit: u64,
         new: NewPart,
     },
@@ -173,10 +174,10 @@ impl Walk {
             }
             State::Skip => Ok(()),
             State::Hold(held) => {
-                held.body.extend_from_slice(line);
-                if let What::Measure { octets, .. } = &mut held.what {
-                    *octets += decoded_octets(&held.part.encoding, line);
+                if let What::Measure { size, .. } = &mut held.what {
+                    size.count(&held.part.encoding, &held.body, is_beginning);
                 }
+                held.body.extend_from_slice(line);
                 self.bound_body(filter)
             }
         }
@@ -253,7 +254,7 @@ impl Walk {
                 Ok(())
             }
             Choice::ReplaceAbove(limit, new) => {
-                let what = What::Measure { octets: 0, limit: limit.min(BODY_MAX as u64), new };
+                let what = What::Measure { size: Size::default(), limit: limit.min(BODY_MAX as u64), new };
                 self.hold(part, blank, what);
                 Ok(())
             }
@@ -316,9 +317,9 @@ impl Walk {
     fn bound_body<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
         let State::Hold(held) = &self.state else { return Ok(()) };
         match &held.what {
-            What::Measure { octets, limit, .. } => {
+            What::Measure { size, limit, .. } => {
                 // Blanks in base64 count for nothing, and are held.
-                if octets > limit || held.body.len() > 2 * BODY_MAX {
+                if size.octets() > *limit || held.body.len() > 2 * BODY_MAX {
                     self.end_measure(true);
                 }
                 Ok(())
@@ -355,13 +356,15 @@ impl Walk {
                 self.write_delimiter();
                 self.output.extend_from_slice(&header);
             }
-            State::Hold(held) => {
-                let Held { part, body, what, .. } = &*held;
-                if matches!(what, What::Measure { .. }) {
-                    return self.write_held(&held);
-                }
+            State::Hold(mut held) => {
+                let Held { part, body, what, .. } = &mut *held;
                 // The line end before a delimiter belongs to that.
                 let content = if is_delimited { trim_line_end(body) } else { body };
+                if let What::Measure { size, limit, new } = what {
+                    size.count(&part.encoding, content, true);
+                    let is_larger = size.octets() > *limit;
+                    return if is_larger { self.replace(part, new) } else { self.write_held(&held) };
+                }
                 let text = Text::decode(part, content);
                 let edited = text.and_then(|text| {
                     let edit = filter.text(part, &text.text);
