@@ -74,7 +74,7 @@ impl Record {
         rest.failures = 0;
     }
 
-    /// Asks whether a message may begin, of the transform with this name. One that may not has failed.
+    /// Asks whether a message may begin, of the transform with this name.
     ///
     /// # Errors
     /// It rests.
@@ -86,8 +86,6 @@ impl Record {
         match rest.until {
             Some(until) if now < until => {
                 let reason = format!("transform {name} rests after {FAILURES_MAX} failures in a row");
-                self.messages.fetch_add(1, Ordering::Relaxed);
-                self.failed.fetch_add(1, Ordering::Relaxed);
                 Err(Error::Temporary(reason))
             }
             Some(_) | None => Ok(()),
