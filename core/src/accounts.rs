@@ -354,13 +354,13 @@ impl Accounts {
         self.accounts.contains_key(user)
     }
 
-    /// Whether who was verified by an earlier state of these may still come in: the account may have been removed, switched
-    /// off or bound to other nets meanwhile. Who has no account here comes in by the word of others, where there are any.
+    /// Whether who was verified by `before`, an earlier state of these, may still come in: the account may have been removed,
+    /// switched off or bound to other nets meanwhile. Who had no account comes in by the word of others.
     #[must_use]
-    pub fn still_admits(&self, user: &UserName, from: IpAddr) -> bool {
+    pub fn still_admits(&self, before: &Self, user: &UserName, from: IpAddr) -> bool {
         match self.accounts.get(user) {
             Some(account) => account.switches.permit(from),
-            None => self.external.is_some() || self.bearer.is_some(),
+            None => !before.contains(user),
         }
     }
 

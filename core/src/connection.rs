@@ -23,7 +23,7 @@ use pop3d_protocol::reply::ResponseCode;
 use zeroize::Zeroizing;
 
 use self::ending::Ending;
-use crate::accounts::{Exchange, UserName};
+use crate::accounts::{Accounts, Exchange, UserName};
 use crate::buffer::{Outbound, Spare};
 use crate::guesses::Penalty;
 use crate::measure::Measuring;
@@ -82,6 +82,8 @@ pub(crate) struct Connection {
     session: Session,
     /// For APOP, what the greeting said.
     timestamp: Option<Box<str>>,
+    /// By which accounts the login under way is judged.
+    judged_by: Option<Arc<Accounts>>,
     /// A SASL exchange that waits for the client.
     exchange: Option<Box<Exchange>>,
     /// What a login costs whose client has been told what is wrong with it, and is still to answer that.
@@ -236,6 +238,7 @@ impl Connection {
             transport,
             session,
             timestamp,
+            judged_by: None,
             exchange: None,
             explained: None,
             in_hand: 0,

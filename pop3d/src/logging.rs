@@ -16,9 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::LevelFilter;
 use pop3d_protocol::text::one_line;
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::fs::Access;
 
-use crate::privileges::Identity;
+use crate::privileges::{self, Identity};
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 4096;
@@ -94,7 +94,12 @@ impl LogFile {
         let path = std::path::absolute(path)?;
         match identity.map_or_else(|| probe(&path), |identity| identity.act(|| probe(&path))) {
             Err(error) if identity.is_some() && error.kind() == io::ErrorKind::PermissionDenied => {
-                if path.exists() { open_found_as_root(&path).map(drop) } else { probe(&path) }
+                match path.metadata() {
+                    // Root may write to it; see `probe`.
+                    Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
+                    Ok(_) => open_found_as_root(&path).map(drop),
+                    Err(_) => probe(&path),
+                }
             }
             probed => probed,
         }
@@ -121,14 +126,16 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Opens a file, where there is one, as it would be opened; else looks at its folder.
 fn probe(path: &Path) -> io::Result<()> {
-    let permitted = |path, access| Ok(accessat(CWD, path, access, AtFlags::EACCESS)?);
     if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         // Who reads a pipe would be told of an end, where it were opened and closed.
-        return permitted(path, Access::WRITE_OK);
+        return privileges::permits(path, Access::WRITE_OK);
     }
     match options().open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            permitted(path.parent().unwrap_or(path), Access::WRITE_OK | Access::EXEC_OK)
+            // Behind a link it is made where that leads.
+            let folder = path.parent().unwrap_or(path);
+            let target = path.read_link().map_or_else(|_| path.to_owned(), |target| folder.join(target));
+            privileges::permits(target.parent().unwrap_or(folder), Access::WRITE_OK | Access::EXEC_OK)
         }
         opened => opened.map(drop),
     }

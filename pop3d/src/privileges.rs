@@ -15,6 +15,8 @@ use landlock::{
     RulesetStatus, Scope, path_beneath_rules,
 };
 use nix::unistd::{Gid, Group, Uid, User, getgroups, setegid, seteuid, setgid, setgroups, setuid};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::set_no_new_privs;
 
@@ -158,6 +160,18 @@ pub(crate) fn make_folder(state: &Path, owner: Option<&Identity>) -> io::Result<
         // Whoever could put a link there since gets the link.
         Some(owner) if is_root() => lchown(state, Some(owner.user.as_raw()), Some(owner.group.as_raw())),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether a file may be accessed by whom the process acts as for the moment.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn permits(path: &Path, access: Access) -> io::Result<()> {
+    match accessat(CWD, path, access, AtFlags::EACCESS) {
+        // A kernel before 5.8 has no such call, and some sandboxes refuse what they do not know: as whom it was started, then.
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(rustix::fs::access(path, access)?),
+        permitted => Ok(permitted?),
     }
 }
 

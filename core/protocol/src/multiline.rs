@@ -237,7 +237,8 @@ fn put_at(room: &mut [u8], at: usize, octets: &[u8], part: Range<usize>) -> usiz
     end
 }
 
-/// Copies octets to where there is as much space.
+/// Copies octets to where there is as much space. In the loop over lines it would only be in the way.
+#[inline(never)]
 fn copy(space: &mut [u8], octets: &[u8]) {
     for (space, octets) in space.chunks_mut(COPY_MAX).zip(octets.chunks(COPY_MAX)) {
         space.copy_from_slice(octets);

@@ -161,7 +161,7 @@ impl Exchange {
 
     /// Whose accounts they are.
     #[must_use]
-    pub fn accounts(&self) -> &Accounts {
+    pub fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
     }
 

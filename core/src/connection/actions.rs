@@ -282,7 +282,9 @@ impl Connection {
 
     fn maildrop_opened(&mut self, maildrop: Box<dyn Maildrop>, desk: &Desk) {
         let Account::Verified(user) = std::mem::replace(&mut self.account, Account::Unknown) else { return };
-        if !desk.shared.settings.load().accounts.still_admits(&user, self.peer.ip()) {
+        let accounts = Arc::clone(&desk.shared.settings.load().accounts);
+        let before = self.judged_by.take().unwrap_or_else(|| Arc::clone(&accounts));
+        if !accounts.still_admits(&before, &user, self.peer.ip()) {
             info!(target: "pop3d::login", "user {user} from {}: removed or switched off meanwhile", self.peer);
             self.place = None;
             let text = "wrong user name or password".to_owned();

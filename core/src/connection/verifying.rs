@@ -22,6 +22,7 @@ impl Connection {
             return;
         }
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
+        self.judged_by = Some(Arc::clone(&accounts));
         let from = self.peer.ip();
         if let Some(user) = accounts.verify_at_once(&credentials, self.timestamp.as_deref(), from) {
             let outcome = self.judge(desk).judge(user.as_str().as_bytes(), Ok(user.clone()));
@@ -100,6 +101,7 @@ impl Connection {
         };
         self.task = Task::Job;
         let (job, judge, mut exchange) = (Job::new(self.key, desk), self.judge(desk), exchange);
+        self.judged_by = Some(Arc::clone(exchange.accounts()));
         self.last_sign = desk.now;
         let externals = desk.shared.pools.externals.clone();
         desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {

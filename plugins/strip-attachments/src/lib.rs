@@ -148,6 +148,8 @@ mod tests {
             (plain, "attachment; filename=a.txt; filename=a.exe"),
             (plain, "attachment; filename*0*=utf-8''a.; filename*1=\"e\"; filename*2*=%78e"),
             (plain, "attachment;\n FileName\n = \"=?utf-8?q?a=2Eexe?=\""),
+            (plain, "attachment; filename*0=\"=?utf-8?q?a=2E\";\n filename*1=\"exe?=\""),
+            (plain, &format!("attachment; filename=\"=?utf-8?q?{}=2Eexe?=\"", "a".repeat(2000))),
             ("application/pdf; name=a.exe", "attachment; filename=a.pdf"),
             ("application/pdf; name*=iso-8859-1'de'%fc.exe", "attachment; filename=a.pdf"),
         ] {

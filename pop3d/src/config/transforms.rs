@@ -18,7 +18,7 @@ use pop3d_transforms::registry::{Definitions, Permissions};
 use pop3d_transforms::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec, Spec};
 use toml::Spanned;
 
-use self::keys::{check_environment, check_folder, missing_folder};
+use self::keys::{check_environment, check_folder};
 use self::links::Links;
 pub(crate) use self::rules::RuleTable;
 pub(crate) use self::tables::{Chain, Defaults, PoolTable, Table};
@@ -139,7 +139,6 @@ fn defined(file: &File) -> Result<Links<'_>, Exit> {
     check_environment(file, &defaults.env, defaults.options.as_ref())?;
     check_folder(file, defaults.cwd.as_ref())?;
     let mut links = Links::new(file);
-    links.missing.extend(missing_folder(file, defaults.cwd.as_ref()));
     for (name, table) in &file.config.transforms {
         links.define(name, table)?;
     }

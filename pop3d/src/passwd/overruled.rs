@@ -13,9 +13,7 @@ use crate::config::File;
 /// Says why what stands in the accounts file of this configuration is not what holds; none: it does.
 pub(super) fn by(file: &File, config: &Path, passwd: &Passwd) -> Option<String> {
     let user = &passwd.user;
-    // App passwords that PEEP has set stand beside those of the file.
-    let by_peep = || if passwd.app.is_none() { by_peep(file, user) } else { None };
-    by_peep().or_else(|| {
+    by_peep(file, user, passwd.app.is_some()).or_else(|| {
         let mut names = file.config.users.keys();
         let is_there = names.any(|name| UserName::parse(name.as_ref().as_bytes()).as_ref() == Some(user));
         is_there.then(|| {
@@ -27,15 +25,15 @@ pub(super) fn by(file: &File, config: &Path, passwd: &Passwd) -> Option<String> 
     })
 }
 
-/// The same by what PEEP has set.
-fn by_peep(file: &File, user: &UserName) -> Option<String> {
+/// The same by what PEEP has set. An app password stands beside a password of PEEP's.
+fn by_peep(file: &File, user: &UserName, is_app: bool) -> Option<String> {
     let state = file.config.state.clone().or_else(pop3d_programs::state_folder);
     let state = state.filter(|state| state.is_dir())?;
     // What cannot be read tells nothing: a start says what is wrong there.
     let kept = KeptAccounts::read(&StateFiles::open(&state).ok()?).ok()?;
     let place = state.display();
     if kept.hashed(user).is_some() {
-        return Some(format!(
+        return (!is_app).then(|| format!(
             "PEEP has set another password of {user}, which is what holds (state folder {place}); change it by \"u=\" of PEEP"
         ));
     }

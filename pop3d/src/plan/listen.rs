@@ -178,10 +178,19 @@ fn places(listen: &[Spanned<Address>]) -> Vec<(SocketAddr, Range<usize>)> {
 /// Whether the system has only one of two addresses to give. `[::]` takes IPv4 too.
 fn are_one(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |one: SocketAddr, other: SocketAddr| {
-        one.ip() == other.ip() || one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())
+        (one.ip() == other.ip() && scope(one) == scope(other))
+            || one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())
     };
     // Of port 0 each gets another one.
     one.port() == other.port() && one.port() != 0 && (covers(one, other) || covers(other, one))
+}
+
+/// The network of a link-local address: each may have the same.
+fn scope(address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => 0,
+    }
 }
 
 #[cfg(test)]

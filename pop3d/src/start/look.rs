@@ -13,7 +13,7 @@ use pop3d_core::state::{Claim, StateFiles};
 use pop3d_core::transform::Kind;
 use pop3d_core::transform::registry::{Listed, State};
 use pop3d_transforms::resources::Resources;
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::fs::Access;
 use rustix::io::Errno;
 
 use crate::cli::Cli;
@@ -172,7 +172,7 @@ pub(super) fn is_writable(folder: &Path) -> io::Result<()> {
         return Err(Errno::NOTDIR.into());
     }
     // As whom the process acts for the moment.
-    Ok(accessat(CWD, there, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+    privileges::permits(there, Access::WRITE_OK | Access::EXEC_OK)
 }
 
 /// Why there can be no socket; none: there can.

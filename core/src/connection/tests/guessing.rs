@@ -198,7 +198,7 @@ fn an_account_that_changes_while_its_maildrop_is_opened_lets_nobody_in() {
         let mut settings = Settings::clone(&stage.desk.shared.settings.load());
         let mut accounts = Accounts::clone(&settings.accounts);
         change(&mut accounts, &user);
-        let is_let_in = accounts.still_admits(&user, FROM.parse().unwrap());
+        let is_let_in = accounts.still_admits(&settings.accounts, &user, FROM.parse().unwrap());
         settings.accounts = Arc::new(accounts);
         stage.desk.shared.settings.store(Arc::new(settings));
         stage.finish_job();

@@ -47,6 +47,10 @@ impl Parameters {
     /// All values of a parameter that is a text: those with a charset of their own are meant first (RFC 6266, section 4.3).
     pub(super) fn texts(&self, name: &str) -> Vec<String> {
         let mut texts = self.extended(name);
+        // Some programs put encoded-words into pieces, and some decode them there.
+        let words = texts.iter().map(|text| Value(text.as_bytes()).text());
+        let words: Vec<_> = words.filter(|text| !texts.contains(text)).collect();
+        texts.extend(words);
         texts.extend(self.plain(name).map(|value| Value(value).text()));
         texts
     }

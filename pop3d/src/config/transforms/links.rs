@@ -81,7 +81,8 @@ impl<'config> Links<'config> {
         let spec = named_spec(self.file, &self.template, name, table)?;
         let place = table.as_ref().command.as_ref().map_or_else(|| table.span(), Spanned::span);
         self.missing.extend(program::missing(&spec).map(|what| self.file.error(place, &what)));
-        self.missing.extend(missing_folder(self.file, table.as_ref().cwd.as_ref()));
+        let folder = table.as_ref().cwd.as_ref().or(self.file.config.transform_defaults.cwd.as_ref());
+        self.missing.extend(missing_folder(self.file, folder));
         self.specs.insert(name.to_owned(), spec);
         Ok(())
     }
