@@ -1,10 +1,10 @@
 //! Certificates of clients: who vouches for them, and whose they are.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use log::{info, warn};
+use log::info;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
@@ -15,15 +15,14 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 use super::TlsError;
-use super::certificates::{PairError, Stamp, read, stamp};
+use super::certificates::{PairError, Seen, Stamp, read, stamp};
 use crate::accounts::UserName;
 
 /// Who vouches for clients.
 pub struct Authorities {
     roots: ArcSwap<RootCertStore>,
     path: PathBuf,
-    /// The file that was last looked at, whatever came of it.
-    seen: Mutex<Option<Stamp>>,
+    seen: Seen<Option<Stamp>>,
 }
 
 impl Authorities {
@@ -33,14 +32,14 @@ impl Authorities {
     /// Where it cannot be read, or has none that can be used.
     pub fn read(path: &Path) -> Result<Self, PairError> {
         // Before it is read: what changes in the meantime is noticed later.
-        let seen = Mutex::new(stamp(path));
+        let seen = Seen::new(stamp(path));
         let roots = ArcSwap::from_pointee(Self::read_roots(path)?);
         Ok(Self { roots, path: path.to_owned(), seen })
     }
 
     fn read_roots(path: &Path) -> Result<RootCertStore, PairError> {
         let wrong = |what: String| PairError::new(path, what);
-        let octets = read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let octets = read(path).map_err(|error| PairError::unread(path, &error))?;
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&octets) {
             let certificate = certificate.map_err(|error| wrong(format!("no PEM: {error}")))?;
@@ -57,24 +56,12 @@ impl Authorities {
     /// Reads the file again where it is another than before, and tells whether there are others by it. One that cannot be used
     /// leaves those that are there, and the log says so once. Waits for the disk.
     pub(super) fn renew(&self) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = stamp(&self.path);
-        if *seen == stamp {
-            return false;
-        }
-        *seen = stamp;
-        match Self::read_roots(&self.path) {
-            Ok(roots) if roots.roots == self.roots.load().roots => false,
-            Ok(roots) => {
-                self.roots.store(Arc::new(roots));
-                info!(target: "pop3d", "the authorities in {} were renewed", self.path.display());
-                true
-            }
-            Err(error) => {
-                warn!(target: "pop3d", "the authorities in use stay: {error}");
-                false
-            }
-        }
+        let read = || Self::read_roots(&self.path);
+        let roots = self.seen.read_again(stamp(&self.path), "the authorities in use stay", read);
+        let Some(roots) = roots.filter(|roots| roots.roots != self.roots.load().roots) else { return false };
+        self.roots.store(Arc::new(roots));
+        info!(target: "pop3d", "the authorities in {} were renewed", self.path.display());
+        true
     }
 
     /// Asks for a certificate, and lets those in who have none, for they have passwords, unless they have to have one.

@@ -39,12 +39,17 @@ struct Inner {
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    /// Those that were last looked at, whatever came of it.
-    seen: Mutex<Stamps>,
+    seen: Seen<[Option<Stamp>; 2]>,
 }
 
-/// What tells two files from those that were there before.
-pub(super) type Stamps = [Option<Stamp>; 2];
+/// Which files were last looked at, whatever came of it.
+pub(super) struct Seen<Stamps>(Mutex<Look<Stamps>>);
+
+struct Look<Stamps> {
+    stamps: Stamps,
+    /// They could not be read, which may pass without a change of theirs.
+    is_to_be_tried_again: bool,
+}
 
 /// Device, inode, length and time of change of a file: of its content, and of who may read it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,6 +61,8 @@ pub struct PairError {
     /// The file that is wrong.
     path: PathBuf,
     what: String,
+    /// It could not be read.
+    is_unread: bool,
 }
 
 impl fmt::Display for PairError {
@@ -68,7 +75,42 @@ impl std::error::Error for PairError {}
 
 impl PairError {
     pub(super) fn new(path: &Path, what: String) -> Self {
-        Self { path: path.to_owned(), what }
+        Self { path: path.to_owned(), what, is_unread: false }
+    }
+
+    /// A file could not be read.
+    pub(super) fn unread(path: &Path, error: &io::Error) -> Self {
+        let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
+        let advice = if is_refused { "; let the user read it whom the server serves as" } else { "" };
+        Self { is_unread: true, ..Self::new(path, format!("cannot be read: {error}{advice}")) }
+    }
+}
+
+impl<Stamps: PartialEq> Seen<Stamps> {
+    pub(super) fn new(stamps: Stamps) -> Self {
+        Self(Mutex::new(Look { stamps, is_to_be_tried_again: false }))
+    }
+
+    /// What is read of files that are others than before, or could not be read then; none: there are none, or they cannot be
+    /// used, of which the log tells once: `kept`, and why.
+    pub(super) fn read_again<T>(
+        &self,
+        stamps: Stamps,
+        kept: &str,
+        read: impl FnOnce() -> Result<T, PairError>,
+    ) -> Option<T> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let are_others = last.stamps != stamps;
+        if !are_others && !last.is_to_be_tried_again {
+            return None;
+        }
+        let found = read();
+        let is_to_be_tried_again = found.as_ref().is_err_and(|error| error.is_unread);
+        *last = Look { stamps, is_to_be_tried_again };
+        if let (Err(error), true) = (&found, are_others) {
+            warn!(target: "pop3d", "{kept}: {error}");
+        }
+        found.ok()
     }
 }
 
@@ -79,7 +121,7 @@ impl Pair {
     /// Where one cannot be read or understood, or the key is not that of the certificate.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, PairError> {
         // Before they are read: what changes in the meantime is noticed later.
-        let seen = Mutex::new(stamps(certificate, key));
+        let seen = Seen::new([certificate, key].map(stamp));
         let pair = read_pair(certificate, key)?;
         let files = Files { certificate: certificate.to_owned(), key: key.to_owned(), seen };
         Ok(Self(Arc::new(Inner { key: ArcSwap::from_pointee(pair), files: Some(files) })))
@@ -102,22 +144,14 @@ impl Pair {
     pub(super) fn renew(&self) {
         let Some(files) = &self.0.files else { return };
         let Files { certificate, key, seen } = files;
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamps = stamps(certificate, key);
-        if *seen == stamps {
-            return;
-        }
-        *seen = stamps;
-        match read_pair(certificate, key) {
-            Ok(pair) => {
-                let before = self.0.key.swap(Arc::new(pair));
-                // Somebody else may read the same one.
-                if before.cert != self.key().cert {
-                    info!(target: "pop3d", "the certificate in {} was renewed", certificate.display());
-                }
-            }
-            // One of two that are replaced one after the other, as a rule.
-            Err(error) => warn!(target: "pop3d", "the certificate in use stays: {error}"),
+        let stamps = [certificate, key].map(|path| stamp(path));
+        // One of two that are replaced one after the other is no pair, as a rule.
+        let pair = seen.read_again(stamps, "the certificate in use stays", || read_pair(certificate, key));
+        let Some(pair) = pair else { return };
+        let before = self.0.key.swap(Arc::new(pair));
+        // Somebody else may read the same one.
+        if before.cert != self.key().cert {
+            info!(target: "pop3d", "the certificate in {} was renewed", certificate.display());
         }
     }
 
@@ -143,11 +177,6 @@ impl Pair {
     }
 }
 
-/// Those of two files as they are now.
-pub(super) fn stamps(certificate: &Path, key: &Path) -> Stamps {
-    [certificate, key].map(stamp)
-}
-
 /// That of a file as it is now; none: there is none that can be looked at.
 pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let file = fs::metadata(path).ok()?;
@@ -156,13 +185,7 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 
 fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> {
     let wrong = PairError::new;
-    let read = |path: &Path| {
-        read(path).map_err(|error| {
-            let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
-            let advice = if is_refused { "; let the user read it whom the server serves as" } else { "" };
-            wrong(path, format!("cannot be read: {error}{advice}"))
-        })
-    };
+    let read = |path: &Path| read(path).map_err(|error| PairError::unread(path, &error));
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<_, _>>()
         .map_err(|error| wrong(certificate, format!("no PEM: {error}")))?;

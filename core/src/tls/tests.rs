@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustls::client::{Resumption, Tls12Resumption, WantsClientCert};
@@ -17,6 +17,7 @@ use rustls::{
 };
 use tempfile::TempDir;
 
+use super::certificates::{PairError, Seen};
 use super::*;
 use crate::accounts::Accounts;
 use crate::maildir::LocalStore;
@@ -143,15 +144,30 @@ fn a_pair_is_renewed_once_both_files_are_and_not_before() {
 }
 
 #[test]
+fn what_could_not_be_read_is_tried_again_and_what_cannot_be_used_is_not() {
+    let (seen, file) = (Seen::new(1), Path::new("file"));
+    let unread = || Err(PairError::unread(file, &io::Error::other("too many open files")));
+    let unfit = || Err(PairError::new(file, "no PEM".to_owned()));
+    let look =
+        |stamp, found: Result<u32, PairError>| seen.read_again(stamp, "what is in use stays", || found);
+    assert_eq!(look(1, Ok(1)), None, "it is as it was");
+    assert_eq!((look(2, unread()), look(2, unread()), look(2, Ok(2))), (None, None, Some(2)));
+    assert_eq!(
+        (look(2, Ok(3)), look(3, unfit()), look(3, Ok(3)), look(4, Ok(4))),
+        (None, None, None, Some(4))
+    );
+}
+
+#[test]
 fn a_pair_is_read_again_where_somebody_else_may_read_it() {
     let files = Files::new();
     let _ = files.make("a", &["a.example"]);
-    let (certificate, key) = (files.path("a.crt"), files.path("a.key"));
-    let before = certificates::stamps(&certificate, &key);
-    assert_eq!(certificates::stamps(&certificate, &key), before);
+    let key = files.path("a.key");
+    let before = certificates::stamp(&key);
+    assert_eq!(certificates::stamp(&key), before);
     let end = Instant::now() + Duration::from_secs(60);
     // Within one tick of the file system's clock nothing shows.
-    while certificates::stamps(&certificate, &key) == before {
+    while certificates::stamp(&key) == before {
         assert!(Instant::now() < end, "it is not seen");
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     }
