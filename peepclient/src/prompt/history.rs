@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use super::Line;
-use crate::phrase::{self, Kind, Said};
+use crate::phrase::{self, Kind, PHRASES, Said};
 
 /// Lines that are kept.
 pub(super) const LINES_MAX: usize = 1000;
@@ -36,9 +36,15 @@ fn may_keep(line: &str) -> bool {
         Ok(Said::Ask(question)) => {
             !question.phrase.parameters.iter().any(|parameter| parameter.kind == Kind::Password)
         }
-        Ok(Said::NeedsPassword { .. } | Said::Help(_)) => true,
+        Ok(Said::Help(words)) => words.iter().all(|word| is_of_a_phrase(word)),
+        Ok(Said::NeedsPassword { .. }) => true,
         Ok(Said::Nothing) | Err(_) => false,
     }
+}
+
+/// Whether a word is one that phrases begin with.
+fn is_of_a_phrase(word: &str) -> bool {
+    PHRASES.iter().any(|phrase| phrase.words.split(' ').any(|it| it == word))
 }
 
 fn path() -> Option<PathBuf> {
@@ -54,6 +60,8 @@ mod tests {
         for (line, is_kept) in [
             ("users", true),
             ("help add user", true),
+            ("help", true),
+            ("help add user bob secret", false),
             ("add user bob", true),
             ("add user bob secret", false),
             ("set password bob secret", false),
