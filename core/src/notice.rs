@@ -17,6 +17,8 @@ pub(crate) enum Notice {
     Done(Key, Outcome),
     /// There may be room for another connection.
     Accept,
+    /// Silence is borne for another time than before.
+    Silence,
     /// An administrator wants the connection closed.
     Kick(Key),
     /// Accept no more; end what is idle.

@@ -208,6 +208,11 @@ impl Worker {
             Notice::Kick(key) => self.with_client(key, |connection, _| connection.kick()),
             // The look at the listeners comes in every round.
             Notice::Accept => {}
+            Notice::Silence => {
+                for key in self.connections.keys() {
+                    self.with_client(key, |_, _| Turn::Waiting);
+                }
+            }
             Notice::Drain => {
                 self.stage = Stage::Draining;
                 self.listeners.clear();

@@ -265,12 +265,6 @@ fn restore_uses(accounts: &Accounts, totals: &mut Totals) {
 }
 
 impl Configured {
-    /// Whether its chain or one of its rules names a transform.
-    pub(super) fn uses(&self, name: &str) -> bool {
-        let rules = self.rules.iter().flat_map(|rule| &rule.names);
-        self.chain.iter().chain(rules).any(|link| link == name)
-    }
-
     /// The limit of connections, as it is kept.
     pub(super) fn connections(&self) -> u64 {
         u64::try_from(self.limits.connections).unwrap_or(u64::MAX)
@@ -380,7 +374,7 @@ impl Configured {
 }
 
 /// The chain of some names.
-fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>, ChainError> {
+pub(super) fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>, ChainError> {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     registry::chain(registry, &names)
 }
@@ -402,6 +396,13 @@ impl Kept {
     pub(super) fn uses(&self, name: &str) -> bool {
         let chain = self.settings.chain.iter().flat_map(|chain| &chain.value);
         chain.chain(self.settings.user_chains.values().flatten()).any(|link| link == name)
+    }
+
+    /// Whether a message may pass a transform: by the chain in force, by that of a user, or by a rule.
+    pub(super) fn is_in_use(&self, name: &str, configured: &Configured) -> bool {
+        let rules = configured.rules.iter().flat_map(|rule| &rule.names);
+        let users = self.settings.user_chains.values().flatten();
+        self.chain(configured).iter().chain(users).chain(rules).any(|link| link == name)
     }
 
     /// The mail folder that is in force.

@@ -4,13 +4,25 @@ use std::fmt::Write;
 
 /// A text as one word of printable ASCII.
 pub(super) fn percent_encoded(text: &str) -> String {
+    percent_encoded_within(usize::MAX, text)
+}
+
+/// As much of a text as one word of at most `room` octets has: whole characters.
+pub(super) fn percent_encoded_within(room: usize, text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        if octet.is_ascii_graphic() && octet != b'%' {
-            encoded.push(char::from(octet));
-        } else {
-            // Writing into memory does not fail.
-            let _ = write!(encoded, "%{octet:02X}");
+    for character in text.chars() {
+        let whole = encoded.len();
+        for &octet in character.encode_utf8(&mut [0; 4]).as_bytes() {
+            if octet.is_ascii_graphic() && octet != b'%' {
+                encoded.push(char::from(octet));
+            } else {
+                // Writing into memory does not fail.
+                let _ = write!(encoded, "%{octet:02X}");
+            }
+        }
+        if encoded.len() > room {
+            encoded.truncate(whole);
+            break;
         }
     }
     encoded
@@ -47,6 +59,15 @@ mod tests {
             assert_eq!(percent_decoded(word.as_bytes()), None, "{word}");
         }
         assert_eq!(percent_decoded(b"sed%20-e%20s/a/b/%25").as_deref(), Some("sed -e s/a/b/%"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_from_a_character_on() {
+        for (room, encoded) in
+            [(0, ""), (1, "a"), (3, "a"), (4, "a%20"), (9, "a%20"), (10, "a%20%C3%B6"), (11, "a%20%C3%B6b")]
+        {
+            assert_eq!(percent_encoded_within(room, "a \u{f6}b"), encoded, "{room}");
+        }
     }
 
     proptest! {

@@ -113,6 +113,7 @@ fn integer(number: usize) -> Reply {
 fn sorted<'a>(names: impl IntoIterator<Item = &'a UserName>) -> Vec<String> {
     let mut names: Vec<_> = names.into_iter().map(ToString::to_string).collect();
     names.sort_unstable();
+    names.dedup();
     names
 }
 

@@ -4,14 +4,14 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use log::warn;
-use pop3d_protocol::peep::{Argument, Failure, Reply};
+use pop3d_protocol::peep::{Argument, Failure, REPLY_LINE_MAX, Reply};
 
-use super::Administration;
-use super::percent::{percent_decoded, percent_encoded};
+use super::percent::{percent_decoded, percent_encoded_within};
+use super::{Administration, configured};
 use crate::accounts::UserName;
 use crate::state::settings::Changed;
 use crate::transform::TransformStatistics;
-use crate::transform::registry::{self, ChainError, FolderChange, Listed, PROGRAM_NAME, RegistryError};
+use crate::transform::registry::{ChainError, FolderChange, Listed, PROGRAM_NAME, RegistryError};
 
 /// The word for a chain without links.
 const NONE: &str = "none";
@@ -21,6 +21,9 @@ const DEFAULT: &str = "default";
 
 /// The word for all transforms.
 const ALL: &str = "*";
+
+/// Octets of a last error that fit into a reply.
+const ERROR_MAX: usize = REPLY_LINE_MAX - "+\r\n".len();
 
 impl Administration {
     /// The chain in force.
@@ -50,7 +53,7 @@ impl Administration {
     pub(super) fn transform_error(&self, name: &Argument) -> Result<Reply, Failure> {
         let registry = &self.view.load().registry;
         let error = name.text().and_then(|name| registry.last_error(name));
-        Ok(Reply::Text(percent_encoded(&error.ok_or(Failure::NoSuchTransform)?)))
+        Ok(Reply::Text(percent_encoded_within(ERROR_MAX, &error.ok_or(Failure::NoSuchTransform)?)))
     }
 
     /// Those of `st?` that belong to a transform.
@@ -74,7 +77,11 @@ impl Administration {
                 let configured = self.view.load().chain.clone();
                 kept.settings.chain = Some(Changed { value, configured });
             }
-            (None, None) => kept.settings.chain = None,
+            (None, None) => {
+                // One of its transforms may have been removed while it was not in force.
+                self.check_chain(&self.view.load().chain)?;
+                kept.settings.chain = None;
+            }
         }
         // The program is kept as long as a chain that was set names it, and can be named again as long as the process lives.
         kept.settings.program = if kept.uses(PROGRAM_NAME) { state.program.clone() } else { None };
@@ -89,12 +96,18 @@ impl Administration {
             NONE => return Ok(Some(Vec::new())),
             _ => {}
         }
-        let registry = &self.view.load().registry;
-        let names: Vec<_> = chain.split(',').collect();
-        match registry::chain(registry.as_ref(), &names) {
-            Ok(_) => Ok(Some(names.into_iter().map(str::to_owned).collect())),
+        let names: Vec<_> = chain.split(',').map(str::to_owned).collect();
+        self.check_chain(&names)?;
+        Ok(Some(names))
+    }
+
+    /// Whether messages can pass the chain of these names.
+    fn check_chain(&self, names: &[String]) -> Result<(), Failure> {
+        match configured::chain(self.view.load().registry.as_ref(), names) {
+            Ok(_) => Ok(()),
             Err(ChainError::NoSuchTransform { .. }) => Err(Failure::NoSuchTransform),
             Err(error @ ChainError::TooNarrow { .. }) => {
+                let chain = names.join(",");
                 warn!(target: "pop3d::peep", "the chain {chain} was not set, for it can never be passed: {error}");
                 Err(Failure::NotPermitted)
             }
@@ -129,9 +142,7 @@ impl Administration {
         if configured.registry.last_error(name).is_none() {
             return Err(Failure::NoSuchTransform);
         }
-        // The configuration's too: it may be in force again.
-        let is_used = configured.uses(name) || state.kept.uses(name);
-        if is_used {
+        if state.kept.is_in_use(name, &configured) {
             return Err(Failure::TransformInUse);
         }
         let mut kept = state.kept.clone();
@@ -148,9 +159,10 @@ impl Administration {
         let registry = Arc::clone(&self.view.load().registry);
         let names = match name {
             ALL => {
+                // What the folder has besides is loaded by the look.
+                let before = registry.list();
                 registry.look().map_err(|error| failure(name, &error))?;
-                let all = registry.list().into_iter().map(|listed| listed.name);
-                all.filter(|name| !registry.is_current(name)).collect()
+                before.into_iter().map(|listed| listed.name).collect()
             }
             name => vec![name.to_owned()],
         };

@@ -9,7 +9,7 @@ use arc_swap::Guard;
 use crate::nets::CountedAddress;
 use crate::notice::Notice;
 use crate::sessions::Sessions;
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use crate::shared::{Renewer, Shared};
 use crate::statistics::Totals;
 
@@ -26,7 +26,13 @@ impl Handle {
 
     /// Replaces the settings: what begins afterwards uses them. No worker waits for it.
     pub fn replace_settings(&self, settings: Settings) {
-        self.0.settings.store(Arc::new(settings));
+        let silences = |limits: &Limits| (limits.silence, limits.login_silence);
+        let after = silences(&settings.limits);
+        let before = self.0.settings.swap(Arc::new(settings));
+        // Those that are silent already may be so for less, now.
+        if silences(&before.limits) != after {
+            self.0.tell_all(|| Notice::Silence);
+        }
         // There may be room for more connections.
         self.0.tell_all(|| Notice::Accept);
     }
