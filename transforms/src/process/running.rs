@@ -139,23 +139,14 @@ impl Running {
 
     pub(super) fn read(&mut self, octets: &mut [u8]) -> Result<Read, Error> {
         self.hear();
-        if let Output::Open(pipe) = &self.output {
-            match retry_on_intr(|| rustix::io::read(pipe, &mut *octets)) {
-                Ok(0) => {
-                    self.output = Output::Closed { since: Instant::now() };
-                    if self.owner.child().exit().is_none() {
-                        self.errand.wake_after(EXIT_GRACE);
-                    }
-                }
-                Ok(count) => {
-                    self.clock.stop();
-                    return self.bound.take(count).map(|()| Read::Data(count));
-                }
-                Err(Errno::AGAIN) => {}
-                Err(error) => return Err(Error::Temporary(format!("cannot read from a child: {error}"))),
-            }
+        if let Some(data) = self.take_output(octets)? {
+            return Ok(data);
         }
         if let Some(exit) = self.owner.child().exit() {
+            // What it wrote between the two looks, as its last.
+            if let Some(data) = self.take_output(octets)? {
+                return Ok(data);
+            }
             self.judge(exit)?;
             if matches!(self.output, Output::Closed { .. }) {
                 return Ok(Read::End);
@@ -164,6 +155,26 @@ impl Running {
         }
         self.check_time(Instant::now())?;
         Ok(Read::Pending)
+    }
+
+    /// What is there of its output; none: nothing, or it has ended.
+    fn take_output(&mut self, octets: &mut [u8]) -> Result<Option<Read>, Error> {
+        let Output::Open(pipe) = &self.output else { return Ok(None) };
+        match retry_on_intr(|| rustix::io::read(pipe, &mut *octets)) {
+            Ok(0) => {
+                self.output = Output::Closed { since: Instant::now() };
+                if self.owner.child().exit().is_none() {
+                    self.errand.wake_after(EXIT_GRACE);
+                }
+                Ok(None)
+            }
+            Ok(count) => {
+                self.clock.stop();
+                self.bound.take(count).map(|()| Some(Read::Data(count)))
+            }
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(Error::Temporary(format!("cannot read from a child: {error}"))),
+        }
     }
 
     /// The last lines it wrote to standard error, for the log.
