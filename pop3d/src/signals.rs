@@ -2,7 +2,9 @@
 //! and reads the configuration anew, SIGUSR1 opens the log alone.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 use std::time::Duration;
 
@@ -41,7 +43,8 @@ pub(crate) fn serve(
     children: &Arc<Children>,
     log: &Arc<Log>,
 ) {
-    let Some(signal) = stop_signal(&mut signals, administration, log) else { return };
+    let reloader = Reloader::start(administration);
+    let Some(signal) = stop_signal(&mut signals, &reloader, log) else { return };
     info!(
         target: "pop3d",
         "signal {}: stopping, transfers may go on for {} seconds",
@@ -50,10 +53,10 @@ pub(crate) fn serve(
     );
     let handle = signals.handle();
     let second = {
-        let (stopper, administration, log) = (running.stopper(), Arc::clone(administration), Arc::clone(log));
+        let (stopper, log) = (running.stopper(), Arc::clone(log));
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             // None: drained in time.
-            let signal = stop_signal(&mut signals, &administration, &log)?;
+            let signal = stop_signal(&mut signals, &reloader, &log)?;
             warn!(target: "pop3d", "signal {} again: stopped at once", name(signal));
             stopper.stop();
             Some(signal)
@@ -78,16 +81,45 @@ pub(crate) fn serve(
     }
 }
 
+/// The thread that reads the configuration anew: what is loaded by it may take long, and a signal to stop must not wait for it.
+struct Reloader(Option<SyncSender<()>>);
+
+impl Reloader {
+    /// Starts it. It ends with the process: what it is about to keep is whole in its file, or is not there.
+    fn start(administration: &Arc<Administration>) -> Self {
+        let administration = Arc::clone(administration);
+        let (ask, asked) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            for () in asked {
+                // What is wrong with it is in the log. A fault of ours must not keep the next one from being read.
+                let _ = catch_unwind(AssertUnwindSafe(|| administration.reload()));
+            }
+        });
+        match thread {
+            Ok(_) => Self(Some(ask)),
+            Err(error) => {
+                error!(target: "pop3d", "the configuration is not read at SIGHUP, but by PEEP: {error}");
+                Self(None)
+            }
+        }
+    }
+
+    /// Has it read once more.
+    fn ask(&self) {
+        // Where one is to begin already, that one reads what is there by then.
+        let _ = self.0.as_ref().map(|ask| ask.try_send(()));
+    }
+}
+
 /// Waits for a signal to stop, doing what others ask for; none once the signals are closed.
-fn stop_signal(signals: &mut Signals, administration: &Administration, log: &Log) -> Option<i32> {
+fn stop_signal(signals: &mut Signals, reloader: &Reloader, log: &Log) -> Option<i32> {
     signals.forever().find(|&signal| {
         let is_to_stop = !matches!(signal, SIGHUP | SIGUSR1);
         if !is_to_stop {
             reopen(log, signal);
         }
         if signal == SIGHUP {
-            // What is wrong with it is in the log.
-            let _ = administration.reload();
+            reloader.ask();
         }
         is_to_stop
     })

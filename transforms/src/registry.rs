@@ -5,6 +5,7 @@
 
 mod dropped;
 mod loaded;
+mod together;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -136,12 +137,7 @@ impl Registry {
         let dropped_in = dropped_in(folder.as_deref(), &plugin_template, &awaited, is_named);
         let specs = specs.into_iter().map(|spec| (spec, false));
         let specs = specs.chain(dropped_in.into_iter().map(|spec| (spec, true)));
-        let entries = specs.map(|(spec, is_dropped)| {
-            let before = before.get(spec.name());
-            let name = spec.name().to_owned();
-            (name, Entry { is_dropped, ..Entry::following(spec, &resources, before) })
-        });
-        let entries = Mutex::new(entries.collect());
+        let entries = Mutex::new(together::follow(specs.collect(), &resources, before));
         let changing = Mutex::new(());
         Self { resources, template, plugin_template, folder, awaited, permissions, changing, entries }
     }
