@@ -25,7 +25,7 @@ pub use crate::shared::Pools;
 use crate::shared::Shared;
 use crate::socket;
 use crate::statistics::Totals;
-use crate::token::WORKERS_MAX;
+pub use crate::token::WORKERS_MAX;
 use crate::transform::Reactor;
 use crate::worker::Worker;
 

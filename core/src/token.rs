@@ -44,7 +44,7 @@ const KIND_SHIFT: u32 = WORKER_SHIFT + WORKER_BITS;
 const _: () = assert!(KIND_SHIFT + 2 == usize::BITS, "a token holds kind, worker, generation and index");
 
 /// Most workers of a server: a token has room for no more.
-pub(crate) const WORKERS_MAX: usize = 1 << WORKER_BITS;
+pub const WORKERS_MAX: usize = 1 << WORKER_BITS;
 
 impl Place {
     /// The token of this place.

@@ -72,7 +72,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) confine: ConfineTable,
     /// Worker threads; 0: one a core.
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<Spanned<usize>>,
     /// Silence after login; 0: no bound.
     pub(crate) timeout: Option<Spanned<Time>>,
     /// Silence before login; 0: no bound.

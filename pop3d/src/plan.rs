@@ -12,10 +12,11 @@ use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
 use pop3d_core::admin::Bounds;
 use pop3d_core::maildir::{LocalStore, UniqueIds};
-use pop3d_core::server::Protocol;
+use pop3d_core::server::{Protocol, WORKERS_MAX};
 use pop3d_core::settings::Limits;
 use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
+use toml::Spanned;
 
 pub(crate) use self::listen::{Listen, PeepListen};
 use self::listen::{check_apart, peep_tls_listen, proxy_listen};
@@ -63,8 +64,8 @@ pub(crate) struct Plan {
     /// How long a program that knows passwords or tokens may take.
     pub(crate) checking_limit: Duration,
     pub(crate) log_level: LevelFilter,
-    /// Programs that are named and not there: each is among the warnings too.
-    pub(crate) missing: Vec<Exit>,
+    /// What is wrong and keeps no server from its start, as programs that are not there: each is among the warnings too.
+    pub(crate) tolerated: Vec<Exit>,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
     /// Whether the configuration names an accounts file.
@@ -127,7 +128,7 @@ impl Plan {
         let permissions =
             Permissions { transform_load: peep.transform_load, transform_exec: peep.transform_exec };
         let mut transforms = Transforms::new(&file, &cli.transforms, permissions)?;
-        let mut missing = std::mem::take(&mut transforms.missing);
+        let mut tolerated = std::mem::take(&mut transforms.tolerated);
         let log_level = log_level(cli, &file)?;
         let limits = config::limits(cli, &file)?;
         let tls = config::tls(cli, &file)?;
@@ -149,9 +150,9 @@ impl Plan {
             )
         }));
         let checking_limit = checking_limit(&file)?;
-        let checkpassword = checkpassword(&file, checking_limit, &mut missing)?;
-        let tokens = config::tokens(&file, &mut warnings, &mut missing)?;
-        warnings.extend(missing.iter().map(Exit::to_string));
+        let checkpassword = checkpassword(&file, checking_limit, &mut tolerated)?;
+        let tokens = config::tokens(&file, &mut warnings, &mut tolerated)?;
+        warnings.extend(tolerated.iter().map(Exit::to_string));
         let config = file.config;
         let mailbox = cli.mailbox.clone().or(config.mailbox).ok_or_else(|| {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
@@ -172,7 +173,7 @@ impl Plan {
             tokens,
             checking_limit,
             log_level,
-            missing,
+            tolerated,
             warnings,
             has_accounts_file: config.accounts.is_some(),
             root: match (config.allow_root, cli.users.is_empty()) {
@@ -248,8 +249,8 @@ impl Fixed {
             peep_tls_listen: peep_tls_listen(file, has_no_administrator)?,
             peep_socket: config.peep.socket.clone().or_else(in_state),
             peep_bounds: config::peep_bounds(file)?,
-            workers: config.workers.unwrap_or(0),
-            transform_workers: transform_workers(file)?,
+            workers: threads(file, config.workers.as_ref(), WORKERS_MAX)?,
+            transform_workers: threads(file, config.transform_pool.workers.as_ref(), TRANSFORM_WORKERS_MAX)?,
             wasm_instances: config
                 .transform_pool
                 .max_wasm_instances
@@ -299,14 +300,17 @@ impl Fixed {
     }
 }
 
-fn transform_workers(file: &File) -> Result<usize, Exit> {
-    match &file.config.transform_pool.workers {
-        Some(workers) if *workers.as_ref() > TRANSFORM_WORKERS_MAX => {
-            let what =
-                format!("a thread is of use where there is a core for it; at most {TRANSFORM_WORKERS_MAX}");
-            Err(file.error(workers.span(), &what))
+/// A number of threads, of which there are no more than `most`; 0: as many as there are cores for.
+///
+/// # Errors
+/// Where it is more.
+fn threads(file: &File, named: Option<&Spanned<usize>>, most: usize) -> Result<usize, Exit> {
+    match named {
+        Some(count) if *count.as_ref() > most => {
+            let what = format!("a thread is of use where there is a core for it; at most {most}");
+            Err(file.error(count.span(), &what))
         }
-        workers => Ok(workers.as_ref().map_or(0, |workers| *workers.as_ref())),
+        count => Ok(count.map_or(0, |count| *count.as_ref())),
     }
 }
 

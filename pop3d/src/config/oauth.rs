@@ -1,5 +1,6 @@
 //! `[oauth]`: tokens that users log in by, and who looks at them.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +32,9 @@ pub(crate) struct Table {
     /// A secret that who gives tokens has too.
     secret: Option<Spanned<PathBuf>>,
     /// Who gives tokens.
-    issuer: Option<OneOrMore>,
+    issuer: Option<Spanned<OneOrMore>>,
     /// Whom tokens are for.
-    audience: Option<OneOrMore>,
+    audience: Option<Spanned<OneOrMore>>,
     user_claim: Option<Spanned<String>>,
     leeway: Option<Spanned<Time>>,
     /// A program that knows whether a token is good.
@@ -52,6 +53,18 @@ impl Table {
     /// The files that it names.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         [&self.keys, &self.secret].into_iter().flatten().map(|file| file.as_ref().as_path())
+    }
+
+    /// Where something stands that tokens are held against by keys alone.
+    fn of_keys(&self) -> Option<Range<usize>> {
+        let lists = [&self.issuer, &self.audience].into_iter().flatten().map(Spanned::span);
+        let claim = self.user_claim.as_ref().map(Spanned::span);
+        lists.chain(claim).chain(self.leeway.as_ref().map(Spanned::span)).next()
+    }
+
+    /// Where something stands that clients are told of tokens.
+    fn told(&self) -> Option<Range<usize>> {
+        self.scope.as_ref().or(self.openid_configuration.as_ref()).map(Spanned::span)
     }
 }
 
@@ -113,23 +126,33 @@ pub(crate) fn tokens(
 ) -> Result<Option<Tokens>, Exit> {
     let table = &file.config.oauth;
     let check = match (&table.program, table.keys.as_ref().or(table.secret.as_ref())) {
-        (Some(program), None) => Check::Program(program_of(file, program, missing)?),
+        (Some(program), None) => match table.of_keys() {
+            Some(place) => {
+                return Err(file.error(place, "a program looks at tokens, and at this too; leave it out"));
+            }
+            None => Check::Program(program_of(file, program, missing)?),
+        },
         (Some(program), Some(_)) => {
             return Err(
                 file.error(program.span(), "either a program looks at tokens or keys do; leave one out")
             );
         }
         (None, Some(place)) => Check::Keys(Arc::new(keys(file, place, warnings)?)),
-        (None, None) => return Ok(None),
+        (None, None) => match table.of_keys().or_else(|| table.told()) {
+            Some(place) => {
+                let what = "nobody looks at tokens; name keys, a secret or a program in [oauth]";
+                return Err(file.error(place, what));
+            }
+            None => return Ok(None),
+        },
     };
     let text = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.as_ref().clone());
     let tokens =
         Tokens { check, scope: text(&table.scope), openid_configuration: text(&table.openid_configuration) };
     let told = TokenCheck::Keys(Arc::default());
     if Bearer::new(told, tokens.scope.as_deref(), tokens.openid_configuration.as_deref()).is_err() {
-        let place = table.scope.as_ref().or(table.openid_configuration.as_ref()).map(Spanned::span);
         return Err(file.error(
-            place.unwrap_or_default(),
+            table.told().unwrap_or_default(),
             "scope and openid_configuration do not fit into one challenge, of 375 octets",
         ));
     }
@@ -149,8 +172,8 @@ fn program_of(file: &File, program: &Spanned<Words>, missing: &mut Vec<Exit>) ->
 /// The keys that are named at `place`, and perhaps another.
 fn keys(file: &File, place: &Spanned<PathBuf>, warnings: &mut Vec<String>) -> Result<TokenKeys, Exit> {
     let table = &file.config.oauth;
-    let named = |list: &Option<OneOrMore>, what: &str| {
-        let list = list.as_ref().map(OneOrMore::list).filter(|list| !list.is_empty());
+    let named = |list: &Option<Spanned<OneOrMore>>, what: &str| {
+        let list = list.as_ref().map(|list| list.as_ref().list()).filter(|list| !list.is_empty());
         list.ok_or_else(|| file.error(place.span(), what))
     };
     // Without both, a token that was given for another purpose would let in.

@@ -92,7 +92,8 @@ pub(crate) fn tls(cli: &Cli, file: &File) -> Result<Option<Arc<Tls>>, Exit> {
     }
     if pairs.is_empty() {
         let listens = [&table.listen, &peep.tls_listen].into_iter().flatten().map(|it| it.span());
-        let place = required.map(|it| it.span()).into_iter().chain(listens).next();
+        let authorities = table.client_ca.as_ref().map(Spanned::span);
+        let place = required.map(|it| it.span()).into_iter().chain(listens).chain(authorities).next();
         return match place {
             Some(place) => Err(file.error(place, NO_CERTIFICATE)),
             None if cli.pop3s_port.is_some() => Err(Exit::Usage(format!("--pop3s-port: {NO_CERTIFICATE}"))),

@@ -44,8 +44,9 @@ pub(crate) struct Transforms {
     pub(crate) hold: usize,
     /// Which sizes STAT and LIST tell.
     pub(crate) sizes: Sizes,
-    /// Programs that are not there. They may come while the server runs; until then their messages fail.
-    pub(crate) missing: Vec<Exit>,
+    /// What is wrong and keeps no server from its start: programs that are not there, which may come while it runs, and
+    /// whose messages fail until then; rules that no message gets to.
+    pub(crate) tolerated: Vec<Exit>,
     /// Where they stand, by name: what an error about one begins with.
     pub(crate) places: BTreeMap<String, String>,
 }
@@ -67,8 +68,11 @@ impl Transforms {
                 links.add(&mut chain, command, |what| Exit::Usage(format!("--transform: {what}")))?;
             }
         }
-        let rules = rules::read(file, &mut links)?;
-        Self::assembled(file, links, chain, rules, permissions)
+        let mut shadowed = Vec::new();
+        let rules = rules::read(file, &mut links, &mut shadowed)?;
+        let mut transforms = Self::assembled(file, links, chain, rules, permissions)?;
+        transforms.tolerated.append(&mut shadowed);
+        Ok(transforms)
     }
 
     /// A chain that is tried without a server: names of the file, and files of code, joined by commas; or a command,
@@ -127,7 +131,7 @@ impl Transforms {
             rules,
             hold: usize::try_from(hold).unwrap_or(usize::MAX),
             sizes,
-            missing,
+            tolerated: missing,
             places,
         })
     }

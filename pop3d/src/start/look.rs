@@ -75,9 +75,9 @@ pub(super) fn begin(
 /// # Errors
 /// That all is right, where it is; else what is wrong.
 pub(super) fn check(cli: Cli, mut plan: Plan) -> Result<(), Exit> {
-    // A program that is not there would be found by the first message only.
-    if let Some(missing) = plan.missing.drain(..).next() {
-        return Err(missing);
+    // A program that is not there would be found by the first message only, and a rule that does nothing by nobody.
+    if let Some(tolerated) = plan.tolerated.drain(..).next() {
+        return Err(tolerated);
     }
     let mut warnings = std::mem::take(&mut plan.warnings);
     warnings.extend(doubts(&plan));

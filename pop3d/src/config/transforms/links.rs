@@ -119,6 +119,8 @@ impl<'config> Links<'config> {
         let is_table = self.file.config.transforms.contains_key(text);
         let name = if is_table || self.is_dropped_in(text, |_| true) {
             Some(text.to_owned())
+        } else if let Some(name) = self.dropped_file(text) {
+            Some(name)
         } else {
             match self.plugin(text, &error)? {
                 Some(name) => Some(name),
@@ -149,6 +151,17 @@ impl<'config> Links<'config> {
             file.is_file() && fits(&file)
         };
         is_name(text) && (is_there("so") || is_there("wasm"))
+    }
+
+    /// The name of a plugin in the folder of transforms whose file is named; none: that file is not there, or elsewhere too.
+    fn dropped_file(&self, text: &str) -> Option<String> {
+        let (stem, _) = text.rsplit_once('.')?;
+        let is_other = |file: &Path| !file.ends_with(text);
+        let is_it =
+            self.is_dropped_in(stem, |file| file.ends_with(text)) && !self.is_dropped_in(stem, is_other);
+        let is_taken = self.file.config.transforms.contains_key(stem) || self.natives.contains_key(stem);
+        let is_free = !is_taken && !Path::new(text).is_file();
+        (is_it && is_free).then(|| stem.to_owned())
     }
 
     /// The name of a plugin whose file is named as it is; none: it is no plugin.

@@ -1,5 +1,5 @@
-//! `[[rule]]`: which messages pass through which chain. What could never match is an error: who wrote it meant
-//! something else, and mail would pass by what was to look at it.
+//! `[[rule]]`: which messages pass through which chain. What could never match is told of: who wrote it meant something
+//! else, and mail would pass by what was to look at it.
 
 use std::sync::Arc;
 
@@ -27,11 +27,15 @@ pub(crate) struct RuleTable {
     transform: Spanned<Chain>,
 }
 
-/// All rules, in their order.
+/// All rules, in their order. Those that no message gets to, since rules before them take all, are told to `shadowed`.
 ///
 /// # Errors
-/// Where one cannot be, or can never match, with its line and column.
-pub(super) fn read(file: &File, links: &mut Links<'_>) -> Result<Vec<NamedRule>, Exit> {
+/// Where one cannot be, or can never match by itself, with its line and column.
+pub(super) fn read(
+    file: &File,
+    links: &mut Links<'_>,
+    shadowed: &mut Vec<Exit>,
+) -> Result<Vec<NamedRule>, Exit> {
     let mut rules: Vec<NamedRule> = Vec::new();
     let mut earlier: Vec<Arc<Condition>> = Vec::new();
     for table in &file.config.rule {
@@ -39,8 +43,13 @@ pub(super) fn read(file: &File, links: &mut Links<'_>) -> Result<Vec<NamedRule>,
         if let Some(what) = condition.contradiction() {
             return Err(file.error(table.span(), &format!("this rule can never match: {what}")));
         }
-        if let Some(numbers) = covering(&condition, &earlier) {
-            return Err(file.error(table.span(), &covered(&numbers)));
+        match covering(&condition, &earlier).as_deref() {
+            Some([]) => {
+                let what = "this rule can never match: except_users leaves none of its users";
+                return Err(file.error(table.span(), what));
+            }
+            Some(indices) => shadowed.push(file.error(table.span(), &covered(indices))),
+            None => {}
         }
         let names = links.chain(&table.as_ref().transform)?;
         let condition = Arc::new(condition);
@@ -54,15 +63,15 @@ pub(super) fn read(file: &File, links: &mut Links<'_>) -> Result<Vec<NamedRule>,
 fn covered(indices: &[usize]) -> String {
     let numbers: Vec<_> = indices.iter().map(|index| (index + 1).to_string()).collect();
     match &numbers[..] {
-        [] => "this rule can never match: except_users leaves none of its users".to_owned(),
-        [one] => {
-            format!("this rule can never match: rule {one} before it takes all of its messages; put it there")
-        }
-        [first @ .., last] => format!(
+        [first @ .., last] if !first.is_empty() => format!(
             "this rule can never match: rules {} and {last} before it take all of its messages together; put it before \
              one of them",
             first.join(", "),
         ),
+        numbers => {
+            let one = numbers.concat();
+            format!("this rule can never match: rule {one} before it takes all of its messages; put it there")
+        }
     }
 }
 
