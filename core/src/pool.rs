@@ -193,7 +193,7 @@ mod tests {
     fn delayed_jobs_run_in_the_order_in_which_they_are_due() {
         let pool = Pool::start("test", 1).unwrap();
         let (sender, receiver) = mpsc::channel();
-        for (delay, value) in [(30, 3), (20, 2), (10, 1)] {
+        for (delay, value) in [(3_000, 3), (2_000, 2), (1_000, 1)] {
             let sender = sender.clone();
             pool.run_after(Duration::from_millis(delay), move || sender.send(value).unwrap());
         }

@@ -15,6 +15,7 @@ mod random;
 mod server;
 pub mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,15 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(Instant::now() < until, "not within {PATIENCE:?}: {what}");
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Says that it is over where it is dropped, also by a failure: what goes on until then must not go on for ever.
+pub struct Over<'flag>(pub &'flag AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

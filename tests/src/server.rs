@@ -125,6 +125,11 @@ impl Server {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Waits until it has logged this: its log is written by a thread of its own, a moment after what it tells of.
+    pub fn logs(&self, said: &str) {
+        wait_until(said, || self.log().contains(said));
+    }
+
     /// Its state folder, where none was given.
     #[must_use]
     pub fn state(&self) -> PathBuf {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use pop3d_tests::{Client, Mail, Server, is_heavy_wanted};
+use pop3d_tests::{Client, Mail, Over, Server, is_heavy_wanted};
 
 /// Most memory that the server may have had, in KiB.
 const MEMORY_MAX: u64 = 64 * 1024;
@@ -90,10 +90,12 @@ fn four_clients_at_once_get_600_mib_each_and_a_fifth_is_answered_meanwhile() {
                 times.sort();
                 times
             });
-            for download in downloads {
-                download.join().unwrap();
+            {
+                let _over = Over(&is_over);
+                for download in downloads {
+                    download.join().unwrap();
+                }
             }
-            is_over.store(true, Ordering::Relaxed);
             let times = noop.join().unwrap();
             println!(
                 "{arguments:?}: {} NOOPs meanwhile, median {:?}, slowest {:?}",

@@ -206,7 +206,7 @@ fn the_log_has_the_reason_of_every_failure() {
                     client.body().unwrap();
                 }
                 let line = format!("WARN pop3d::transform: {name}: user, message {number}: ");
-                pop3d_tests::wait_until(&line, || server.log().contains(&line));
+                server.logs(&line);
             }
             client.says("QUIT").hears("+OK");
         }

@@ -110,7 +110,7 @@ fn a_chain_that_holds_up_a_configuration_is_taken_away_as_the_log_says() {
         admin.says("cf").hears("-11");
     }
     let advice = "\"tf= default\" of PEEP, for a user by \"tf= default USER\"";
-    wait_until("the log says what to do", || server.log().contains(advice));
+    server.logs(advice);
     admin.says("tf= default user").hears("+").says("tf= default").hears("+");
     admin.says("cf").hears("+");
     Client::login(server.address(), "user").says("QUIT").hears("+OK");

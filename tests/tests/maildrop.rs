@@ -178,7 +178,7 @@ fn without_a_state_folder_service_goes_on_with_a_warning() {
     let state = place.path().join("file");
     fs::write(&state, "in the way").unwrap();
     let server = Server::with(&mail, &Options { state: Some(&state), ..Options::default() });
-    assert!(server.log().contains("WARN"), "{}", server.log());
+    server.logs("WARN");
     let mut client = Client::login(server.address(), "user");
     client.says("STAT").hears("+OK 1 5");
     client.says("DELE 1").hears("+OK");

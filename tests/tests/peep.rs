@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, light_or_heavy, message, wait_until};
+use pop3d_tests::{
+    Admin, Client, End, Mail, Options, Over, Server, as_sent, light_or_heavy, message, wait_until,
+};
 use rustix::process::Signal;
 
 /// Two transforms that show on the first line which of them a message went through.
@@ -285,10 +287,12 @@ fn a_chain_that_is_switched_all_the_time_loses_and_mixes_nothing() {
                 })
             })
             .collect();
-        for client in retrieving {
-            client.join().unwrap();
+        {
+            let _over = Over(&is_over);
+            for client in retrieving {
+                client.join().unwrap();
+            }
         }
-        is_over.store(true, Ordering::Relaxed);
         println!("switched {:.0} times a second", switching.join().unwrap());
     });
 }

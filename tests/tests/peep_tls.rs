@@ -200,6 +200,7 @@ fn what_cannot_be_is_named_with_its_place() {
     let mail = Mail::maildir("user", &["x\n"]);
     for (config, words) in [
         ("[peep]\ntls_listen = [\"127.0.0.1:0\"]\n", ":2:14: there is no certificate"),
+        ("[tls]\nclient_ca = \"/nonexistent\"\n", ":2:13: there is no certificate"),
         ("[peep]\nrequire_certificate = true\n", ":2:23: nobody vouches"),
     ] {
         let (status, said) = checked(&mail, config);

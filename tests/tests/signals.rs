@@ -5,11 +5,11 @@
 
 use std::fs;
 
-use pop3d_tests::{Client, End, Mail, Options, Server, as_sent, message, wait_until};
+use pop3d_tests::{Client, End, Mail, Options, Plugins, Server, as_sent, message, wait_until};
 use rustix::process::Signal;
 
-/// Longer than what the buffers of two sockets take.
-const LONG: usize = 64 << 20;
+/// Longer than what the buffers of two sockets take, and sent in a part of the time that a server that is to stop gives.
+const LONG: usize = 16 << 20;
 
 #[test]
 fn a_transfer_runs_to_its_end_when_the_server_is_to_stop() {
@@ -51,11 +51,26 @@ fn a_second_signal_resets_what_is_under_way() {
         let mut client = Client::login(server.address(), "user");
         client.says("RETR 1").hears("+OK");
         server.signal(Signal::TERM);
-        wait_until("the first signal is heard", || server.log().contains("stopping"));
+        server.logs("stopping");
         server.signal(Signal::TERM);
         assert_eq!(server.wait().code(), Some(128 + 15));
         assert_eq!(client.rest().1, End::Reset);
     }
+}
+
+#[test]
+fn a_configuration_that_takes_long_to_read_holds_up_no_signal_to_stop() {
+    let plugins = Plugins::default();
+    let file = plugins.build("hangs.so", &["TEST_CONSTRUCTOR=for (;;) usleep(1000000)"]);
+    let mail = Mail::flat("user", &["1\n"]);
+    let mut server = Server::start(&mail, &[]);
+    fs::write(server.config(), format!("[transforms.hangs]\nfile = {file:?}\n")).unwrap();
+    server.signal(Signal::HUP);
+    wait_until("its helper is there", || server.children() > 0);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    // By then it would have been given up.
+    assert!(!server.log().contains("did not load it"), "{}", server.log());
 }
 
 #[test]
@@ -68,7 +83,8 @@ fn a_log_that_was_moved_away_is_opened_anew() {
     for signal in [Signal::HUP, Signal::USR1] {
         fs::rename(&path, &moved).unwrap();
         server.signal(signal);
-        wait_until("the log is there again", || path.exists());
+        // In the new one.
+        server.logs("log opened anew");
     }
     Client::login(server.address(), "user").says("QUIT").hears("+OK");
     wait_until("the login is in it", || fs::read_to_string(&path).unwrap().contains("logged out"));
@@ -89,7 +105,7 @@ fn the_log_tells_of_each_login_and_logout_and_never_a_password() {
     client.body().unwrap();
     client.says("DELE 1").hears("+OK");
     client.says("QUIT").hears("+OK");
-    wait_until("the logout is logged", || server.log().contains("logged out"));
+    server.logs("logged out");
     let log = server.log();
     let line = log.lines().find(|line| line.contains("logged out")).unwrap();
     for part in ["user user", "127.0.0.1", "retrieved 1 messages", "deleted 1", "left 2"] {

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::{fs, thread};
 
 use pop3d_tests::tls::{Certificate, Wire, certificate, config};
-use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, light_or_heavy, message, wait_until};
+use pop3d_tests::{
+    Admin, Client, End, Mail, Options, Over, Server, as_sent, light_or_heavy, message, wait_until,
+};
 use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 
@@ -120,7 +122,7 @@ fn a_cut_message_has_neither_a_termination_octet_nor_a_close_notify() {
     let mut client = login(&server, "user");
     client.says("RETR 1").hears("+OK");
     server.signal(Signal::TERM);
-    wait_until("the first signal is heard", || server.log().contains("stopping"));
+    server.logs("stopping");
     server.signal(Signal::TERM);
     assert_eq!(client.rest().1, End::Reset);
 }
@@ -189,7 +191,7 @@ impl Write for Dribble {
 #[test]
 fn a_handshake_that_never_ends_ends_after_the_time_before_login() {
     let mail = Mail::default();
-    let config = "login_timeout = 1\n";
+    let config = "login_timeout = 3\n";
     let server = Server::with(&mail, &Options { arguments: &SELF_SIGNED, config, ..Options::default() });
     for beginning in [&b""[..], &[0x16], &[0x16, 3, 1, 2, 0, 1]] {
         let mut client = Client::silent(server.pop3s_address());
@@ -209,6 +211,7 @@ fn a_server_that_stops_does_not_wait_for_handshakes() {
     let mut server = self_signed(&Mail::default());
     let mut begun = Client::silent(server.pop3s_address());
     begun.sends(&[0x16, 3, 1]);
+    wait_until("it is served", || Admin::of(&server).number("cc?") == 1);
     let mut client = Client::connect_tls(server.pop3s_address());
     server.signal(Signal::TERM);
     client.hears("-ERR [SYS/TEMP]");
@@ -237,7 +240,10 @@ fn what_comes_in_the_clear_right_behind_stls_is_not_carried_out() {
             assert!(end == End::Closed || end == End::Reset);
         }
     }
-    assert!(!server.log().contains("logged in"), "{}", server.log());
+    // What is logged behind them all.
+    Client::login(server.address(), "other").says("QUIT").hears("+OK");
+    server.logs("user other");
+    assert!(!server.log().contains("user user"), "{}", server.log());
 }
 
 #[test]
@@ -261,6 +267,7 @@ fn certificates_are_replaced_while_clients_come() {
                 }
             });
         }
+        let _over = Over(&is_over);
         let mut held = Client::connect_tls(server.pop3s_address());
         for _ in 0..5 {
             let renewed = certificate(folder.path(), "a", &["localhost"]);
@@ -271,7 +278,6 @@ fn certificates_are_replaced_while_clients_come() {
         }
         held.says("CAPA").hears("+OK");
         held.body().unwrap();
-        is_over.store(true, Ordering::Relaxed);
     });
 }
 
@@ -285,7 +291,7 @@ fn a_pair_that_is_none_leaves_the_old_one_and_is_told() {
     let spoil = |path: &Path, octets: &[u8], why: &str, admin: &mut Admin| {
         fs::write(path, octets).unwrap();
         assert_eq!(admin.says("cf").line(), "-11");
-        wait_until("the log says why", || server.log().contains(why));
+        server.logs(why);
         assert_eq!(shown(&server), first.octets.as_ref());
     };
     spoil(&first.key, b"", "no private key in it", &mut admin);
@@ -317,7 +323,7 @@ fn a_renewed_certificate_is_found_and_each_name_has_its_own() {
     wait_until("the renewed one is shown", || shown("b.example") == renewed.octets.as_ref());
     assert_eq!(shown("a.example"), first.octets.as_ref());
     fs::write(&renewed.key, "").unwrap();
-    wait_until("the log says what is wrong", || server.log().contains("no private key in it"));
+    server.logs("no private key in it");
     assert_eq!(shown("b.example"), renewed.octets.as_ref());
     let statistics = Admin::of(&server).lines("st?");
     for number in 1..=2 {

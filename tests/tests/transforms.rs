@@ -212,7 +212,7 @@ fn a_client_that_goes_takes_its_program_with_it() {
         let server = Server::filtering(&mail, &format!("command = \"{command}\"\nmax_output = \"1TiB\""));
         // The store keeps the mail folder and a lock file open for the next.
         Client::login(server.address(), "user").says("QUIT").hears("+OK");
-        wait_until("the session has ended", || server.log().contains("logged out"));
+        server.logs("logged out");
         let before = server.descriptors();
         let mut client = Client::login(server.address(), "user");
         client.says("RETR 1");
@@ -294,7 +294,7 @@ fn a_server_that_stops_leaves_no_program() {
     let children: String =
         tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok()).collect();
     server.signal(Signal::TERM);
-    wait_until("the first signal is heard", || server.log().contains("stopping"));
+    server.logs("stopping");
     server.signal(Signal::TERM);
     server.wait();
     for child in children.split_whitespace() {
@@ -313,12 +313,12 @@ fn the_log_tells_that_a_further_generation_ended_a_rest() {
     for _ in 0..11 {
         assert!(client.says("RETR 1").line().starts_with("-ERR [SYS/TEMP]"));
     }
-    wait_until("it rests", || server.log().contains("transform filter failed 10 messages in a row"));
+    server.logs("transform filter failed 10 messages in a row");
     admin.says("tfo= filter status:0").hears("+");
     admin.says("tfr filter").hears("+");
     client.says("RETR 1").hears("+OK");
     client.body().unwrap();
     client.says("QUIT").hears("+OK");
-    wait_until("the session ends", || server.log().contains("logged out"));
+    server.logs("logged out");
     assert_eq!(server.log().matches("transform filter was made anew, and rests no more").count(), 1);
 }

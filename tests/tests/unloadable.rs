@@ -94,6 +94,24 @@ fn what_cannot_be_loaded_is_failed_with_its_reason() {
 }
 
 #[test]
+fn plugins_are_loaded_side_by_side() {
+    let plugins = Plugins::default();
+    let place = |name: &str| plugins.path().join(name).display().to_string();
+    // Each is loaded once the other has begun.
+    for (name, other) in [("one", "two"), ("two", "one")] {
+        let waits = format!(
+            "TEST_CONSTRUCTOR=close(open(\"{}\", O_CREAT | O_WRONLY, 0600)); while (access(\"{}\", F_OK) != 0) usleep(1000)",
+            place(name),
+            place(other),
+        );
+        plugins.build(&format!("{name}.so"), &[&waits]);
+    }
+    let mail = Mail::flat("user", &["x\n"]);
+    let server = Server::with(&mail, &Options { config: &folder_of(&plugins), ..Options::default() });
+    assert_eq!(Admin::of(&server).lines("tfl?"), ["one native ready 1", "two native ready 1"]);
+}
+
+#[test]
 fn a_file_is_loaded_under_another_name_and_what_cannot_be_is_refused() {
     let plugins = Plugins::default();
     plugins.build("right.so", &[]);

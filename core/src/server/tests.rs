@@ -28,7 +28,9 @@ impl Client {
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         bind(&socket, &SocketAddr::from((Ipv4Addr::from(from), 0))).unwrap();
         connect(&socket, &server).unwrap();
-        Self(BufReader::new(TcpStream::from(socket)))
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self(BufReader::new(stream))
     }
 
     fn hears(&mut self) -> String {
