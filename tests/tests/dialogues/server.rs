@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::{env, fs, io, thread};
 
+use pop3d_tests::built;
+
 use super::form::{Dialogue, Folder};
 use super::maildrop::{Kind, Maildrop};
 use super::play::{Account, play};
@@ -23,20 +25,7 @@ impl Program {
         if let Some(path) = env::var_os("POP3D_PROGRAM") {
             return Self(path.into());
         }
-        let test = env::current_exe().expect("a test knows its own file");
-        let folder = test.ancestors().nth(2).expect("tests are in target/<profile>/deps").to_owned();
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-        build.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-            "build",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-        ]);
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().expect("cargo can be started").success(), "pop3d cannot be built");
-        Self(folder.join("pop3d"))
+        Self(built("pop3d"))
     }
 
     /// Plays a dialogue with a server and a maildrop of its own.
