@@ -29,6 +29,29 @@ fn edges() -> Vec<usize> {
     edges
 }
 
+#[test]
+fn a_program_that_refuses_messages_or_is_being_written_does_not_rest() {
+    let mail = Mail::flat("user", &["infected\n", "x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("scan");
+    fs::write(&program, "#!/bin/sh\ngrep -q infected && exit 78\necho clean\n").unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let server = Server::filtering(&mail, &format!("command = [\"{}\"]", program.display()));
+    let mut client = Client::login(server.address(), "user");
+    for _ in 0..12 {
+        client.says("RETR 1").hears("-ERR [SYS/PERM] transform filter failed");
+    }
+    let writing = fs::OpenOptions::new().append(true).open(&program).unwrap();
+    for _ in 0..12 {
+        client.says("RETR 2").hears("-ERR [SYS/TEMP] transform filter failed");
+    }
+    drop(writing);
+    // What another test has just started may have it open a moment longer.
+    wait_until("it is whole", || client.says("RETR 2").line().starts_with("+OK"));
+    assert_eq!(client.body().unwrap(), b"clean\r\n");
+    assert!(!server.log().contains("in a row"));
+}
+
 /// No octets that a client would take for the end.
 #[track_caller]
 fn assert_never_ended(heard: &[u8], what: &str) {

@@ -327,7 +327,7 @@ impl Shared {
             match &outcome {
                 Ok(()) => self.record.count_success(),
                 Err(error) => {
-                    let is_its_own = !self.pipe.is_crowded_out();
+                    let is_its_own = !self.pipe.is_excused();
                     self.record.report_failure(&self.user, self.number, error, is_its_own);
                 }
             }

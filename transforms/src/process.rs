@@ -9,6 +9,7 @@
 
 mod clock;
 mod errand;
+mod failure;
 mod running;
 mod start;
 mod stream;

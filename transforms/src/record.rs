@@ -135,11 +135,17 @@ impl Record {
         self.count_failure(error, format!("user {user}: {error}"), is_its_own);
     }
 
-    /// A message failed; `reason` is what the log says of it, with the user. `is_its_own`: not for want of room, which
-    /// no rest would mend.
+    /// A message failed; `reason` is what the log says of it, with the user. `is_its_own`: not for want of something that the
+    /// server was to have, which no rest would mend.
     pub(crate) fn count_failure(&self, error: &Error, mut reason: String, is_its_own: bool) {
-        if is_its_own {
-            self.tire(Instant::now());
+        match error {
+            // What it refuses for good is a verdict on that message, or waits for somebody who mends it. To rest would
+            // have it refuse everybody's for a while, or let them through unseen.
+            Error::Permanent(_) => {}
+            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(_) | Error::Limit(_) if is_its_own => {
+                self.tire(Instant::now());
+            }
+            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(_) | Error::Limit(_) => {}
         }
         self.failed.fetch_add(1, Ordering::Relaxed);
         if matches!(error, Error::TimedOut(_)) {
@@ -238,6 +244,24 @@ mod tests {
         assert!(record.admit("x", later).is_err());
         record.wake_up();
         assert!(record.admit("x", later).is_ok());
+    }
+
+    #[test]
+    fn neither_verdicts_nor_what_the_server_lacks_are_followed_by_a_rest() {
+        let record = Record::default();
+        let fail = |error: &Error, is_its_own| {
+            for _ in 0..9 {
+                record.count_failure(error, error.to_string(), is_its_own);
+            }
+            record.admit("x", Instant::now())
+        };
+        let (verdict, later) = (Error::Permanent("a virus".to_owned()), Error::Temporary("later".to_owned()));
+        assert!(fail(&verdict, true).is_ok() && fail(&verdict, true).is_ok());
+        assert!(fail(&later, false).is_ok() && fail(&later, false).is_ok());
+        assert_eq!(record.statistics().failed, 36);
+        // They are no success either.
+        assert!(fail(&later, true).is_ok() && fail(&verdict, true).is_ok() && fail(&later, false).is_ok());
+        assert!(fail(&later, true).is_err());
     }
 
     #[test]

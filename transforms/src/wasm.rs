@@ -180,7 +180,7 @@ impl Wasm {
         queued: Queued,
         pipe: Arc<Pipe>,
     ) -> Result<(), Error> {
-        let place = queued.enter().await.inspect_err(|_| pipe.crowd_out())?;
+        let place = queued.enter().await.inspect_err(|_| pipe.excuse())?;
         let flow = self
             .engine
             .ticking(async {

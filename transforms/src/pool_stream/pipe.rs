@@ -59,8 +59,8 @@ struct State {
     passes_from: Option<u64>,
     outcome: Option<Result<(), Error>>,
     is_cancelled: bool,
-    /// The task ends because there was no room for it.
-    is_crowded_out: bool,
+    /// The task fails by what the server lacks, and not by what it runs.
+    is_excused: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -97,7 +97,7 @@ impl Pipe {
             passes_from: None,
             outcome: None,
             is_cancelled: false,
-            is_crowded_out: false,
+            is_excused: false,
         };
         Self { state: Mutex::new(state), wake, octets }
     }
@@ -218,14 +218,13 @@ impl Pipe {
         self.lock().bound
     }
 
-    /// The task ends because there was no room for it.
-    #[cfg(feature = "wasm")]
-    pub(crate) fn crowd_out(&self) {
-        self.lock().is_crowded_out = true;
+    /// The task is about to fail by what the server lacks: that is no failure of the transform.
+    pub(crate) fn excuse(&self) {
+        self.lock().is_excused = true;
     }
 
-    pub(super) fn is_crowded_out(&self) -> bool {
-        self.lock().is_crowded_out
+    pub(super) fn is_excused(&self) -> bool {
+        self.lock().is_excused
     }
 
     /// How often something was taken or given so far.
@@ -288,6 +287,7 @@ impl Pipe {
                 // Nobody waits for the disk but the task.
                 drop(state);
                 if let Err(error) = self.read(&file, offset, chunk) {
+                    self.excuse();
                     return Poll::Ready(Err(Error::Temporary(format!("the message: {error}"))));
                 }
                 state = self.lock();

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use super::clock::Clock;
 use super::errand::Errand;
+use super::failure::Failure;
 use super::start::{Started, Stdin};
 use super::watch::{Watch, Watched};
 use crate::bound::Bound;
@@ -68,7 +69,7 @@ impl Running {
         started: Started,
         announced: Option<u64>,
         finished: bool,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Failure> {
         let Started { owner, stdin, stdout, stderr } = started;
         let register = || -> io::Result<_> {
             let reactor = &errand.process.resources.reactor;
@@ -87,7 +88,7 @@ impl Running {
             Ok((exit, input, stdout, stderr))
         };
         let (exit, input, stdout, stderr) =
-            register().map_err(|error| Error::Temporary(format!("cannot watch a child: {error}")))?;
+            register().map_err(|error| Failure::of_server(format!("cannot watch a child: {error}")))?;
         let mut bound = Bound::new(errand.process.spec.max_output);
         match (&input, announced) {
             (Input::File(_), _) => bound.announce(errand.message.octets),

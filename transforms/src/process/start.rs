@@ -17,6 +17,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::Process;
+use super::failure::Failure;
 use crate::children::Owner;
 use crate::environment::{environment, temporary};
 use crate::queue::Place;
@@ -66,27 +67,27 @@ pub(super) fn start(
     message: &Message,
     source: Source,
     place: Place,
-) -> Result<Started, Error> {
+) -> Result<Started, Failure> {
     let Process { spec, resources, record, .. } = process;
     let mut command = command(spec)?;
     command.env_clear().envs(temporary());
     let (name, path) = (&spec.name, &spec.path);
     command.envs(environment(name, resources.version, path, message, &spec.env, &spec.options));
-    let unavailable = |error: io::Error| Error::Temporary(format!("no descriptors for a child: {error}"));
+    let unavailable = |error: io::Error| Failure::of_server(format!("no descriptors for a child: {error}"));
     let (stdin, theirs) = standard_input(source).map_err(unavailable)?;
     let (stdout, their_stdout) = output_pipe(message.octets > SHORT_MESSAGE).map_err(unavailable)?;
     let (stderr, their_stderr) = output_pipe(false).map_err(unavailable)?;
     command.stdin(theirs).stdout(their_stdout).stderr(their_stderr);
 
     let Some(permission) = resources.children.permission() else {
-        return Err(Error::Temporary("the server stops".to_owned()));
+        return Err(Failure::of_server("the server stops".to_owned()));
     };
     let program = PathBuf::from(command.get_program());
     // Its ends of the pipes are in `command`, which is gone behind this: while they are open here, no end of file comes.
     let started = resources.children.start(move || command.spawn()).and_then(|started| started);
     let child = started.map_err(|error| refusal(&program, spec, &error))?;
     let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = number.ok_or_else(|| Error::Temporary("a child without a number".to_owned()))?;
+    let pid = number.ok_or_else(|| Failure::of_server("a child without a number".to_owned()))?;
     let owner = permission.adopt(pid, place, &resources.pool, record).map_err(unavailable)?;
     limit(pid, spec);
     Ok(Started { owner, stdin, stdout, stderr })
@@ -177,7 +178,7 @@ fn never_wait(ours: &OwnedFd) -> io::Result<()> {
     Ok(fcntl_setfl(ours, fcntl_getfl(ours)? | OFlags::NONBLOCK)?)
 }
 
-fn refusal(program: &Path, spec: &ProcessSpec, error: &io::Error) -> Error {
+fn refusal(program: &Path, spec: &ProcessSpec, error: &io::Error) -> Failure {
     let text = format!("cannot start {} in {}: {error}", program.display(), spec.folder.display());
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         // A lack that may pass: of processes, memory, descriptors; a program that is being written.
@@ -186,10 +187,10 @@ fn refusal(program: &Path, spec: &ProcessSpec, error: &io::Error) -> Error {
             | rustix::io::Errno::NOMEM
             | rustix::io::Errno::MFILE
             | rustix::io::Errno::NFILE
-            | rustix::io::Errno::TXTBSY
-            | rustix::io::Errno::IO,
-        ) => Error::Temporary(text),
-        Some(_) | None => Error::Permanent(text),
+            | rustix::io::Errno::TXTBSY,
+        ) => Failure::of_server(text),
+        Some(rustix::io::Errno::IO) => Error::Temporary(text).into(),
+        Some(_) | None => Error::Permanent(text).into(),
     }
 }
 
@@ -251,6 +252,20 @@ mod tests {
             [("sh", "/nowhere"), ("no-such-program", "/bin"), ("nowhere/sh", "/bin"), ("", "/bin")]
         {
             assert!(matches!(find(program, &spec(path, "/")), Err(Error::Permanent(_))), "{program}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_for_want_of_something_has_not_failed() {
+        use rustix::io::Errno;
+        let refusal = |errno: Errno| refusal(Path::new("/bin/cat"), &spec("/bin", "/"), &errno.into());
+        for lack in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::TXTBSY] {
+            let Failure { error, is_its_own } = refusal(lack);
+            assert!(matches!(error, Error::Temporary(_)) && !is_its_own, "{error}");
+        }
+        for (errno, is_permanent) in [(Errno::IO, false), (Errno::ACCESS, true), (Errno::NOEXEC, true)] {
+            let Failure { error, is_its_own } = refusal(errno);
+            assert!(is_its_own && matches!(error, Error::Permanent(_)) == is_permanent, "{error}");
         }
     }
 

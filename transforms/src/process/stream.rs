@@ -10,6 +10,7 @@ use pop3d_core::transform::{Error, Read, Stream};
 use pop3d_protocol::text::one_line;
 
 use super::errand::Errand;
+use super::failure::Failure;
 use super::running::Running;
 use super::start::{Source, Started, start};
 use crate::queue::{Place, Turn};
@@ -45,7 +46,7 @@ struct Launch(Mutex<Handover>);
 
 enum Handover {
     Waiting,
-    Done(Result<Started, Error>),
+    Done(Result<Started, Failure>),
     /// It was taken, or nobody wants it any more.
     Over,
 }
@@ -80,7 +81,7 @@ impl ProcessStream {
                 Turn::Waiting => return Ok(()),
                 Turn::TooLate => {
                     let limit = self.errand.process.spec.queue_timeout;
-                    return Err(self.fail(Error::Temporary(format!("no turn within {limit:?}"))));
+                    return Err(self.fail(Failure::of_server(format!("no turn within {limit:?}"))));
                 }
                 Turn::Called => self.launch(),
             },
@@ -94,7 +95,7 @@ impl ProcessStream {
         let running = result.and_then(|started| Running::new(errand, started, announced, *finished));
         match running {
             Ok(running) => self.state = State::Running(Box::new(running)),
-            Err(error) => return Err(self.fail(error)),
+            Err(failure) => return Err(self.fail(failure)),
         }
         Ok(())
     }
@@ -109,8 +110,8 @@ impl ProcessStream {
         self.errand.process.resources.pool.run(move || promise.keep(source, place));
     }
 
-    fn fail(&mut self, error: Error) -> Error {
-        let is_its_own = !matches!(self.state, State::Queued { .. });
+    fn fail(&mut self, failure: impl Into<Failure>) -> Error {
+        let Failure { error, is_its_own } = failure.into();
         let last_words = match &mut self.state {
             State::Running(running) => running.last_words(),
             State::Queued { .. } | State::Starting { .. } | State::Ended | State::Failed(_) => String::new(),
@@ -205,7 +206,7 @@ impl Drop for ProcessStream {
 
 impl Launch {
     /// What the pool has handed over, once.
-    fn take(&self) -> Option<Result<Started, Error>> {
+    fn take(&self) -> Option<Result<Started, Failure>> {
         let mut handover = self.lock();
         if !matches!(*handover, Handover::Done(_)) {
             return None;
@@ -252,7 +253,8 @@ impl Drop for Promise {
     fn drop(&mut self) {
         let mut handover = self.launch.lock();
         if matches!(*handover, Handover::Waiting) {
-            *handover = Handover::Done(Err(Error::Temporary("the child was not started".to_owned())));
+            let failure = Failure::of_server("the child was not started".to_owned());
+            *handover = Handover::Done(Err(failure));
         }
         drop(handover);
         self.errand.wake.wake();

@@ -60,7 +60,7 @@ impl Alone {
             let calls = guest.begin(&mut store).await?;
             for _ in 0..times {
                 let answer = calls.push.call_async(&mut store, (Arc::clone(&chunk),)).await;
-                answer.map_err(|error| failure(&error))?.0.map_err(Error::from)?;
+                answer.map_err(|error| failure(&error, &pipe))?.0.map_err(Error::from)?;
                 // As fast as it comes: a guest that waits for room is not what is measured.
                 if pipe.output_len() >= SCRATCH / 2 {
                     pipe.take(&mut self.scratch)?;

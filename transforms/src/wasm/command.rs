@@ -67,13 +67,13 @@ impl Command {
         let outcome = run.await;
         let tail = store.data_mut().host.journal.finish();
         // What it did not read, it did not want.
-        outcome.or_else(|error| ended(&error, &tail)).map(|()| Flow::Stop)
+        outcome.or_else(|error| ended(&error, &tail, pipe)).map(|()| Flow::Stop)
     }
 }
 
 /// What the end of a program means, other than to return from `_start`.
-fn ended(error: &wasmtime::Error, tail: &str) -> Result<(), Error> {
-    let Some(exit) = error.downcast_ref::<Exit>() else { return Err(failure(error)) };
+fn ended(error: &wasmtime::Error, tail: &str, pipe: &Pipe) -> Result<(), Error> {
+    let Some(exit) = error.downcast_ref::<Exit>() else { return Err(failure(error, pipe)) };
     let reason = if tail.is_empty() { exit.to_string() } else { format!("{exit}: {tail}") };
     Err(match exit.0 {
         0 => return Ok(()),

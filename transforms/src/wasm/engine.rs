@@ -149,7 +149,7 @@ fn config() -> Config {
 }
 
 /// Room for so many instances is set aside.
-fn pooling(instances: u32) -> Config {
+pub(super) fn pooling(instances: u32) -> Config {
     let mut pooling = PoolingAllocationConfig::new();
     // Most have one memory, and a shim or two beside the program; where that is not enough, messages fail for now.
     pooling

@@ -3,12 +3,15 @@
 use pop3d_core::transform::Error;
 use wasmtime::PoolConcurrencyLimitError;
 
-/// A failure on the host's side goes through the guest unchanged; everything else is the guest's.
-pub(super) fn failure(error: &wasmtime::Error) -> Error {
+use crate::pool_stream::Pipe;
+
+/// A failure on the host's side goes through the guest unchanged; everything else is the guest's, but for want of room.
+pub(super) fn failure(error: &wasmtime::Error, pipe: &Pipe) -> Error {
     if let Some(own) = error.downcast_ref::<Error>() {
         return own.clone();
     }
     if error.is::<PoolConcurrencyLimitError>() {
+        pipe.excuse();
         return Error::Temporary("no room for an instance".to_owned());
     }
     log::debug!(target: "pop3d::transform", "{error:?}");

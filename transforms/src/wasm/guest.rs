@@ -143,7 +143,7 @@ impl Guest {
             let finish = instance.get_typed_func(&mut *store, self.finish)?;
             Ok(Calls { start, push, finish })
         };
-        begin.await.map_err(|error: wasmtime::Error| failure(&error))
+        begin.await.map_err(|error: wasmtime::Error| failure(&error, &store.data().pipe))
     }
 
     async fn talk(
@@ -156,7 +156,7 @@ impl Guest {
         let Calls { start, push, finish } = self.begin(store).await?;
         let options = wasm.spec.options.clone();
         let answer = start.call_async(&mut *store, (guest_message(message), options)).await;
-        let mut flow = self::flow(answer)?;
+        let mut flow = self::flow(answer, pipe)?;
         let mut chunk = Arc::new(Vec::new());
         while flow == Flow::More {
             // No room, no push: what a guest reads it may have to write.
@@ -164,9 +164,9 @@ impl Guest {
             if !pipe.next(Arc::make_mut(&mut chunk)).await? {
                 break;
             }
-            flow = self::flow(push.call_async(&mut *store, (Arc::clone(&chunk),)).await)?;
+            flow = self::flow(push.call_async(&mut *store, (Arc::clone(&chunk),)).await, pipe)?;
         }
-        let (end,) = finish.call_async(&mut *store, ()).await.map_err(|e| failure(&e))?;
+        let (end,) = finish.call_async(&mut *store, ()).await.map_err(|e| failure(&e, pipe))?;
         end.map_err(Error::from)?;
         Ok(flow)
     }
@@ -258,8 +258,8 @@ fn guest_message(message: &Message) -> GuestMessage {
     }
 }
 
-fn flow(answer: wasmtime::Result<Answer>) -> Result<Flow, Error> {
-    let (answer,) = answer.map_err(|error| failure(&error))?;
+fn flow(answer: wasmtime::Result<Answer>, pipe: &Pipe) -> Result<Flow, Error> {
+    let (answer,) = answer.map_err(|error| failure(&error, pipe))?;
     Ok(match answer? {
         GuestFlow::More => Flow::More,
         GuestFlow::Pass => Flow::Pass,

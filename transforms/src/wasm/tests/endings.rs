@@ -140,6 +140,24 @@ fn messages_wait_for_a_place_among_the_instances() {
 }
 
 #[test]
+fn a_guest_for_which_there_is_no_room_has_not_failed() {
+    // As where instances have more memories or tables than most.
+    let engine = wasmtime::Engine::new(&super::super::engine::pooling(1)).unwrap();
+    let engine = Arc::new(WasmEngine::of(engine, 100, None).unwrap());
+    let pool = Pool::start("test", 1).unwrap();
+    let wasm = Arc::new(Wasm::new(WasmSpec::new("test"), &Calls::new().build(), &engine, pool).unwrap());
+    let (wake, _wakes) = heard_wake();
+    let mut first = Arc::clone(&wasm).open(message(1), wake).unwrap();
+    assert_eq!(first.read(&mut [0; 1]).unwrap(), Read::Pending);
+    // It does not rest after ten.
+    for _ in 0..12 {
+        let error = play(&wasm, b"x", &Manner::default()).unwrap_err();
+        assert!(matches!(&error, Error::Temporary(why) if why == "no room for an instance"), "{error:?}");
+    }
+    assert_eq!(wasm.statistics().failed, 12);
+}
+
+#[test]
 fn where_no_room_is_set_aside_guests_run_all_the_same() {
     let engine = wasmtime::Engine::new(&super::super::engine::on_demand()).unwrap();
     let engine = Arc::new(WasmEngine::of(engine, 1, None).unwrap());
