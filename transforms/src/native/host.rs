@@ -4,35 +4,33 @@
 //! log. A message is a task that waits for its answers. Who begins it sends the first call, and the thread that reads
 //! the answer goes on with it, so that it is handed over as seldom as can be. None of that waits, but for the disk.
 
+mod mailboxes;
+mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::io::{self, IoSliceMut, Read};
+use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pop3d_core::transform::{Error, Flow, Message};
 
-use super::frames::{self, Answer, Frame, Kind, WINDOW};
-use super::incoming::Incoming;
+use self::mailboxes::{Mailbox, Shared};
+use super::frames::{self, Answer, Frame, Kind};
 use super::launch::{Process, Start, launch, load};
 use super::outgoing::{Outgoing, Unread};
 use super::words;
-use crate::pool_stream::{Piece, Pipe, go_on_here};
+use crate::pool_stream::{Piece, Pipe};
 
 /// Octets of a message that are pushed at once, where they are in a file: so many that what becomes of them leaves room in the
 /// pipe, and the next push is on its way before the worker has taken that.
 const PUSH: usize = 60 * 1024;
-
-/// How often a helper that works is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// A helper process with one plugin.
 pub(super) struct Host {
@@ -41,35 +39,6 @@ pub(super) struct Host {
     outgoing: Arc<Outgoing>,
     /// The number of the next message.
     next: Arc<AtomicU32>,
-}
-
-struct Shared {
-    socket: UnixStream,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    streams: HashMap<u32, Mailbox>,
-    /// Why the process has ended.
-    ended: Option<Error>,
-    /// When it last said something.
-    heard: Option<Instant>,
-    /// Its processor time, as far as it has told which message that was for.
-    charged: Duration,
-    /// What its output may be read into.
-    spare: Vec<u8>,
-}
-
-/// What a message has been told: a few frames, for the helper keeps the rest of its output until these are taken.
-#[derive(Default)]
-struct Mailbox {
-    frames: VecDeque<Frame>,
-    waiting: Option<Waker>,
-    /// Since when an answer is owed.
-    asked: Option<Instant>,
-    /// Nobody wants the message any more. It stays here until the helper has answered: one that never does hangs.
-    is_closed: bool,
 }
 
 impl Host {
@@ -298,189 +267,6 @@ impl Drop for Stream<'_> {
             // It has no payload that could be too long.
             let _ = self.send(Kind::Close, &[], &Piece::default());
         }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads until the helper ends, hangs, or is let go; then reaps it.
-    fn read_all(&self, socket: UnixStream, process: Process, timeout: Duration) {
-        let why = match socket.set_read_timeout(Some(LOOK)) {
-            Ok(()) => self.read_frames(socket, timeout),
-            Err(error) => Ok(error.to_string()),
-        };
-        let charged = self.lock().charged;
-        let status = process.end(charged);
-        let mut state = self.lock();
-        state.ended = Some(match why {
-            Ok(why) => Error::Crashed(format!("its helper process ended: {why}{status}")),
-            Err(error) => error,
-        });
-        for mailbox in state.streams.values_mut() {
-            if let Some(waker) = mailbox.waiting.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    /// Why nothing more can be read.
-    ///
-    /// # Errors
-    /// It hangs.
-    fn read_frames(&self, socket: UnixStream, timeout: Duration) -> Result<String, Error> {
-        let patient = Patient { socket, shared: self, timeout, looked: Instant::now() };
-        let mut from = Incoming::new(patient);
-        let mut told = Told::default();
-        loop {
-            if !from.has_frame() {
-                from.source().while_away(|| told.go_on());
-            }
-            if from.wants_spare() {
-                from.lend(std::mem::take(&mut self.lock().spare));
-            }
-            match from.frame() {
-                Ok(frame) => {
-                    let Ok(waiting) = self.deliver(frame) else {
-                        return Ok("it says more than it was asked for; ".to_owned());
-                    };
-                    told.0.extend(waiting);
-                }
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(String::new()),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Err(Error::TimedOut(timeout));
-                }
-                Err(error) => return Ok(format!("{error}; ")),
-            }
-        }
-    }
-
-    /// Puts a frame where it belongs; who is to be woken for it.
-    ///
-    /// # Errors
-    /// It is one too many.
-    fn deliver(&self, frame: Frame) -> Result<Option<Waker>, TooMany> {
-        let mut state = self.lock();
-        // What a closed message still had on the way is for nobody.
-        let Some(mailbox) = state.streams.get_mut(&frame.stream) else { return Ok(None) };
-        let is_answer = frame.kind == Kind::Answer;
-        if mailbox.is_closed {
-            // That it writes on and on is no sign of life.
-            if is_answer {
-                state.streams.remove(&frame.stream);
-                state.heard = Some(Instant::now());
-            }
-            return Ok(None);
-        }
-        // The answer comes beside what is in the window.
-        if mailbox.frames.len() > WINDOW {
-            return Err(TooMany);
-        }
-        if is_answer {
-            mailbox.asked = None;
-        }
-        mailbox.frames.push_back(frame);
-        let waiting = mailbox.waiting.take();
-        state.heard = Some(Instant::now());
-        Ok(waiting)
-    }
-
-    /// Whether an answer is owed and nothing at all was heard for too long.
-    fn hangs(&self, timeout: Duration) -> bool {
-        let state = self.lock();
-        let oldest = state.streams.values().filter_map(|mailbox| mailbox.asked).min();
-        let since = oldest.map(|asked| state.heard.map_or(asked, |heard| heard.max(asked)));
-        since.is_some_and(|since| since.elapsed() > timeout)
-    }
-}
-
-/// A helper has sent more than it may.
-struct TooMany;
-
-/// Messages that were told something. One that is told several things at once goes on once.
-#[derive(Default)]
-struct Told(Vec<Waker>);
-
-impl Told {
-    /// Goes on with them here: a hand-over to another thread costs more than what is to be done for most.
-    fn go_on(&mut self) {
-        if !self.0.is_empty() {
-            go_on_here(|| self.0.drain(..).for_each(Waker::wake));
-        }
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        // Whatever ended the reading: what they were told is there.
-        self.0.drain(..).for_each(Waker::wake);
-    }
-}
-
-impl State {
-    /// Nobody wants a message any more.
-    fn close(&mut self, number: u32) {
-        let Some(mailbox) = self.streams.get_mut(&number) else { return };
-        if mailbox.asked.is_none() {
-            self.streams.remove(&number);
-            return;
-        }
-        mailbox.is_closed = true;
-        mailbox.waiting = None;
-        mailbox.frames = VecDeque::new();
-    }
-}
-
-/// Reads from a helper; looks now and then whether it hangs.
-struct Patient<'shared> {
-    socket: UnixStream,
-    shared: &'shared Shared,
-    timeout: Duration,
-    /// When it was last looked at.
-    looked: Instant,
-}
-
-impl Patient<'_> {
-    /// Does something else meanwhile. What the helper said by then has not been heard, which is no fault of it.
-    fn while_away(&mut self, work: impl FnOnce()) {
-        let begun = Instant::now();
-        work();
-        let now = Instant::now();
-        if now.saturating_duration_since(begun) >= LOOK {
-            self.looked = now;
-            self.shared.lock().heard = Some(now);
-        }
-    }
-
-    fn read_some(&mut self, mut read: impl FnMut(&UnixStream) -> io::Result<usize>) -> io::Result<usize> {
-        loop {
-            let result = read(&self.socket);
-            // One that says things without end hangs as well as one that is silent.
-            if self.looked.elapsed() >= LOOK {
-                self.looked = Instant::now();
-                if self.shared.hangs(self.timeout) {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-            match result {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
-    }
-}
-
-impl Read for Patient<'_> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        self.read_some(|mut socket| socket.read(room))
-    }
-
-    fn read_vectored(&mut self, rooms: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.read_some(|mut socket| socket.read_vectored(rooms))
     }
 }
 
