@@ -233,7 +233,7 @@ fn a_helper_that_cannot_be_started_is_not_started_for_every_message() {
     let config = brittle(&plugins, &format!("TEST_CONSTRUCTOR={end}"));
     let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
     fs::write(&spoilt, "").unwrap();
-    // The pause grows: however slow the machine is, one of them comes within it. Then the plugin rests.
+    // The pause grows: however slow the machine is, one of them comes within it.
     for _ in 0..10 {
         assert!(retrieved(&server).unwrap_err().starts_with("-ERR [SYS/TEMP]"));
     }

@@ -29,13 +29,13 @@ use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
 
 use self::host::Host;
 use self::inline::Inline;
-use self::launch::Start;
 pub use self::launch::{ARGUMENT, SEALED, TIED};
+use self::launch::{Start, Unstarted};
 use self::plugin::Plugin;
 use self::slots::{Choice, Slots, Vacancy};
 use crate::alike::alike;
 use crate::children::Children;
-use crate::pool_stream::{Limits, PoolStream, run_filter};
+use crate::pool_stream::{Limits, Pipe, PoolStream, run_filter};
 use crate::record::Record;
 use crate::spec::{Isolation, PluginSpec};
 
@@ -88,7 +88,8 @@ impl Native {
                     count => count,
                 };
                 // Whether it loads is found out by the first.
-                let host = Host::start(&start(&spec, &library, &children, &record)).map_err(in_file)?;
+                let host = Host::start(&start(&spec, &library, &children, &record));
+                let host = host.map_err(|unstarted| in_file(unstarted.into_sentence()))?;
                 let slots = Arc::new(Slots::new(count, host));
                 Place::Helpers { library, children, slots }
             }
@@ -104,26 +105,35 @@ impl Native {
         &self.record
     }
 
-    /// A helper for one message. Where one is to be started, which may take long, a thread of its own does so.
-    async fn helper(self: &Arc<Self>, slots: &Arc<Slots>) -> Result<Arc<Host>, Error> {
-        let starting = match slots.choose(Instant::now()) {
+    /// A helper for the message of a pipe. Where one is to be started, which may take long, a thread of its own does so.
+    async fn helper(self: &Arc<Self>, slots: &Arc<Slots>, pipe: &Pipe) -> Result<Arc<Host>, Error> {
+        let (starting, is_first) = match slots.choose(Instant::now()) {
             Choice::Ready(host) => return Ok(host),
-            Choice::Awaited(starting) => starting,
+            Choice::Awaited(starting) => (starting, false),
             Choice::Vacant(vacancy) => {
                 let starting = vacancy.starting();
                 let native = Arc::clone(self);
                 let work = move || native.start_helper(&vacancy);
                 thread::Builder::new().name("helper-start".to_owned()).spawn(work).map_err(|error| {
+                    pipe.excuse();
                     Error::Temporary(format!("its helper process cannot be started: {error}"))
                 })?;
-                starting
+                (starting, true)
             }
             Choice::Refused => {
+                // Nothing was tried.
+                pipe.excuse();
                 let what = "its helper process died or could not be started, and is not started again yet";
                 return Err(Error::Temporary(what.to_owned()));
             }
         };
-        starting.outcome().await
+        starting.outcome().await.map_err(|unstarted| {
+            // That a plugin was not loaded once is one failure of it, however many messages wait for that.
+            if !is_first || matches!(unstarted, Unstarted::OfServer(_)) {
+                pipe.excuse();
+            }
+            Error::Temporary(unstarted.into_sentence())
+        })
     }
 
     /// Starts a helper. May wait.
@@ -176,7 +186,9 @@ impl Transform for Native {
                         run_filter(instance, told, pipe).await
                     }
                     (Place::Helpers { .. }, Some(host)) => host.run(told, pipe).await,
-                    (Place::Helpers { slots, .. }, None) => own.helper(slots).await?.run(told, pipe).await,
+                    (Place::Helpers { slots, .. }, None) => {
+                        own.helper(slots, &pipe).await?.run(told, pipe).await
+                    }
                 }
             })
         });

@@ -23,7 +23,7 @@ use pop3d_core::transform::{Error, Flow, Message};
 
 use self::mailboxes::{Mailbox, Shared};
 use super::frames::{self, Answer, Frame, Kind};
-use super::launch::{Process, Start, launch, load};
+use super::launch::{Process, Start, Unstarted, launch, load};
 use super::outgoing::{Outgoing, Unread};
 use super::words;
 use crate::pool_stream::{Piece, Pipe};
@@ -45,8 +45,8 @@ impl Host {
     /// Starts a helper, and waits until it has loaded its plugin.
     ///
     /// # Errors
-    /// Why it has not, as a sentence.
-    pub(super) fn start(start: &Start<'_>) -> Result<Arc<Self>, String> {
+    /// Why it has not.
+    pub(super) fn start(start: &Start<'_>) -> Result<Arc<Self>, Unstarted> {
         let (ours, theirs) = UnixStream::pair().map_err(not_started)?;
         let process = launch(theirs, start).map_err(not_started)?;
         Self::attend(process, ours, start, &mut spawn)
@@ -58,7 +58,7 @@ impl Host {
         ours: UnixStream,
         start: &Start<'_>,
         spawn: &mut dyn FnMut(&str, Work) -> io::Result<()>,
-    ) -> Result<Arc<Self>, String> {
+    ) -> Result<Arc<Self>, Unstarted> {
         let next = Arc::new(AtomicU32::new(1));
         if let Some(stderr) = process.stderr() {
             let (name, begun) = (start.name.to_owned(), Arc::clone(&next));
@@ -67,9 +67,8 @@ impl Host {
         }
         if let Err(what) = load(&ours, start) {
             let status = process.end(Duration::ZERO);
-            return Err(
-                what.unwrap_or_else(|| format!("its helper process ended while it loaded it: {status}"))
-            );
+            let ended = || format!("its helper process ended while it loaded it: {status}");
+            return Err(Unstarted::OfPlugin(what.unwrap_or_else(ended)));
         }
         let socket = ours.try_clone().map_err(not_started)?;
         let shared = Arc::new(Shared { socket, state: Mutex::default() });
@@ -169,7 +168,7 @@ impl Stream<'_> {
         pipe: &Pipe,
     ) -> Result<(Flow, bool), Error> {
         self.ask(Some(Instant::now()));
-        self.send(kind, told, piece)?;
+        self.send(kind, told, piece).inspect_err(|_| pipe.excuse())?;
         let (mut answer, mut owed) = (None, 0);
         loop {
             if owed == 0
@@ -178,7 +177,7 @@ impl Stream<'_> {
                 self.is_over |= matches!(kind, Kind::Whole | Kind::Finish);
                 return Ok(answered);
             }
-            let frame = poll_fn(|context| self.poll(context.waker())).await?;
+            let frame = poll_fn(|context| self.poll(context.waker(), pipe)).await?;
             match frame.kind {
                 Kind::Output => {
                     pipe.give(frame.payload).await?;
@@ -278,6 +277,6 @@ fn spawn(name: &str, work: Work) -> io::Result<()> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` has it")]
-fn not_started(error: io::Error) -> String {
-    format!("its helper process cannot be started: {error}")
+fn not_started(error: io::Error) -> Unstarted {
+    Unstarted::OfServer(format!("its helper process cannot be started: {error}"))
 }

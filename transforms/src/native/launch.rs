@@ -50,6 +50,15 @@ pub(super) struct Start<'start> {
     pub(super) timeout: Duration,
 }
 
+/// Why there is no helper, as a sentence.
+#[derive(Clone, Debug)]
+pub(super) enum Unstarted {
+    /// The server has no process, thread or descriptor for it.
+    OfServer(String),
+    /// It has not loaded its plugin.
+    OfPlugin(String),
+}
+
 /// The process of a helper. Dropping it kills and reaps it.
 pub(super) struct Process {
     child: Child,
@@ -121,6 +130,13 @@ pub(super) fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<
     match answer.kind {
         Kind::Loaded => Ok(()),
         _ => Err(Some(String::from_utf8_lossy(&answer.payload).into_owned())),
+    }
+}
+
+impl Unstarted {
+    pub(super) fn into_sentence(self) -> String {
+        let (Self::OfServer(why) | Self::OfPlugin(why)) = self;
+        why
     }
 }
 

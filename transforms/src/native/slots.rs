@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use pop3d_core::transform::Error;
-
 use super::host::Host;
+use super::launch::Unstarted;
 
 /// How long a helper that died, or could not be started, is not started again: at first, and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -56,7 +55,7 @@ pub(super) struct Starting {
 #[derive(Default)]
 struct Progress {
     /// None: it is not there yet.
-    outcome: Option<Result<Arc<Host>, String>>,
+    outcome: Option<Result<Arc<Host>, Unstarted>>,
     waiting: Vec<Waker>,
 }
 
@@ -162,8 +161,8 @@ impl Starting {
     ///
     /// # Errors
     /// It could not be started.
-    pub(super) async fn outcome(&self) -> Result<Arc<Host>, Error> {
-        let outcome = poll_fn(|context| {
+    pub(super) async fn outcome(&self) -> Result<Arc<Host>, Unstarted> {
+        poll_fn(|context| {
             let mut progress = self.lock();
             match &progress.outcome {
                 Some(outcome) => Poll::Ready(outcome.clone()),
@@ -172,8 +171,8 @@ impl Starting {
                     Poll::Pending
                 }
             }
-        });
-        outcome.await.map_err(Error::Temporary)
+        })
+        .await
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
@@ -188,7 +187,7 @@ impl Vacancy {
     }
 
     /// Says what came of it.
-    pub(super) fn end(&self, outcome: Result<Arc<Host>, String>, now: Instant) {
+    pub(super) fn end(&self, outcome: Result<Arc<Host>, Unstarted>, now: Instant) {
         if let Some(slot) = self.slots.lock().get_mut(self.index) {
             match &outcome {
                 Ok(host) => slot.place = Place::Running(Arc::clone(host)),
@@ -206,7 +205,8 @@ impl Vacancy {
 impl Drop for Vacancy {
     fn drop(&mut self) {
         if self.starting.lock().outcome.is_none() {
-            self.end(Err("its helper process could not be started".to_owned()), Instant::now());
+            let unstarted = Unstarted::OfServer("its helper process could not be started".to_owned());
+            self.end(Err(unstarted), Instant::now());
         }
     }
 }
@@ -238,7 +238,7 @@ mod tests {
     }
 
     /// What a message hears that asks; none: it waits.
-    fn heard(starting: &Starting) -> Option<Result<Arc<Host>, Error>> {
+    fn heard(starting: &Starting) -> Option<Result<Arc<Host>, Unstarted>> {
         match Box::pin(starting.outcome()).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => None,
@@ -254,8 +254,8 @@ mod tests {
             let vacancy = vacancy(&slots, now);
             let starting = vacancy.starting();
             now += Duration::from_secs(30);
-            vacancy.end(Err("it hangs".to_owned()), now);
-            assert!(matches!(heard(&starting), Some(Err(Error::Temporary(why))) if why == "it hangs"));
+            vacancy.end(Err(Unstarted::OfPlugin("it hangs".to_owned())), now);
+            assert!(matches!(heard(&starting), Some(Err(Unstarted::OfPlugin(why))) if why == "it hangs"));
             // It had died once before.
             let pause = (BACK_OFF.0 * (1 << failures)).min(BACK_OFF.1);
             assert!(is_refused(&slots, now) && is_refused(&slots, now + pause - Duration::from_millis(1)));
@@ -303,7 +303,7 @@ mod tests {
         first.end(Ok(Arc::clone(&host)), now);
         assert!(matches!(heard(&awaited), Some(Ok(heard)) if Arc::ptr_eq(&heard, &host)));
         // The other one is not there, which is of no account.
-        second.end(Err("it ended".to_owned()), now);
+        second.end(Err(Unstarted::OfPlugin("it ended".to_owned())), now);
         host.is_given_a_message();
         assert!(is(&slots, now, &host));
     }
@@ -316,7 +316,7 @@ mod tests {
         let vacancy = vacancy(&slots, now);
         let Choice::Awaited(awaited) = slots.choose(now) else { panic!("nothing is waited for") };
         drop(vacancy);
-        assert!(matches!(heard(&awaited), Some(Err(Error::Temporary(_)))));
+        assert!(matches!(heard(&awaited), Some(Err(Unstarted::OfServer(_)))));
         assert!(is_refused(&slots, now));
     }
 }

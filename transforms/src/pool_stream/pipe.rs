@@ -223,7 +223,7 @@ impl Pipe {
         self.lock().is_excused = true;
     }
 
-    pub(super) fn is_excused(&self) -> bool {
+    pub(crate) fn is_excused(&self) -> bool {
         self.lock().is_excused
     }
 

@@ -62,7 +62,8 @@ fn a_helper_for_which_there_are_no_threads_leaves_nothing_behind() {
             timeout,
         };
         let process = Process::new(child, Arc::clone(&record));
-        let why = Host::attend(process, ours, &start, &mut spawn).err().unwrap();
+        let unstarted = Host::attend(process, ours, &start, &mut spawn).err().unwrap();
+        let Unstarted::OfServer(why) = unstarted else { panic!("{unstarted:?}") };
         assert!(why.starts_with("its helper process cannot be started: "), "{why}");
         let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         assert_eq!(waitid(WaitId::Pid(id), seen).err(), Some(Errno::CHILD), "it is not reaped");
@@ -84,9 +85,11 @@ fn a_helper_owes_no_answer_to_what_it_was_not_sent() {
     let pipe = Arc::new(Pipe::new(Wake(Arc::new(|| {})), 1 << 30, octets));
     // Somebody has emptied it meanwhile.
     pipe.take_file(tempfile::tempfile().unwrap());
+    let held = Arc::clone(&pipe);
     let mut run = Box::pin(Arc::clone(&host).run(Arc::new(message), pipe));
     let outcome = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(outcome, Poll::Ready(Err(Error::Temporary(_)))), "{outcome:?}");
+    assert!(held.is_excused());
     assert_eq!(host.load(), 0);
     assert!(!host.shared.hangs(Duration::ZERO));
 }
