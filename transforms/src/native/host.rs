@@ -241,20 +241,22 @@ impl Stream<'_> {
         }
     }
 
-    fn poll(&self, waker: &Waker) -> Poll<Result<Frame, Error>> {
+    fn poll(&self, waker: &Waker, pipe: &Pipe) -> Poll<Result<Frame, Error>> {
         let mut state = self.host.shared.lock();
-        let ended = state.ended.clone();
         let Some(mailbox) = state.streams.get_mut(&self.number) else {
             return Poll::Ready(Err(Error::Crashed("its message is gone".to_owned())));
         };
         if let Some(frame) = mailbox.frames.pop_front() {
             return Poll::Ready(Ok(frame));
         }
-        if let Some(error) = ended {
-            return Poll::Ready(Err(error));
-        }
         mailbox.waiting = Some(waker.clone());
-        Poll::Pending
+        let Some(end) = &mut state.ended else { return Poll::Pending };
+        let (error, is_first) = end.fail();
+        drop(state);
+        if !is_first {
+            pipe.excuse();
+        }
+        Poll::Ready(Err(error))
     }
 }
 

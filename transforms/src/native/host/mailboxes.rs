@@ -19,14 +19,21 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) streams: HashMap<u32, Mailbox>,
-    /// Why the process has ended.
-    pub(super) ended: Option<Error>,
+    /// The process has ended.
+    pub(super) ended: Option<End>,
     /// When it last said something.
     pub(super) heard: Option<Instant>,
     /// Its processor time, as far as it has told which message that was for.
     pub(super) charged: Duration,
     /// What its output may be read into.
     pub(super) spare: Vec<u8>,
+}
+
+/// Why a process has ended.
+pub(super) struct End {
+    error: Error,
+    /// A message has failed by it, which is one failure of the plugin: not one for each message that was there.
+    is_blamed: bool,
 }
 
 /// What a message has been told: a few frames, for the helper keeps the rest of its output until these are taken.
@@ -86,6 +93,17 @@ impl Shared {
 
 /// A helper has sent more than it may.
 pub(super) struct TooMany;
+
+impl End {
+    pub(super) fn new(error: Error) -> Self {
+        Self { error, is_blamed: false }
+    }
+
+    /// Why a message fails by it, and whether it is the first.
+    pub(super) fn fail(&mut self) -> (Error, bool) {
+        (self.error.clone(), !std::mem::replace(&mut self.is_blamed, true))
+    }
+}
 
 impl State {
     /// Nobody wants a message any more.

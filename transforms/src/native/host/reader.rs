@@ -9,7 +9,7 @@ use pop3d_core::transform::Error;
 
 use super::super::incoming::Incoming;
 use super::super::launch::Process;
-use super::mailboxes::Shared;
+use super::mailboxes::{End, Shared};
 use crate::pool_stream::go_on_here;
 
 /// How often a helper that works is looked at.
@@ -25,10 +25,10 @@ impl Shared {
         let charged = self.lock().charged;
         let status = process.end(charged);
         let mut state = self.lock();
-        state.ended = Some(match why {
+        state.ended = Some(End::new(match why {
             Ok(why) => Error::Crashed(format!("its helper process ended: {why}{status}")),
             Err(error) => error,
-        });
+        }));
         for mailbox in state.streams.values_mut() {
             if let Some(waker) = mailbox.waiting.take() {
                 waker.wake();

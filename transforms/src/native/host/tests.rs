@@ -7,6 +7,7 @@ use pop3d_core::transform::{Command, Wake};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use super::mailboxes::End;
 use super::*;
 use crate::children::Children;
 
@@ -25,7 +26,7 @@ impl Host {
     }
 
     pub(in crate::native) fn die(&self) {
-        self.shared.lock().ended = Some(Error::Crashed("it died".to_owned()));
+        self.shared.lock().ended = Some(End::new(Error::Crashed("it died".to_owned())));
     }
 
     pub(in crate::native) fn is_given_a_message(&self) {
@@ -73,20 +74,54 @@ fn a_helper_for_which_there_are_no_threads_leaves_nothing_behind() {
     }
 }
 
+fn message(octets: u64) -> Arc<Message> {
+    let remote = [127, 0, 0, 1].into();
+    let (user, uid) = ("user".into(), "uid".into());
+    Arc::new(Message { user, number: 1, octets, uid, command: Command::Retr, remote })
+}
+
+/// A pipe of a file of so many octets.
+fn pipe(octets: u64) -> Arc<Pipe> {
+    let pipe = Pipe::new(Wake(Arc::new(|| {})), 1 << 30, octets);
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(octets).unwrap();
+    pipe.take_file(file);
+    Arc::new(pipe)
+}
+
+#[test]
+fn a_helper_that_ends_with_many_messages_has_failed_once() {
+    let (host, _theirs) = Host::deaf();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut runs: Vec<_> = (0..10)
+        .map(|_| {
+            let pipe = pipe(1000);
+            (Arc::clone(&pipe), Box::pin(Arc::clone(&host).run(message(1000), pipe)))
+        })
+        .collect();
+    for (_, run) in &mut runs {
+        assert!(run.as_mut().poll(&mut context).is_pending());
+    }
+    host.die();
+    let mut blamed = 0;
+    for (pipe, run) in &mut runs {
+        let outcome = run.as_mut().poll(&mut context);
+        assert!(matches!(outcome, Poll::Ready(Err(Error::Crashed(_)))), "{outcome:?}");
+        blamed += usize::from(!pipe.is_excused());
+    }
+    assert_eq!(blamed, 1);
+}
+
 #[test]
 fn a_helper_owes_no_answer_to_what_it_was_not_sent() {
     let (host, _theirs) = Host::deaf();
     // More than the socket takes: whatever comes next is read before it is sent.
     host.outgoing.send(&[], &vec![0; 16 << 20]);
-    let octets = 40_000;
-    let remote = [127, 0, 0, 1].into();
-    let (user, uid) = ("user".into(), "uid".into());
-    let message = Message { user, number: 1, octets, uid, command: Command::Retr, remote };
-    let pipe = Arc::new(Pipe::new(Wake(Arc::new(|| {})), 1 << 30, octets));
+    let pipe = pipe(40_000);
     // Somebody has emptied it meanwhile.
     pipe.take_file(tempfile::tempfile().unwrap());
     let held = Arc::clone(&pipe);
-    let mut run = Box::pin(Arc::clone(&host).run(Arc::new(message), pipe));
+    let mut run = Box::pin(Arc::clone(&host).run(message(40_000), pipe));
     let outcome = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(outcome, Poll::Ready(Err(Error::Temporary(_)))), "{outcome:?}");
     assert!(held.is_excused());
