@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use log::warn;
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Error, Message, Stream, Transform, Wake};
 
@@ -89,7 +90,7 @@ impl Native {
                 };
                 // Whether it loads is found out by the first.
                 let host = Host::start(&start(&spec, &library, &children, &record));
-                let host = host.map_err(|unstarted| in_file(unstarted.into_sentence()))?;
+                let host = host.map_err(|unstarted| in_file(unstarted.to_string()))?;
                 let slots = Arc::new(Slots::new(count, host));
                 Place::Helpers { library, children, slots }
             }
@@ -110,11 +111,15 @@ impl Native {
         let (starting, is_first) = match slots.choose(Instant::now()) {
             Choice::Ready(host) => return Ok(host),
             Choice::Awaited(starting) => (starting, false),
-            Choice::Vacant(vacancy) => {
+            Choice::Vacant(vacancy, beside) => {
                 let starting = vacancy.starting();
                 let native = Arc::clone(self);
                 let work = move || native.start_helper(&vacancy);
-                thread::Builder::new().name("helper-start".to_owned()).spawn(work).map_err(|error| {
+                let started = thread::Builder::new().name("helper-start".to_owned()).spawn(work);
+                if let Some(host) = beside {
+                    return Ok(host);
+                }
+                started.map_err(|error| {
                     pipe.excuse();
                     Error::Temporary(format!("its helper process cannot be started: {error}"))
                 })?;
@@ -132,7 +137,7 @@ impl Native {
             if !is_first || matches!(unstarted, Unstarted::OfServer(_)) {
                 pipe.excuse();
             }
-            Error::Temporary(unstarted.into_sentence())
+            Error::Temporary(unstarted.to_string())
         })
     }
 
@@ -140,6 +145,10 @@ impl Native {
     fn start_helper(&self, vacancy: &Vacancy) {
         if let Place::Helpers { library, children, .. } = &self.place {
             let host = Host::start(&start(&self.spec, library, children, &self.record));
+            if let Err(unstarted) = &host {
+                // Where another helper has taken the message, nobody else tells it.
+                warn!(target: "pop3d::transform", "transform {}: {unstarted}", self.spec.name);
+            }
             vacancy.end(host, Instant::now());
         }
     }

@@ -32,6 +32,9 @@ use crate::pool_stream::{Piece, Pipe};
 /// pipe, and the next push is on its way before the worker has taken that.
 const PUSH: usize = 60 * 1024;
 
+/// Time in which a helper that owes an answer says something, unless its plugin takes long for one chunk.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// A helper process with one plugin.
 pub(super) struct Host {
     name: String,
@@ -90,6 +93,11 @@ impl Host {
     /// How many messages it has.
     pub(super) fn load(&self) -> usize {
         self.shared.lock().streams.len()
+    }
+
+    /// Whether it owes an answer and has said nothing for a while.
+    pub(super) fn is_silent(&self) -> bool {
+        self.shared.hangs(SILENCE)
     }
 
     /// Has the helper work on the message of a pipe.

@@ -1,12 +1,12 @@
 //! The process of a helper: started, limited, told what to load, and ended.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
@@ -133,10 +133,10 @@ pub(super) fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<
     }
 }
 
-impl Unstarted {
-    pub(super) fn into_sentence(self) -> String {
+impl fmt::Display for Unstarted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::OfServer(why) | Self::OfPlugin(why)) = self;
-        why
+        formatter.write_str(why)
     }
 }
 

@@ -40,8 +40,8 @@ pub(super) enum Choice {
     Ready(Arc<Host>),
     /// To that which somebody else is starting.
     Awaited(Arc<Starting>),
-    /// To that which the caller is to start.
-    Vacant(Vacancy),
+    /// To that which is there, where there is one; else to that which the caller is to start, and does so in any case.
+    Vacant(Vacancy, Option<Arc<Host>>),
     /// Nowhere: none is there, and none is started again yet.
     Refused,
 }
@@ -93,7 +93,10 @@ impl Slots {
         if let Some(index) = vacant(&slots, now) {
             let starting = Arc::<Starting>::default();
             slots[index].place = Place::Starting(Arc::clone(&starting));
-            return Choice::Vacant(Vacancy { slots: Arc::clone(self), index, starting });
+            // One may take long to start, and the next message needs it as well. But one that is silent may be in a call
+            // that never ends.
+            let beside = running.map(|(_, host)| host).filter(|host| !host.is_silent());
+            return Choice::Vacant(Vacancy { slots: Arc::clone(self), index, starting }, beside);
         }
         if let Some((_, host)) = running {
             return Choice::Ready(host);
@@ -224,7 +227,7 @@ mod tests {
 
     fn vacancy(slots: &Arc<Slots>, now: Instant) -> Vacancy {
         match slots.choose(now) {
-            Choice::Vacant(vacancy) => vacancy,
+            Choice::Vacant(vacancy, _) => vacancy,
             Choice::Ready(_) | Choice::Awaited(_) | Choice::Refused => panic!("none is to be started"),
         }
     }
@@ -292,10 +295,12 @@ mod tests {
         let (slots, host) = slots(2);
         assert!(is(&slots, now, &host));
         host.is_given_a_message();
-        let second = vacancy(&slots, now);
+        // Also who is to start it.
+        let Choice::Vacant(second, Some(beside)) = slots.choose(now) else { panic!("none is beside") };
+        assert!(Arc::ptr_eq(&beside, &host));
         assert!(is(&slots, now, &host) && slots.ready(now).is_some());
         host.die();
-        let first = vacancy(&slots, now);
+        let Choice::Vacant(first, None) = slots.choose(now) else { panic!("a dead one is beside") };
         assert!(slots.ready(now).is_none());
         let Choice::Awaited(awaited) = slots.choose(now) else { panic!("nothing is waited for") };
         assert!(heard(&awaited).is_none());

@@ -82,7 +82,7 @@ impl Shared {
         Ok(waiting)
     }
 
-    /// Whether an answer is owed and nothing at all was heard for too long.
+    /// Whether an answer is owed and nothing at all was heard for so long.
     pub(super) fn hangs(&self, timeout: Duration) -> bool {
         let state = self.lock();
         let oldest = state.streams.values().filter_map(|mailbox| mailbox.asked).min();
