@@ -157,6 +157,26 @@ fn a_plugin_that_hangs_or_floods_is_stopped_and_the_next_message_served() {
 }
 
 #[test]
+fn a_helper_that_does_not_let_go_of_a_message_is_ended() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &["TEST_CLOSE=(void (*)(void *))pause"]);
+    let mail = Mail::flat("user", &[&message(1 << 20, 1)]);
+    let keys = "timeout = \"1s\"\nhosts = 1\noptions = { do = \"identity\" }";
+    let server = serving_plugin(&mail, &file, "process", keys);
+    let mut client = Client::login(server.address(), "user");
+    let helpers = server.child_numbers();
+    client.says("TOP 1 1").hears("+OK");
+    client.body().unwrap();
+    wait_until("it is ended", || !server.child_numbers().iter().any(|it| helpers.contains(it)));
+    wait_until("the log tells it", || server.log().contains("did not let go of a message"));
+    // Nobody has failed by that.
+    let mut admin = Admin::of(&server);
+    assert_eq!(admin.value("tfs? filter", "failed"), 0);
+    client.says("TOP 1 1").hears("+OK");
+    client.body().unwrap();
+}
+
+#[test]
 fn the_only_helper_is_there_again_after_every_message_that_floods() {
     let plugins = Plugins::default();
     let file = plugins.build("filter.so", &[]);

@@ -45,11 +45,11 @@ pub(super) enum Kind {
     Push,
     /// To it: the message ends.
     Finish,
-    /// To it: nobody wants the message any more.
+    /// To it: nobody wants the message any more. One answer, once it is closed, also where it is not there.
     Close,
     /// From it: output.
     Output,
-    /// From it: what a call came to, and how many frames of its output are still to come.
+    /// From it: what a call came to, or that a message is closed, and how many frames of its output are still to come.
     Answer,
     /// To it: so many frames of output were taken.
     Taken,

@@ -96,13 +96,9 @@ fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
             Err(error) => return Err(error),
         };
         let stream = frame.stream;
-        match frame.kind {
+        let answer = match frame.kind {
             Kind::Open | Kind::Whole | Kind::Push | Kind::Finish => {
-                let mut answer = call(&plugin, &mut messages, &frame, &mut server)?;
-                let now = process_time();
-                answer.spent = now.saturating_sub(counted);
-                counted = now;
-                Frame::new(stream, Kind::Answer, frames::write_answer(&answer)).write(&mut server)?;
+                Some(call(&plugin, &mut messages, &frame, &mut server)?)
             }
             Kind::Taken => {
                 if let Some(message) = messages.get_mut(&stream) {
@@ -110,11 +106,19 @@ fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
                     message.output.sent = message.output.sent.saturating_sub(taken);
                     message.output.send(stream, 0, &mut server)?;
                 }
+                None
             }
             Kind::Close => {
                 messages.remove(&stream);
+                Some(Answer { result: Ok(Flow::Stop), is_unread: false, owed: 0, spent: Duration::ZERO })
             }
-            Kind::Load | Kind::Loaded | Kind::Failed | Kind::Output | Kind::Answer => {}
+            Kind::Load | Kind::Loaded | Kind::Failed | Kind::Output | Kind::Answer => None,
+        };
+        if let Some(mut answer) = answer {
+            let now = process_time();
+            answer.spent = now.saturating_sub(counted);
+            counted = now;
+            Frame::new(stream, Kind::Answer, frames::write_answer(&answer)).write(&mut server)?;
         }
         // One that has ended is closed by that: the server says nothing more of it.
         if messages.get(&stream).is_some_and(Open::is_over) {

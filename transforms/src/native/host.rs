@@ -78,9 +78,10 @@ impl Host {
         let outgoing = Arc::new(Outgoing::new(ours.try_clone().map_err(not_started)?));
         let (writer, reading, timeout) = (Arc::clone(&outgoing), Arc::clone(&shared), start.timeout);
         // From here on whoever drops it ends the threads.
-        let host = Arc::new(Self { name: start.name.to_owned(), shared, outgoing, next });
+        let name = start.name.to_owned();
+        let host = Arc::new(Self { name: name.clone(), shared, outgoing, next });
         spawn("helper-writer", Box::new(move || writer.run())).map_err(not_started)?;
-        let read = Box::new(move || reading.read_all(ours, process, timeout));
+        let read = Box::new(move || reading.read_all(&name, ours, process, timeout));
         spawn("helper-reader", read).map_err(not_started)?;
         Ok(host)
     }
@@ -103,7 +104,7 @@ impl Host {
     /// Has the helper work on the message of a pipe.
     pub(super) async fn run(self: Arc<Self>, message: Arc<Message>, pipe: Arc<Pipe>) -> Result<(), Error> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut stream = Stream { host: &self, number, taken: 0, is_over: false };
+        let mut stream = Stream { host: &self, number, taken: 0, is_there: false };
         self.shared.lock().streams.insert(number, Mailbox::default());
         let first = pipe.next_piece(Piece::default(), PUSH).await?;
         let told = frames::write_message(&message, &pipe.bound());
@@ -131,8 +132,8 @@ struct Stream<'host> {
     number: u32,
     /// Frames of output that were taken and of which the helper was not told.
     taken: usize,
-    /// It has ended: the helper has closed it too.
-    is_over: bool,
+    /// The helper has begun it, as far as is known, and not closed it.
+    is_there: bool,
 }
 
 impl Stream<'_> {
@@ -175,14 +176,14 @@ impl Stream<'_> {
         piece: &Piece,
         pipe: &Pipe,
     ) -> Result<(Flow, bool), Error> {
-        self.ask(Some(Instant::now()));
+        self.ask();
         self.send(kind, told, piece).inspect_err(|_| pipe.excuse())?;
         let (mut answer, mut owed) = (None, 0);
         loop {
             if owed == 0
                 && let Some(answered) = answer
             {
-                self.is_over |= matches!(kind, Kind::Whole | Kind::Finish);
+                self.is_there &= !matches!(kind, Kind::Whole | Kind::Finish);
                 return Ok(answered);
             }
             let frame = poll_fn(|context| self.poll(context.waker(), pipe)).await?;
@@ -203,7 +204,7 @@ impl Stream<'_> {
                         frames::read_answer(&frame.payload).ok_or_else(nonsense)?;
                     pipe.charge(spent);
                     self.host.shared.lock().charged += spent;
-                    self.is_over |= result.is_err();
+                    self.is_there &= result.is_ok();
                     (answer, owed) = (Some((result?, is_unread)), more);
                 }
                 _ => return Err(Error::Crashed("its helper process said nonsense".to_owned())),
@@ -232,8 +233,7 @@ impl Stream<'_> {
             Piece::Octets(octets) => self.host.outgoing.send(&head, octets),
             Piece::Extent(extent) => self.host.outgoing.send_extent(&head, extent).map_err(|unread| {
                 if matches!(unread, Unread::Unsent(_)) {
-                    // No answer comes to what it never hears of.
-                    self.ask(None);
+                    self.take_back(kind);
                 }
                 let (Unread::Unsent(error) | Unread::SentAsZeros(error)) = unread;
                 Error::Temporary(format!("the message: {error}"))
@@ -242,10 +242,19 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Since when an answer is owed.
-    fn ask(&self, asked: Option<Instant>) {
+    /// An answer is owed from here on.
+    fn ask(&mut self) {
+        self.is_there = true;
         if let Some(mailbox) = self.host.shared.lock().streams.get_mut(&self.number) {
-            mailbox.asked = asked;
+            mailbox.asked.push_back(Instant::now());
+        }
+    }
+
+    /// No answer comes to a call that the helper never hears of.
+    fn take_back(&mut self, kind: Kind) {
+        self.is_there = kind != Kind::Whole;
+        if let Some(mailbox) = self.host.shared.lock().streams.get_mut(&self.number) {
+            mailbox.asked.pop_back();
         }
     }
 
@@ -270,8 +279,9 @@ impl Stream<'_> {
 
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        self.host.shared.lock().close(self.number);
-        if !self.is_over {
+        // From here on the helper is watched until it has answered: a plugin may never return from closing it.
+        self.host.shared.lock().close(self.number, self.is_there);
+        if self.is_there {
             self.taken = 0;
             // It has no payload that could be too long.
             let _ = self.send(Kind::Close, &[], &Piece::default());

@@ -41,8 +41,8 @@ pub(super) struct End {
 pub(super) struct Mailbox {
     pub(super) frames: VecDeque<Frame>,
     pub(super) waiting: Option<Waker>,
-    /// Since when an answer is owed.
-    pub(super) asked: Option<Instant>,
+    /// Since when answers are owed, the oldest first: to a call, and to that it is to be closed.
+    pub(super) asked: VecDeque<Instant>,
     /// Nobody wants the message any more. It stays here until the helper has answered: one that never does hangs.
     is_closed: bool,
 }
@@ -64,7 +64,10 @@ impl Shared {
         if mailbox.is_closed {
             // That it writes on and on is no sign of life.
             if is_answer {
-                state.streams.remove(&frame.stream);
+                mailbox.asked.pop_front();
+                if mailbox.asked.is_empty() {
+                    state.streams.remove(&frame.stream);
+                }
                 state.heard = Some(Instant::now());
             }
             return Ok(None);
@@ -74,7 +77,7 @@ impl Shared {
             return Err(TooMany);
         }
         if is_answer {
-            mailbox.asked = None;
+            mailbox.asked.pop_front();
         }
         mailbox.frames.push_back(frame);
         let waiting = mailbox.waiting.take();
@@ -85,7 +88,7 @@ impl Shared {
     /// Whether an answer is owed and nothing at all was heard for so long.
     pub(super) fn hangs(&self, timeout: Duration) -> bool {
         let state = self.lock();
-        let oldest = state.streams.values().filter_map(|mailbox| mailbox.asked).min();
+        let oldest = state.streams.values().filter_map(|mailbox| mailbox.asked.front().copied()).min();
         let since = oldest.map(|asked| state.heard.map_or(asked, |heard| heard.max(asked)));
         since.is_some_and(|since| since.elapsed() > timeout)
     }
@@ -106,10 +109,18 @@ impl End {
 }
 
 impl State {
-    /// Nobody wants a message any more.
-    pub(super) fn close(&mut self, number: u32) {
+    /// Whether somebody waits for a message that is here.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.streams.values().any(|mailbox| !mailbox.is_closed)
+    }
+
+    /// Nobody wants a message any more. `is_there`: the helper is told to close it, and owes an answer to that.
+    pub(super) fn close(&mut self, number: u32, is_there: bool) {
         let Some(mailbox) = self.streams.get_mut(&number) else { return };
-        if mailbox.asked.is_none() {
+        if is_there {
+            mailbox.asked.push_back(Instant::now());
+        }
+        if mailbox.asked.is_empty() {
             self.streams.remove(&number);
             return;
         }

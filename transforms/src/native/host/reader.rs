@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use log::warn;
 use pop3d_core::transform::Error;
 
 use super::super::incoming::Incoming;
@@ -17,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// Reads until the helper ends, hangs, or is let go; then reaps it.
-    pub(super) fn read_all(&self, socket: UnixStream, process: Process, timeout: Duration) {
+    pub(super) fn read_all(&self, name: &str, socket: UnixStream, process: Process, timeout: Duration) {
         let why = match socket.set_read_timeout(Some(LOOK)) {
             Ok(()) => self.read_frames(socket, timeout),
             Err(error) => Ok(error.to_string()),
@@ -25,6 +26,16 @@ impl Shared {
         let charged = self.lock().charged;
         let status = process.end(charged);
         let mut state = self.lock();
+        if let Err(error) = &why
+            && !state.is_wanted()
+        {
+            // No message tells it.
+            warn!(
+                target: "pop3d::transform",
+                "transform {name}: its helper process did not let go of a message that nobody wanted any more, and \
+                 is ended: {error}",
+            );
+        }
         state.ended = Some(End::new(match why {
             Ok(why) => Error::Crashed(format!("its helper process ended: {why}{status}")),
             Err(error) => error,

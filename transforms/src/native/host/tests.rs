@@ -112,6 +112,36 @@ fn a_helper_that_ends_with_many_messages_has_failed_once() {
     assert_eq!(blamed, 1);
 }
 
+fn answer(stream: u32) -> Frame {
+    let answer = Answer { result: Ok(Flow::More), is_unread: false, owed: 0, spent: Duration::ZERO };
+    Frame::new(stream, Kind::Answer, frames::write_answer(&answer))
+}
+
+#[test]
+fn a_helper_is_watched_until_it_has_closed_a_message_that_nobody_wants() {
+    let mut context = Context::from_waker(Waker::noop());
+    for is_in_a_call in [true, false] {
+        let (host, _theirs) = Host::deaf();
+        // Longer than what is pushed at once.
+        let pipe = pipe(200_000);
+        let mut run = Box::pin(Arc::clone(&host).run(message(200_000), pipe));
+        assert!(run.as_mut().poll(&mut context).is_pending());
+        let deliver = || assert!(host.shared.deliver(answer(0)).is_ok());
+        if !is_in_a_call {
+            deliver();
+        }
+        drop(run);
+        let owed = if is_in_a_call { 2 } else { 1 };
+        for _ in 0..owed {
+            assert_eq!(host.load(), 1);
+            assert!(host.shared.hangs(Duration::ZERO));
+            deliver();
+        }
+        assert_eq!(host.load(), 0);
+        assert!(!host.shared.hangs(Duration::ZERO));
+    }
+}
+
 #[test]
 fn a_helper_owes_no_answer_to_what_it_was_not_sent() {
     let (host, _theirs) = Host::deaf();
