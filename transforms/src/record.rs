@@ -28,10 +28,16 @@ pub(crate) struct Record {
     durations: Histogram,
     /// Messages in the pool; those of programs are counted by the queue.
     in_pool: AtomicU64,
+    /// Those of them that wait in a queue which others share.
+    in_line: AtomicU64,
     /// Empty: there was none.
     last_error: Mutex<String>,
     rest: Mutex<Rest>,
 }
+
+/// A message that waits in a queue which others share. Dropping it says that it does so no more.
+#[cfg(feature = "wasm")]
+pub(crate) struct InLine(Arc<Record>);
 
 /// Failures in a row before a transform rests: whatever is wrong, it is wrong with every message.
 const FAILURES_MAX: u32 = 10;
@@ -63,6 +69,13 @@ impl Record {
     /// It is so no more.
     pub(crate) fn end(&self) {
         self.in_pool.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A message waits in a queue which others share.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn stand_in_line(self: &Arc<Self>) -> InLine {
+        self.in_line.fetch_add(1, Ordering::Relaxed);
+        InLine(Arc::clone(self))
     }
 
     /// A message went well.
@@ -185,6 +198,9 @@ impl Record {
 
     pub(crate) fn statistics(&self) -> TransformStatistics {
         let (running, queued) = self.queue.counts();
+        let in_line = self.in_line.load(Ordering::Relaxed);
+        // One is in line a moment before it is in the pool.
+        let in_pool = self.in_pool.load(Ordering::Relaxed).saturating_sub(in_line);
         TransformStatistics {
             messages: self.messages.load(Ordering::Relaxed),
             bytes_in: self.octets_in.load(Ordering::Relaxed),
@@ -192,8 +208,8 @@ impl Record {
             failed: self.failed.load(Ordering::Relaxed),
             timed_out: self.timed_out.load(Ordering::Relaxed),
             passed: self.passed.load(Ordering::Relaxed),
-            running: running as u64 + self.in_pool.load(Ordering::Relaxed),
-            queued: queued as u64,
+            running: running as u64 + in_pool,
+            queued: queued as u64 + in_line,
             cpu: Duration::from_nanos(self.cpu_nanoseconds.load(Ordering::Relaxed)),
             durations: self.durations.durations(),
         }
@@ -217,6 +233,13 @@ impl Record {
 
     pub(crate) fn last_error(&self) -> String {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(feature = "wasm")]
+impl Drop for InLine {
+    fn drop(&mut self) {
+        self.0.in_line.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

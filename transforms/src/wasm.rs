@@ -209,7 +209,7 @@ impl Transform for Wasm {
         let limits = Limits { cpu, timeout: Some(timeout), may_hang: false, max_output };
         let (pool, record) = (self.pool.clone(), Arc::clone(&self.record));
         let own = Arc::clone(&message);
-        let queued = self.engine.queue(&self.pool, self.spec.queue_timeout);
+        let queued = self.engine.queue(&self.pool, self.spec.queue_timeout, &self.record);
         let work = move |pipe| self.run(own, queued, pipe);
         let stream = PoolStream::new(pool, record, limits, &message, wake, move |pipe| Box::pin(work(pipe)));
         Ok(Box::new(stream))

@@ -80,7 +80,8 @@ impl Alone {
         let pipe = pipe(message);
         let unread = |error: io::Error| Error::Temporary(error.to_string());
         pipe.take_file(file.try_clone().map_err(unread)?);
-        let queued = self.wasm.engine.queue(&self.wasm.pool, self.wasm.spec.queue_timeout);
+        let Wasm { engine, pool, spec, record, .. } = &*self.wasm;
+        let queued = engine.queue(pool, spec.queue_timeout, record);
         let run = Arc::clone(&self.wasm).run(Arc::clone(message), queued, Arc::clone(&pipe));
         block_on(run, || pipe.take(&mut self.scratch).map(drop))?;
         while let Read::Data(_) = pipe.take(&mut self.scratch)? {}

@@ -16,6 +16,7 @@ use super::cache::Cache;
 use super::host::Bounded;
 use super::ticker::Ticker;
 use crate::queue::{Place, Queue, Turn};
+use crate::record::{InLine, Record};
 
 /// Instances at once, where the configuration says nothing: each costs mappings, of which a process may have 65,530.
 const INSTANCES: u32 = 1000;
@@ -48,6 +49,8 @@ pub struct WasmEngine {
 /// A message in the queue for an instance.
 pub(super) struct Queued {
     place: Place,
+    /// It was not its turn at once.
+    _in_line: Option<InLine>,
     /// Who is to be told that its turn has come, once somebody waits for it.
     waker: Arc<Mutex<Option<Waker>>>,
     patience: Duration,
@@ -92,7 +95,7 @@ impl WasmEngine {
 
     /// Takes the last place in the queue for an instance: when a message begins, so that in a chain the earlier of two
     /// messages is the earlier at every link, and they never wait for each other.
-    pub(super) fn queue(&self, pool: &Pool, patience: Duration) -> Queued {
+    pub(super) fn queue(&self, pool: &Pool, patience: Duration, record: &Arc<Record>) -> Queued {
         let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
         let asleep = Arc::clone(&waker);
         let wake = Wake(Arc::new(move || {
@@ -100,7 +103,9 @@ impl WasmEngine {
                 waker.wake();
             }
         }));
-        Queued { place: self.queue.join(self.places(), wake, patience, pool), waker, patience }
+        let place = self.queue.join(self.places(), wake, patience, pool);
+        let in_line = (place.turn() == Turn::Waiting).then(|| record.stand_in_line());
+        Queued { place, _in_line: in_line, waker, patience }
     }
 
     /// Runs guests: each poll takes at most a tick.
@@ -189,7 +194,8 @@ mod tests {
         let engine = WasmEngine::with_instances(1, None).unwrap();
         let pool = Pool::start("test", 1).unwrap();
         let mut context = Context::from_waker(Waker::noop());
-        let [early, late] = [(); 2].map(|()| engine.queue(&pool, Duration::from_mins(10)));
+        let record = Arc::default();
+        let [early, late] = [(); 2].map(|()| engine.queue(&pool, Duration::from_mins(10), &record));
         let (mut early, mut late) = (Box::pin(early.enter()), pin!(late.enter()));
         assert!(late.as_mut().poll(&mut context).is_pending());
         let Poll::Ready(Ok(place)) = early.as_mut().poll(&mut context) else { panic!("it waits") };

@@ -135,8 +135,19 @@ fn messages_wait_for_a_place_among_the_instances() {
     assert_eq!(first.read(&mut [0; 1]).unwrap(), Read::Pending);
     let error = play(&hasty, b"x", &Manner::default()).unwrap_err();
     assert!(matches!(error, Error::Temporary(_)), "{error:?}");
+    // Each is counted by its own name.
+    let counts = |wasm: &Wasm| (wasm.statistics().running, wasm.statistics().queued);
+    assert_eq!((counts(&patient), counts(&hasty)), ((1, 0), (0, 0)));
+    let others: [_; 3] = std::array::from_fn(|_| {
+        let mut stream = Arc::clone(&patient).open(message(1), Wake(Arc::new(|| ()))).unwrap();
+        assert_eq!(stream.read(&mut [0; 1]).unwrap(), Read::Pending);
+        stream
+    });
+    assert_eq!((counts(&patient), counts(&hasty)), ((1, 3), (0, 0)));
     drop(first);
+    drop(others);
     assert_eq!(deliver(&patient, b"x", &Manner::default()), b"x");
+    assert_eq!(counts(&patient), (0, 0));
 }
 
 #[test]
