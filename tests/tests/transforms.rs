@@ -4,7 +4,9 @@
 
 use std::time::Instant;
 
-use pop3d_tests::{Admin, Client, End, Mail, Options, Server, as_sent, message, wait_until};
+use pop3d_tests::{
+    Admin, Client, End, Mail, Options, Plugins, Server, as_sent, message, plugin_config, wait_until,
+};
 use rustix::process::Signal;
 
 /// Octets of output held before "+OK".
@@ -299,6 +301,32 @@ fn a_server_that_stops_leaves_no_program() {
     server.wait();
     for child in children.split_whitespace() {
         wait_until("the program has ended", || !std::path::Path::new(&format!("/proc/{child}/exe")).exists());
+    }
+}
+
+#[test]
+fn failures_with_messages_that_ended_early_between_them_are_not_in_a_row() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &["TEST_FLAGS=POP3D_FLAG_NONBLOCKING"]);
+    // Of TOP nobody waits for the end.
+    let mail = Mail::flat("user", &[&message(1 << 20, 1)]);
+    let native = |isolation: &str| {
+        let keys = "options = { do = \"temporary\", after = 900000 }\n";
+        plugin_config(&file, isolation, keys)
+    };
+    let program = "transform = \"filter\"\n[transforms.filter]\ncommand = \"head -c 900000; exit 75\"\n";
+    for config in [program.to_owned(), native("process"), native("none")] {
+        let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+        for round in 0..13 {
+            let mut client = Client::login_when_free(server.address(), "user");
+            if round % 3 == 0 {
+                client.says("TOP 1 1").hears("+OK");
+                client.body().unwrap();
+            }
+            client.says("RETR 1").hears("+OK");
+            assert_eq!(client.rest().1, End::Reset, "{config}");
+        }
+        assert!(!server.log().contains("in a row"), "{config}");
     }
 }
 

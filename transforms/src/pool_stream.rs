@@ -257,7 +257,7 @@ impl Shared {
             let spent = progress.spent + this.pipe.charged();
             drop(progress);
             this.record.add_cpu(spent);
-            this.end(None);
+            this.end(Ok(()), false);
             return;
         }
         if this.is_over.load(Ordering::Acquire) {
@@ -296,9 +296,7 @@ impl Shared {
         this.drop_task(&mut progress);
         drop(progress);
         this.record.add_cpu(spent);
-        // Output that nobody takes any more is an error to the task. That it was at work just then is no failure of it.
-        let is_wanted = !this.pipe.is_cancelled();
-        this.end(is_wanted.then_some(outcome));
+        this.end(outcome, !this.pipe.is_cancelled());
     }
 
     fn drop_task(&self, progress: &mut Progress) {
@@ -309,12 +307,11 @@ impl Shared {
     /// A call has not returned in time, and may never do.
     fn give_up(&self) {
         let timeout = self.limits.timeout.unwrap_or_default();
-        let is_wanted = !self.pipe.is_cancelled();
-        self.end(is_wanted.then_some(Err(Error::TimedOut(timeout))));
+        self.end(Err(Error::TimedOut(timeout)), !self.pipe.is_cancelled());
     }
 
-    /// The task is over; none: nobody wants its outcome.
-    fn end(&self, outcome: Option<Result<(), Error>>) {
+    /// The task is over. `is_wanted`: somebody waits for how it went; else that is how it went so far.
+    fn end(&self, outcome: Result<(), Error>, is_wanted: bool) {
         if self.is_over.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -323,14 +320,18 @@ impl Shared {
         self.record.add_duration(self.begun.elapsed());
         self.record.end();
         self.pipe.let_go();
-        if let Some(outcome) = outcome {
-            match &outcome {
-                Ok(()) => self.record.count_success(),
-                Err(error) => {
-                    let is_its_own = !self.pipe.is_excused();
-                    self.record.report_failure(&self.user, self.number, error, is_its_own);
-                }
+        match &outcome {
+            Ok(()) if is_wanted => self.record.count_success(),
+            Ok(()) if produced > 0 => self.record.count_progress(),
+            Ok(()) => {}
+            Err(error) if is_wanted => {
+                let is_its_own = !self.pipe.is_excused();
+                self.record.report_failure(&self.user, self.number, error, is_its_own);
             }
+            // Output that nobody takes any more is an error to the task. That it was at work just then is no failure of it.
+            Err(_) => {}
+        }
+        if is_wanted {
             self.pipe.end(outcome);
         }
     }

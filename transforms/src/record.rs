@@ -87,6 +87,14 @@ impl Record {
         rest.failures = 0;
     }
 
+    /// A message ends before its end is known, as those of TOP do, and has gone well so far. That ends no rest.
+    pub(crate) fn count_progress(&self) {
+        let mut rest = self.lock_rest();
+        if rest.until.is_none() {
+            rest.failures = 0;
+        }
+    }
+
     /// Asks whether a message may begin, of the transform with this name.
     ///
     /// # Errors
@@ -267,6 +275,21 @@ mod tests {
         assert!(record.admit("x", later).is_err());
         record.wake_up();
         assert!(record.admit("x", later).is_ok());
+    }
+
+    #[test]
+    fn messages_that_nobody_wants_to_the_end_are_between_failures_and_end_no_rest() {
+        let (record, begun) = (Record::default(), Instant::now());
+        for _ in 0..5 {
+            (0..9).for_each(|_| record.tire(begun));
+            record.count_progress();
+        }
+        assert!(record.admit("x", begun).is_ok());
+        (0..10).for_each(|_| record.tire(begun));
+        record.count_progress();
+        assert!(record.admit("x", begun).is_err());
+        record.tire(begun + REST);
+        assert!(record.admit("x", begun + REST).is_err());
     }
 
     #[test]

@@ -224,7 +224,12 @@ impl Stream for Inline {
 impl Drop for Inline {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Waiting(_) | Stage::Begun(_) | Stage::Copying => self.count(),
+            Stage::Waiting(_) | Stage::Begun(_) | Stage::Copying => {
+                self.count();
+                if self.output.bound.output() > 0 {
+                    self.native.record.count_progress();
+                }
+            }
             Stage::Ended { .. } | Stage::Failed => {}
         }
     }

@@ -178,6 +178,12 @@ impl Running {
         }
     }
 
+    /// Whether it has written something and not failed so far.
+    pub(super) fn is_well(&self) -> bool {
+        let exit = self.owner.child().exit();
+        self.bound.output() > 0 && exit.is_none_or(|exit| self.judge(exit).is_ok())
+    }
+
     /// The last lines it wrote to standard error, for the log.
     pub(super) fn last_words(&mut self) -> String {
         self.hear();

@@ -196,9 +196,13 @@ impl Stream for ProcessStream {
 
 impl Drop for ProcessStream {
     fn drop(&mut self) {
-        if let State::Starting { launch, .. } = &self.state {
-            // A child that is there already is ended here; one that comes later, by the job that started it.
-            let _ = launch.replace(Handover::Over);
+        match &self.state {
+            State::Starting { launch, .. } => {
+                // A child that is there already is ended here; one that comes later, by the job that started it.
+                let _ = launch.replace(Handover::Over);
+            }
+            State::Running(running) if running.is_well() => self.errand.process.record.count_progress(),
+            State::Queued { .. } | State::Running(_) | State::Ended | State::Failed(_) => {}
         }
         self.count_time();
     }
