@@ -14,14 +14,38 @@ const LOGGED_MAX: u64 = 32;
 const WRITTEN_MAX: u64 = 64;
 const OCTETS_MAX: u64 = 8 * 1024;
 
-/// What has reached the log so far, and what has not.
+/// Messages whose shares may be used up at once. A helper has many at a time, and nobody knows which of them a line is for;
+/// but a plugin that was quiet for a million of them has not saved theirs for a flood.
+const SHARES_MAX: u32 = 16;
+
+/// What may still reach the log, and what has not.
 #[derive(Default)]
 struct Words {
-    logged: u64,
-    written: u64,
-    octets: u64,
-    /// Octets that did not.
+    /// Messages that had begun when the last line came.
+    seen: u32,
+    logged: Share,
+    written: Share,
+    octets: Share,
+    /// Octets that have not.
     unlogged: u64,
+}
+
+/// What is left of something.
+#[derive(Default)]
+struct Share(u64);
+
+impl Share {
+    /// Adds what so many messages have of it.
+    fn refill(&mut self, messages: u32, each: u64) {
+        self.0 = (self.0 + u64::from(messages) * each).min(u64::from(SHARES_MAX) * each);
+    }
+
+    /// Takes so much of it, if that is there.
+    fn take(&mut self, count: u64) -> bool {
+        let left = self.0.checked_sub(count);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
 }
 
 /// Puts what a helper writes into the log, until it ends. `begun`: its messages so far, and one for loading.
@@ -68,20 +92,19 @@ impl Words {
         if line.is_empty() {
             return;
         }
-        let (octets, messages) = (line.len() as u64, u64::from(messages));
+        let octets = line.len() as u64;
+        // Their number begins anew after all there are.
+        let begun = messages.wrapping_sub(std::mem::replace(&mut self.seen, messages));
+        self.logged.refill(begun, LOGGED_MAX);
+        self.written.refill(begun, WRITTEN_MAX);
+        self.octets.refill(begun, OCTETS_MAX);
         let line = String::from_utf8_lossy(line);
         let level = line.split_once(' ').and_then(|(level, text)| Some((level.parse().ok()?, text)));
         if let Some((level, text)) = level
-            && self.logged < LOGGED_MAX * messages
+            && self.logged.take(1)
         {
-            self.logged += 1;
             log(level, text);
-        } else if level.is_none()
-            && self.written < WRITTEN_MAX * messages
-            && self.octets + octets <= OCTETS_MAX * messages
-        {
-            self.written += 1;
-            self.octets += octets;
+        } else if level.is_none() && self.octets.take(octets) && self.written.take(1) {
             log(log::Level::Warn, &format!("transform {name}: {line}"));
         } else {
             self.unlogged += octets;
@@ -128,6 +151,24 @@ mod tests {
             let logged: usize = lines.iter().map(|line| line.len() - "WARN transform x: ".len()).sum();
             assert!(logged <= 8192 * messages as usize && logged as u64 + unlogged == 1 << 20, "{logged}");
         }
+    }
+
+    #[test]
+    fn what_was_not_said_of_messages_without_end_is_not_saved_for_a_flood() {
+        for messages in [1_000_000, u32::MAX] {
+            let (lines, _) = heard(&b"0123456789\n".repeat(100_000), 4096, messages);
+            assert_eq!(lines.len(), 64 * 16);
+            let (lines, _) = heard(&b"INFO it pretends to log\n".repeat(100_000), 4096, messages);
+            assert_eq!(lines.len(), 32 * 16);
+        }
+        let (mut words, mut count) = (Words::default(), 0);
+        // Each of many messages has its own, also where their number begins anew.
+        for messages in (0..1000_u32).map(|more| more.wrapping_sub(500)) {
+            for _ in 0..32 {
+                words.take("x", b"INFO a line", messages, &mut |_, _| count += 1);
+            }
+        }
+        assert_eq!((count, words.unlogged), (32 * 1000, 0));
     }
 
     #[test]
