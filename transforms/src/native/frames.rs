@@ -8,8 +8,20 @@ use pop3d_core::transform::{Command, Error, Flow, Message};
 
 use crate::bound::Bound;
 
-/// Longest payload of a frame: a library with its options.
-const PAYLOAD_MAX: usize = 320 << 20;
+/// Longest payload of a frame to a helper: a library with its options.
+pub(super) const TO_HELPER_MAX: usize = 320 << 20;
+
+/// Octets of output in one frame.
+pub(super) const OUTPUT: usize = 64 * 1024;
+
+/// Longest payload of a frame from a helper. One that a plugin has taken over can say what it likes, and is to take no memory
+/// of the server by that.
+pub(super) const FROM_HELPER_MAX: usize = OUTPUT;
+
+/// Octets of why something went wrong, in a frame: letters that were none have three octets by then.
+const REASON_MAX: usize = 4 * 1024;
+
+const _: () = assert!(REASON_MAX + 5 * size_of::<u64>() <= FROM_HELPER_MAX, "an answer must fit");
 
 /// Octets that a helper writes by one system call: a frame of output with its answer.
 pub(super) const BUFFER: usize = 72 * 1024;
@@ -95,9 +107,13 @@ pub(super) fn head(stream: u32, kind: Kind, length: usize) -> io::Result<[u8; HE
     Ok(head)
 }
 
-pub(super) fn read_head([a, b, c, d, e, f, g, h, kind]: [u8; HEAD]) -> Option<(u32, Kind, usize)> {
+/// What a head says; none: there is no such frame, or its payload has more than `most` octets.
+pub(super) fn read_head(
+    [a, b, c, d, e, f, g, h, kind]: [u8; HEAD],
+    most: usize,
+) -> Option<(u32, Kind, usize)> {
     let length = u32::from_ne_bytes([a, b, c, d]) as usize;
-    let kind = KINDS.get(usize::from(kind)).copied().filter(|_| length <= PAYLOAD_MAX)?;
+    let kind = KINDS.get(usize::from(kind)).copied().filter(|_| length <= most)?;
     Some((u32::from_ne_bytes([e, f, g, h]), kind, length))
 }
 
@@ -212,6 +228,11 @@ pub(super) struct Answer {
     pub(super) spent: Duration,
 }
 
+/// What fits of a reason.
+pub(super) fn reason(said: &str) -> &str {
+    &said[..said.floor_char_boundary(REASON_MAX)]
+}
+
 pub(super) fn write_answer(answer: &Answer) -> Vec<u8> {
     let (kind, said) = match &answer.result {
         Ok(Flow::More) => (0, ""),
@@ -226,7 +247,7 @@ pub(super) fn write_answer(answer: &Answer) -> Vec<u8> {
     };
     let mut writer = Writer::default();
     writer.number(kind);
-    writer.octets(said.as_bytes());
+    writer.octets(reason(said).as_bytes());
     writer.number(answer.is_unread.into());
     writer.number(answer.owed);
     writer.number(u64::try_from(answer.spent.as_nanos()).unwrap_or(u64::MAX));
@@ -265,13 +286,23 @@ mod tests {
     use super::super::incoming::Incoming;
     use super::*;
 
+    #[test]
+    fn the_longest_reason_fits_into_an_answer() {
+        let result = Err(Error::Crashed("\u{fffd}".repeat(1 << 20)));
+        let answer = Answer { result, is_unread: true, owed: u64::MAX, spent: Duration::MAX };
+        let written = write_answer(&answer);
+        assert!(written.len() <= FROM_HELPER_MAX);
+        let said = read_answer(&written).unwrap().result.unwrap_err().to_string();
+        assert!(said.len() > REASON_MAX - 3 && said.chars().all(|letter| letter == '\u{fffd}'));
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_again(stream in any::<u32>(), kind in 0_usize..KINDS.len(), payload in prop::collection::vec(any::<u8>(), 0..2000)) {
             let frame = Frame::new(stream, KINDS[kind], payload);
             let mut octets = Vec::new();
             frame.write(&mut octets).unwrap();
-            let read = |octets| Incoming::new(octets).frame();
+            let read = |octets| Incoming::new(octets, TO_HELPER_MAX).frame();
             prop_assert_eq!(read(octets.as_slice()).unwrap(), frame);
             prop_assert!(read(&octets[..octets.len() - 1]).is_err());
         }

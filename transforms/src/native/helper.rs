@@ -16,14 +16,11 @@ use pop3d_core::transform::{Error, Filter, Flow, Sink};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::frames::{self, Answer, BUFFER, Frame, Kind, WINDOW};
+use super::frames::{self, Answer, BUFFER, Frame, Kind, OUTPUT, TO_HELPER_MAX, WINDOW};
 use super::incoming::Incoming;
 use super::library;
 use super::plugin::{Instance, Plugin};
 use crate::bound::Bound;
-
-/// Octets of output in one frame.
-const OUTPUT: usize = 64 * 1024;
 
 /// A message that the server has not closed.
 struct Open {
@@ -72,14 +69,14 @@ fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     // Nothing that a plugin starts can have more rights than it.
     rustix::thread::set_no_new_privs(true)?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut from = Incoming::new(socket.try_clone()?);
+    let mut from = Incoming::new(socket.try_clone()?, TO_HELPER_MAX);
     let mut server = BufWriter::with_capacity(BUFFER, socket);
     let first = from.frame()?;
     let sealed = |error| format!("its helper process cannot be sealed: {error}");
     let plugin = match load(&first).and_then(|plugin| seal().map(|()| plugin).map_err(sealed)) {
         Ok(plugin) => plugin,
         Err(what) => {
-            Frame::new(0, Kind::Failed, what.into_bytes()).write(&mut server)?;
+            Frame::new(0, Kind::Failed, frames::reason(&what).into()).write(&mut server)?;
             return server.flush();
         }
     };

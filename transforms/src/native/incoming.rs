@@ -16,6 +16,8 @@ const _: () = assert!(HEAD < BUFFER && BUFFER < STEP, "a head must fit, and what
 /// Where frames come from. What waits is `buffer[start..end]`.
 pub(super) struct Incoming<Source> {
     source: Source,
+    /// Octets of the longest payload that the other end has a reason for.
+    most: usize,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -24,9 +26,10 @@ pub(super) struct Incoming<Source> {
 }
 
 impl<Source: Read> Incoming<Source> {
-    pub(super) fn new(source: Source) -> Self {
+    /// Frames with payloads of so many octets at most.
+    pub(super) fn new(source: Source, most: usize) -> Self {
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        Self { source, buffer, start: 0, end: 0, spare: Vec::new() }
+        Self { source, most, buffer, start: 0, end: 0, spare: Vec::new() }
     }
 
     /// Whether the next long payload needs memory of its own.
@@ -45,9 +48,9 @@ impl<Source: Read> Incoming<Source> {
 
     /// Whether a whole frame is here already, or what is none.
     pub(super) fn has_frame(&self) -> bool {
-        self.buffered()
-            .split_first_chunk()
-            .is_some_and(|(head, rest)| read_head(*head).is_none_or(|(_, _, length)| length <= rest.len()))
+        self.buffered().split_first_chunk().is_some_and(|(head, rest)| {
+            read_head(*head, self.most).is_none_or(|(_, _, length)| length <= rest.len())
+        })
     }
 
     /// The next frame.
@@ -62,7 +65,7 @@ impl<Source: Read> Incoming<Source> {
             self.fill()?;
         };
         self.start += HEAD;
-        let (stream, kind, length) = read_head(head).ok_or(io::ErrorKind::InvalidData)?;
+        let (stream, kind, length) = read_head(head, self.most).ok_or(io::ErrorKind::InvalidData)?;
         let payload = self.payload(length)?;
         Ok(Frame { stream, kind, payload })
     }
@@ -133,6 +136,8 @@ mod tests {
     use super::super::frames::{KINDS, Kind};
     use super::*;
 
+    const MOST: usize = 1 << 20;
+
     /// Gives so many octets at once; 0: it is interrupted.
     struct Pieces<'octets> {
         octets: &'octets [u8],
@@ -173,7 +178,7 @@ mod tests {
                 frame.write(&mut octets).unwrap();
             }
             let sizes: Vec<_> = sizes.into_iter().chain([1]).collect();
-            let mut incoming = Incoming::new(Pieces { octets: &octets, sizes: sizes.clone().into_iter().cycle() });
+            let mut incoming = Incoming::new(Pieces { octets: &octets, sizes: sizes.clone().into_iter().cycle() }, MOST);
             for frame in &frames {
                 if incoming.wants_spare() && !spares.is_empty() {
                     incoming.lend(vec![b'?'; spares.remove(0)]);
@@ -183,14 +188,14 @@ mod tests {
             prop_assert_eq!(incoming.frame().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
             // The last one is cut.
             let cut = &octets[..octets.len() - lost.min(octets.len())];
-            let mut incoming = Incoming::new(Pieces { octets: cut, sizes: sizes.into_iter().cycle() });
+            let mut incoming = Incoming::new(Pieces { octets: cut, sizes: sizes.into_iter().cycle() }, MOST);
             while incoming.frame().is_ok() {}
             prop_assert!(!incoming.has_frame());
         }
 
         #[test]
         fn no_octets_make_the_server_panic_or_take_memory(octets in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut incoming = Incoming::new(octets.as_slice());
+            let mut incoming = Incoming::new(octets.as_slice(), MOST);
             while incoming.frame().is_ok() {
                 let _ = incoming.has_frame();
             }
@@ -198,11 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_that_is_too_long_is_refused_before_it_comes() {
+        let mut octets = Vec::new();
+        Frame::new(1, Kind::Output, vec![1; 100]).write(&mut octets).unwrap();
+        assert_eq!(Incoming::new(octets.as_slice(), 100).frame().unwrap().payload.len(), 100);
+        let error = Incoming::new(&octets[..HEAD], 99).frame().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
     fn a_frame_that_is_there_is_seen() {
         let mut octets = Vec::new();
         Frame::new(1, Kind::Output, vec![1; 20_000]).write(&mut octets).unwrap();
         Frame::new(1, Kind::Answer, vec![2; 20]).write(&mut octets).unwrap();
-        let mut incoming = Incoming::new(octets.as_slice());
+        let mut incoming = Incoming::new(octets.as_slice(), MOST);
         assert!(!incoming.has_frame());
         assert_eq!(incoming.frame().unwrap().payload.len(), 20_000);
         assert!(incoming.has_frame());

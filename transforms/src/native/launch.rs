@@ -11,7 +11,7 @@ use std::{fmt, io};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, prlimit, waitid};
 
-use super::frames::{self, Frame, Kind};
+use super::frames::{self, FROM_HELPER_MAX, Frame, Kind};
 use super::incoming::Incoming;
 use crate::children::{Children, charge_beyond};
 use crate::environment::temporary;
@@ -125,7 +125,7 @@ pub(super) fn load(socket: &UnixStream, start: &Start<'_>) -> Result<(), Option<
     let payload = frames::write_load(start.name, start.options, start.library);
     Frame::new(0, Kind::Load, payload).write(&mut socket).map_err(failed)?;
     // The helper says nothing more before it is asked.
-    let answer = Incoming::new(socket).frame().map_err(failed)?;
+    let answer = Incoming::new(socket, FROM_HELPER_MAX).frame().map_err(failed)?;
     socket.set_write_timeout(None).map_err(failed)?;
     match answer.kind {
         Kind::Loaded => Ok(()),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 use pop3d_core::transform::Error;
 
+use super::super::frames::FROM_HELPER_MAX;
 use super::super::incoming::Incoming;
 use super::super::launch::Process;
 use super::mailboxes::{End, Shared};
@@ -53,7 +54,7 @@ impl Shared {
     /// It hangs.
     fn read_frames(&self, socket: UnixStream, timeout: Duration) -> Result<String, Error> {
         let patient = Patient { socket, shared: self, timeout, looked: Instant::now() };
-        let mut from = Incoming::new(patient);
+        let mut from = Incoming::new(patient, FROM_HELPER_MAX);
         let mut told = Told::default();
         loop {
             if !from.has_frame() {
