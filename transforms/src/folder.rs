@@ -10,6 +10,7 @@ mod tests;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -148,7 +149,14 @@ impl Shared {
                 }
                 Step::TakeIn(changed) => {
                     let begun = Instant::now();
-                    take_in(&changed);
+                    // Whatever is in those files: the next ones are to be taken in.
+                    if catch_unwind(AssertUnwindSafe(|| take_in(&changed))).is_err() {
+                        log::error!(
+                            target: "pop3d::transform",
+                            "what has changed in the folder of transforms was not all taken in (a panic, which should be \
+                             reported); \"tfr *\" tries again",
+                        );
+                    }
                     // Whatever happens in there, half of a core is left to others.
                     rested = Instant::now() + begun.elapsed();
                 }

@@ -124,6 +124,28 @@ fn a_file_is_not_told_of_before_it_is_closed() {
 }
 
 #[test]
+fn a_panic_over_one_change_does_not_end_the_watch() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = Told::default();
+    let changes = Arc::clone(&told.changes);
+    let watch = FolderWatch::default();
+    watch.follow(Some(folder.path().to_owned()));
+    let take_in = move |changed: &FolderChange| {
+        changes.lock().unwrap().push(changed.clone());
+        assert!(
+            !files(std::slice::from_ref(changed)).contains(&OsString::from("bad.so")),
+            "expected in this test"
+        );
+    };
+    watch.start(take_in).unwrap();
+    told.wait_for_all(1);
+    for name in ["bad.so", "good.so"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+        told.wait_for(name);
+    }
+}
+
+#[test]
 fn where_events_were_lost_any_file_may_have_changed() {
     let folder = tempfile::tempdir().unwrap();
     let told = Told::default();
