@@ -19,13 +19,10 @@ use nix::sys::stat::Mode;
 use pop3d_core::accounts::{Checker, UserName};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{
-    Pid, PidfdFlags, Signal as Kill, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open,
-    waitid,
-};
+use rustix::process::{Pid, PidfdFlags, Signal as Kill, WaitIdStatus, kill_process_group, pidfd_open};
 use zeroize::Zeroizing;
 
-use crate::children::Children;
+use crate::children::{Children, reap};
 use crate::environment::temporary;
 
 /// The descriptor that a program reads.
@@ -73,7 +70,7 @@ impl Checkpassword {
         let descriptor = pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| {
             // Without a descriptor nothing tells when it ends; killed, it does so at once.
             let _ = kill_process_group(pid, Kill::KILL);
-            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+            reap(pid);
         })?;
         // It fits into the pipe. A program that reads nothing, and has closed it, says so by its status.
         let _ = File::from(ours).write_all(message);

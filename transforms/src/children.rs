@@ -23,8 +23,8 @@ use rustix::process::{
 };
 
 use self::nursery::Nursery;
-pub(crate) use self::usage::charge_beyond;
 pub use self::usage::processor_time;
+pub(crate) use self::usage::{charge_beyond, reap};
 use crate::queue::Place;
 use crate::record::Record;
 
@@ -169,14 +169,11 @@ impl Children {
     /// Waits until a program that `start_errand` has started has ended, and reaps it; how it ended. Until then nobody else
     /// can have its number.
     pub(crate) fn end_errand(&self, pid: Pid) -> Option<WaitIdStatus> {
-        // Looked at and not reaped, and without the lock: one that was killed may still take long to end, and others are
-        // started and ended meanwhile.
-        let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), seen) {}
+        // Without the lock: others are started and ended meanwhile.
+        usage::wait_for_end(pid);
         // With it: what stands there may be signalled.
         let mut errands = self.errands();
-        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let status = waitid(WaitId::Pid(pid), ended).ok().flatten();
+        let status = usage::reap_ended(pid);
         errands.remove(&pid);
         status
     }
@@ -225,6 +222,7 @@ impl Permission<'_> {
             Err(error) => {
                 // Without a descriptor nothing tells when it ends; killed, it does so at once.
                 let _ = kill_process_group(pid, Signal::KILL);
+                usage::wait_for_end(pid);
                 let _ = usage::charge(record, || waitid(WaitId::Pid(pid), WaitIdOptions::EXITED));
                 return Err(error.into());
             }

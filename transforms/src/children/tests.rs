@@ -1,7 +1,7 @@
 //! Programs that whoever started them waits for.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -16,15 +16,47 @@ fn sleeps(thread: Pid) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('S'))
 }
 
-#[test]
-fn who_waits_for_a_program_that_does_not_end_holds_up_nobody() {
-    let children = Children::default();
+/// Starts a program that ends with its input.
+fn start_errand(children: &Children) -> (Pid, process::Child) {
     let start = || {
         let mut program = Command::new("cat");
         let child = program.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         Ok((Pid::from_child(&child), child))
     };
-    let (pid, mut child) = children.start_errand(start).unwrap().unwrap();
+    children.start_errand(start).unwrap().unwrap()
+}
+
+#[test]
+fn a_program_is_not_reaped_while_the_time_of_another_is_taken() {
+    let (children, record) = (Children::default(), Record::default());
+    let (pid, mut child) = start_errand(&children);
+    drop(child.stdin.take());
+    usage::wait_for_end(pid);
+    thread::scope(|scope| {
+        let (teller, told) = channel();
+        let children = &children;
+        let reaping = usage::charge(&record, || {
+            let reaping = scope.spawn(move || {
+                teller.send(gettid()).unwrap();
+                children.end_errand(pid)
+            });
+            let reaper = told.recv().unwrap();
+            while !reaping.is_finished() && !sleeps(reaper) {
+                thread::yield_now();
+            }
+            let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+            assert!(waitid(WaitId::Pid(pid), seen).is_ok(), "it is reaped");
+            reaping
+        });
+        let status = reaping.join().unwrap();
+        assert_eq!(status.as_ref().and_then(WaitIdStatus::exit_status), Some(0));
+    });
+}
+
+#[test]
+fn who_waits_for_a_program_that_does_not_end_holds_up_nobody() {
+    let children = Children::default();
+    let (pid, mut child) = start_errand(&children);
     let input = child.stdin.take();
     thread::scope(|scope| {
         let (teller, told) = channel();

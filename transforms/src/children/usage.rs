@@ -10,11 +10,33 @@ use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use crate::record::Record;
 
 /// Held while a child is reaped, which takes some microseconds.
 static REAPING: Mutex<()> = Mutex::new(());
+
+/// Waits for the end of a child whose time is added to no record, and reaps it; how it ended.
+pub(crate) fn reap(pid: Pid) -> Option<WaitIdStatus> {
+    wait_for_end(pid);
+    reap_ended(pid)
+}
+
+/// Waits for the end of a child. It is looked at and not reaped, and nothing is held meanwhile: one that was killed may still
+/// take long to end.
+pub(super) fn wait_for_end(pid: Pid) {
+    let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), seen) {}
+}
+
+/// Reaps such a child that has ended.
+pub(super) fn reap_ended(pid: Pid) -> Option<WaitIdStatus> {
+    // Else its time would be taken for that of another one, which is reaped just then.
+    let _turn = REAPING.lock().unwrap_or_else(PoisonError::into_inner);
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok().flatten()
+}
 
 /// Calls `reap`, which reaps one child at most and does not wait, and adds the child's time to the record.
 pub(crate) fn charge<T>(record: &Record, reap: impl FnOnce() -> T) -> T {
