@@ -178,7 +178,7 @@ impl Shared {
             }
             let due = state.events.due().map(|due| due.max(rested));
             if due.is_some_and(|due| due <= now) {
-                return Step::TakeIn(state.events.take());
+                return Step::TakeIn(state.events.take(now));
             }
             state = match due.into_iter().chain(again).min() {
                 Some(until) => {
@@ -227,7 +227,7 @@ impl Shared {
     fn note(&self, folder: &Path, event: notify::Result<Event>) {
         let now = Instant::now();
         let mut state = self.lock();
-        let was_due = state.events.due().is_some();
+        let due = state.events.due();
         let epoch = state.epoch;
         match event {
             Ok(event) if event.need_rescan() => {
@@ -251,7 +251,8 @@ impl Shared {
                 state.events.note_loss(now);
             }
         }
-        let is_news = state.epoch != epoch || (!was_due && state.events.due().is_some());
+        let is_sooner = state.events.due().is_some_and(|at| due.is_none_or(|due| at < due));
+        let is_news = state.epoch != epoch || is_sooner;
         drop(state);
         // What comes soon after is found by the thread when it wakes.
         if is_news {
@@ -274,7 +275,7 @@ fn note_file(events: &mut Events, path: &Path, kind: EventKind, now: Instant) {
         EventKind::Modify(ModifyKind::Metadata(_)) if is_code => events.note_owner(name, now),
         // Of a link that is made nothing else is told.
         EventKind::Create(_) if is_code && is_link(path) => events.note_whole(name, now),
-        EventKind::Create(_) if is_code => events.note_writing(name),
+        EventKind::Create(_) if is_code => events.note_creation(name, now),
         // Files may be links by way of another one, which was made to lead somewhere else.
         EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To)) if is_link(path) => {
             events.note_all(now);

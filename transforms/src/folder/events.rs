@@ -1,6 +1,6 @@
 //! What has happened in a folder and was not told yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,10 @@ const LATEST: Duration = Duration::from_secs(1);
 const QUIET_AFTER_LOSS: Duration = Duration::from_secs(1);
 const LATEST_AFTER_LOSS: Duration = Duration::from_secs(10);
 
+/// A file that has come by its name, and of which nothing more was heard for so long, is whole: it was made without a name
+/// and linked there (`O_TMPFILE`), and who closes it is not told by that name. Who writes is heard.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// Names that are remembered one by one.
 const NAMES_MAX: usize = 10_000;
 
@@ -26,8 +30,9 @@ pub(super) struct Events {
     /// Any may have changed.
     is_all: bool,
     is_lossy: bool,
-    /// Files that somebody has begun to write, and has not closed.
-    writing: BTreeSet<OsString>,
+    /// Files that somebody has begun to write, and has not closed; since when nothing but that they came is known of them, if
+    /// so.
+    writing: BTreeMap<OsString, Option<Instant>>,
     /// When the first and the last thing happened that is to be told.
     span: Option<(Instant, Instant)>,
 }
@@ -42,15 +47,26 @@ impl Events {
     /// A file has got another owner or mode.
     pub(super) fn note_owner(&mut self, name: &OsStr, now: Instant) {
         // Who writes it may do so on the way: it will be closed.
-        if !self.writing.contains(name) {
+        if !self.writing.contains_key(name) {
             self.note(name, now);
         }
     }
 
+    /// A file has come by its name: it is about to be written, or is whole.
+    pub(super) fn note_creation(&mut self, name: &OsStr, now: Instant) {
+        self.begin_writing(name, Some(now));
+    }
+
     /// A file is being written.
     pub(super) fn note_writing(&mut self, name: &OsStr) {
-        if self.writing.len() < NAMES_MAX && !self.writing.contains(name) {
-            self.writing.insert(name.to_owned());
+        self.begin_writing(name, None);
+    }
+
+    fn begin_writing(&mut self, name: &OsStr, created: Option<Instant>) {
+        if let Some(known) = self.writing.get_mut(name) {
+            *known = created;
+        } else if self.writing.len() < NAMES_MAX {
+            self.writing.insert(name.to_owned(), created);
         }
         // One that was closed a moment before is so no more.
         self.files.remove(name);
@@ -90,16 +106,24 @@ impl Events {
     pub(super) fn due(&self) -> Option<Instant> {
         let (quiet, latest) =
             if self.is_lossy { (QUIET_AFTER_LOSS, LATEST_AFTER_LOSS) } else { (QUIET, LATEST) };
-        self.span.map(|(first, last)| (last + quiet).min(first + latest))
+        let noted = self.span.map(|(first, last)| (last + quiet).min(first + latest));
+        let silent = self.writing.values().flatten().min().map(|created| *created + SILENCE);
+        noted.into_iter().chain(silent).min()
     }
 
     /// What is to be told. From here on it has been.
-    pub(super) fn take(&mut self) -> FolderChange {
+    pub(super) fn take(&mut self, now: Instant) -> FolderChange {
+        let is_silent = |created: &Option<Instant>| created.is_some_and(|created| created + SILENCE <= now);
+        for (name, _) in self.writing.extract_if(.., |_, created| is_silent(created)) {
+            if !self.is_all {
+                self.files.insert(name);
+            }
+        }
         let files = std::mem::take(&mut self.files);
         let is_all = std::mem::take(&mut self.is_all);
         self.is_lossy = false;
         self.span = None;
-        FolderChange { files: (!is_all).then_some(files), unfinished: self.writing.clone() }
+        FolderChange { files: (!is_all).then_some(files), unfinished: self.writing.keys().cloned().collect() }
     }
 }
 
@@ -118,6 +142,7 @@ mod tests {
     #[test]
     fn what_happens_within_a_moment_is_told_once() {
         let (mut events, begun) = (Events::default(), Instant::now());
+        let now = begun;
         assert_eq!(events.due(), None);
         for milliseconds in 0..50 {
             events.note_writing(name("a.so"));
@@ -125,9 +150,12 @@ mod tests {
             events.note_whole(name("b.so"), begun + Duration::from_millis(milliseconds));
         }
         assert_eq!(events.due(), Some(begun + Duration::from_millis(49) + QUIET));
-        assert_eq!(names(&events.take()), ["a.so", "b.so"]);
+        assert_eq!(names(&events.take(now)), ["a.so", "b.so"]);
         assert_eq!(events.due(), None);
-        assert_eq!(events.take(), FolderChange { files: Some(BTreeSet::new()), ..FolderChange::default() });
+        assert_eq!(
+            events.take(now),
+            FolderChange { files: Some(BTreeSet::new()), ..FolderChange::default() }
+        );
     }
 
     #[test]
@@ -145,12 +173,35 @@ mod tests {
         events.note_whole(name("a.so"), now);
         events.note_writing(name("a.so"));
         events.note_owner(name("a.so"), now);
-        let changed = events.take();
+        let changed = events.take(now);
         assert!(names(&changed).is_empty() && changed.unfinished.contains(name("a.so")));
         events.note_whole(name("a.so"), now);
-        assert_eq!(names(&events.take()), ["a.so"]);
+        assert_eq!(names(&events.take(now)), ["a.so"]);
         events.note_owner(name("a.so"), now);
-        assert_eq!(names(&events.take()), ["a.so"]);
+        assert_eq!(names(&events.take(now)), ["a.so"]);
+    }
+
+    #[test]
+    fn a_file_that_is_linked_to_its_name_is_told_of_once_it_was_silent() {
+        let (mut events, now) = (Events::default(), Instant::now());
+        events.note_creation(name("linked.so"), now);
+        events.note_creation(name("written.so"), now);
+        events.note_creation(name("closed.so"), now);
+        events.note_creation(name("later.so"), now + SILENCE / 2);
+        events.note_writing(name("written.so"));
+        events.note_whole(name("closed.so"), now);
+        // What is told before has nothing of it.
+        assert_eq!(events.due(), Some(now + QUIET));
+        let changed = events.take(now + QUIET);
+        assert!(names(&changed) == ["closed.so"] && changed.unfinished.len() == 3);
+        assert_eq!(events.due(), Some(now + SILENCE));
+        let changed = events.take(now + SILENCE);
+        assert!(names(&changed) == ["linked.so"] && changed.unfinished.len() == 2);
+        // Once, and never one that somebody has begun to write.
+        assert_eq!(events.due(), Some(now + SILENCE / 2 + SILENCE));
+        assert_eq!(names(&events.take(now + SILENCE * 9)), ["later.so"]);
+        assert_eq!(events.due(), None);
+        assert!(events.take(now + SILENCE * 9).unfinished.contains(name("written.so")));
     }
 
     #[test]
@@ -162,11 +213,11 @@ mod tests {
         events.note_writing(name("writing.so"));
         events.note_whole(name("b.so"), now);
         assert_eq!(events.due(), Some(now + QUIET_AFTER_LOSS));
-        let changed = events.take();
+        let changed = events.take(now);
         assert_eq!(changed.files, None);
         assert!(changed.concerns(name("lost.so")) && !changed.concerns(name("writing.so")));
         events.note_whole(name("writing.so"), now);
-        assert_eq!((events.due(), names(&events.take())), (Some(now + QUIET), vec!["writing.so"]));
+        assert_eq!((events.due(), names(&events.take(now))), (Some(now + QUIET), vec!["writing.so"]));
     }
 
     #[test]
@@ -176,7 +227,7 @@ mod tests {
             events.note_whole(name(&format!("{number}.so")), now);
             events.note_writing(name(&format!("w{number}.so")));
         }
-        let changed = events.take();
+        let changed = events.take(now);
         assert_eq!((changed.files, changed.unfinished.len()), (None, NAMES_MAX));
     }
 }
