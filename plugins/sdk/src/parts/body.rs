@@ -12,6 +12,22 @@ use super::part::Part;
 /// Longest line of 8-bit text without its end (RFC 5322, section 2.1.1).
 const LINE_OCTETS: usize = 998;
 
+/// The names of ASCII (IANA, Character Sets), of which the web takes some for windows-1252.
+const ASCII_LABELS: [&str; 12] = [
+    "us-ascii",
+    "ascii",
+    "us",
+    "ansi_x3.4-1968",
+    "ansi_x3.4-1986",
+    "iso646-us",
+    "iso_646.irv:1991",
+    "iso-ir-6",
+    "ibm367",
+    "cp367",
+    "csascii",
+    "x-ascii",
+];
+
 /// How octets stand in a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Transfer {
@@ -45,7 +61,7 @@ impl Text {
             _ => return None,
         };
         let label = part.charset.as_deref().unwrap_or("us-ascii").trim();
-        let is_undeclared = label.eq_ignore_ascii_case("us-ascii");
+        let is_undeclared = ASCII_LABELS.iter().any(|ascii| label.eq_ignore_ascii_case(ascii));
         // What is not declared is UTF-8 at most; other octets are strays, and stay.
         let encoding =
             if is_undeclared { UTF_8 } else { Encoding::for_label_no_replacement(label.as_bytes())? };

@@ -96,6 +96,19 @@ fn a_text_that_changes_keeps_its_charset_and_encoding_where_it_can() {
 }
 
 #[test]
+fn ascii_is_no_other_charset_under_any_of_its_names() {
+    for name in ["us-ascii", "ascii", "ANSI_X3.4-1968", "iso646-us", "us", "\"csASCII\""] {
+        let fields = format!(
+            "MIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset={name}\n\n"
+        );
+        let sent = told(&[("utf8", "true")], format!("{fields}Gr\u{fc}n\n").as_bytes());
+        assert_eq!(sent, format!("{fields}Gr\u{fc}n\n").replace(name, "utf-8"));
+        let sent = told(SWAP, format!("{fields}a cat\n").as_bytes());
+        assert_eq!(sent, format!("{fields}a d\u{f6}g\n").replace(name, "utf-8"));
+    }
+}
+
+#[test]
 fn octets_that_are_not_of_the_charset_stay_when_the_text_around_them_changes() {
     let header = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
     let sent = run::<ByPart<Told>>(SWAP, &[header.as_slice(), b"\xff cat \xc3\n"].concat()).unwrap();
