@@ -151,6 +151,12 @@ mod tests {
             (plain, "attachment; filename*0=\"=?utf-8?q?a=2E\";\n filename*1=\"exe?=\""),
             (plain, &format!("attachment; filename=\"=?utf-8?q?{}=2Eexe?=\"", "a".repeat(2000))),
             ("application/pdf; name=a.exe", "attachment; filename=a.pdf"),
+            (plain, "attachment; filename=a.exe (a comment)"),
+            (plain, "(a comment; \") attachment; filename=\"a.exe\""),
+            (plain, "attachment; filename=report (1).exe"),
+            (plain, "attachment; filename=report(1).exe"),
+            (plain, "attachment; filename=a.txt (; filename=a.exe"),
+            (plain, "attachment; filename=a.txt (; filename=a.exe;)"),
             ("application/pdf; name*=iso-8859-1'de'%fc.exe", "attachment; filename=a.pdf"),
         ] {
             let part = format!("Content-Type: {content_type}\nContent-Disposition: {disposition}\n\nMZ\n");
@@ -158,6 +164,9 @@ mod tests {
             assert_eq!(sent, format!("{NOTE}gone\n\n"), "{part}");
             assert_eq!(stripped(&[("names", "*.com")], &part), part);
         }
+        let part = "Content-Type: application/x-dos; name=report (1).exe\n\nMZ\n";
+        let sent = stripped(&[("types", "*"), ("note", "{name}")], part);
+        assert_eq!(sent, format!("{NOTE}report (1).exe\n\n"));
         let part = "Content-Type: application/x-dos; name=a.txt;\n name*=utf-8''%c3%bc.exe\n\nMZ\n";
         let sent = stripped(&[("types", "*"), ("note", "{name}")], part);
         assert!(sent.ends_with("\n\nw7wuZXhlDQo=\n\n"), "{sent}");

@@ -1,6 +1,7 @@
 //! The parameters of the fields `Content-Type` and `Content-Disposition` (RFC 2045, section 5.1), also in pieces and in
 //! charsets of their own (RFC 2231). Whatever a field holds, reading it takes time by its length alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use encoding_rs::Encoding;
@@ -21,15 +22,60 @@ pub(super) fn split(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// A field with blanks in place of each octet of its comments (RFC 5322, section 3.2.2), so that what is left stands where it
+/// stood. A parenthesis within a word begins none, because names of files have them without quotes, and one that nothing
+/// closes neither.
+pub(super) fn without_comments(field: &[u8]) -> Cow<'_, [u8]> {
+    let mut without = Cow::Borrowed(field);
+    let (mut is_quoted, mut may_begin, mut at) = (false, true, 0);
+    while at < field.len() {
+        let octet = field[at];
+        if octet == b'(' && may_begin && !is_quoted {
+            let Some(size) = comment_size(&field[at..]) else { break };
+            without.to_mut()[at..at + size].fill(b' ');
+            at += size;
+            continue;
+        }
+        if octet == b'"' {
+            is_quoted = !is_quoted;
+        }
+        may_begin = !is_quoted && b" \t;\"".contains(&octet);
+        // What is escaped neither begins nor ends anything.
+        at += if is_quoted && octet == b'\\' { 2 } else { 1 };
+    }
+    without
+}
+
+/// How long the comment is with which this begins. There may be others in it.
+fn comment_size(octets: &[u8]) -> Option<usize> {
+    let (mut depth, mut is_escaped) = (0_usize, false);
+    for (at, &octet) in octets.iter().enumerate() {
+        match octet {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'(' => depth += 1,
+            b')' if depth == 1 => return Some(at + 1),
+            b')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A word that has no parenthesis in it, such as a charset: a comment may stand right behind it (RFC 2045, section 5.1).
+pub(super) fn token(word: &str) -> &str {
+    word.split('(').next().unwrap_or_default().trim()
+}
+
 /// The parameters of a field in their order: names in lower case, values without quotes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parameters(Vec<(String, Vec<u8>)>);
 
 impl Parameters {
-    /// Reads an unfolded field: what is before its parameters, in lower case, and those.
+    /// Reads an unfolded field without comments: what is before its parameters, in lower case, and those.
     pub(super) fn read(field: &[u8]) -> (String, Self) {
         let mut pieces = split(field);
-        let first = String::from_utf8_lossy(pieces.next().unwrap_or_default()).trim().to_ascii_lowercase();
+        let first = token(&String::from_utf8_lossy(pieces.next().unwrap_or_default())).to_ascii_lowercase();
         let parameters = pieces.filter_map(|piece| {
             let at = memchr::memchr(b'=', piece)?;
             let name = String::from_utf8_lossy(piece[..at].trim_ascii()).to_ascii_lowercase();
@@ -159,7 +205,27 @@ mod tests {
         pieces
     }
 
+    #[test]
+    fn a_comment_is_where_one_may_begin_and_end() {
+        for (field, without) in [
+            ("(a)b (c (d) \\)) f;(g)\"h\"(i)", "   b            f;   \"h\"   "),
+            ("a(1).pdf \"(b) \\\" (c)\" d=(e)", "a(1).pdf \"(b) \\\" (c)\" d=(e)"),
+            ("a (b) (c (d)", "a     (c (d)"),
+            ("a ) (b\\)", "a ) (b\\)"),
+            ("a \"\\", "a \"\\"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&without_comments(field.as_bytes())), without);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_left_without_comments_stays_in_its_place(field in "[a;=\"\\\\() ]{0,16}") {
+            let without = without_comments(field.as_bytes());
+            prop_assert_eq!(without.len(), field.len());
+            prop_assert!(without.iter().zip(field.bytes()).all(|(&left, was)| left == was || left == b' '));
+        }
+
         #[test]
         fn a_field_is_split_as_by_its_slow_twin(field in "[a;=\"\\\\ ]{0,16}") {
             let pieces: Vec<String> =

@@ -1,7 +1,9 @@
 //! A part of a message: what its header says of it, and what may take its place.
 
+use std::borrow::Cow;
+
 use super::lines::{base64_lines, with_line_ends};
-use super::parameters::{self, Parameters};
+use super::parameters::{Parameters, split, token, without_comments};
 use crate::header::{Value, encode_text, line_end, pieces, write_field};
 
 /// Media types of what is signed or encrypted as a whole (RFC 1847; RFC 8551, and the name from before it).
@@ -26,18 +28,20 @@ pub struct Part {
 impl Part {
     /// Reads a header. `default_type` is for one that names none.
     pub(super) fn new(header: Vec<u8>, depth: usize, default_type: &str) -> Self {
-        let read = |name: &str| field(&header, name).map(|value| Parameters::read(&value.unfolded_octets()));
-        let (media_type, of_type) = read("content-type").unwrap_or_default();
-        let (disposition, of_disposition) = read("content-disposition").unwrap_or_default();
-        let encoding = field(&header, "content-transfer-encoding").map(Value::unfolded);
-        let names = of_disposition.texts("filename").into_iter().chain(of_type.texts("name"));
+        let octets = |name: &str| field(&header, name).map(Value::unfolded_octets).unwrap_or_default();
+        let (content_type, disposition) = (octets("content-type"), octets("content-disposition"));
+        let (media_type, of_type) = Parameters::read(&without_comments(&content_type));
+        let (encoding, _) = Parameters::read(&without_comments(&octets("content-transfer-encoding")));
+        let (disposition_type, _) = Parameters::read(&without_comments(&disposition));
+        let charset = of_type.value("charset");
+        let names = file_names(&disposition, "filename").chain(file_names(&content_type, "name"));
         Self {
             media_type: if media_type.contains('/') { media_type } else { default_type.to_owned() },
-            charset: of_type.value("charset"),
-            encoding: encoding.unwrap_or_default().to_ascii_lowercase(),
+            charset: charset.map(|charset| token(&charset).to_owned()).filter(|charset| !charset.is_empty()),
+            encoding,
             boundary: of_type.value("boundary").filter(|boundary| !boundary.is_empty()),
             file_names: names.map(without_controls).collect(),
-            is_attachment: disposition == "attachment",
+            is_attachment: disposition_type == "attachment",
             depth,
             header,
         }
@@ -134,17 +138,32 @@ impl Part {
     pub(super) fn content_type_with(&self, charset: &str) -> Vec<u8> {
         let value = self.header("content-type").map(Value::unfolded_octets).unwrap_or_default();
         let mut content_type = self.media_type.clone().into_bytes();
-        for parameter in parameters::split(&value).skip(1) {
+        let mut end = 0;
+        for (number, parameter) in split(&without_comments(&value)).enumerate() {
+            let start = end;
+            end += parameter.len() + b";".len();
             let name = parameter.split(|octet| b"=*".contains(octet)).next().unwrap_or_default().trim_ascii();
-            if !name.eq_ignore_ascii_case(b"charset") && !name.is_empty() {
+            if number > 0 && !name.eq_ignore_ascii_case(b"charset") && !name.is_empty() {
                 content_type.extend_from_slice(b"; ");
-                content_type.extend_from_slice(parameter.trim_ascii());
+                // With its comments, as it stands.
+                content_type.extend_from_slice(value[start..start + parameter.len()].trim_ascii());
             }
         }
         content_type.extend_from_slice(b"; charset=");
         content_type.extend_from_slice(charset.as_bytes());
         content_type
     }
+}
+
+/// The names of files in a field. Where parentheses are in it they may be part of a name that lacks its quotes, or begin a
+/// comment: programs differ.
+fn file_names(field: &[u8], parameter: &str) -> impl Iterator<Item = String> {
+    let as_it_stands = Parameters::read(field).1.texts(parameter);
+    let without = match without_comments(field) {
+        Cow::Borrowed(_) => Vec::new(),
+        Cow::Owned(without) => Parameters::read(&without).1.texts(parameter),
+    };
+    as_it_stands.into_iter().chain(without)
 }
 
 /// A name of a file: no control characters, so that it stays on its line wherever it is put.

@@ -214,6 +214,37 @@ fn a_boundary_is_that_which_stands_outside_of_quotes() {
 }
 
 #[test]
+fn comments_in_the_fields_of_a_part_are_no_part_of_their_values() {
+    let swap = [("from", "cat"), ("to", "dog")];
+    for (content_type, encoding, body) in [
+        ("text/plain; charset=us-ascii (Plain text)", "7bit (as ever)", "a cat"),
+        ("text/plain; charset=us-ascii(Plain text)", "(a (b \\) c)) quoted-printable", "a ca=\nt"),
+        ("(a; b) text/plain (c) ; (d) charset=utf-8", "base64 (d)", "Y2F0"),
+        ("multipart/mixed; boundary=b (x)", "7bit", "--b\n\ncat\n--b--"),
+        ("multipart/mixed (\"; boundary=a); boundary=b", "7bit", "--b\n\ncat\n--b--"),
+        ("(x) multipart/mixed; boundary=\"b (x)\"", "7bit", "--b (x)\n\ncat\n--b (x)--"),
+    ] {
+        let header = format!("Content-Type: {content_type}\nContent-Transfer-Encoding: {encoding}\n\n");
+        let sent = told(&swap, format!("{header}{body}\n").as_bytes());
+        let changed = body.replace("Y2F0", "ZG9n").replace("ca=\nt", "dog").replace("cat", "dog");
+        assert_eq!(sent, format!("{header}{changed}\n"));
+    }
+    for fields in [
+        "Content-Type: multipart/signed (x); boundary=b",
+        "Content-Type: multipart/signed; boundary=b (x",
+        "Content-Disposition: (x) attachment (y); filename=x.txt",
+    ] {
+        let message = format!("{fields}\n\n--b\n\ncat\n--b--\n");
+        assert_eq!(told(&swap, message.as_bytes()), message);
+    }
+    let fields = "MIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n";
+    let message =
+        format!("{fields}Content-Type: text/plain (a); name=x (1;2).txt; (b) charset=us-ascii (c)\n\ncat\n");
+    let sent = format!("{fields}Content-Type: text/plain; name=x (1;2).txt; charset=utf-8\n\nd\u{f6}g\n");
+    assert_eq!(told(SWAP, message.as_bytes()), sent);
+}
+
+#[test]
 fn a_forwarded_message_that_is_replaced_keeps_its_header() {
     let message = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\
                    From: a\nContent-Type: x/replace\nSubject: b\n\nc\n--b--\n";
