@@ -97,6 +97,10 @@ mod tests {
         assert_eq!(redacted(format!("{quoted}GR=DCN 12=\n34-5678").as_bytes()), format!("{quoted}$1 $1"));
         let coded = "Content-Type: text/plain\nContent-Disposition: attachment\nContent-Transfer-Encoding: base64\n\n";
         assert_eq!(redacted(format!("{coded}MTIzNC01Njc4\n").as_bytes()), format!("{coded}JDE=\n"));
+        assert_eq!(
+            redacted(format!("{coded}aGk6IA==\nMTIzNC01Njc4!\n").as_bytes()),
+            format!("{coded}aGk6ICQx\n")
+        );
         let signed = "Content-Type: multipart/signed; boundary=b\n\n--b\n\n1234\n--b--\n";
         let as_well = [("patterns", "[0-9]+"), ("signed", "true"), ("with", "x")];
         assert_eq!(sent::<It>(&as_well[..1], signed.as_bytes()), signed.as_bytes());

@@ -15,27 +15,26 @@ pub(super) fn quoted_printable(body: &[u8]) -> Vec<u8> {
     octets
 }
 
-/// Octets of base64, and whether it is perfect but for blanks. Where it is not, what is none of it is left out, and so is
-/// what is behind the padding, which may be missing (RFC 2045, section 6.8).
+/// Octets of base64, and whether it is perfect but for blanks. Where it is not, what is none of it is left out, and padding
+/// that is missing added (RFC 2045, section 6.8). Padding ends a group of four and not the data: programs differ in whether
+/// they read on behind it, and what one of them shows has to be seen.
 pub(super) fn base64(body: &[u8]) -> (Vec<u8>, bool) {
-    let mut digits: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
-    if let Ok(octets) = BASE64_MIME_PERMISSIVE.decode(&digits) {
+    let signs: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
+    if let Ok(octets) = BASE64_MIME_PERMISSIVE.decode(&signs) {
         return (octets, true);
     }
-    let mut kept = 0;
-    for at in 0..digits.len() {
-        let octet = digits[at];
-        // Padding ends a group of four; elsewhere it is as good as any other sign.
-        if octet == b'=' && kept % 4 >= 2 {
-            break;
-        }
-        if is_digit(octet) {
-            digits[kept] = octet;
-            kept += 1;
+    let mut digits = Vec::with_capacity(signs.len());
+    for sign in signs {
+        if is_digit(sign) {
+            digits.push(sign);
+        } else if sign == b'=' && digits.len() % 4 >= 2 {
+            digits.resize(digits.len().next_multiple_of(4), b'=');
         }
     }
     // One digit alone is less than an octet.
-    digits.truncate(if kept % 4 == 1 { kept - 1 } else { kept });
+    if digits.len() % 4 == 1 {
+        digits.pop();
+    }
     digits.resize(digits.len().next_multiple_of(4), b'=');
     (BASE64_MIME_PERMISSIVE.decode(&digits).unwrap_or_default(), false)
 }
@@ -154,17 +153,20 @@ mod tests {
     fn base64_twin(body: &[u8]) -> Vec<u8> {
         const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let (mut octets, mut bits) = (Vec::new(), String::new());
-        for &octet in body {
-            if octet == b'=' && bits.len() % 24 >= 12 {
-                break;
-            }
-            if let Some(value) = DIGITS.find(char::from(octet)) {
+        for &octet in body.iter().chain(b"==") {
+            if octet == b'=' && bits.len() >= 12 {
+                bits.truncate(bits.len() / 8 * 8);
+            } else if let Some(value) = DIGITS.find(char::from(octet)) {
                 bits += &format!("{value:06b}");
             }
-        }
-        while bits.len() >= 8 {
-            octets.push(u8::from_str_radix(&bits[..8], 2).unwrap());
-            bits.drain(..8);
+            if bits.len() % 8 == 0 {
+                octets.extend(
+                    bits.as_bytes()
+                        .chunks(8)
+                        .map(|bits| u8::from_str_radix(std::str::from_utf8(bits).unwrap(), 2).unwrap()),
+                );
+                bits.clear();
+            }
         }
         octets
     }
@@ -194,12 +196,8 @@ mod tests {
         }
 
         #[test]
-        fn base64_is_decoded_as_by_its_slow_twin(body in "[A-Za-z0-9+/]{0,9}[A-F !\\-\u{fc}\n]{0,9}={0,2}[ A-C]{0,4}") {
-            let (octets, is_perfect) = base64(body.as_bytes());
-            // Perfect base64 may be several, one behind the other.
-            if !is_perfect || !body.trim_end_matches(['=', ' ']).contains('=') {
-                prop_assert_eq!(octets, base64_twin(body.as_bytes()));
-            }
+        fn base64_is_decoded_as_by_its_slow_twin(body in "([A-Za-z0-9+/]{0,9}[A-F !\\-\u{fc}\n]{0,9}={0,2}[ A-C]{0,4}){0,3}") {
+            prop_assert_eq!(base64(body.as_bytes()).0, base64_twin(body.as_bytes()));
         }
 
         #[test]
