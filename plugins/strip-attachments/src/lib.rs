@@ -128,11 +128,28 @@ mod tests {
 
     #[test]
     fn what_is_signed_or_encrypted_with_s_mime_stays() {
-        for media_type in ["application/pkcs7-mime", "Application/X-PKCS7-Mime"] {
-            let part = format!("Content-Type: {media_type}; name=smime.p7m\n\nMIIB\n");
-            for option in [("types", "application/*"), ("names", "*.p7m"), ("max_size", "1")] {
+        for content_type in [
+            "application/pkcs7-mime; name=smime.p7m",
+            "Application/X-PKCS7-Mime; name=smime.p7m",
+            "application/octet-stream; name=smime.p7m",
+            "application/octet-stream; name=SMIME.P7M\nContent-Disposition: attachment; filename=smime.p7m",
+            "application/octet-stream\nContent-Disposition: attachment; filename=smime.p7s",
+        ] {
+            let part = format!("Content-Type: {content_type}\n\nMIIB\n");
+            for option in [("types", "application/*"), ("names", "*.p7?"), ("max_size", "1")] {
                 assert_eq!(stripped(&[option], &part), part, "{option:?}");
             }
+        }
+        for content_type in [
+            "application/octet-stream; name=a.exe\nContent-Disposition: attachment; filename=smime.p7m",
+            "application/octet-stream; name=smime.p7m.exe",
+            "application/x-dos; name=smime.p7m",
+        ] {
+            let part = format!("Content-Type: {content_type}\n\nMIIB\n");
+            assert_eq!(
+                stripped(&[("types", "application/*"), ("note", "gone")], &part),
+                format!("{NOTE}gone\n\n")
+            );
         }
     }
 

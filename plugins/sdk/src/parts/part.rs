@@ -10,6 +10,9 @@ use crate::header::{Value, encode_text, line_end, pieces, write_field};
 const SEALED: [&str; 4] =
     ["multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"];
 
+/// Ends of the names of files that are S/MIME (RFC 8551, sections 3.2.1 and 3.9): some programs send them without its media type.
+const SEALED_NAMES: [&str; 4] = [".p7m", ".p7s", ".p7c", ".p7z"];
+
 /// A part of a message, or the message itself, by its header.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -91,7 +94,18 @@ impl Part {
     /// Whether it is signed or encrypted as a whole, so that a change within would break it.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        SEALED.contains(&self.media_type.as_str())
+        SEALED.contains(&self.media_type.as_str()) || self.has_sealed_name()
+    }
+
+    /// Whether it is S/MIME by its name alone. All names count, so that a program is none by one of them.
+    fn has_sealed_name(&self) -> bool {
+        let is_sealed = |name: &String| {
+            let name = name.to_ascii_lowercase();
+            SEALED_NAMES.iter().any(|end| name.ends_with(end))
+        };
+        self.media_type == "application/octet-stream"
+            && !self.file_names.is_empty()
+            && self.file_names.iter().all(is_sealed)
     }
 
     /// Whether there are parts in it: one of `multipart` with a boundary, or a message.
