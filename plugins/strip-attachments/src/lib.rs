@@ -195,6 +195,7 @@ mod tests {
             "; name=\"".to_owned() + &" =?\n".repeat(100_000) + &"?=x\n".repeat(20_000),
             "; name=\"".to_owned() + &format!(" =?{}?=\n", "?=x".repeat(300)).repeat(1000),
             (0..60_000).map(|number| format!(";\n a{number}*0*=")).collect(),
+            (0..60_000).map(|number| format!(";\n name*={number:05}")).collect(),
         ];
         for odd in odd {
             let part = format!("Content-Type: application/x{odd}\n\nMZ\n");

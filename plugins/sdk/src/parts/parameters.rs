@@ -94,8 +94,8 @@ impl Parameters {
     pub(super) fn texts(&self, name: &str) -> Vec<String> {
         let mut texts = self.extended(name);
         // Some programs put encoded-words into pieces, and some decode them there.
-        let words = texts.iter().map(|text| Value(text.as_bytes()).text());
-        let words: Vec<_> = words.filter(|text| !texts.contains(text)).collect();
+        let words = texts.iter().map(|text| (text, Value(text.as_bytes()).text()));
+        let words: Vec<_> = words.filter(|(text, word)| *text != word).map(|(_, word)| word).collect();
         texts.extend(words);
         texts.extend(self.plain(name).map(|value| Value(value).text()));
         texts
