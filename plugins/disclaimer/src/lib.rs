@@ -5,9 +5,10 @@
 //! | `text` | what is put below plain text; it has to be there |
 //! | `html` | what is put below HTML, as HTML; `text` as a paragraph where it is not there |
 //!
-//! The first plain text and the first HTML of a message get it, whatever their charsets and encodings are; attachments and
-//! forwarded messages do not. What is signed or encrypted stays, and so does text of more than 8 MiB, and text that ends
-//! with the disclaimer already. In text that is broken in its charset, letters that the charset lacks become `?`.
+//! The first plain text and the first HTML of a message get it, whatever their charsets and encodings are; attachments,
+//! files that are shown inline and forwarded messages do not. What is signed or encrypted stays, and so does text of more
+//! than 8 MiB, and text that ends with the disclaimer already. In text that is broken in its charset, letters that the
+//! charset lacks become `?`.
 
 use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform};
 
@@ -35,9 +36,10 @@ impl PartFilter for Disclaimer {
             return Choice::Copy;
         }
         let has_it = match part.media_type() {
+            multipart if multipart.starts_with("multipart/") => return Choice::Walk,
+            _ if part.is_file() => return Choice::Copy,
             "text/plain" => &mut self.has_text,
             "text/html" => &mut self.has_html,
-            multipart if multipart.starts_with("multipart/") => return Choice::Walk,
             _ => return Choice::Copy,
         };
         if std::mem::replace(has_it, true) { Choice::Copy } else { Choice::Text }
@@ -113,6 +115,15 @@ mod tests {
         assert_eq!(below(forwarded), forwarded);
         let attached = "Content-Type: text/plain\nContent-Disposition: attachment\n\ntext\n";
         assert_eq!(below(attached), attached);
+        for file in [
+            "Content-Disposition: inline; filename=notes.txt",
+            "Content-Type: text/plain; name=notes.txt",
+            "Content-Disposition: x-hidden",
+        ] {
+            let parts = format!("--s\n{file}\n\ntext\n--s\nContent-Disposition: inline\n\ntext\n");
+            let sent = below(&format!("Content-Type: multipart/mixed; boundary=s\n\n{parts}--s--\n"));
+            assert!(sent.contains(&format!("{file}\n\ntext\n--s\n")) && sent.contains("a < b"), "{sent}");
+        }
     }
 
     #[test]

@@ -71,14 +71,14 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// Looks into what holds parts but is not signed or encrypted, takes text that is no attachment, and copies the rest.
+    /// Looks into what holds parts but is not signed or encrypted, takes text that is no file, and copies the rest.
     #[must_use]
     pub fn usual(part: &Part) -> Self {
         if part.is_signed() {
             Self::Copy
         } else if part.holds_parts() {
             Self::Walk
-        } else if part.is_text() && !part.is_attachment() {
+        } else if part.is_text() && !part.is_file() {
             Self::Text
         } else {
             Self::Copy

@@ -44,7 +44,7 @@ impl PartFilter for StripAttachments {
             return Choice::Copy;
         }
         let is_multipart = part.media_type().starts_with("multipart/");
-        let is_body = part.is_text() && !part.is_attachment() && part.file_name().is_none();
+        let is_body = part.is_text() && !part.is_file();
         if is_multipart || is_body || !self.is_meant(part) {
             return Choice::Walk;
         }

@@ -1,6 +1,6 @@
 //! Text in old charsets and encodings becomes UTF-8 of 8 bits, for programs that know nothing else.
 //!
-//! It takes no options. All text that is no attachment counts, in forwarded messages as well; ASCII and UTF-8 without an
+//! It takes no options. All text that is no file counts, in forwarded messages as well; ASCII and UTF-8 without an
 //! encoding stay as they are. So does what is signed or encrypted, what is in a charset or an encoding that nobody knows or
 //! is not what it says, lines of more than 998 octets (which become quoted-printable UTF-8), text of more than 8 MiB, and
 //! the header.
@@ -57,6 +57,15 @@ mod tests {
         assert!(String::from_utf8(sent::<It>(&[], japanese)).unwrap().ends_with("\n\n\u{3042}\n"));
         let plain = b"Subject: x\n\ntext\n";
         assert_eq!(sent::<It>(&[], plain), plain);
+    }
+
+    #[test]
+    fn a_file_stays_as_it_is() {
+        for field in ["Content-Disposition: inline; filename=a.csv", "Content-Disposition: x-unknown"] {
+            let message =
+                [field.as_bytes(), b"\nContent-Type: text/csv; charset=iso-8859-1\n\nGr\xfcn\n"].concat();
+            assert_eq!(sent::<It>(&[], &message), message);
+        }
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Part {
             encoding,
             boundary: of_type.value("boundary").filter(|boundary| !boundary.is_empty()),
             file_names: names.map(without_controls).collect(),
-            is_attachment: disposition_type == "attachment",
+            // What nobody knows is an attachment (RFC 2183, section 2.8).
+            is_attachment: !["", "inline"].contains(&disposition_type.as_str()),
             depth,
             header,
         }
@@ -85,10 +86,16 @@ impl Part {
         self.media_type.starts_with("text/")
     }
 
-    /// Whether it says that it is an attachment.
+    /// Whether it is an attachment: it says so, or is of a disposition that nobody knows.
     #[must_use]
     pub fn is_attachment(&self) -> bool {
         self.is_attachment
+    }
+
+    /// Whether it is a file, and no part of what was written: an attachment, or what has a file name, wherever it is shown.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.is_attachment || !self.file_names.is_empty()
     }
 
     /// Whether it is signed or encrypted as a whole, so that a change within would break it.
