@@ -10,7 +10,7 @@
 //! than 8 MiB, and text that ends with the disclaimer already. In text that is broken in its charset, letters that the
 //! charset lacks become `?`.
 
-use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform};
+use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform, has_armour};
 
 /// The filter.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl PartFilter for Disclaimer {
 
     fn text(&mut self, part: &Part, text: &str) -> Edit {
         // Changing it would break the signature.
-        if text.starts_with("-----BEGIN PGP") || text.contains("\n-----BEGIN PGP") {
+        if has_armour(text) {
             return Edit::Keep;
         }
         if part.media_type() != "text/html" {

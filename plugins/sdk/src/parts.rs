@@ -97,6 +97,16 @@ pub enum Edit {
     Utf8(String),
 }
 
+/// Whether a text has something of PGP in its lines (RFC 4880, sections 6.2 and 7), such as a signature, which a change of the
+/// text would break. Whoever wrote a text can write that too: what must not pass unseen is not told by it.
+#[must_use]
+pub fn has_armour(text: &str) -> bool {
+    text.match_indices(ARMOUR).any(|(at, _)| at == 0 || text[..at].ends_with('\n'))
+}
+
+/// What lines begin with around what is signed or encrypted.
+const ARMOUR: &str = "-----BEGIN PGP";
+
 /// The filter that a `PartFilter` is.
 #[derive(Clone, Debug)]
 pub struct ByPart<P> {

@@ -1,11 +1,11 @@
 //! Text in old charsets and encodings becomes UTF-8 of 8 bits, for programs that know nothing else.
 //!
 //! It takes no options. All text that is no file counts, in forwarded messages as well; ASCII and UTF-8 without an
-//! encoding stay as they are. So does what is signed or encrypted, what is in a charset or an encoding that nobody knows or
-//! is not what it says, lines of more than 998 octets (which become quoted-printable UTF-8), text of more than 8 MiB, and
-//! the header.
+//! encoding stay as they are. So does what is signed or encrypted, by PGP in the text itself too, what is in a charset or an
+//! encoding that nobody knows or is not what it says, lines of more than 998 octets (which become quoted-printable UTF-8),
+//! text of more than 8 MiB, and the header.
 
-use pop3d_transform::{ByPart, Edit, Options, Part, PartFilter, export_transform};
+use pop3d_transform::{ByPart, Edit, Options, Part, PartFilter, export_transform, has_armour};
 
 /// The filter.
 #[derive(Clone, Debug)]
@@ -17,7 +17,8 @@ impl PartFilter for Utf8 {
     }
 
     fn text(&mut self, _part: &Part, text: &str) -> Edit {
-        Edit::Utf8(text.to_owned())
+        // A signature is about the octets of the charset.
+        if has_armour(text) { Edit::Keep } else { Edit::Utf8(text.to_owned()) }
     }
 
     fn copies_what_is_too_large(&self) -> bool {
@@ -57,6 +58,12 @@ mod tests {
         assert!(String::from_utf8(sent::<It>(&[], japanese)).unwrap().ends_with("\n\n\u{3042}\n"));
         let plain = b"Subject: x\n\ntext\n";
         assert_eq!(sent::<It>(&[], plain), plain);
+    }
+
+    #[test]
+    fn text_that_is_signed_by_pgp_in_itself_stays() {
+        let text = b"Content-Type: text/plain; charset=iso-8859-1\n\nHi\n-----BEGIN PGP SIGNED MESSAGE-----\n\nGr\xfcn\n";
+        assert_eq!(sent::<It>(&[], text), text);
     }
 
     #[test]
