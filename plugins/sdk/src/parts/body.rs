@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, X_USER_DEFINED};
+use encoding_rs::{
+    Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254, X_USER_DEFINED,
+};
 
 use super::Edit;
 use super::decode::{base64, quoted_printable};
@@ -40,6 +42,8 @@ enum Transfer {
 pub(super) struct Text {
     transfer: Transfer,
     encoding: &'static Encoding,
+    /// Where its label has control characters and its encoding letters: which of these were there.
+    controls: Option<u32>,
     /// No charset is named, or ASCII.
     is_undeclared: bool,
     /// Octets that are none of this charset are in it, as the letters that `x-user-defined` has for them.
@@ -78,6 +82,7 @@ impl Text {
         let (encoding, mark) =
             if is_utf16(encoding, label) { utf16_by_mark(&octets)? } else { (encoding, 0) };
         let octets = &octets[mark..];
+        let controls = has_controls(encoding, label).then(|| controls(octets));
         let (text, has_strays) = match encoding.decode_without_bom_handling_and_without_replacement(octets) {
             Some(text) => (text.into_owned(), false),
             None if encoding == UTF_8 => (with_strays(octets), true),
@@ -88,7 +93,7 @@ impl Text {
         let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
         let has_crlf = feeds > 0 && text.matches("\r\n").count() == feeds;
         let text = if has_crlf { text.replace("\r\n", "\n") } else { text };
-        Some(Self { transfer, encoding, is_undeclared, has_strays, is_broken, has_crlf, text })
+        Some(Self { transfer, encoding, controls, is_undeclared, has_strays, is_broken, has_crlf, text })
     }
 
     /// The header, with its empty line, and the body of a part whose text was changed. None: it stays.
@@ -174,7 +179,9 @@ impl Text {
             return (text.into_bytes(), None);
         }
         let (octets, used, has_unmappable) = self.encoding.encode(&text);
-        if used == self.encoding && !has_unmappable {
+        // Who reads the label as it is would show nothing there.
+        let is_by_label = self.controls.is_none_or(|before| controls(&octets) & !before == 0);
+        if used == self.encoding && !has_unmappable && is_by_label {
             return (octets.into_owned(), None);
         }
         drop(octets);
@@ -202,6 +209,20 @@ impl Text {
 /// on the web alone. Without a mark nobody knows.
 fn is_utf16(encoding: &Encoding, label: &str) -> bool {
     encoding == UTF_16LE && !label.eq_ignore_ascii_case("utf-16le")
+}
+
+/// Whether octets from 0x80 to 0x9F are control characters by the label: of ISO 8859 the web reads three parts as charsets of
+/// Windows, which have letters there.
+fn has_controls(encoding: &'static Encoding, label: &str) -> bool {
+    let label = label.to_ascii_lowercase();
+    let is_of_windows = ["windows-", "cp125", "x-cp125"].iter().any(|start| label.starts_with(start));
+    !is_of_windows && [WINDOWS_874, WINDOWS_1252, WINDOWS_1254].contains(&encoding)
+}
+
+/// Which octets from 0x80 to 0x9F are there, a bit each.
+fn controls(octets: &[u8]) -> u32 {
+    let bits = octets.iter().filter(|octet| (0x80..=0x9F).contains(*octet)).map(|octet| 1 << (octet - 0x80));
+    bits.fold(0, |all, bit| all | bit)
 }
 
 /// The order of UTF-16 that its mark says, and the length of the mark.

@@ -109,6 +109,27 @@ fn ascii_is_no_other_charset_under_any_of_its_names() {
 }
 
 #[test]
+fn letters_that_windows_alone_has_are_not_written_as_iso_8859() {
+    let swap = [("from", "cat"), ("to", "\u{2014}")];
+    let edited = |charset: &str, body: &str| {
+        let header = "Content-Type: text/plain; charset=".to_owned() + charset;
+        let fields = "MIME-Version: 1.0\nContent-Transfer-Encoding: quoted-printable\n";
+        let sent = told(&swap, format!("{fields}{header}\n\n{body}").as_bytes());
+        sent.strip_prefix(&format!("{fields}Content-Type: text/plain; charset=")).unwrap().to_owned()
+    };
+    for charset in ["iso-8859-1", "Latin1", "iso-8859-9"] {
+        assert_eq!(edited(charset, "=FC cat"), "utf-8\n\n=C3=BC =E2=80=94");
+        assert_eq!(edited(charset, "=93 cat"), "utf-8\n\n=E2=80=9C =E2=80=94");
+        // That octet is there already.
+        assert_eq!(edited(charset, "=97 cat"), format!("{charset}\n\n=97 =97"));
+    }
+    assert_eq!(edited("iso-8859-11", "=A1 cat"), "utf-8\n\n=E0=B8=81 =E2=80=94");
+    for charset in ["windows-1252", "CP1252", "windows-874"] {
+        assert_eq!(edited(charset, "cat"), format!("{charset}\n\n=97"));
+    }
+}
+
+#[test]
 fn octets_that_are_not_of_the_charset_stay_when_the_text_around_them_changes() {
     let header = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
     let sent = run::<ByPart<Told>>(SWAP, &[header.as_slice(), b"\xff cat \xc3\n"].concat()).unwrap();
