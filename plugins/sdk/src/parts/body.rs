@@ -50,7 +50,8 @@ pub(super) struct Text {
     has_strays: bool,
     /// It stood there in base64 that is none, in part.
     is_broken: bool,
-    /// Every LF had a CR before it in what was decoded.
+    /// No LF was without a CR before it in what was decoded: also where there was none, for CRLF is what text in an encoding has
+    /// (RFC 2046, section 4.1.1).
     has_crlf: bool,
     pub(super) text: String,
 }
@@ -91,7 +92,7 @@ impl Text {
             None => (X_USER_DEFINED.decode_without_bom_handling(octets).0.into_owned(), true),
         };
         let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
-        let has_crlf = feeds > 0 && text.matches("\r\n").count() == feeds;
+        let has_crlf = text.matches("\r\n").count() == feeds;
         let text = if has_crlf { text.replace("\r\n", "\n") } else { text };
         Some(Self { transfer, encoding, controls, is_undeclared, has_strays, is_broken, has_crlf, text })
     }

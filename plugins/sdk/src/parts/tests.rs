@@ -218,6 +218,15 @@ fn base64_that_is_not_perfect_is_looked_into() {
 }
 
 #[test]
+fn text_in_base64_gets_line_ends_of_its_own_kind() {
+    let header = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n";
+    for (body, sent) in [("Y2F0", "YQ0KYg=="), ("Y2F0DQo=", "YQ0KYg0K"), ("Y2F0Cg==", "YQpiCg==")] {
+        let swap = [("from", "cat"), ("to", "a\nb")];
+        assert_eq!(told(&swap, format!("{header}{body}\n").as_bytes()), format!("{header}{sent}\n"));
+    }
+}
+
+#[test]
 fn utf_16_is_read_by_its_mark_and_left_without_one() {
     let header = "Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset=UTF-16\n";
     for body in ["/v8AYQAgAGMAYQB0", "//5hACAAYwBhAHQA"] {
