@@ -7,7 +7,8 @@
 //! | `set` | a table: names and values; takes the place of all fields of that name |
 //! | `add` | a table: names and values; is added to what there is |
 //!
-//! Case does not matter in names. Values that are no plain text are encoded (RFC 2047). One option has to be there.
+//! Case does not matter in names. Words of a value that are no plain text are encoded (RFC 2047), so that a name with an
+//! address behind it, as in `Jörg <j@example.org>`, needs no quotes. One option has to be there.
 
 use pop3d_transform::{
     ByHeader, HeaderRewriter, Headers as Added, Options, Rewrite, Value, export_transform,
@@ -81,6 +82,15 @@ mod tests {
         let message = b"Received: by\n x\nX-Abc: 1\nOLD: a\n b\nreply-to: y\nX-B: 0\n\nX-A: 1\n";
         let expected = b"New: a\n b\nX-B: 0\nReply-To: x@example.org\nX-B: =?UTF-8?B?Z3LDvG4=?=\n\nX-A: 1\n";
         assert_eq!(sent::<It>(&options, message), expected);
+    }
+
+    #[test]
+    fn an_address_is_not_encoded_with_the_name_before_it() {
+        let options =
+            [("set", "{\"Reply-To\":\"J\u{f6}rg A. <j@example.org>, \u{c4}rger <a@example.org>\"}")];
+        let expected =
+            b"Reply-To: =?UTF-8?B?SsO2cmc=?= A. <j@example.org>, =?UTF-8?B?w4RyZ2Vy?=\n <a@example.org>\n\n";
+        assert_eq!(sent::<It>(&options, b"\n"), expected);
     }
 
     #[test]

@@ -12,6 +12,19 @@ pub const HEADER_MAX: usize = 1 << 20;
 /// Octets of UTF-8 in one encoded-word: with its frame it stays within 75 (RFC 2047, section 2).
 const WORD_OCTETS: usize = 45;
 
+/// What is around those in an encoded-word.
+const WORD_FRAME: usize = "=?UTF-8?B??=".len();
+
+/// Longest line with an encoded-word in it (RFC 2047, section 2), and of what is folded.
+const ENCODED_LINE: usize = 76;
+
+/// Longest line of plain text that is not folded: 998 octets are permitted (RFC 5322, section 2.1.1), its name is one of them,
+/// and others put something before it.
+const PLAIN_LINE: usize = 900;
+
+/// Columns for the name of a field that nobody has told.
+const NAME_COLUMNS: usize = 24;
+
 /// A line of a header and those that continue it.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
@@ -126,34 +139,117 @@ impl<'call> Value<'call> {
     #[must_use]
     pub fn prefixed(self, prefix: &str) -> Vec<u8> {
         let value = self.0.trim_ascii_start();
+        let mut first = encode_text(prefix);
         // Blanks between encoded-words are not shown (RFC 2047, section 6.2), so that the space has to be in one.
-        let is_word = value.starts_with(b"=?");
-        let first = encode_text(prefix);
-        let first =
-            if is_word && first.starts_with(b"=?") { encode_text(&format!("{prefix} ")) } else { first };
-        [b" ", first.as_slice(), b" ", value].concat()
+        if value.starts_with(b"=?") && first.ends_with(b"?=") {
+            first = encode_text(&format!("{prefix} "));
+        }
+        let is_feed = |octet: &u8| *octet == b'\n';
+        let (above, below) = (first.rsplit(is_feed).next(), value.split(is_feed).next());
+        let line = [above.unwrap_or_default(), b" ", below.unwrap_or_default()].concat();
+        let has_word = line.windows(2).any(|pair| pair == b"=?");
+        let is_long = line.len() > if has_word { ENCODED_LINE - NAME_COLUMNS } else { PLAIN_LINE };
+        let between: &[u8] = if is_long { b"\n " } else { b" " };
+        [b" ", first.as_slice(), between, value].concat()
     }
 }
 
-/// A text as the value of a field: encoded-words where it is not plain (RFC 2047).
+/// A text as the value of a field: encoded-words where it is not plain, and folded where it is long (RFC 2047). Words that
+/// are plain stay, such as the address behind a name (section 5).
 #[must_use]
 pub fn encode_text(text: &str) -> Vec<u8> {
-    let is_plain = text.bytes().all(|octet| (b' '..=b'~').contains(&octet)) && !text.contains("=?");
-    if is_plain {
+    encode_from(NAME_COLUMNS, text)
+}
+
+/// The same, behind the name of its field, which takes so many columns with its colon and a space.
+pub(crate) fn encode_from(column: usize, text: &str) -> Vec<u8> {
+    let runs = runs(text);
+    if text.len() <= PLAIN_LINE && runs.iter().all(|run| run.is_plain) {
         return text.as_bytes().to_vec();
     }
-    let mut words = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let mut size = WORD_OCTETS.min(rest.len());
-        while !rest.is_char_boundary(size) {
-            size -= 1;
+    let mut lines = Lines { octets: Vec::new(), column };
+    for Run { range, is_plain } in runs {
+        let mut rest = &text[range];
+        if is_plain {
+            lines.add(rest.as_bytes());
+            continue;
         }
-        let (word, after) = rest.split_at(size);
-        words.push(format!("=?UTF-8?B?{}?=", BASE64.encode(word.as_bytes())));
-        rest = after;
+        while !rest.is_empty() {
+            let room =
+                if lines.octets.is_empty() { ENCODED_LINE.saturating_sub(column) } else { ENCODED_LINE };
+            // A letter has at most four octets.
+            let mut size = (room.saturating_sub(WORD_FRAME) / 4 * 3).clamp(4, WORD_OCTETS).min(rest.len());
+            while !rest.is_char_boundary(size) {
+                size -= 1;
+            }
+            let (word, after) = rest.split_at(size);
+            lines.add(format!("=?UTF-8?B?{}?=", BASE64.encode(word.as_bytes())).as_bytes());
+            rest = after;
+        }
     }
-    words.join("\n ").into_bytes()
+    lines.octets
+}
+
+/// Words of a text that are written alike.
+#[derive(Debug)]
+struct Run {
+    range: Range<usize>,
+    is_plain: bool,
+}
+
+/// The words of a text, between single spaces. Those that are not plain are one run with all between them: blanks between
+/// encoded-words are not shown (RFC 2047, section 6.2), so that they are within.
+fn runs(text: &str) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    // The last one with letters in it.
+    let mut before: Option<usize> = None;
+    let mut end = 0;
+    for word in text.split(' ') {
+        let range = end..end + word.len();
+        end = range.end + 1;
+        let is_plain = word.len() <= PLAIN_LINE
+            && word.bytes().all(|octet| octet.is_ascii_graphic())
+            && !word.contains("=?");
+        let is_last = range.end == text.len();
+        // A space at an end would not be seen to belong to the text either.
+        let joins = !is_plain || is_last && word.is_empty();
+        match before {
+            Some(at) if joins && !runs[at].is_plain => {
+                runs.truncate(at + 1);
+                runs[at].range.end = range.end;
+            }
+            None if !is_plain => {
+                runs = vec![Run { range: 0..range.end, is_plain }];
+                before = Some(0);
+            }
+            Some(_) | None => {
+                before = if word.is_empty() { before } else { Some(runs.len()) };
+                runs.push(Run { range, is_plain });
+            }
+        }
+    }
+    runs
+}
+
+/// The lines of a value. Each has a run, or what fits of several.
+struct Lines {
+    octets: Vec<u8>,
+    column: usize,
+}
+
+impl Lines {
+    fn add(&mut self, word: &[u8]) {
+        if self.octets.is_empty() {
+            self.column += word.len();
+        } else if word.is_empty() || self.column + 1 + word.len() <= ENCODED_LINE {
+            self.octets.push(b' ');
+            self.column += 1 + word.len();
+        } else {
+            self.octets.extend_from_slice(b"\n ");
+            self.column = 1 + word.len();
+        }
+        self.octets.extend_from_slice(word);
+    }
 }
 
 /// Writes a field. Whatever the value holds, it stays within the field.

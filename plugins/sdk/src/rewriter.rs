@@ -1,7 +1,7 @@
 //! Filters of the header: it is held until its end, then the fields are shown and written; the body passes.
 
 use crate::header::{
-    HEADER_MAX, Value, encode_text, end_of_header, is_field_name, line_end, pieces, write_field,
+    HEADER_MAX, Value, encode_from, encode_text, end_of_header, is_field_name, line_end, pieces, write_field,
 };
 use crate::{Error, Filter, Flow, Message, Options, Output};
 
@@ -71,7 +71,8 @@ impl Headers {
 
     /// Adds a field at the end of the header: a text, encoded where it has to be.
     pub fn add_text(&mut self, name: &str, text: &str) {
-        self.last.push((name.to_owned(), encode_text(text)));
+        let value = encode_from(name.len() + ": ".len(), text);
+        self.last.push((name.to_owned(), value));
     }
 
     /// Adds a field at the beginning of the header, as servers do that a message passes.

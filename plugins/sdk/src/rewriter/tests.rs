@@ -99,6 +99,51 @@ fn a_prefix_goes_well_with_encoded_words() {
 }
 
 #[test]
+fn words_that_are_plain_are_not_encoded() {
+    for (text, value) in [
+        ("J\u{f6}rg <j@example.org>", "=?UTF-8?B?SsO2cmc=?= <j@example.org>"),
+        ("a <a@b>, \u{fc}  \u{fc} <\u{fc}@b>, c <d@e>", "a <a@b>, =?UTF-8?B?w7wgIMO8IDzDvEBiPiw=?= c <d@e>"),
+        (" \u{fc} ", "=?UTF-8?B?IMO8IA==?="),
+        ("a  b ", "a  b "),
+        ("a =?b", "a =?UTF-8?B?PT9i?="),
+    ] {
+        assert_eq!(String::from_utf8(encode_text(text)).unwrap(), value);
+    }
+}
+
+/// Whether a field has lines of at most so many octets, and its text.
+fn is_within(name: &str, value: &[u8], most: usize, text: &str) -> bool {
+    let mut field = Vec::new();
+    write_field(&mut field, name.as_bytes(), value, b"\r\n");
+    let is_short = field.split(|&octet| octet == b'\n').all(|line| line.len() <= most + b"\r".len());
+    is_short && Value(&field[name.len() + 1..]).text() == text.trim()
+}
+
+#[test]
+fn lines_of_a_header_stay_within_their_bounds() {
+    let long = "word ".repeat(300) + &"x".repeat(2000);
+    assert!(is_within("Subject", &encode_text(&long), 76, &long));
+    let letters = "\u{20ac}".repeat(100);
+    for text in
+        [letters.clone(), format!("Gr\u{fc}n {letters}  {letters} and more"), format!("abc {letters}")]
+    {
+        assert!(is_within("Subject", &encode_text(&text), 76, &text));
+        let mut headers = Headers::default();
+        let name = "X-".repeat(25);
+        headers.add_text(&name, &text);
+        assert!(is_within(&name, &headers.last[0].1, 76, &text));
+    }
+    let subject = "s".repeat(989);
+    let prefixed = Value(subject.as_bytes()).prefixed("[a tag]");
+    assert!(is_within("Subject", &prefixed, 998, &format!("[a tag] {subject}")));
+    let subject = encode_text(&letters);
+    let prefixed = Value(&subject).prefixed("[a tag]");
+    assert!(is_within("Subject", &prefixed, 76, &format!("[a tag] {letters}")));
+    let prefixed = Value(&subject).prefixed("[t\u{e4}g]");
+    assert!(is_within("Subject", &prefixed, 76, &format!("[t\u{e4}g] {letters}")));
+}
+
+#[test]
 fn octets_that_are_no_text_stay() {
     let message = b"Subject: gr\xfcn\xff\n\tmore\x00\n\n\xff\x00body";
     assert_eq!(run::<ByHeader<Told>>(&[], message).unwrap(), message);
@@ -134,6 +179,12 @@ fn twin(message: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
+    #[test]
+    fn a_text_is_read_as_it_was(text in "([ab=?<]|\u{fc}| |\u{20ac}{9}|a{70}){0,20}") {
+        let value = encode_text(&text);
+        prop_assert!(is_within("Subject", &value, 998, &text), "{}", String::from_utf8_lossy(&value));
+    }
+
     #[test]
     fn a_message_comes_out_as_from_a_slow_twin_however_it_is_cut(
         message in "(A|:| |\t|drop|x|From |\r?\n|\r?\n\r?\n|\r){0,30}", cuts in prop::collection::vec(1usize..9, 1..5),
