@@ -160,6 +160,11 @@ impl Walk {
             }
         }
         match &mut self.state {
+            // The rest of a delimiter that was too long to be held: it is no line of the header.
+            State::Header(held) if !is_beginning && held.is_empty() => {
+                self.delimiter.extend_from_slice(line);
+                Ok(())
+            }
             State::Header(held) if trim_line_end(line).is_empty() && line.ends_with(b"\n") => {
                 let header = std::mem::take(held);
                 self.begin(header, line, filter)
