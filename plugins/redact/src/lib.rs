@@ -6,9 +6,10 @@
 //! | `with` | what takes their place; `[redacted]` |
 //! | `signed` | `true`: in what is signed as well, whose signatures are broken by it |
 //!
-//! All text counts, attached or not, and that of forwarded messages; lines end with `\n`. A text of more than 8 MiB, or
-//! parts within more than 32 others, make the message fail, because nobody has looked into them. Text in a charset or an
-//! encoding that nobody knows, what is encrypted and the header stay.
+//! All text counts, attached or not, and that of forwarded messages. Lines end with `\n`, and in a text that has both with
+//! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB, or parts within more than 32 others, make the message
+//! fail, because nobody has looked into them. Text in a charset or an encoding that nobody knows, what is encrypted and the
+//! header stay.
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ impl PartFilter for Redact {
             return Err("the option \"patterns\" is missing".to_owned());
         }
         let compiled = patterns.iter().map(|pattern| {
-            let compiled = RegexBuilder::new(pattern).size_limit(PATTERN_MAX).build();
+            let compiled = RegexBuilder::new(pattern).size_limit(PATTERN_MAX).crlf(true).build();
             let compiled =
                 compiled.map_err(|error| format!("the pattern {pattern:?} cannot be used: {error}"))?;
             // It would match everywhere, and every pass would make the text longer.
@@ -101,6 +102,8 @@ mod tests {
             redacted(format!("{coded}aGk6IA==\nMTIzNC01Njc4!\n").as_bytes()),
             format!("{coded}aGk6ICQx\n")
         );
+        let lines = [("patterns", "(?m)^[a-z]+$")];
+        assert_eq!(sent::<It>(&lines, b"\nabc\r\n1\ndef\n"), b"\n[redacted]\n1\n[redacted]\n");
         let signed = "Content-Type: multipart/signed; boundary=b\n\n--b\n\n1234\n--b--\n";
         let as_well = [("patterns", "[0-9]+"), ("signed", "true"), ("with", "x")];
         assert_eq!(sent::<It>(&as_well[..1], signed.as_bytes()), signed.as_bytes());

@@ -40,7 +40,8 @@ pub trait PartFilter: Clone + Send + Sync + 'static {
         Choice::usual(part)
     }
 
-    /// Takes the text of a part for which `Choice::Text` was answered: decoded, with LF as line ends.
+    /// Takes the text of a part for which `Choice::Text` was answered: decoded, with LF as line ends where
+    /// all are CRLF. Where both are there, they stand as they are.
     fn text(&mut self, part: &Part, text: &str) -> Edit {
         let _ = (part, text);
         Edit::Keep
