@@ -13,6 +13,9 @@ const SEALED: [&str; 4] =
 /// Ends of the names of files that are S/MIME (RFC 8551, sections 3.2.1 and 3.9): some programs send them without its media type.
 const SEALED_NAMES: [&str; 4] = [".p7m", ".p7s", ".p7c", ".p7z"];
 
+/// Longest line of a field that is written (RFC 5322, section 2.1.1).
+const FIELD_LINE: usize = 78;
+
 /// A part of a message, or the message itself, by its header.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -159,19 +162,26 @@ impl Part {
     pub(super) fn content_type_with(&self, charset: &str) -> Vec<u8> {
         let value = self.header("content-type").map(Value::unfolded_octets).unwrap_or_default();
         let mut content_type = self.media_type.clone().into_bytes();
+        let mut column = "Content-Type: ".len() + content_type.len();
+        let mut add = |parameter: &[u8]| {
+            // A field that was folded is long on one line.
+            let is_long = column + b"; ".len() + parameter.len() + b";".len() > FIELD_LINE;
+            let between: &[u8] = if is_long { b";\n " } else { b"; " };
+            content_type.extend_from_slice(between);
+            content_type.extend_from_slice(parameter);
+            column = if is_long { 1 } else { column + b"; ".len() } + parameter.len();
+        };
         let mut end = 0;
         for (number, parameter) in split(&without_comments(&value)).enumerate() {
             let start = end;
             end += parameter.len() + b";".len();
             let name = parameter.split(|octet| b"=*".contains(octet)).next().unwrap_or_default().trim_ascii();
             if number > 0 && !name.eq_ignore_ascii_case(b"charset") && !name.is_empty() {
-                content_type.extend_from_slice(b"; ");
                 // With its comments, as it stands.
-                content_type.extend_from_slice(value[start..start + parameter.len()].trim_ascii());
+                add(value[start..start + parameter.len()].trim_ascii());
             }
         }
-        content_type.extend_from_slice(b"; charset=");
-        content_type.extend_from_slice(charset.as_bytes());
+        add(format!("charset={charset}").as_bytes());
         content_type
     }
 }

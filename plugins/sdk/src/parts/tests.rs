@@ -324,6 +324,18 @@ fn octets_in_a_content_type_stay_when_the_charset_changes() {
 }
 
 #[test]
+fn a_content_type_whose_charset_changes_is_folded_again() {
+    let fields = "MIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\nContent-Type: text/plain";
+    let parameters: String = (10..99).map(|number| format!(";\r\n x{number}=\"a long value\"")).collect();
+    let message = format!("{fields}{parameters}; charset=us-ascii\r\n\r\ncat\r\n");
+    let sent = told(SWAP, message.as_bytes());
+    let first = "; x10=\"a long value\"; x11=\"a long value\";\r\n x12=\"a long value\"; ";
+    assert!(sent.starts_with(&format!("{fields}{first}")), "{sent}");
+    assert!(sent.ends_with("x98=\"a long value\"; charset=utf-8\r\n\r\nd\u{f6}g\r\n"), "{sent}");
+    assert!(sent.lines().all(|line| line.len() <= 78), "{sent}");
+}
+
+#[test]
 fn the_size_of_a_part_is_that_of_what_is_encoded() {
     let stays = |encoding: &str, body: &str| {
         let header = format!("Content-Type: x/large\nContent-Transfer-Encoding: {encoding}\n");
