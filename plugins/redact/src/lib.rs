@@ -7,9 +7,9 @@
 //! | `signed` | `true`: in what is signed as well, whose signatures are broken by it |
 //!
 //! All text counts, attached or not, and that of forwarded messages. Lines end with `\n`, and in a text that has both with
-//! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB, or parts within more than 32 others, make the message
-//! fail, because nobody has looked into them. Text in a charset or an encoding that nobody knows, what is encrypted and the
-//! header stay.
+//! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB, a forwarded message that is encoded or in pieces
+//! (`message/partial`), or parts within more than 32 others, make the message fail, because nobody has looked into them. Text
+//! in a charset or an encoding that nobody knows, what is encrypted and the header stay.
 
 use std::sync::Arc;
 

@@ -167,6 +167,39 @@ fn messages_within_messages_are_looked_into() {
 }
 
 #[test]
+fn a_message_that_cannot_be_looked_into_is_a_failure() {
+    for fields in [
+        "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64",
+        "Content-Type: message/global\nContent-Transfer-Encoding: quoted-printable",
+        "Content-Type: message/partial; id=1; number=2; total=3",
+    ] {
+        let message =
+            format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{fields}\n\nY2F0Cg==\n--b--\n");
+        assert!(matches!(run::<ByPart<Told>>(&[], message.as_bytes()), Err(Error::Permanent(_))), "{fields}");
+        // What does not ask for parts is not concerned.
+        assert_eq!(run::<ByPart<Lenient>>(&[], message.as_bytes()).unwrap(), message.as_bytes());
+    }
+}
+
+/// Copies what cannot be looked into.
+#[derive(Clone)]
+struct Lenient;
+
+impl PartFilter for Lenient {
+    fn configure(_options: &mut Options) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn part(&mut self, _part: &Part) -> Choice {
+        Choice::Walk
+    }
+
+    fn copies_what_is_too_large(&self) -> bool {
+        true
+    }
+}
+
+#[test]
 fn a_text_that_is_too_large_is_a_failure() {
     let message = [b"\n".to_vec(), vec![b'x'; BODY_MAX + LINE]].concat();
     let said = format!("a part with text has more than {BODY_MAX} octets");
@@ -400,6 +433,9 @@ proptest! {
         message in message(), cuts in prop::collection::vec(1usize..9, 1..5),
     ) {
         let message = String::from_utf8_lossy(&message).replace("x/", "y/").into_bytes();
-        prop_assert_eq!(run_cut::<ByPart<Told>>(&[], &message, &cuts).unwrap(), message);
+        match run_cut::<ByPart<Told>>(&[], &message, &cuts) {
+            Ok(sent) => prop_assert_eq!(sent, message),
+            Err(error) => prop_assert!(error.to_string().ends_with("cannot be looked into")),
+        }
     }
 }
