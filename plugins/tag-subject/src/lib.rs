@@ -78,13 +78,11 @@ impl HeaderRewriter for TagSubject {
     }
 }
 
-/// The number in "Yes, score=7.3 required=5.0", "7.3 / 5.0" or "7.3".
+/// The number in "Yes, score=7.3 required=5.0", "7.3 / 5.0", "spam-level 7.3." or "7.3".
 fn score(text: &str) -> Option<f64> {
     let text = text.split_once("score=").map_or(text, |(_, text)| text);
-    let start = text.find(|letter: char| letter.is_ascii_digit() || "+-.".contains(letter))?;
-    let number =
-        text[start..].split(|letter: char| !letter.is_ascii_digit() && !"+-.".contains(letter)).next()?;
-    number.parse().ok()
+    let is_none = |letter: char| !letter.is_ascii_digit() && !"+-.".contains(letter);
+    text.split(is_none).find_map(|number| number.trim_end_matches('.').parse().ok())
 }
 
 export_transform!(ByHeader<TagSubject>, name: "tag-subject", description: "Tags the subject of what is marked as spam");
@@ -116,9 +114,16 @@ mod tests {
     #[test]
     fn a_score_counts_from_its_threshold_on() {
         let options = [("threshold", "5"), ("header", "X-Spam-Status"), ("prefix", "gr\u{fc}n")];
-        for (status, is_spam) in
-            [("Yes, score=5.0 required=9", true), ("No, score=-7.1", false), ("12", true), ("?", false)]
-        {
+        for (status, is_spam) in [
+            ("Yes, score=5.0 required=9", true),
+            ("No, score=-7.1", false),
+            ("12", true),
+            ("?", false),
+            ("spam-level 7.3", true),
+            ("spam-level 4.9", false),
+            ("Yes, score=7.3.", true),
+            ("- +6", true),
+        ] {
             let sent = tagged(&options, &format!("X-Spam-Status: {status}\nSubject: x\n\n"));
             assert_eq!(sent.contains("=?UTF-8?B?Z3LDvG4=?= x"), is_spam, "{sent}");
         }
