@@ -1,6 +1,7 @@
 //! The body of a part as text, and back.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use encoding_rs::{
     Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254, X_USER_DEFINED,
@@ -29,6 +30,10 @@ const ASCII_LABELS: [&str; 12] = [
     "csascii",
     "x-ascii",
 ];
+
+/// What is added to an octet to get the letter that `x-user-defined` has for it, and all such letters.
+const STRAY: u32 = 0xF700;
+const STRAYS: RangeInclusive<u32> = STRAY + 0x80..=STRAY + 0xFF;
 
 /// How octets stand in a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -194,7 +199,7 @@ impl Text {
         let mut octets = Vec::with_capacity(text.len());
         for letter in text.chars() {
             match u32::from(letter) {
-                code @ 0xF780..=0xF7FF => octets.extend(u8::try_from(code - 0xF700)),
+                code if STRAYS.contains(&code) => octets.extend(u8::try_from(code - STRAY)),
                 _ => {
                     let letter = letter.to_string();
                     let (encoded, _, has_unmappable) = self.encoding.encode(&letter);
@@ -235,8 +240,20 @@ fn utf16_by_mark(octets: &[u8]) -> Option<(&'static Encoding, usize)> {
 fn with_strays(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len());
     for chunk in octets.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().filter_map(|&octet| char::from_u32(0xF700 + u32::from(octet))));
+        for letter in chunk.valid().chars() {
+            // One that strays have is as its own octets, so that it is told from them.
+            if STRAYS.contains(&u32::from(letter)) {
+                text.extend(letter.encode_utf8(&mut [0; 4]).bytes().filter_map(stray));
+            } else {
+                text.push(letter);
+            }
+        }
+        text.extend(chunk.invalid().iter().copied().filter_map(stray));
     }
     text
+}
+
+/// The letter that stands for an octet of 8 bits.
+fn stray(octet: u8) -> Option<char> {
+    char::from_u32(STRAY + u32::from(octet))
 }

@@ -134,6 +134,8 @@ fn octets_that_are_not_of_the_charset_stay_when_the_text_around_them_changes() {
     let header = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
     let sent = run::<ByPart<Told>>(SWAP, &[header.as_slice(), b"\xff cat \xc3\n"].concat()).unwrap();
     assert_eq!(sent, [header.as_slice(), b"\xff d\xc3\xb6g \xc3\n"].concat());
+    let sent = run::<ByPart<Told>>(SWAP, &[header.as_slice(), b"\xff cat \xef\x9e\x85\n"].concat()).unwrap();
+    assert_eq!(sent, [header.as_slice(), b"\xff d\xc3\xb6g \xef\x9e\x85\n"].concat());
     let header = b"Content-Type: text/plain; charset=shift_jis\nContent-Transfer-Encoding: 8bit\n\n";
     let swap = [("from", "cat"), ("to", "dog")];
     let sent = run::<ByPart<Told>>(&swap, &[header.as_slice(), b"\x82\xa0\xff cat\n"].concat()).unwrap();
