@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use encoding_rs::{
-    Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254, X_USER_DEFINED,
+    Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254, X_USER_DEFINED,
 };
 
 use super::Edit;
@@ -184,6 +184,10 @@ impl Text {
         if self.encoding == UTF_8 || text.is_ascii() && self.encoding.is_ascii_compatible() {
             return (text.into_bytes(), None);
         }
+        // It knows katakana of one width alone.
+        if self.encoding == ISO_2022_JP && text.contains(is_half_width) {
+            return (text.into_bytes(), Some("utf-8"));
+        }
         let (octets, used, has_unmappable) = self.encoding.encode(&text);
         // Who reads the label as it is would show nothing there.
         let is_by_label = self.controls.is_none_or(|before| controls(&octets) & !before == 0);
@@ -229,6 +233,11 @@ fn has_controls(encoding: &'static Encoding, label: &str) -> bool {
 fn controls(octets: &[u8]) -> u32 {
     let bits = octets.iter().filter(|octet| (0x80..=0x9F).contains(*octet)).map(|octet| 1 << (octet - 0x80));
     bits.fold(0, |all, bit| all | bit)
+}
+
+/// Whether a letter is a katakana of half the width: the encoder of ISO-2022-JP makes others of them.
+fn is_half_width(letter: char) -> bool {
+    ('\u{FF61}'..='\u{FF9F}').contains(&letter)
 }
 
 /// The order of UTF-16 that its mark says, and the length of the mark.

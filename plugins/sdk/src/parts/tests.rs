@@ -130,6 +130,16 @@ fn letters_that_windows_alone_has_are_not_written_as_iso_8859() {
 }
 
 #[test]
+fn katakana_of_half_the_width_stay_what_they_are() {
+    let header = "MIME-Version: 1.0\nContent-Transfer-Encoding: 7bit\nContent-Type: text/plain; charset=";
+    // As some mailers write them, by a set that ISO-2022-JP does not have.
+    for (body, swap) in [("cat", ("from", "cat")), ("cat \u{1b}(I1\u{1b}(B", ("from", "cat "))] {
+        let sent = told(&[swap, ("to", "\u{ff71}")], format!("{header}iso-2022-jp\n\n{body}\n").as_bytes());
+        assert!(sent.contains("charset=utf-8\n") && sent.contains("=EF=BD=B1"), "{sent}");
+    }
+}
+
+#[test]
 fn octets_that_are_not_of_the_charset_stay_when_the_text_around_them_changes() {
     let header = b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
     let sent = run::<ByPart<Told>>(SWAP, &[header.as_slice(), b"\xff cat \xc3\n"].concat()).unwrap();
