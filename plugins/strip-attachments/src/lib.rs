@@ -115,6 +115,9 @@ mod tests {
                 "{option:?}"
             );
         }
+        assert_eq!(stripped(&[("types", "*"), ("note", "a\r\nb")], PROGRAM), format!("{NOTE}a\nb\n\n"));
+        let sent = stripped(&[("types", "*"), ("note", "a\r\n\u{fc}")], PROGRAM);
+        assert!(sent.ends_with("base64\n\nYQ0Kw7wNCg==\n\n"), "{sent}");
         for option in [("types", "image/*"), ("names", "*.com"), ("max_size", "7")] {
             assert_eq!(stripped(&[option], PROGRAM), PROGRAM, "{option:?}");
         }

@@ -231,13 +231,13 @@ pub struct NewPart {
 }
 
 impl NewPart {
-    /// Plain text. Line ends are LF.
+    /// Plain text. Line ends are LF or CRLF.
     #[must_use]
     pub fn plain(text: impl Into<String>) -> Self {
         Self { subtype: "plain", text: text.into() }
     }
 
-    /// HTML. Line ends are LF.
+    /// HTML. Line ends are LF or CRLF.
     #[must_use]
     pub fn html(text: impl Into<String>) -> Self {
         Self { subtype: "html", text: text.into() }
@@ -245,13 +245,14 @@ impl NewPart {
 
     /// Header, empty line and body, in place of a part. A message, forwarded or not, keeps what is not about its content.
     pub(super) fn octets(&self, part: &Part, is_message: bool, line_end: &[u8]) -> Vec<u8> {
-        let is_plain = self.text.bytes().all(|octet| octet == b'\n' || (b' '..=b'~').contains(&octet));
-        let is_short = self.text.lines().all(|line| line.len() < 990);
+        let text = self.text.replace("\r\n", "\n");
+        let is_plain = text.bytes().all(|octet| octet == b'\n' || (b' '..=b'~').contains(&octet));
+        let is_short = text.lines().all(|line| line.len() < 990);
         let content_type = format!("text/{}; charset=utf-8", self.subtype).into_bytes();
         let (encoding, body) = if is_plain && is_short {
-            ("7bit", with_line_ends(self.text.as_bytes(), line_end))
+            ("7bit", with_line_ends(text.as_bytes(), line_end))
         } else {
-            ("base64", base64_lines(self.text.replace('\n', "\r\n").as_bytes(), line_end))
+            ("base64", base64_lines(text.replace('\n', "\r\n").as_bytes(), line_end))
         };
         let content = [("Content-Type", content_type), ("Content-Transfer-Encoding", encode_text(encoding))];
         let keep: fn(&str) -> bool =
