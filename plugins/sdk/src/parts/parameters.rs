@@ -86,8 +86,13 @@ impl Parameters {
 
     /// The first value of a parameter.
     pub(super) fn value(&self, name: &str) -> Option<String> {
-        let plain = self.plain(name).next().map(|value| String::from_utf8_lossy(value).into_owned());
-        plain.or_else(|| self.extended(name).into_iter().next())
+        self.octets(name).map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// The same, also where it is no UTF-8.
+    pub(super) fn octets(&self, name: &str) -> Option<Vec<u8>> {
+        let plain = self.plain(name).next().map(<[u8]>::to_vec);
+        plain.or_else(|| self.extended(name).into_iter().next().map(String::into_bytes))
     }
 
     /// All values of a parameter that is a text: those with a charset of their own are meant first (RFC 6266, section 4.3).

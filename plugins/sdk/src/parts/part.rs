@@ -24,7 +24,7 @@ pub struct Part {
     pub(super) media_type: String,
     pub(super) charset: Option<String>,
     pub(super) encoding: String,
-    pub(super) boundary: Option<String>,
+    pub(super) boundary: Option<Vec<u8>>,
     /// That which is meant first.
     file_names: Vec<String>,
     is_attachment: bool,
@@ -45,7 +45,7 @@ impl Part {
             media_type: if media_type.contains('/') { media_type } else { default_type.to_owned() },
             charset: charset.map(|charset| token(&charset).to_owned()).filter(|charset| !charset.is_empty()),
             encoding,
-            boundary: of_type.value("boundary").filter(|boundary| !boundary.is_empty()),
+            boundary: of_type.octets("boundary").filter(|boundary| !boundary.is_empty()),
             file_names: names.map(without_controls).collect(),
             // What nobody knows is an attachment (RFC 2183, section 2.8).
             is_attachment: !["", "inline"].contains(&disposition_type.as_str()),
@@ -144,7 +144,7 @@ impl Part {
     }
 
     /// What its parts are divided by.
-    pub(super) fn boundary(&self) -> Option<&str> {
+    pub(super) fn boundary(&self) -> Option<&[u8]> {
         self.boundary.as_deref().filter(|_| self.media_type.starts_with("multipart/"))
     }
 

@@ -298,6 +298,16 @@ fn a_boundary_is_that_which_stands_outside_of_quotes() {
 }
 
 #[test]
+fn a_boundary_may_be_any_octets() {
+    let message = |text: &[u8]| {
+        let header = b"Content-Type: multipart/mixed; boundary=\"b\xfc\"\n\n--b\xfc\n\n".as_slice();
+        [header, text, b"\n--b\xfc--\n"].concat()
+    };
+    let sent = run::<ByPart<Told>>(&[("from", "cat"), ("to", "dog")], &message(b"cat")).unwrap();
+    assert_eq!(sent, message(b"dog"));
+}
+
+#[test]
 fn comments_in_the_fields_of_a_part_are_no_part_of_their_values() {
     let swap = [("from", "cat"), ("to", "dog")];
     for (content_type, encoding, body) in [

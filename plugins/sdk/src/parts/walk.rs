@@ -278,7 +278,7 @@ impl Walk {
             let said = || Error::permanent(format!("more than {DEPTH_MAX} parts are within each other"));
             return if copies { Ok(()) } else { Err(said()) };
         }
-        let boundary = part.boundary().map(|boundary| format!("--{}", boundary.trim_end()).into_bytes());
+        let boundary = part.boundary().map(|boundary| [b"--", boundary.trim_ascii_end()].concat());
         if boundary.is_none() {
             self.state = State::Header(Vec::new());
         }
