@@ -157,8 +157,8 @@ impl Text {
         if part.depth() == 0 && !content.is_empty() && part.header("mime-version").is_none() {
             content.push(("MIME-Version", b"1.0".to_vec()));
         }
-        let header =
-            if content.is_empty() { part.header.clone() } else { part.header_with(&content, |_| true) };
+        // A sum of what is there no more (RFC 1864).
+        let header = part.header_with(&content, |name| name != "content-md5");
         Some([header.as_slice(), line_end, &body].concat())
     }
 

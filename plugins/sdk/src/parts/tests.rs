@@ -308,6 +308,14 @@ fn a_boundary_may_be_any_octets() {
 }
 
 #[test]
+fn a_sum_goes_with_the_text_that_it_is_of() {
+    let message = "Content-Type: text/plain\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\nX: y\n\na cat\n";
+    let sent = told(&[("from", "cat"), ("to", "dog")], message.as_bytes());
+    assert_eq!(sent, "Content-Type: text/plain\nX: y\n\na dog\n");
+    assert_eq!(told(&[], message.as_bytes()), message);
+}
+
+#[test]
 fn comments_in_the_fields_of_a_part_are_no_part_of_their_values() {
     let swap = [("from", "cat"), ("to", "dog")];
     for (content_type, encoding, body) in [
