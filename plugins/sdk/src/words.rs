@@ -60,18 +60,31 @@ impl Decoded {
     }
 
     fn add_word(&mut self, word: &str) {
-        let field = ["X: ", word, "\n"].concat();
+        let plain = without_language(word);
+        let field = ["X: ", &plain, "\n"].concat();
         // The text of one in "Q" may begin with "=".
         let is_simple = word.matches("?=").count() <= 2 && word.matches("=?").count() == 1;
         let is_cheap = is_simple || word.len() <= WORD_MAX;
         let header = mailparse::parse_header(field.as_bytes()).ok().filter(|_| is_cheap);
-        match header.map(|(header, _)| header.get_value()).filter(|value| value != word) {
+        match header.map(|(header, _)| header.get_value()).filter(|value| *value != plain) {
             Some(value) => {
                 self.text.push_str(&value);
                 self.behind_word = Some(String::new());
             }
             None => self.add_text(word),
         }
+    }
+}
+
+/// An encoded-word without the language of its text (RFC 2231, section 5).
+fn without_language(word: &str) -> Cow<'_, str> {
+    let charset = word.strip_prefix("=?").and_then(|rest| rest.split('?').next());
+    match charset.and_then(|charset| charset.split_once('*')) {
+        Some((charset, language)) => {
+            let rest = &word["=?*".len() + charset.len() + language.len()..];
+            Cow::Owned(["=?", charset, rest].concat())
+        }
+        None => Cow::Borrowed(word),
     }
 }
 
@@ -93,6 +106,8 @@ mod tests {
             ("=?utf-8?q?a_?=  b =?utf-8?q?c?=", "a   b c"),
             ("(=?utf-8?q?a?=)\r\n\tb", "(a) b"),
             ("=?utf-8?q?a?=b", "=?utf-8?q?a?=b"),
+            ("=?utf-8*de-DE?q?a?= =?ISO-8859-1*?q?b=2A?=", "ab*"),
+            ("=?utf-8*de?x?a?=", "=?utf-8*de?x?a?="),
             ("=?x?q?a?=  =?utf-8?q?a", "=?x?q?a?=  =?utf-8?q?a"),
         ] {
             assert_eq!(decoded(field.as_bytes()), text);
