@@ -44,7 +44,7 @@ pub enum Rewrite {
     Drop,
     /// It gets a value: octets as they are to stand there. Line ends are made right.
     Replace(Vec<u8>),
-    /// It gets a name, and keeps its value.
+    /// It gets a name, and keeps its value, octet for octet.
     Rename(String),
 }
 
@@ -149,16 +149,19 @@ fn rewrite<R: HeaderRewriter>(rewriter: &mut R, header: &[u8]) -> Result<Vec<u8>
     let mut written = Vec::new();
     for piece in &pieces {
         let whole = &header[piece.whole.clone()];
-        let Some((name, value)) = piece.field.clone() else {
+        let Some((name, range)) = piece.field.clone() else {
             written.push(Written::Whole(whole));
             continue;
         };
-        let (name, value) = (name_of(name), &header[value]);
+        let (name, value) = (name_of(name), &header[range.clone()]);
         match rewriter.header(name, Value(value)) {
             Rewrite::Keep => written.push(Written::Whole(whole)),
             Rewrite::Drop => {}
             Rewrite::Replace(value) => written.push(Written::Field(name.to_owned(), value)),
-            Rewrite::Rename(name) => written.push(Written::Field(name, value.to_vec())),
+            // The colon is before the value.
+            Rewrite::Rename(name) => {
+                written.push(Written::Renamed(name, &header[range.start - 1..piece.whole.end]));
+            }
         }
     }
     let mut add = Headers::default();
@@ -176,6 +179,8 @@ fn rewrite<R: HeaderRewriter>(rewriter: &mut R, header: &[u8]) -> Result<Vec<u8>
 enum Written<'header> {
     Whole(&'header [u8]),
     Field(String, Vec<u8>),
+    /// A name, and what is behind it, from the colon on.
+    Renamed(String, &'header [u8]),
 }
 
 fn join(written: &[Written<'_>], line_end: &[u8]) -> Result<Vec<u8>, Error> {
@@ -187,8 +192,12 @@ fn join(written: &[Written<'_>], line_end: &[u8]) -> Result<Vec<u8>, Error> {
         }
         match piece {
             Written::Whole(whole) => octets.extend_from_slice(whole),
-            Written::Field(name, _) if !is_field_name(name.as_bytes()) => {
+            Written::Field(name, _) | Written::Renamed(name, _) if !is_field_name(name.as_bytes()) => {
                 return Err(Error::permanent(format!("{name:?} cannot be the name of a header field")));
+            }
+            Written::Renamed(name, rest) => {
+                octets.extend_from_slice(name.as_bytes());
+                octets.extend_from_slice(rest);
             }
             Written::Field(name, value) => write_field(&mut octets, name.as_bytes(), value, line_end),
         }

@@ -50,6 +50,8 @@ fn fields_are_dropped_replaced_and_renamed_in_place() {
     );
     assert_eq!(told("B:\r\n drop\r\nC: replace\r\n\r\nx"), "C: one\r\n two\r\n three\r\n\r\nx");
     assert_eq!(told("B: rename\r\n\r\n"), "X-B: rename\r\n\r\n");
+    assert_eq!(told("B :\trename \n \r\n\t\nC: 1\n\n"), "X-B:\trename \n \r\n\t\nC: 1\n\n");
+    assert_eq!(told("A: 1\r\nB:rename"), "A: 1\r\nX-B:rename");
     assert_eq!(told("B: text\n"), "B: =?UTF-8?B?Z3LDvG4=?=\n");
 }
 
