@@ -6,7 +6,7 @@ umask 077
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cat >"$folder/message"
-if sed '0,/^\r*$/d' "$folder/message" | LC_ALL=C grep -m1 . | grep -q '^-----BEGIN PGP MESSAGE-----'; then
+if sed '0,/^\r*$/d' "$folder/message" | LC_ALL=C grep -m1 '[^[:space:]]' | grep -q '^-----BEGIN PGP MESSAGE-----'; then
     sed '0,/^\r*$/d' "$folder/message" | gpg --batch --quiet --decrypt >"$folder/plain"
     sed '/^\r*$/q' "$folder/message"
     cat "$folder/plain"

@@ -16,7 +16,8 @@ export const filter = {
   },
 
   push(chunk) {
-    held.push(...chunk);
+    // One by one: as arguments of one call they may be too many.
+    for (const octet of chunk) held.push(octet);
     const header = text(held);
     const subject = /(^|\n)subject:/i.exec(header);
     const end = /(^|\n)\r?\n/.exec(header);
