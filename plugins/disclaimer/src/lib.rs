@@ -8,7 +8,8 @@
 //! The first plain text and the first HTML of a message get it, whatever their charsets and encodings are; attachments,
 //! files that are shown inline and forwarded messages do not. What is signed or encrypted stays, and so does text of more
 //! than 8 MiB, and text that ends with the disclaimer already. In text that is broken in its charset, letters that the
-//! charset lacks become `?`.
+//! charset lacks become `?`. In flowed text (RFC 3676) lines of the disclaimer that begin with ">", a space or "From " get a
+//! space before them.
 
 use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform, has_armour};
 
@@ -51,13 +52,10 @@ impl PartFilter for Disclaimer {
             return Edit::Keep;
         }
         if part.media_type() != "text/html" {
-            let is_there = text.trim_end().ends_with(&self.text);
+            let below = if part.is_flowed() { stuffed(&self.text) } else { self.text.clone() };
+            let is_there = text.trim_end().ends_with(&below);
             let between = if text.is_empty() || text.ends_with('\n') { "\n" } else { "\n\n" };
-            return if is_there {
-                Edit::Keep
-            } else {
-                Edit::Replace(format!("{text}{between}{}\n", self.text))
-            };
+            return if is_there { Edit::Keep } else { Edit::Replace(format!("{text}{between}{below}\n")) };
         }
         // ASCII alone changes, so that places in both are the same.
         let place = text.to_ascii_lowercase().rfind("</body").unwrap_or(text.len());
@@ -72,6 +70,14 @@ impl PartFilter for Disclaimer {
     fn copies_what_is_too_large(&self) -> bool {
         true
     }
+}
+
+/// A text with a space before each line that would mean something else in flowed text (RFC 3676, section 4.4).
+fn stuffed(text: &str) -> String {
+    let is_special = |line: &str| [" ", ">", "From "].iter().any(|start| line.starts_with(start));
+    let lines =
+        text.split('\n').map(|line| if is_special(line) { format!(" {line}") } else { line.to_owned() });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A text as HTML.
@@ -103,6 +109,20 @@ mod tests {
         let plain = format!("{plain}\r\na < b\r\nsee =FC\r\n\r\n");
         let html = html.replace("Hi<", "Hi\r\n<p>a &lt; b<br>\r\nsee \u{fc}</p>\r\n<");
         assert_eq!(below(&message), format!("{multipart}{plain}--x\r\n{html}--x--\r\n"));
+    }
+
+    #[test]
+    fn lines_that_mean_something_in_flowed_text_are_stuffed() {
+        let options = [("text", "> a\n  b\nFrom c\nd")];
+        let flowed = "Content-Type: text/plain; format=Flowed\n\nHi \nyou\n";
+        let sent_flowed = sent::<It>(&options, flowed.as_bytes());
+        assert_eq!(sent_flowed, format!("{flowed}\n > a\n   b\n From c\nd\n").as_bytes());
+        assert_eq!(sent::<It>(&options, &sent_flowed), sent_flowed);
+        let fixed = flowed.replace("Flowed", "fixed");
+        assert_eq!(
+            sent::<It>(&options, fixed.as_bytes()),
+            format!("{fixed}\n> a\n  b\nFrom c\nd\n").as_bytes()
+        );
     }
 
     #[test]

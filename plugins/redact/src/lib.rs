@@ -9,7 +9,9 @@
 //! All text counts, attached or not, and that of forwarded messages. Lines end with `\n`, and in a text that has both with
 //! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB, a forwarded message that is encoded or in pieces
 //! (`message/partial`), or parts within more than 32 others, make the message fail, because nobody has looked into them. Text
-//! in a charset or an encoding that nobody knows, what is encrypted and the header stay.
+//! in a charset or an encoding that nobody knows, what is encrypted and the header stay. Text is as it stands: what a line
+//! of flowed text (RFC 3676) is broken in, or a tag of HTML stands in, is to be matched by a pattern that knows of it, such
+//! as `1234\s*-\s*5678`.
 
 use std::sync::Arc;
 

@@ -28,6 +28,7 @@ pub struct Part {
     /// That which is meant first.
     file_names: Vec<String>,
     is_attachment: bool,
+    is_flowed: bool,
     depth: usize,
 }
 
@@ -48,6 +49,7 @@ impl Part {
             boundary: of_type.octets("boundary").filter(|boundary| !boundary.is_empty()),
             file_names: names.map(without_controls).collect(),
             // What nobody knows is an attachment (RFC 2183, section 2.8).
+            is_flowed: of_type.value("format").is_some_and(|format| format.eq_ignore_ascii_case("flowed")),
             is_attachment: !["", "inline"].contains(&disposition_type.as_str()),
             depth,
             header,
@@ -93,6 +95,13 @@ impl Part {
     #[must_use]
     pub fn is_attachment(&self) -> bool {
         self.is_attachment
+    }
+
+    /// Whether its lines are flowed (RFC 3676): one that ends with a space goes on in the next, and one that would begin with a
+    /// space, ">" or "From " begins with a space more.
+    #[must_use]
+    pub fn is_flowed(&self) -> bool {
+        self.is_flowed
     }
 
     /// Whether it is a file, and no part of what was written: an attachment, or what has a file name, wherever it is shown.
