@@ -167,6 +167,26 @@ fn both_make_the_same_of_the_corpus(folder: &Plugins) {
     assert!(changed > messages.len(), "{changed} of {} messages are changed by any filter", messages.len());
 }
 
+/// A text of the size that is promised fits into the memory of an instance, also where an octet becomes three when it is
+/// decoded and each line of the text changes.
+fn a_large_text_fits_into_the_memory(folder: &Plugins) {
+    let header = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
+    let line = [b"1234-5678 ".as_slice(), &[0xFC; 66], b"\n"].concat();
+    let message = [header.as_bytes(), &line.repeat((2 << 20) / line.len() - 1)].concat();
+    let mut config = String::new();
+    for Case { name, options, .. } in &CASES {
+        let file = folder.path().join(format!("{name}.wasm"));
+        let keys = format!("file = \"{}\"\noptions = {{ {options} }}", file.display());
+        config.push_str(&format!("[transforms.{name}]\n{keys}\n"));
+    }
+    let mail = Mail::flat_in_order("user", &[message]);
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    for name in ["redact", "disclaimer", "utf8"] {
+        Admin::of(&server).says(&format!("tf= {name}")).hears("+");
+        assert!(!retrieved(&server, 1).is_empty(), "{name}");
+    }
+}
+
 #[test]
 fn the_filters_that_ship_do_their_work_as_plugins() {
     let folder = Plugins::default();
@@ -190,5 +210,6 @@ fn the_filters_that_ship_do_their_work_in_webassembly() {
     let file_of = |name: &str| folder.path().join(format!("{name}.wasm"));
     assert!(CASES.iter().all(|case| Path::is_file(&file_of(case.name))));
     all_do_their_work(file_of, "wasm");
+    a_large_text_fits_into_the_memory(&folder);
     both_make_the_same_of_the_corpus(&folder);
 }

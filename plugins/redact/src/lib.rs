@@ -7,12 +7,13 @@
 //! | `signed` | `true`: in what is signed as well, whose signatures are broken by it |
 //!
 //! All text counts, attached or not, and that of forwarded messages. Lines end with `\n`, and in a text that has both with
-//! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB, a forwarded message that is encoded or in pieces
-//! (`message/partial`), or parts within more than 32 others, make the message fail, because nobody has looked into them. Text
-//! in a charset or an encoding that nobody knows, what is encrypted and the header stay. Text is as it stands: what a line
-//! of flowed text (RFC 3676) is broken in, or a tag of HTML stands in, is to be matched by a pattern that knows of it, such
-//! as `1234\s*-\s*5678`.
+//! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB (2 MiB in WebAssembly), a forwarded message that is
+//! encoded or in pieces (`message/partial`), or parts within more than 32 others, make the message fail, because nobody has
+//! looked into them. Text in a charset or an encoding that nobody knows, what is encrypted and the header stay. Text is as it
+//! stands: what a line of flowed text (RFC 3676) is broken in, or a tag of HTML stands in, is to be matched by a pattern that
+//! knows of it, such as `1234\s*-\s*5678`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform};
@@ -62,11 +63,16 @@ impl PartFilter for Redact {
     }
 
     fn text(&mut self, _part: &Part, text: &str) -> Edit {
-        let mut text = text.to_owned();
+        let mut text = Cow::Borrowed(text);
         for pattern in self.patterns.iter() {
-            text = pattern.replace_all(&text, NoExpand(&self.with)).into_owned();
+            if let Cow::Owned(redacted) = pattern.replace_all(&text, NoExpand(&self.with)) {
+                text = Cow::Owned(redacted);
+            }
         }
-        Edit::Replace(text)
+        match text {
+            Cow::Borrowed(_) => Edit::Keep,
+            Cow::Owned(text) => Edit::Replace(text),
+        }
     }
 }
 

@@ -85,7 +85,7 @@ pub use glob::matches_glob;
 pub use header::{HEADER_MAX, Value, encode_text, is_field_name};
 pub use lines::{ByLine, LINE_MAX, LineFilter};
 pub use options::Options;
-pub use parts::{BODY_MAX, ByPart, Choice, DEPTH_MAX, Edit, NewPart, Part, PartFilter, has_armour};
+pub use parts::{BODY_MAX, ByPart, Choice, DEPTH_MAX, Edit, NewPart, Part, PartFilter, TEXT_MAX, has_armour};
 pub use rewriter::{ByHeader, HeaderRewriter, Headers, Rewrite};
 pub use run::{run, run_cut};
 

@@ -1,8 +1,9 @@
 //! Filters of the parts of a message in MIME: the message is walked as it comes, and what nobody changes is copied octet
 //! for octet.
 //!
-//! Held are: the header of a part, at most `HEADER_MAX` octets; the body of a part whose text or size was asked for, at
-//! most `BODY_MAX`; and the beginning of a line, at most `LINE_HELD`.
+//! Held are: the header of a part, at most `HEADER_MAX` octets; the body of a part whose text was asked for, at most
+//! `TEXT_MAX`, beside it the text, and what a filter makes of it; the body of one whose size was asked for, at most twice
+//! `BODY_MAX`, for it is measured as it is decoded; and the beginning of a line, at most `LINE_HELD`.
 
 mod body;
 mod decode;
@@ -16,8 +17,12 @@ use crate::{Error, Filter, Flow, Message, Options, Output};
 pub use part::{NewPart, Part};
 use walk::Walk;
 
-/// Most octets of a part's body that are held, as they stand in the message: 8 MiB.
+/// The largest size that a part is measured against: 8 MiB, decoded.
 pub const BODY_MAX: usize = 8 << 20;
+
+/// Most octets of a text that is held, as they stand in the message: 8 MiB, and 2 MiB in WebAssembly, where an instance has
+/// 64 MiB of memory. Decoded, a text may be three times as long, and it is held with what becomes of it.
+pub const TEXT_MAX: usize = if cfg!(target_arch = "wasm32") { 2 << 20 } else { BODY_MAX };
 
 /// Most parts that are within each other, and are looked into.
 pub const DEPTH_MAX: usize = 32;

@@ -3,7 +3,7 @@
 //! It takes no options. All text that is no file counts, in forwarded messages as well; ASCII and UTF-8 without an
 //! encoding stay as they are. So does what is signed or encrypted, by PGP in the text itself too, what is in a charset or an
 //! encoding that nobody knows or is not what it says, lines of more than 998 octets (which become quoted-printable UTF-8),
-//! text of more than 8 MiB, and the header.
+//! text of more than 8 MiB (2 MiB in WebAssembly), and the header.
 
 use pop3d_transform::{ByPart, Edit, Options, Part, PartFilter, export_transform, has_armour};
 

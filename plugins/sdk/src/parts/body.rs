@@ -98,7 +98,9 @@ impl Text {
         };
         let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
         let has_crlf = text.matches("\r\n").count() == feeds;
-        let text = if has_crlf { text.replace("\r\n", "\n") } else { text };
+        let mut text = if has_crlf { text.replace("\r\n", "\n") } else { text };
+        // What decodes makes room for thrice the octets.
+        text.shrink_to_fit();
         Some(Self { transfer, encoding, controls, is_undeclared, has_strays, is_broken, has_crlf, text })
     }
 
@@ -159,7 +161,10 @@ impl Text {
         }
         // A sum of what is there no more (RFC 1864).
         let header = part.header_with(&content, |name| name != "content-md5");
-        Some([header.as_slice(), line_end, &body].concat())
+        // In its place: a text may be large.
+        let mut octets = body;
+        octets.splice(..0, [header.as_slice(), line_end].concat());
+        Some(octets)
     }
 
     /// Whether it stands there as declared UTF-8, or as ASCII, without an encoding.

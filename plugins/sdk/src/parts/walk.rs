@@ -2,7 +2,7 @@
 
 use super::body::Text;
 use super::decode::Size;
-use super::{BODY_MAX, Choice, DEPTH_MAX, NewPart, Part, PartFilter};
+use super::{BODY_MAX, Choice, DEPTH_MAX, NewPart, Part, PartFilter, TEXT_MAX};
 use crate::header::{HEADER_MAX, line_end, trim_line_end};
 use crate::{Error, Flow};
 
@@ -334,12 +334,12 @@ impl Walk {
                 }
                 Ok(())
             }
-            What::Text if held.body.len() <= BODY_MAX => Ok(()),
+            What::Text if held.body.len() <= TEXT_MAX => Ok(()),
             What::Text if filter.copies_what_is_too_large() => {
                 self.end_measure(false);
                 Ok(())
             }
-            What::Text => Err(Error::permanent(format!("a part with text has more than {BODY_MAX} octets"))),
+            What::Text => Err(Error::permanent(format!("a part with text has more than {TEXT_MAX} octets"))),
         }
     }
 
