@@ -212,7 +212,6 @@ fn what_is_missing_for_tokens_is_named_at_its_place() {
         (format!("{named}secret = {secret:?}\nscope = \"{}\"", "x".repeat(400)), "375 octets"),
         (format!("{named}secret = {secret:?}\nprogram = \"/bin/true\""), "leave one out"),
         (named.to_owned(), ":2:10: nobody looks at tokens"),
-        ("scope = \"mail\"".to_owned(), ":2:9: nobody looks at tokens"),
         ("leeway = \"1m\"\nprogram = \"/bin/true\"".to_owned(), ":2:10: a program looks at tokens"),
         ("program = \"\"".to_owned(), ":2:11: no program is named"),
         ("key = \"x\"".to_owned(), "unknown field"),

@@ -322,7 +322,7 @@ impl Shared {
         self.pipe.let_go();
         match &outcome {
             Ok(()) if is_wanted => self.record.count_success(),
-            Ok(()) if produced > 0 => self.record.count_progress(),
+            Ok(()) if produced > 0 => self.record.count_progress(Instant::now()),
             Ok(()) => {}
             Err(error) if is_wanted => {
                 let is_its_own = !self.pipe.is_excused();

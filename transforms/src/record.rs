@@ -87,10 +87,12 @@ impl Record {
         rest.failures = 0;
     }
 
-    /// A message ends before its end is known, as those of TOP do, and has gone well so far. That ends no rest.
-    pub(crate) fn count_progress(&self) {
+    /// A message ends before its end is known, as those of TOP do, and has gone well so far. That ends no rest before
+    /// its time.
+    pub(crate) fn count_progress(&self, now: Instant) {
         let mut rest = self.lock_rest();
-        if rest.until.is_none() {
+        if rest.until.is_none_or(|until| until <= now) {
+            rest.until = None;
             rest.failures = 0;
         }
     }
@@ -282,14 +284,18 @@ mod tests {
         let (record, begun) = (Record::default(), Instant::now());
         for _ in 0..5 {
             (0..9).for_each(|_| record.tire(begun));
-            record.count_progress();
+            record.count_progress(begun);
         }
         assert!(record.admit("x", begun).is_ok());
         (0..10).for_each(|_| record.tire(begun));
-        record.count_progress();
+        record.count_progress(begun);
         assert!(record.admit("x", begun).is_err());
         record.tire(begun + REST);
         assert!(record.admit("x", begun + REST).is_err());
+        let later = begun + 2 * REST;
+        record.count_progress(later);
+        (0..9).for_each(|_| record.tire(later));
+        assert!(record.admit("x", later).is_ok(), "a rest that is over is over");
     }
 
     #[test]

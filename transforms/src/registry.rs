@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pop3d_core::transform::registry::{
     self, FolderChange, Listed, PROGRAM_NAME, RESERVED_NAMES, RegistryError, State, is_name,
 };
-use pop3d_core::transform::{Transform, TransformStatistics};
+use pop3d_core::transform::{Kind, Transform, TransformStatistics};
 
 use self::dropped::dropped_in;
 use self::loaded::Loaded;
 use crate::folder::is_code;
 use crate::process::check;
 use crate::resources::Resources;
-use crate::spec::{Awaited, CommandLine, PluginSpec, ProcessSpec, Spec};
+use crate::spec::{Awaited, CommandLine, Isolation, PluginSpec, ProcessSpec, Spec};
 use crate::stamp::Stamp;
 
 /// What the configuration says of transforms.
@@ -294,8 +294,8 @@ impl registry::Registry for Registry {
         is_first || is_further
     }
 
-    fn is_current(&self, name: &str) -> bool {
-        self.entry(name).is_ok_and(|entry| entry.is_current())
+    fn is_to_stay(&self, name: &str) -> bool {
+        self.entry(name).is_ok_and(|entry| is_loaded_here(&entry.defined) && entry.is_current())
     }
 
     fn remove(&self, name: &str) -> Result<(), RegistryError> {
@@ -386,6 +386,14 @@ impl Entry {
         // What failed may have failed by something else than what is in its file.
         let is_well = self.state == State::Ready && self.loaded.state() == State::Ready;
         is_well && self.stamp == stamp(&self.defined)
+    }
+}
+
+/// Whether it is a library in this process, which is never unloaded.
+fn is_loaded_here(defined: &Spec) -> bool {
+    match defined {
+        Spec::Process(_) => false,
+        Spec::Plugin(spec) => spec.isolation == Isolation::None && spec.kind() == Some(Kind::Native),
     }
 }
 

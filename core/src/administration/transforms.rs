@@ -162,7 +162,8 @@ impl Administration {
                 // What the folder has besides is loaded by the look.
                 let before = registry.list();
                 registry.look().map_err(|error| failure(name, &error))?;
-                before.into_iter().map(|listed| listed.name).collect()
+                let names = before.into_iter().map(|listed| listed.name);
+                names.filter(|name| !registry.is_to_stay(name)).collect()
             }
             name => vec![name.to_owned()],
         };

@@ -107,7 +107,9 @@ impl<Stamps: PartialEq> Seen<Stamps> {
         let found = read();
         let is_to_be_tried_again = found.as_ref().is_err_and(|error| error.is_unread);
         *last = Look { stamps, is_to_be_tried_again };
-        if let (Err(error), true) = (&found, are_others) {
+        if let Err(error) = &found
+            && (are_others || !error.is_unread)
+        {
             warn!(target: "pop3d", "{kept}: {error}");
         }
         found.ok()

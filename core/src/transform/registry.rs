@@ -59,8 +59,9 @@ pub trait Registry: Send + Sync {
     /// far as it is told of them. What cannot be loaded is in the log. Whether anything is another generation than before.
     fn take_in(&self, changed: &FolderChange) -> bool;
 
-    /// Whether the transform of that name can be used, and its file or program is there as it was when it was made.
-    fn is_current(&self, name: &str) -> bool;
+    /// Whether the transform of that name is as its file is, and to load that once more would cost memory for good, as a library
+    /// in the process does. Where all are loaded anew it stays as it is.
+    fn is_to_stay(&self, name: &str) -> bool;
 
     /// Takes a transform away. Only for one that no chain uses.
     ///

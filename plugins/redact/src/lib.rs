@@ -22,10 +22,28 @@ use regex::{NoExpand, Regex, RegexBuilder};
 /// Memory of one compiled pattern, in octets.
 const PATTERN_MAX: usize = 1 << 20;
 
+/// A pattern, for texts whose lines end with LF, and for those of which some end with CRLF: there "^" and "$" match at CR, and "."
+/// does not, so that neither finds all that the other does.
+#[derive(Debug)]
+struct Pattern([Regex; 2]);
+
+impl Pattern {
+    fn new(pattern: &str) -> Result<Self, regex::Error> {
+        let compiled = |is_crlf| RegexBuilder::new(pattern).size_limit(PATTERN_MAX).crlf(is_crlf).build();
+        Ok(Self([compiled(false)?, compiled(true)?]))
+    }
+
+    /// Those that are to be tried on a text.
+    fn of(&self, text: &str) -> &[Regex] {
+        let [plain, _] = self.0.each_ref();
+        if text.contains('\r') { &self.0 } else { std::slice::from_ref(plain) }
+    }
+}
+
 /// The filter.
 #[derive(Clone, Debug)]
 pub struct Redact {
-    patterns: Arc<Vec<Regex>>,
+    patterns: Arc<Vec<Pattern>>,
     with: String,
     signed: bool,
 }
@@ -37,11 +55,11 @@ impl PartFilter for Redact {
             return Err("the option \"patterns\" is missing".to_owned());
         }
         let compiled = patterns.iter().map(|pattern| {
-            let compiled = RegexBuilder::new(pattern).size_limit(PATTERN_MAX).crlf(true).build();
+            let compiled = Pattern::new(pattern);
             let compiled =
                 compiled.map_err(|error| format!("the pattern {pattern:?} cannot be used: {error}"))?;
             // It would match everywhere, and every pass would make the text longer.
-            if compiled.is_match("") {
+            if compiled.0[0].is_match("") {
                 return Err(format!("the pattern {pattern:?} matches no text at all"));
             }
             Ok(compiled)
@@ -64,7 +82,8 @@ impl PartFilter for Redact {
 
     fn text(&mut self, _part: &Part, text: &str) -> Edit {
         let mut text = Cow::Borrowed(text);
-        for pattern in self.patterns.iter() {
+        let patterns: Vec<_> = self.patterns.iter().flat_map(|pattern| pattern.of(&text)).collect();
+        for pattern in patterns {
             if let Cow::Owned(redacted) = pattern.replace_all(&text, NoExpand(&self.with)) {
                 text = Cow::Owned(redacted);
             }
@@ -116,6 +135,17 @@ mod tests {
         let as_well = [("patterns", "[0-9]+"), ("signed", "true"), ("with", "x")];
         assert_eq!(sent::<It>(&as_well[..1], signed.as_bytes()), signed.as_bytes());
         assert_eq!(sent::<It>(&as_well, signed.as_bytes()), signed.replace("1234", "x").as_bytes());
+    }
+
+    #[test]
+    fn neither_a_lone_cr_nor_an_encoding_that_is_none_hides_anything() {
+        let options = [("patterns", "[\"1234.5678\",\"(?m)^secret$\"]"), ("with", "*")];
+        let redacted = |message: &str| String::from_utf8(sent::<It>(&options, message.as_bytes())).unwrap();
+        assert_eq!(redacted("X: y\n\nis 1234\r5678.\nsecret\n"), "X: y\n\nis *.\n*\n");
+        // The ends of lines are those of the message where a text is edited.
+        assert_eq!(redacted("X: y\n\nis 1234\r5678.\nsecret\r\n"), "X: y\n\nis *.\n*\n");
+        let forwarded = "Content-Type: message/rfc822\nContent-Transfer-Encoding: 8-bit\n\nSubject: x\n\n";
+        assert_eq!(redacted(&format!("{forwarded}1234-5678\n")), format!("{forwarded}*\n"));
     }
 
     #[test]

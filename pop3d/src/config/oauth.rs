@@ -55,11 +55,15 @@ impl Table {
         [&self.keys, &self.secret].into_iter().flatten().map(|file| file.as_ref().as_path())
     }
 
+    /// Where it stands whose tokens are taken, or whom they are for.
+    fn named(&self) -> Option<Range<usize>> {
+        self.issuer.as_ref().or(self.audience.as_ref()).map(Spanned::span)
+    }
+
     /// Where something stands that tokens are held against by keys alone.
     fn of_keys(&self) -> Option<Range<usize>> {
-        let lists = [&self.issuer, &self.audience].into_iter().flatten().map(Spanned::span);
         let claim = self.user_claim.as_ref().map(Spanned::span);
-        lists.chain(claim).chain(self.leeway.as_ref().map(Spanned::span)).next()
+        self.named().or(claim).or(self.leeway.as_ref().map(Spanned::span))
     }
 
     /// Where something stands that clients are told of tokens.
@@ -138,7 +142,7 @@ pub(crate) fn tokens(
             );
         }
         (None, Some(place)) => Check::Keys(Arc::new(keys(file, place, warnings)?)),
-        (None, None) => match table.of_keys().or_else(|| table.told()) {
+        (None, None) => match table.named() {
             Some(place) => {
                 let what = "nobody looks at tokens; name keys, a secret or a program in [oauth]";
                 return Err(file.error(place, what));

@@ -227,7 +227,7 @@ impl Drop for Inline {
             Stage::Waiting(_) | Stage::Begun(_) | Stage::Copying => {
                 self.count();
                 if self.output.bound.output() > 0 {
-                    self.native.record.count_progress();
+                    self.native.record.count_progress(Instant::now());
                 }
             }
             Stage::Ended { .. } | Stage::Failed => {}

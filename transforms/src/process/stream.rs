@@ -201,7 +201,9 @@ impl Drop for ProcessStream {
                 // A child that is there already is ended here; one that comes later, by the job that started it.
                 let _ = launch.replace(Handover::Over);
             }
-            State::Running(running) if running.is_well() => self.errand.process.record.count_progress(),
+            State::Running(running) if running.is_well() => {
+                self.errand.process.record.count_progress(Instant::now());
+            }
             State::Queued { .. } | State::Running(_) | State::Ended | State::Failed(_) => {}
         }
         self.count_time();

@@ -135,21 +135,22 @@ impl Part {
 
     /// Whether its body is a message, as it is.
     pub(super) fn holds_message(&self) -> bool {
-        self.is_message() && self.is_identity()
+        self.is_message() && !self.is_encoded()
     }
 
     /// Whether there is a message in it that cannot be looked into: encoded (RFC 6532, section 3.7, permits it), or in pieces that
     /// are messages of their own (RFC 2046, section 5.2.2).
     pub(super) fn hides_message(&self) -> bool {
-        self.is_message() && !self.is_identity() || self.media_type == "message/partial"
+        self.is_message() && self.is_encoded() || self.media_type == "message/partial"
     }
 
     fn is_message(&self) -> bool {
         ["message/rfc822", "message/global"].contains(&self.media_type.as_str())
     }
 
-    fn is_identity(&self) -> bool {
-        ["", "7bit", "8bit", "binary"].contains(&self.encoding.as_str())
+    /// Whether its body is another text than the one it stands for. Under a name that is no encoding it is as it stands.
+    fn is_encoded(&self) -> bool {
+        ["base64", "quoted-printable"].contains(&self.encoding.as_str())
     }
 
     /// What its parts are divided by.

@@ -356,8 +356,9 @@ fn a_delimiter_may_be_longer_than_what_is_held_of_a_line() {
         let sent = message.replace("\n\ncat", "\n\ndog").replace("keep\n\ndog", "keep\n\ncat");
         let swap = [("from", "cat"), ("to", "dog")];
         assert!(told(&swap, message.as_bytes()) == sent, "{blanks}");
-        for cuts in [60_000, 65_536, 43] {
-            assert!(run_cut::<ByPart<Told>>(&swap, message.as_bytes(), &[cuts]).unwrap() == sent.as_bytes());
+        // The first ends with the header, the second within the delimiter or before its line end.
+        for cuts in [&[60_000][..], &[43, 65_536, 1], &[43, 65_535, 1, 2]] {
+            assert!(run_cut::<ByPart<Told>>(&swap, message.as_bytes(), cuts).unwrap() == sent.as_bytes());
         }
         let dropped = message.replace("x/keep", "x/drop");
         assert!(!told(&swap, dropped.as_bytes()).contains(&delimiter), "{blanks}");
@@ -465,7 +466,10 @@ proptest! {
         let message = String::from_utf8_lossy(&message).replace("x/", "y/").into_bytes();
         match run_cut::<ByPart<Told>>(&[], &message, &cuts) {
             Ok(sent) => prop_assert_eq!(sent, message),
-            Err(error) => prop_assert!(error.to_string().ends_with("cannot be looked into")),
+            Err(error) => {
+                let may_hide_another = message.windows(8).any(|octets| octets == b"message/");
+                prop_assert!(may_hide_another && error.to_string().ends_with("cannot be looked into"));
+            }
         }
     }
 }
