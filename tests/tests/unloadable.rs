@@ -100,7 +100,7 @@ fn plugins_are_loaded_side_by_side() {
     // Each is loaded once the other has begun.
     for (name, other) in [("one", "two"), ("two", "one")] {
         let waits = format!(
-            "TEST_CONSTRUCTOR=close(open(\"{}\", O_CREAT | O_WRONLY, 0600)); while (access(\"{}\", F_OK) != 0) usleep(1000)",
+            "TEST_CONSTRUCTOR=fclose(fopen(\"{}\", \"w\")); while (access(\"{}\", F_OK) != 0) usleep(1000)",
             place(name),
             place(other),
         );
