@@ -141,28 +141,18 @@ fn both_make_the_same_of_the_corpus(folder: &Plugins) {
             let mut client = Client::login_when_free(server.address(), "user");
             let made: Vec<_> = (1..=messages.len())
                 .map(|number| {
-                    let reply = client.says(&format!("RETR {number}")).line();
-                    // One that cannot be looked into is refused, by a sentence with the name of the transform.
-                    let is_there = reply.starts_with("+OK");
-                    assert!(is_there || reply.starts_with("-ERR [SYS/PERM]"), "{name}: {reply}");
-                    if is_there { client.body().unwrap() } else { b"-ERR".to_vec() }
+                    client.says(&format!("RETR {number}")).hears("+OK");
+                    client.body().unwrap()
                 })
                 .collect();
             client.says("QUIT").hears("+OK");
             made.into_iter()
         });
-        let mut refused = 0;
         for (number, message) in (1..).zip(&messages) {
             let [one, other] = made.each_mut().map(|made| made.next().unwrap());
             assert!(one == other, "{name}: message {number}");
             changed += usize::from(one != as_sent(message));
-            refused += usize::from(one.starts_with(b"-ERR"));
         }
-        assert!(
-            refused * 50 < messages.len(),
-            "{name}: {refused} of {} messages are refused",
-            messages.len()
-        );
     }
     assert!(changed > messages.len(), "{changed} of {} messages are changed by any filter", messages.len());
 }

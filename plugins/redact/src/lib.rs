@@ -7,10 +7,10 @@
 //! | `signed` | `true`: in what is signed as well, whose signatures are broken by it |
 //!
 //! All text counts, attached or not, and that of forwarded messages. Lines end with `\n`, and in a text that has both with
-//! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB (2 MiB in WebAssembly), a forwarded message that is
-//! encoded or in pieces (`message/partial`), or parts within more than 32 others, make the message fail, because nobody has
-//! looked into them. Text in a charset or an encoding that nobody knows, what is encrypted and the header stay. Text is as it
-//! stands: what a line of flowed text (RFC 3676) is broken in, or a tag of HTML stands in, is to be matched by a pattern that
+//! `\r\n` as well, which `^` and `$` know. A text of more than 8 MiB (2 MiB in WebAssembly), or parts within more than 32
+//! others, make the message fail, because nobody has looked into them. A forwarded message that is encoded or in pieces
+//! (`message/partial`) is one text, with its header: what is encoded once more within it stays. So do text in a charset or an
+//! encoding that nobody knows, what is encrypted, and the header. Text is as it stands: what a line of flowed text (RFC 3676) is broken in, or a tag of HTML stands in, is to be matched by a pattern that
 //! knows of it, such as `1234\s*-\s*5678`.
 
 use std::borrow::Cow;
@@ -73,7 +73,7 @@ impl PartFilter for Redact {
         let is_closed = part.is_signed() && !(self.signed && part.media_type() == "multipart/signed");
         if is_closed {
             Choice::Copy
-        } else if part.is_text() {
+        } else if part.is_text() || part.hides_message() {
             Choice::Text
         } else {
             Choice::Walk
@@ -146,6 +146,13 @@ mod tests {
         assert_eq!(redacted("X: y\n\nis 1234\r5678.\nsecret\r\n"), "X: y\n\nis *.\n*\n");
         let forwarded = "Content-Type: message/rfc822\nContent-Transfer-Encoding: 8-bit\n\nSubject: x\n\n";
         assert_eq!(redacted(&format!("{forwarded}1234-5678\n")), format!("{forwarded}*\n"));
+        let pieces = "Content-Type: message/partial; id=a; number=1\n\nSubject: x\n\n";
+        assert_eq!(redacted(&format!("{pieces}1234-5678\n")), format!("{pieces}*\n"));
+        let encoded = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n";
+        assert_eq!(
+            redacted(&format!("{encoded}WDogeQoKMTIzNC01Njc4Cg==\n")),
+            format!("{encoded}WDogeQoKKgo=\n")
+        );
     }
 
     #[test]

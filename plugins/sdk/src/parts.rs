@@ -52,8 +52,7 @@ pub trait PartFilter: Clone + Send + Sync + 'static {
         Edit::Keep
     }
 
-    /// Whether a part that is too large to be held, or that cannot be looked into though its parts are asked for, is copied: one
-    /// that is too deep, and a message that is encoded or in pieces. Else the message fails.
+    /// Whether a part that is too large to be held, or too deep to be looked into, is copied. Else the message fails.
     fn copies_what_is_too_large(&self) -> bool {
         false
     }
@@ -64,7 +63,7 @@ pub trait PartFilter: Clone + Send + Sync + 'static {
 pub enum Choice {
     /// It is copied, with all that is in it.
     Copy,
-    /// Its parts are asked for. Where it has none, it is copied; where they cannot be seen, see `copies_what_is_too_large`.
+    /// Its parts are asked for. Where it has none, or they cannot be seen ([`Part::hides_message`]), it is copied.
     Walk,
     /// Its text is asked for. Where it has none that can be decoded, it is copied.
     Text,

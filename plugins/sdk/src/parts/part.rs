@@ -138,9 +138,10 @@ impl Part {
         self.is_message() && !self.is_encoded()
     }
 
-    /// Whether there is a message in it that cannot be looked into: encoded (RFC 6532, section 3.7, permits it), or in pieces that
-    /// are messages of their own (RFC 2046, section 5.2.2).
-    pub(super) fn hides_message(&self) -> bool {
+    /// Whether there is a message in it whose parts are not asked for: encoded (RFC 6532, section 3.7, permits it), or in pieces
+    /// that are messages of their own (RFC 2046, section 5.2.2). As a text (`Choice::Text`) it can be asked for.
+    #[must_use]
+    pub fn hides_message(&self) -> bool {
         self.is_message() && self.is_encoded() || self.media_type == "message/partial"
     }
 

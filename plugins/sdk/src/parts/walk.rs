@@ -232,11 +232,6 @@ impl Walk {
             Choice::Walk if part.holds_parts() => {
                 self.look_into(&part, blank, filter.copies_what_is_too_large())
             }
-            Choice::Walk if part.hides_message() && !filter.copies_what_is_too_large() => {
-                let said =
-                    format!("a message in pieces or encoded ({}) cannot be looked into", part.media_type);
-                Err(Error::permanent(said))
-            }
             Choice::Copy | Choice::Walk => {
                 self.write_header(&part, blank);
                 self.state = State::Copy;
