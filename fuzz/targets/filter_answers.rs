@@ -189,7 +189,7 @@ fn turn(
 
 /// Whatever a helper process says is a frame or an error; what was read is written as it was.
 fn say_anything(octets: &[u8]) {
-    let mut from = incoming::Incoming::new(octets);
+    let mut from = incoming::Incoming::new(octets, frames::FROM_HELPER_MAX);
     let mut rest = octets;
     while let Ok(frame) = from.frame() {
         let mut written = Vec::new();
