@@ -87,11 +87,13 @@ fn twin(message: &[u8], number: u8) -> Option<Vec<u8>> {
             Some((Rewrite::Replace(value), name, _)) => {
                 written.push(field(std::str::from_utf8(&name).unwrap(), &value, line_end));
             }
-            Some((Rewrite::Rename(name), _, value)) => {
+            Some((Rewrite::Rename(name), ..)) => {
                 if name.is_empty() || name.contains(' ') {
                     return None;
                 }
-                written.push(field(&name, &value, line_end));
+                // From its colon on it stays as it stands.
+                let colon = whole.iter().position(|&octet| octet == b':').unwrap();
+                written.push([name.as_bytes(), &whole[colon..]].concat());
             }
         }
         if at == 0 && is_from_line {
