@@ -322,14 +322,15 @@ impl Shared {
         self.pipe.let_go();
         match &outcome {
             Ok(()) if is_wanted => self.record.count_success(),
-            Ok(()) if produced > 0 => self.record.count_progress(Instant::now()),
-            Ok(()) => {}
             Err(error) if is_wanted => {
                 let is_its_own = !self.pipe.is_excused();
                 self.record.report_failure(&self.user, self.number, error, is_its_own);
             }
-            // Output that nobody takes any more is an error to the task. That it was at work just then is no failure of it.
-            Err(_) => {}
+            // A task that was at work just then hears that nobody takes its output: it has gone well so far, too.
+            Ok(()) | Err(_) if produced > 0 && (outcome.is_ok() || self.pipe.has_refused()) => {
+                self.record.count_progress(Instant::now());
+            }
+            Ok(()) | Err(_) => {}
         }
         if is_wanted {
             self.pipe.end(outcome);

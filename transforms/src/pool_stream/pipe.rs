@@ -59,6 +59,8 @@ struct State {
     passes_from: Option<u64>,
     outcome: Option<Result<(), Error>>,
     is_cancelled: bool,
+    /// The task has written since, and was told so by an error.
+    has_refused: bool,
     /// The task fails by what the server lacks, and not by what it runs.
     is_excused: bool,
 }
@@ -67,6 +69,14 @@ struct State {
 struct Wanted {
     output: bool,
     room: bool,
+}
+
+impl State {
+    /// What the task hears that writes to nobody.
+    fn refuse(&mut self) -> Error {
+        self.has_refused = true;
+        Error::Temporary("the client has gone".to_owned())
+    }
 }
 
 enum Input {
@@ -97,6 +107,7 @@ impl Pipe {
             passes_from: None,
             outcome: None,
             is_cancelled: false,
+            has_refused: false,
             is_excused: false,
         };
         Self { state: Mutex::new(state), wake, octets }
@@ -211,6 +222,11 @@ impl Pipe {
 impl Pipe {
     pub(crate) fn is_cancelled(&self) -> bool {
         self.lock().is_cancelled
+    }
+
+    /// Whether the task has heard that nobody takes what it writes: an error that is none of its own.
+    pub(super) fn has_refused(&self) -> bool {
+        self.lock().has_refused
     }
 
     /// What the task may write, as far as that is known.
@@ -364,7 +380,7 @@ impl Pipe {
         poll_fn(|context| {
             let mut state = self.lock();
             if state.is_cancelled {
-                return Poll::Ready(Err(gone()));
+                return Poll::Ready(Err(state.refuse()));
             }
             if state.output.len() >= OUTPUT {
                 state.awaits_room = Some(context.waker().clone());
@@ -394,7 +410,7 @@ impl Pipe {
     fn put(&self, count: usize, put: impl FnOnce(&mut Output)) -> Result<(), Error> {
         let mut state = self.lock();
         if state.is_cancelled {
-            return Err(gone());
+            return Err(state.refuse());
         }
         state.bound.take(count)?;
         put(&mut state.output);
@@ -471,8 +487,4 @@ fn append_up_to(chunk: &mut Vec<u8>, input: &[u8]) -> usize {
     let fitting = input.get(..CHUNK.saturating_sub(chunk.len())).unwrap_or(input);
     chunk.extend_from_slice(fitting);
     fitting.len()
-}
-
-fn gone() -> Error {
-    Error::Temporary("the client has gone".to_owned())
 }

@@ -258,19 +258,24 @@ fn a_call_that_does_not_return_costs_its_message_and_one_thread() {
 fn a_task_that_notices_first_that_its_message_is_unwanted_has_not_failed() {
     let pool = Pool::start("test", 1).unwrap();
     let record = Arc::new(Record::default());
+    let later = Error::Temporary("later".to_owned());
+    let fail = || record.count_failure(&later, later.to_string(), true);
+    (0..9).for_each(|_| fail());
     let (begun, has_begun) = channel();
     let (dropped, is_dropped) = channel();
     let wake = Wake(Arc::new(|| ()));
     let mut stream =
         PoolStream::new(pool.clone(), Arc::clone(&record), LIMITS, &message(1), wake, move |pipe| {
             Box::pin(async move {
+                pipe.append(b"x")?;
                 begun.send(()).unwrap();
                 // Within one turn of the task, as a filter that is at work.
                 is_dropped.recv().unwrap();
                 pipe.append(b"x")
             })
         });
-    assert_eq!(stream.read(&mut [0; 1]).unwrap(), Read::Pending);
+    // Nothing is there yet, or the first octet: the pool is at work meanwhile.
+    stream.read(&mut [0; 1]).unwrap();
     has_begun.recv().unwrap();
     drop(stream);
     dropped.send(()).unwrap();
@@ -278,6 +283,9 @@ fn a_task_that_notices_first_that_its_message_is_unwanted_has_not_failed() {
     pool.run(move || sender.send(()).unwrap());
     done.recv().unwrap();
     let statistics = record.statistics();
-    assert_eq!((statistics.running, statistics.failed), (0, 0), "{}", record.last_error());
+    assert_eq!((statistics.running, statistics.failed), (0, 9), "{}", record.last_error());
     assert!(!statistics.cpu.is_zero(), "what it cost is not counted");
+    // It had gone well so far, and is between failures.
+    fail();
+    assert!(record.admit("x", Instant::now()).is_ok());
 }
