@@ -47,7 +47,7 @@ use self::listing::Listing;
 use self::lock::{Lock, LockTable};
 use self::name::Sizes;
 use self::state::StateFolder;
-use self::update::Update;
+use self::update::{Update, Updated};
 use crate::accounts::UserName;
 use crate::store::{Committed, MailStore, Maildrop, MessageError, OpenError, Source};
 
@@ -302,12 +302,17 @@ impl Maildrop for LocalMaildrop {
             self.shared.cache.forget(user);
             state.mark(user, index::IN_UPDATE);
         }
-        let (committed, removed) = update.commit(&self.index, deletions);
+        let Updated { committed, removed, changed } = update.commit(&self.index, deletions);
         if let Some(state) = state
             && committed.removed + committed.gone > 0
             && let Some(index) = update::index_without(&self.index, &removed)
         {
             state.write_index(user, &index);
+        }
+        // Behind what was written, which would not know. At the next login it is another message, or the same one as it is then.
+        let index = Arc::clone(&self.index);
+        if let Some(record) = changed.and_then(|number| index.record(number.index())) {
+            self.doubt(&record);
         }
         committed
     }
@@ -344,16 +349,20 @@ impl LocalMaildrop {
                 file => return file,
             }
         }
-        let has_listing = self.moved.as_ref().is_some_and(|moved| moved.1.elapsed() < MOVED_KEPT);
-        if !has_listing {
-            let user = self.user.as_str();
-            let folder = UserFolder::open(&self.mail, user)?.ok_or(io::ErrorKind::NotFound)?;
-            let listing = Listing::of(&folder, &folder.layout()?, None)?;
-            self.moved = Some(Box::new((listing, Instant::now())));
+        let user = self.user.as_str();
+        if let Some(moved) = self.moved.as_ref().filter(|moved| moved.1.elapsed() < MOVED_KEPT) {
+            let (place, name) = moved.0.find(record.base).ok_or(io::ErrorKind::NotFound)?;
+            match self.mail.open_message(user, place, name) {
+                // Moved once more since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                file => return file,
+            }
         }
-        let moved = self.moved.as_ref().and_then(|moved| moved.0.find(record.base));
-        let (place, name) = moved.ok_or(io::ErrorKind::NotFound)?;
-        self.mail.open_message(self.user.as_str(), place, name)
+        let folder = UserFolder::open(&self.mail, user)?.ok_or(io::ErrorKind::NotFound)?;
+        let listing = Listing::of(&folder, &folder.layout()?, None)?;
+        let moved = &self.moved.insert(Box::new((listing, Instant::now()))).0;
+        let (place, name) = moved.find(record.base).ok_or(io::ErrorKind::NotFound)?;
+        self.mail.open_message(user, place, name)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pop3d_protocol::maildrop::Deletions;
+use pop3d_protocol::number::MessageNumber;
 use rustix::fs::{AtFlags, fsync, unlinkat};
 use rustix::io::Errno;
 
@@ -28,6 +29,17 @@ pub(super) struct Update<'a> {
     moved: Option<Listing>,
     /// What is in the folders, where there are files that others hide.
     twice: Option<Listing>,
+    /// A message whose file is not the one that was counted.
+    changed: Option<MessageNumber>,
+}
+
+/// What came of an update.
+pub(super) struct Updated {
+    pub(super) committed: Committed,
+    /// The messages that are gone.
+    pub(super) removed: Deletions,
+    /// One of those that stay, since another file has its name.
+    pub(super) changed: Option<MessageNumber>,
 }
 
 struct Opened {
@@ -59,7 +71,7 @@ impl<'a> Update<'a> {
             }
             Layout::Maildir { .. } | Layout::Flat(_) => None,
         };
-        Ok(Some(Self { user, layout, folder, folders, moved: None, twice }))
+        Ok(Some(Self { user, layout, folder, folders, moved: None, twice, changed: None }))
     }
 
     /// Whether what is removed may uncover another message that has the same base.
@@ -67,13 +79,13 @@ impl<'a> Update<'a> {
         self.twice.is_some()
     }
 
-    /// Removes the marked messages in the order of their numbers, then makes that durable. Says which are gone.
-    pub(super) fn commit(mut self, index: &Index, deletions: &Deletions) -> (Committed, Deletions) {
+    /// Removes the marked messages in the order of their numbers, then makes that durable.
+    pub(super) fn commit(mut self, index: &Index, deletions: &Deletions) -> Updated {
         let mut committed = Committed::default();
         let mut removed = Deletions::NONE;
         for number in deletions.iter() {
             let Some(record) = index.record(number.index()) else { continue };
-            match self.remove(&record) {
+            match self.remove(number, &record) {
                 Ok(was_there) => {
                     removed.mark(number);
                     if was_there {
@@ -96,28 +108,52 @@ impl<'a> Update<'a> {
                 committed.doubt(opened.lost);
             }
         }
-        (committed, removed)
+        Updated { committed, removed, changed: self.changed }
     }
 
     /// Removes one message; `false` where it is gone already.
-    fn remove(&mut self, record: &Record<'_>) -> io::Result<bool> {
+    fn remove(&mut self, number: MessageNumber, record: &Record<'_>) -> io::Result<bool> {
+        if self.is_there(number, record, (record.place, record.name))? {
+            for (place, name) in self.copies_of(record)? {
+                self.unlink(place, &name)?;
+            }
+            if self.unlink(record.place, record.name)? {
+                return Ok(true);
+            }
+        }
         if let Layout::Flat(_) = self.layout {
-            return self.remove_flat(record);
-        }
-        for (place, name) in self.copies_of(record)? {
-            self.unlink(place, &name)?;
-        }
-        if self.unlink(record.place, record.name)? {
-            return Ok(true);
+            return Ok(false);
         }
         if self.moved.is_none() {
             self.moved = Some(Listing::of(&self.folder, &self.layout, None)?);
         }
         let moved = self.moved.as_ref().and_then(|listing| listing.find(record.base));
-        match moved.map(|(place, name)| (place, name.to_vec())) {
-            None => Ok(false),
-            Some((place, name)) if self.unlink(place, &name)? => Ok(true),
-            Some(_) => Err(io::Error::other("the file was renamed while it was looked for")),
+        let Some((place, name)) = moved.map(|(place, name)| (place, name.to_vec())) else { return Ok(false) };
+        if self.is_there(number, record, (place, &name))? && self.unlink(place, &name)? {
+            return Ok(true);
+        }
+        Err(io::Error::other("the file was renamed while it was looked for"))
+    }
+
+    /// Whether there is a file of that name.
+    ///
+    /// # Errors
+    /// Also where it is another one than the client was shown, or has been written to since: nobody has all of it.
+    fn is_there(
+        &mut self,
+        number: MessageNumber,
+        record: &Record<'_>,
+        (place, name): (Place, &[u8]),
+    ) -> io::Result<bool> {
+        let Some(folder) = self.folder_of(place) else { return Ok(false) };
+        match super::folder::status_in(folder, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+            Ok(status) if !scan::is_same_file(record, &status) => {
+                self.changed = Some(number);
+                Err(io::Error::other("the file was changed during the session"))
+            }
+            Ok(_) => Ok(true),
         }
     }
 
@@ -160,20 +196,6 @@ impl<'a> Update<'a> {
                 return Ok(block == other_block);
             }
         }
-    }
-
-    /// Removes one message of a flat folder: only the file that the client was shown, not another of that name.
-    fn remove_flat(&mut self, record: &Record<'_>) -> io::Result<bool> {
-        let Some(folder) = self.folder_of(Place::Top) else { return Ok(false) };
-        match super::folder::status_in(folder, record.name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-            Ok(status) if !scan::is_same_file(record, &status) => {
-                return Err(io::Error::other("the file was changed during the session"));
-            }
-            Ok(_) => {}
-        }
-        self.unlink(Place::Top, record.name)
     }
 
     fn folder_of(&self, place: Place) -> Option<BorrowedFd<'_>> {
@@ -224,7 +246,7 @@ pub(super) fn index_without(index: &Index, removed: &Deletions) -> Option<Index>
     let mut builder = Builder::with_room(index.count() as usize, index.as_octets().len());
     let mut retired: Vec<&[u8]> = index.retired().collect();
     for (number, record) in (0..).zip(index.records()) {
-        let number = pop3d_protocol::number::MessageNumber::from_index(number)?;
+        let number = MessageNumber::from_index(number)?;
         if removed.contains(number) {
             retired.push(record.unique_id());
         } else {

@@ -96,6 +96,26 @@ fn a_flat_file_that_the_client_was_not_shown_is_not_removed() {
 }
 
 #[test]
+fn a_file_of_a_maildir_that_has_grown_or_was_replaced_is_not_removed_until_it_was_shown() {
+    let house = House::maildir(&[("new/1.a", "begun\n"), ("cur/2.b:2,", "two\n"), ("new/3.c", "three\n")]);
+    house.settle();
+    let mut maildrop = house.open();
+    assert_eq!(text(&mut *maildrop, 1), "begun\n");
+    // Written on after it was sent; replaced under other flags.
+    house.put("new/1.a", "begun\nand ended\n");
+    fs::remove_file(house.user().join("cur/2.b:2,")).unwrap();
+    house.put("cur/2.b:2,S", "another\n");
+    assert_eq!(maildrop.commit(&marked(&[1, 2, 3])), committed(1, 2));
+    assert_eq!((left(&house, "new"), left(&house, "cur")), (vec!["1.a".into()], vec!["2.b:2,S".into()]));
+    drop(maildrop);
+    house.settle();
+    let mut maildrop = house.open();
+    assert_eq!(sizes(&*maildrop), [18, 9]);
+    assert_eq!(text(&mut *maildrop, 1), "begun\nand ended\n");
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(2, 0));
+}
+
+#[test]
 fn a_failed_removal_keeps_its_unique_id() {
     let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
     let mut maildrop = house.open();
