@@ -130,6 +130,11 @@ impl Layout {
         }
     }
 
+    /// Whether messages are kept the same way, in the same folders or in others.
+    pub(super) fn is_same_kind(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Flat(_), Self::Flat(_)) | (Self::Maildir { .. }, Self::Maildir { .. }))
+    }
+
     /// Whether a change after `listed` would have left other times.
     pub(super) fn is_settled(&self, listed: Listed) -> bool {
         self.places().iter().all(|&place| self.visit(place).is_none_or(|visit| visit.is_settled(listed)))

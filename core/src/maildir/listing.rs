@@ -74,9 +74,12 @@ impl Listing {
             }
             let is_message = match entry.file_type() {
                 FileType::RegularFile => true,
-                FileType::Unknown => {
-                    folder::status_in(folder.as_fd(), name).is_ok_and(|status| folder::is_regular(&status))
-                }
+                FileType::Unknown => match folder::status_in(folder.as_fd(), name) {
+                    Ok(status) => folder::is_regular(&status),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                    // Its message would not be there, and seem to be gone.
+                    Err(error) => return Err(error),
+                },
                 _ => false,
             };
             if is_message && !self.push(name, place) {

@@ -1,7 +1,7 @@
 //! Makes an index of what is in the folders, from what was known before and a look at the rest.
 //!
-//! A file of a Maildir never changes under its name, so what is known of one is believed. Files of a flat folder can be
-//! written again in place: each is looked at, and read where it is not as it was. May take long: called in the pool.
+//! A file of a Maildir does not change under its name, so what is known of one is believed until somebody sees that it
+//! did. Files of a flat folder can be written again in place: each is looked at, and read where it is not as it was. May take long: called in the pool.
 
 mod counting;
 
@@ -65,7 +65,9 @@ pub(super) fn scan(
     for _ in 0..LISTINGS_MAX {
         let began = now();
         let started = Listed::at(began);
-        let known = made.as_ref().or(known).filter(|known| known.layout().is_same_place(&layout));
+        // Not what was made of the listing before, which may have missed a message that was moved: it is none that is gone.
+        let known = [known, made.as_ref()].into_iter().flatten();
+        let known = known.into_iter().find(|known| known.layout().is_same_kind(&layout));
         let listing = Listing::of(folder, &layout, known)?;
         let mut scan = Scan::new(folder, &layout, known, (began, started), unique_ids)?;
         let builder = scan.merge(&listing)?;
@@ -103,6 +105,9 @@ struct Scan<'a> {
     loose_ends: u32,
     /// Messages that could not be read.
     unreadable: u32,
+    /// Whether what is known of a file is to be held against it: somebody has seen one that is not so, or the folders are
+    /// others (a backup that was brought back, another disk). Messages keep their unique-ids there.
+    is_doubtful: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -130,7 +135,7 @@ impl<'a> Scan<'a> {
         // Sizes noted are worth reading a list for where there are many to be counted.
         let notes = match (layout, known, unique_ids) {
             (Layout::Flat(_), ..) | (_, Some(_), UniqueIds::Names) => Notes::default(),
-            (Layout::Maildir { .. }, ..) => Notes::read(folder, unique_ids),
+            (Layout::Maildir { .. }, ..) => Notes::read(folder, unique_ids)?,
         };
         Ok(Self {
             user: folder.user(),
@@ -146,6 +151,8 @@ impl<'a> Scan<'a> {
             ahead: HashMap::new(),
             loose_ends: 0,
             unreadable: 0,
+            is_doubtful: known
+                .is_some_and(|known| known.is_doubtful() || !known.layout().is_same_place(layout)),
         })
     }
 
@@ -209,15 +216,16 @@ impl<'a> Scan<'a> {
         let (name, base) = (listing.name(entry), listing.base(entry));
         let Some(folder) = folder_of(&self.folders, entry) else { return Ok(None) };
         let is_flat = matches!(self.layout, Layout::Flat(_));
-        let is_doubtful = self.known.is_some_and(Index::is_doubtful);
         match known.map(|record| (record, record.size)) {
-            Some((record, size @ Size::Counted { racy: false, .. })) if is_flat || is_doubtful => {
+            Some((record, size @ Size::Counted { racy: false, .. })) if is_flat || self.is_doubtful => {
                 // The file may bear other flags by this time.
                 if is_as_known(&Record { name, ..*record }, folder) {
                     return Ok(Some(size));
                 }
             }
-            Some((_, size @ (Size::Counted { racy: false, .. } | Size::Named { .. }))) if !is_doubtful => {
+            Some((_, size @ (Size::Counted { racy: false, .. } | Size::Named { .. })))
+                if !self.is_doubtful =>
+            {
                 return Ok(Some(size));
             }
             Some((_, Size::Counted { .. } | Size::Named { .. } | Size::Unknown { .. })) => {}

@@ -1,5 +1,6 @@
 //! What the index keeps, when it is believed, and what becomes of a bad one.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
 
@@ -270,6 +271,48 @@ fn another_folder_in_the_same_place_is_counted_anew() {
     assert_eq!(sizes(&*house.open()), [16]);
 }
 
+/// Copies a user's folders to where nobody's were, as from a backup.
+fn bring_back(house: &House) {
+    let old = house.folder.path().join("mail/old");
+    fs::rename(house.user(), &old).unwrap();
+    for folder in ["", "new", "cur"] {
+        let Ok(files) = fs::read_dir(old.join(folder)) else { continue };
+        fs::create_dir_all(house.user().join(folder)).unwrap();
+        for file in files.map(Result::unwrap).filter(|file| file.path().is_file()) {
+            fs::copy(file.path(), house.user().join(folder).join(file.file_name())).unwrap();
+        }
+    }
+    house.settle();
+}
+
+#[test]
+fn unique_ids_outlive_folders_that_are_brought_back() {
+    let house = House::maildir(&NAMES);
+    house.put("dovecot-uidlist", "3 V1 N4\n1 :1.a.host\n");
+    house.settle();
+    let open = || house.store().with_unique_ids(UniqueIds::Dovecot).open(&ann()).unwrap();
+    let before = unique_ids(&*open());
+    assert_eq!(before[0], "0000000100000001");
+    fs::remove_file(house.user().join("dovecot-uidlist")).unwrap();
+    bring_back(&house);
+    assert_eq!(unique_ids(&*open()), before);
+    assert_eq!(sizes(&*open()), [5, 7]);
+}
+
+#[test]
+fn the_unique_id_of_a_removed_flat_file_is_not_given_out_again_in_a_folder_that_is_brought_back() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
+    house.settle();
+    let mut maildrop = house.open();
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(1, 0));
+    drop(maildrop);
+    bring_back(&house);
+    house.put("1.eml", "one\n");
+    let found = unique_ids(&*house.open());
+    assert_ne!(found[0], "1.eml");
+    assert_eq!(found[1], "2.eml");
+}
+
 #[test]
 fn an_index_of_another_user_is_not_believed() {
     let house = House::maildir(&NAMES);
@@ -279,6 +322,33 @@ fn an_index_of_another_user_is_not_believed() {
     fs::create_dir_all(house.folder.path().join("mail/bob/new")).unwrap();
     fs::copy(house.index(), house.index().with_file_name("bob")).unwrap();
     assert_eq!(house.store().open(&bob).unwrap().snapshot().count(), 0);
+}
+
+#[test]
+fn a_message_that_one_of_two_listings_misses_keeps_its_unique_id() {
+    let house = House::maildir(&[("new/1.a.host", "one\n")]);
+    house.settle();
+    let owner = house.store().shared.owner(&ann());
+    let mail = MailFolder::open(&house.folder.path().join("mail")).unwrap();
+    let folder = UserFolder::open(&mail, "ann").unwrap().unwrap();
+    let mut builder = Builder::with_room(1, 20);
+    let (name, size) = (b"1.a.host", Size::Unknown { length: 4 });
+    builder.push(&Record { name, base: name, unique_id: Some(b"kept"), place: Place::New, size }).unwrap();
+    let known = builder.finish(folder.layout().unwrap(), None, &[], &owner);
+    let listings = Cell::new(0);
+    // It is on its way from one name to another while the folders are listed first.
+    let now = || {
+        listings.set(listings.get() + 1);
+        match listings.get() {
+            1 => house.rename("new/1.a.host", "tmp/1.a.host"),
+            2 => house.rename("tmp/1.a.host", "cur/1.a.host:2,S"),
+            _ => {}
+        }
+        SystemTime::now()
+    };
+    let index = scan(&folder, &owner, Some(&known), UniqueIds::Names, now).unwrap();
+    assert!(listings.get() > 1);
+    assert_eq!((index.count(), index.unique_id(number(1))), (1, &b"kept"[..]));
 }
 
 #[test]
