@@ -291,6 +291,18 @@ impl Accounts {
         changed
     }
 
+    /// A copy with another hash of the same password for that account, which is found right. Nothing happens where there
+    /// is none.
+    #[must_use]
+    pub fn with_renewed(&self, user: &UserName, hashed: &Hashed, password: &[u8]) -> Self {
+        let mut changed = self.clone();
+        if let Some(account) = self.accounts.get(user) {
+            let stored = Stored::told(hashed.clone(), self.key, password, self.keeps_plain, Instant::now());
+            changed.insert(user.clone(), account.clone().renewed(stored));
+        }
+        changed
+    }
+
     /// An account with another password.
     fn with_password(&self, user: &UserName, stored: Stored) -> Account {
         match self.accounts.get(user) {
@@ -355,12 +367,22 @@ impl Accounts {
     }
 
     /// Whether who was verified by `before`, an earlier state of these, may still come in: the account may have been removed,
-    /// switched off or bound to other nets meanwhile. Who had no account comes in by the word of others.
+    /// switched off or bound to other nets meanwhile, or one of its secrets changed or taken back. Which of them it was that
+    /// let in is not kept: a client that had another one logs in again. Who had no account comes in by the word of others.
     #[must_use]
     pub fn still_admits(&self, before: &Self, user: &UserName, from: IpAddr) -> bool {
         match self.accounts.get(user) {
-            Some(account) => account.switches.permit(from),
+            Some(account) => account.switches.permit(from) && self.has_secrets_of(before, user),
             None => !before.contains(user),
+        }
+    }
+
+    /// Whether each secret of an account that let in by `before` still does. One that was not there had none.
+    fn has_secrets_of(&self, before: &Self, user: &UserName) -> bool {
+        match (self.accounts.get(user), before.accounts.get(user)) {
+            (Some(account), Some(before)) => account.is_of_epoch(before),
+            (_, None) => true,
+            (None, Some(_)) => false,
         }
     }
 

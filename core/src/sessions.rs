@@ -215,6 +215,12 @@ impl Present {
         self.presence.stage.store(1, Ordering::Relaxed);
     }
 
+    /// The user is not let in after all.
+    pub(crate) fn sent_away(&self) {
+        self.presence.stage.store(0, Ordering::Relaxed);
+        *self.presence.user.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// UPDATE has begun.
     pub(crate) fn updating(&self) {
         self.presence.stage.store(2, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! One account: its secrets, and what it may be used for.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::apps::{AppFacts, Origin};
@@ -26,7 +26,16 @@ pub(super) type Look = (usize, u32);
 pub(super) struct Account {
     /// The password, then those that were given to programs. Any of them lets in.
     secrets: Vec<Kept>,
+    /// Another one, of no other account, once a secret lets in no more. Who was found right before that is not let in then.
+    epoch: u64,
     pub(super) switches: Switches,
+}
+
+/// The epoch of the account that is made next.
+static NEXT_EPOCH: AtomicU64 = AtomicU64::new(0);
+
+fn next_epoch() -> u64 {
+    NEXT_EPOCH.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A secret of an account.
@@ -39,7 +48,7 @@ struct Kept {
 
 impl Account {
     pub(super) fn new(stored: Stored, switches: Switches) -> Self {
-        Self { secrets: vec![Kept { app: None, stored: Arc::new(stored) }], switches }
+        Self { secrets: vec![Kept { app: None, stored: Arc::new(stored) }], epoch: next_epoch(), switches }
     }
 
     /// Adds a secret that a program has, in place of one of that name.
@@ -51,7 +60,16 @@ impl Account {
 
     /// Takes a secret of that name from a program.
     pub(super) fn remove(&mut self, name: &str) {
+        let before = self.secrets.len();
         self.secrets.retain(|kept| kept.app.as_ref().is_none_or(|app| app.name() != name));
+        if self.secrets.len() < before {
+            self.epoch = next_epoch();
+        }
+    }
+
+    /// Whether each secret that let in then still does.
+    pub(super) fn is_of_epoch(&self, before: &Self) -> bool {
+        self.epoch == before.epoch
     }
 
     /// What is known of the secrets that programs have.
@@ -65,6 +83,12 @@ impl Account {
 
     /// The same with another password; what programs have, and what is switched, stays.
     pub(super) fn with(mut self, stored: Stored) -> Self {
+        self.epoch = next_epoch();
+        self.renewed(stored)
+    }
+
+    /// The same with another hash of the same password.
+    pub(super) fn renewed(mut self, stored: Stored) -> Self {
         match self.secrets.first_mut() {
             Some(first) => first.stored = Arc::new(stored),
             None => self.secrets.push(Kept { app: None, stored: Arc::new(stored) }),
@@ -121,6 +145,9 @@ impl Account {
 
     /// Takes over what is known of the same hashes.
     pub(super) fn inherit(&mut self, before: &Self, keeps_plain: bool) {
+        if before.secrets.iter().all(|known| self.stored().any(|stored| stored.is_same(&known.stored))) {
+            self.epoch = before.epoch;
+        }
         for kept in &mut self.secrets {
             let hash = kept.stored.hash();
             let known = before.secrets.iter().find(|it| hash.is_some() && it.stored.hash() == hash);

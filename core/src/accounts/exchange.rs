@@ -49,8 +49,8 @@ enum State {
     Digest(String),
     /// SCRAM: the `client-final-message`. No user: the keys are nobody's, and no proof is right. The keys are of these accounts.
     Scram(Box<Begun>, Option<UserName>, Arc<Accounts>),
-    /// SCRAM: nothing, once the client has seen that we know its password.
-    Shown(UserName),
+    /// SCRAM: nothing, once the client has seen that we know its password. Its proof was right by these accounts.
+    Shown(UserName, Arc<Accounts>),
     /// No more steps.
     Over,
 }
@@ -186,11 +186,16 @@ impl Exchange {
                     return Err(WrongCredentials);
                 }
                 let said = begun.finish(response.unwrap_or_default()).ok_or(WrongCredentials)?;
-                self.state = State::Shown(user.ok_or(WrongCredentials)?);
+                self.state = State::Shown(user.ok_or(WrongCredentials)?, Arc::clone(&self.accounts));
                 Ok(Stepped::Challenge(said.into_bytes()))
             }
-            State::Shown(user) if response.is_some_and(<[u8]>::is_empty) => self.let_in(&user),
-            State::Shown(_) | State::Over => Err(WrongCredentials),
+            State::Shown(user, accounts) if response.is_some_and(<[u8]>::is_empty) => {
+                if !self.accounts.has_secrets_of(&accounts, &user) {
+                    return Err(WrongCredentials);
+                }
+                self.let_in(&user)
+            }
+            State::Shown(..) | State::Over => Err(WrongCredentials),
         }
     }
 

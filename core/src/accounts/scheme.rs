@@ -100,6 +100,16 @@ impl Stored {
         is_right
     }
 
+    /// Whether it is of the same password for certain. Where none lets in, there is none that could be another.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Keyed { code, .. }, Self::Keyed { code: other, .. }) => code.is(other),
+            (Self::Hashed { hashed, .. }, Self::Hashed { hashed: other, .. }) => hashed == other,
+            (Self::Anything, Self::Anything) | (_, Self::Nothing) => true,
+            (Self::Keyed { .. } | Self::Hashed { .. } | Self::Anything | Self::Nothing, _) => false,
+        }
+    }
+
     /// The secret itself, where it is kept.
     pub(super) fn plain(&self) -> Option<&Secret> {
         match self {

@@ -77,7 +77,7 @@ impl Administration {
             return;
         }
         state.kept = kept;
-        self.replace_accounts(|accounts| accounts.with(user.clone(), &hashed, password));
+        self.replace_accounts(|accounts| accounts.with_renewed(user, &hashed, password));
         info!(target: "pop3d::peep", "the password of {user} is kept by a stronger hash");
     }
 

@@ -282,10 +282,17 @@ impl Connection {
 
     fn maildrop_opened(&mut self, maildrop: Box<dyn Maildrop>, desk: &Desk) {
         let Account::Verified(user) = std::mem::replace(&mut self.account, Account::Unknown) else { return };
+        // First: who is to go for what changed has a name from here on, or is seen below to be no longer let in.
+        if let Some(present) = &self.present {
+            present.logged_in(&user);
+        }
         let accounts = Arc::clone(&desk.shared.settings.load().accounts);
         let before = self.judged_by.take().unwrap_or_else(|| Arc::clone(&accounts));
         if !accounts.still_admits(&before, &user, self.peer.ip()) {
-            info!(target: "pop3d::login", "user {user} from {}: removed or switched off meanwhile", self.peer);
+            info!(target: "pop3d::login", "user {user} from {}: changed or switched off meanwhile", self.peer);
+            if let Some(present) = &self.present {
+                present.sent_away();
+            }
             self.place = None;
             let text = "wrong user name or password".to_owned();
             let refusal = Refusal { code: Some(ResponseCode::Auth), text };
@@ -298,9 +305,6 @@ impl Connection {
         );
         desk.counters.logins.add(1);
         self.facts.left = snapshot.count();
-        if let Some(present) = &self.present {
-            present.logged_in(&user);
-        }
         let settings = desk.shared.settings.load();
         let delays = &settings.limits.login_delays;
         desk.shared.logins.note(&user, desk.now, delays);

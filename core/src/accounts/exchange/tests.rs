@@ -247,11 +247,17 @@ fn an_exchange_goes_on_by_accounts_as_they_have_become() {
         assert_eq!(shown, password == "pencil" && outcome.is_ok());
     }
     // Between the proof and what the client says to ours.
-    let (mut exchange, said) = begin(Mechanism::ScramSha256, Some(b"n,,n=user,r=x"));
-    let last = client::answer(&said, "n=user,r=x", b"pencil");
-    assert!(exchange.step(Some(last.as_bytes())).is_ok());
-    exchange.renew(fewer);
-    assert_eq!(exchange.step(Some(b"")), Err(WrongCredentials));
+    for (accounts, outcome) in
+        [(None, user("user")), (Some(fewer), Err(WrongCredentials)), (Some(others), Err(WrongCredentials))]
+    {
+        let (mut exchange, said) = begin(Mechanism::ScramSha256, Some(b"n,,n=user,r=x"));
+        let last = client::answer(&said, "n=user,r=x", b"pencil");
+        assert!(exchange.step(Some(last.as_bytes())).is_ok());
+        if let Some(accounts) = accounts {
+            exchange.renew(accounts);
+        }
+        assert_eq!(exchange.step(Some(b"")), outcome);
+    }
 }
 
 #[test]

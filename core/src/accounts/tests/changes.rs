@@ -187,3 +187,59 @@ fn accounts_that_are_read_anew_remember_what_was_verified() {
     assert_eq!(cost(&plain, "ann", b"secret", now), (0, false));
     assert_eq!(cost(&plain, "ann", b"plain", now), (0, true));
 }
+
+#[test]
+fn who_was_found_right_is_not_let_in_by_a_secret_that_no_longer_is() {
+    let user = name("ann");
+    let mut before = ann();
+    before.add_made_app(&user, "phone", 1, &hash_of(b"of the phone"));
+    let is_let_in = |after: &Accounts| after.still_admits(&before, &user, HERE);
+    let with = |change: fn(&mut Accounts, &UserName)| {
+        let mut after = before.clone();
+        change(&mut after, &user);
+        after
+    };
+    let read_anew = |password: &[u8], apps: &[&str]| {
+        let mut anew = Accounts::new(false);
+        anew.add_stored(user.clone(), hashed(password, 8).as_bytes()).unwrap();
+        for app in apps {
+            anew.add_made_app(&user, app, 1, &hash_of(b"of the phone"));
+        }
+        anew.inherit(&before);
+        anew
+    };
+    for (what, after) in [
+        ("another password", before.with(user.clone(), &hash_of(b"other"), b"other")),
+        ("an app password taken back", with(|accounts, user| accounts.remove_app(user, "phone"))),
+        (
+            "one that was made again",
+            with(|accounts, user| accounts.add_made_app(user, "phone", 2, &hash_of(b"x"))),
+        ),
+        ("removed", before.without(&user)),
+        ("removed and added", before.without(&user).with(user.clone(), &hash_of(b"other"), b"other")),
+        ("read with another password", read_anew(b"other", &["phone"])),
+        ("read without an app password", read_anew(b"secret", &[])),
+    ] {
+        assert!(!is_let_in(&after), "{what}");
+    }
+    for (what, after) in [
+        ("nothing", before.clone()),
+        ("another account", before.with(name("bob"), &hash_of(b"other"), b"other")),
+        ("another app password", with(|accounts, user| accounts.add_made_app(user, "tv", 1, &hash_of(b"x")))),
+        ("one taken back that was not there", with(|accounts, user| accounts.remove_app(user, "tv"))),
+        ("a hash made anew", before.with_renewed(&user, &hash_of(b"secret"), b"secret")),
+        ("read with another one beside", read_anew(b"secret", &["phone", "tv"])),
+    ] {
+        assert!(is_let_in(&after), "{what}");
+    }
+    let told = |password: &[u8]| {
+        let mut accounts = Accounts::new(false);
+        accounts.add(user.clone(), password);
+        accounts
+    };
+    for (password, is_same) in [(&b"plain"[..], true), (b"other", false)] {
+        let (before, mut anew) = (told(b"plain"), told(password));
+        anew.inherit(&before);
+        assert_eq!(anew.still_admits(&before, &user, HERE), is_same);
+    }
+}
