@@ -47,9 +47,11 @@ impl Connection {
                     present.updating();
                 }
                 self.task = Task::Job;
-                let job = Job::new(self.key, desk);
+                let (job, counters) = (Job::new(self.key, desk), Arc::clone(&desk.counters));
                 desk.shared.pools.maildrops.run(move || {
                     let committed = maildrop.commit(&deletions);
+                    // Here: the connection may be gone by now, and what is removed is removed.
+                    counters.messages_removed.add(u64::from(committed.removed));
                     // Unlocked before the client hears of it: it may be back at once.
                     drop(maildrop);
                     job.done(Outcome::Committed(committed));
@@ -270,7 +272,6 @@ impl Connection {
             Outcome::Committed(Committed { removed, gone, remaining }) => {
                 self.facts.deleted = removed;
                 self.facts.left = self.facts.left.saturating_sub(removed).saturating_sub(gone);
-                desk.counters.messages_removed.add(u64::from(removed));
                 self.session.handle_answer(Answer::Committed { remaining });
             }
             Outcome::Lost => {

@@ -221,6 +221,24 @@ const IDLE_TURNS: usize = 100;
 const LOGIN: &str = "USER user\r\nPASS pass\r\n";
 
 #[test]
+fn what_is_removed_counts_also_where_the_session_is_closed_meanwhile() {
+    let mut stage = Stage::new(vec![b"x\n".to_vec()], Script { ends: false, ..script(LOGIN, usize::MAX) });
+    stage.play();
+    stage.says("DELE 1\r\nQUIT\r\n");
+    stage.connection.input.is_readable = true;
+    stage.connection.turn(&mut stage.desk);
+    assert!(matches!(stage.connection.task, Task::Job));
+    // Nobody takes what comes of the job.
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while stage.desk.counters.messages_removed.value() == 0 {
+        assert!(std::time::Instant::now() < until, "it is not counted where it is removed");
+        std::thread::yield_now();
+    }
+    assert_eq!(stage.connection.kick(), Turn::Gone);
+    assert_eq!(stage.desk.counters.messages_removed.value(), 1);
+}
+
+#[test]
 fn a_session_that_an_administrator_closes_removes_nothing_and_cuts_nothing_silently() {
     let messages = vec![b"x\r\n".repeat(100_000)];
     // Idle, before and after login.
