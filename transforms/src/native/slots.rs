@@ -122,13 +122,15 @@ fn bury(slots: &mut [Slot], now: Instant) {
     }
 }
 
-/// The helper with the fewest messages, and how many that are.
+/// The helper with the fewest messages, and how many that are. One that is silent may be in a call that never ends.
 fn least_busy(slots: &[Slot]) -> Option<(usize, Arc<Host>)> {
     let running = slots.iter().filter_map(|slot| match &slot.place {
         Place::Running(host) => Some((host.load(), host)),
         Place::Empty | Place::Starting(_) => None,
     });
-    running.min_by_key(|(load, _)| *load).map(|(load, host)| (load, Arc::clone(host)))
+    let idle = running.clone().find(|(load, _)| *load == 0);
+    let chosen = idle.or_else(|| running.min_by_key(|(load, host)| (host.is_silent(), *load)));
+    chosen.map(|(load, host)| (load, Arc::clone(host)))
 }
 
 /// Where one may be started.
@@ -311,6 +313,25 @@ mod tests {
         second.end(Err(Unstarted::OfPlugin("it ended".to_owned())), now);
         host.is_given_a_message();
         assert!(is(&slots, now, &host));
+    }
+
+    #[test]
+    fn one_that_is_silent_gets_nothing_where_another_one_works() {
+        let now = Instant::now();
+        let (slots, silent) = slots(2);
+        silent.is_given_a_message();
+        silent.has_said_nothing_for(Duration::from_secs(2));
+        let Choice::Vacant(vacancy, None) = slots.choose(now) else {
+            panic!("it is taken for one that works")
+        };
+        let host = Host::without_process();
+        vacancy.end(Ok(Arc::clone(&host)), now);
+        (0..3).for_each(|_| host.is_given_a_message());
+        assert!(is(&slots, now, &host));
+        assert!(slots.ready(now).is_some_and(|ready| Arc::ptr_eq(&ready, &host)));
+        // Where both are silent, there is hope for either.
+        host.has_said_nothing_for(Duration::from_secs(2));
+        assert!(is(&slots, now, &silent));
     }
 
     #[test]

@@ -33,6 +33,12 @@ impl Host {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.shared.lock().streams.insert(number, Mailbox::default());
     }
+
+    /// An answer to each of its messages has been owed for so long.
+    pub(in crate::native) fn has_said_nothing_for(&self, time: Duration) {
+        let asked = Instant::now().checked_sub(time).unwrap();
+        self.shared.lock().streams.values_mut().for_each(|mailbox| mailbox.asked.push_back(asked));
+    }
 }
 
 #[test]
