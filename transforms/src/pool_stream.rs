@@ -14,6 +14,7 @@ mod filter;
 mod output;
 mod piece;
 mod pipe;
+mod slice;
 #[cfg(test)]
 mod tests;
 mod watchdog;

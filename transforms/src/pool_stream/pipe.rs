@@ -13,6 +13,7 @@ use rustix::io::{Errno, pread};
 
 use super::output::Output;
 use super::piece::{Extent, Piece};
+use super::slice::Slice;
 use crate::bound::Bound;
 
 /// Octets of a chunk of input: no more than a plugin is promised at once.
@@ -430,9 +431,11 @@ impl Pipe {
                 return Ok(());
             }
         }
-        let mut chunk = Vec::new();
+        let (mut chunk, mut slice) = (Vec::new(), Slice::begin());
         while self.next(&mut chunk).await? {
             self.write(&chunk).await?;
+            // Where the disk is slower than who takes it, nothing else would.
+            slice.end_in_time().await;
         }
         Ok(())
     }
