@@ -86,6 +86,29 @@ fn a_plugin_that_cannot_be_loaded_anew_is_failed_and_its_older_one_serves() {
 }
 
 #[test]
+fn a_plugin_that_never_could_be_loaded_is_tried_by_the_configuration_once_its_file_is_another() {
+    let plugins = Plugins::default();
+    let file = plugins.build("filter.so", &[]);
+    let right = fs::read(&file).unwrap();
+    let mail = Mail::flat("user", &["Subject: x\n\nx\n"]);
+    for isolation in ISOLATIONS {
+        fs::write(&file, "no library\n").unwrap();
+        // In no chain, so that the server starts.
+        let config = plugin_config(&file, isolation, "options = { do = \"rot13\" }");
+        let config = config.replace("transform = \"filter\"\n", "");
+        let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+        let mut admin = Admin::of(&server);
+        admin.says("cf").hears("+");
+        assert_eq!(admin.lines("tfl?"), ["filter native failed 1"], "{isolation}");
+        fs::write(&file, &right).unwrap();
+        admin.says("cf").hears("+");
+        assert_eq!(admin.lines("tfl?"), ["filter native ready 2"], "{isolation}");
+        admin.says("tf= filter").hears("+");
+        assert_eq!(retrieved(&server).unwrap(), as_sent(&rot13(b"Subject: x\n\nx\n")));
+    }
+}
+
+#[test]
 fn what_was_loaded_at_run_time_stays_over_a_reading_of_the_configuration() {
     let plugins = Plugins::default();
     let file = plugins.build("filter.so", &[]);

@@ -355,7 +355,7 @@ impl Entry {
     /// What follows another entry of its name: that itself where nothing is defined anew.
     fn following(spec: Spec, resources: &Resources, before: Option<&Self>) -> Self {
         match before {
-            Some(before) if before.defined == spec => {
+            Some(before) if before.defined == spec && !before.may_be_mended() => {
                 let state = match &before.loaded {
                     // What it needs may have come, or gone.
                     Loaded::Process(_) => before.loaded.state(),
@@ -379,6 +379,11 @@ impl Entry {
         let generation = before.map_or(0, |before| before.generation) + 1;
         let state = loaded.state();
         Self { defined: spec, state, loaded, generation, is_added: false, is_dropped: false, stamp }
+    }
+
+    /// Whether its file never was one, and is another one now.
+    fn may_be_mended(&self) -> bool {
+        matches!(self.loaded, Loaded::Broken { .. }) && self.stamp != stamp(&self.defined)
     }
 
     /// Whether it is what it would be if it were loaded anew, as far as that can be told without.
