@@ -147,6 +147,13 @@ mod tests {
         assert_eq!(redacted(&format!("{forwarded}1234-5678\n")), format!("{forwarded}*\n"));
         let pieces = "Content-Type: message/partial; id=a; number=1\n\nSubject: x\n\n";
         assert_eq!(redacted(&format!("{pieces}1234-5678\n")), format!("{pieces}*\n"));
+        // They are put together as they stand (RFC 2046, section 5.2.2).
+        let wide = [("patterns", "1234.5678"), ("with", "\u{2588}")];
+        let long = "x".repeat(2000);
+        for rest in ["", "\u{e4}\n", &format!("{long}\n"), "a\rb\n"] {
+            let sent = sent::<It>(&wide, format!("{pieces}1234-5678\n{rest}").as_bytes());
+            assert_eq!(String::from_utf8(sent).unwrap(), format!("{pieces}\u{2588}\n{rest}"));
+        }
         let encoded = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n";
         assert_eq!(
             redacted(&format!("{encoded}WDogeQoKMTIzNC01Njc4Cg==\n")),

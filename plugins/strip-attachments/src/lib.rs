@@ -11,7 +11,7 @@
 //! `max_size`. An attachment is what says so, what has a file name, and what is neither text nor holds other parts; one in
 //! a forwarded message is as good as any. What is signed or encrypted stays as a whole. Parts within more than 32 others
 //! make the message fail, because nobody has looked into them. Nor does anybody into a forwarded message that is encoded or in
-//! pieces (`message/partial`): it stays, unless `types` or `max_size` removes it.
+//! pieces (`message/partial`): it stays, unless `types`, `names` or `max_size` removes it.
 
 use pop3d_transform::{
     BODY_MAX, ByPart, Choice, NewPart, Options, Part, PartFilter, export_transform, matches_glob,

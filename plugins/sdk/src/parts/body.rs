@@ -127,7 +127,10 @@ impl Text {
         if to_utf8 && !fits && self.encoding == UTF_8 && self.transfer != Transfer::Identity {
             return None;
         }
+        // A piece of a message is put together with others as it stands, and must not be encoded (RFC 2046, 5.2.2).
+        let is_piece = part.media_type() == "message/partial" && transfer == Transfer::Identity;
         let (name, body) = match transfer {
+            Transfer::Identity if is_piece => (None, with_line_ends(&octets, line_end)),
             Transfer::Identity if fits && is_ascii && (!to_utf8 || stays == Transfer::Identity) => {
                 (None, with_line_ends(&octets, line_end))
             }
@@ -148,7 +151,7 @@ impl Text {
             Transfer::Base64 => (Some("base64"), base64_lines(&octets, line_end)),
         };
         let name = name.filter(|name| *name != part.encoding);
-        let charset = charset.filter(|_| !(is_ascii && part.charset.is_none() && !to_utf8));
+        let charset = charset.filter(|_| !(is_piece || is_ascii && part.charset.is_none() && !to_utf8));
         let mut content = Vec::new();
         if let Some(charset) = charset {
             content.push(("Content-Type", part.content_type_with(charset)));
