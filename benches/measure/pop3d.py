@@ -42,10 +42,11 @@ def prepare(setting, program=None, more="", tls_port=None):
     return [*command, "--tls-self-signed"]
 
 
-def build(names):
+def build(names, *options):
     """Builds packages, one at a time: together they would get features that the server alone has not."""
     for name in names:
-        subprocess.run(["cargo", "build", "--release", "--quiet", "-p", name], cwd=REPOSITORY, check=True)
+        command = ["cargo", "build", "--release", "--quiet", "-p", name, *options]
+        subprocess.run(command, cwd=REPOSITORY, check=True)
 
 
 def release(name):
