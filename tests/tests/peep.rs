@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -429,6 +432,33 @@ fn the_mail_folder_is_tried_before_it_is_taken() {
     // Of the maildrop that is open still there is no second session.
     admin.says(&format!("m= {}", mail.path().display())).hears("+");
     assert!(login(&server, "user", "pass").starts_with("-ERR [IN-USE]"));
+}
+
+#[test]
+fn a_mail_folder_that_hangs_holds_up_no_other_administrator() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let hung = folder.path().display();
+    // A file system of which no one answers, for this process and the server that it becomes.
+    let mount = format!("mount -i -t fuse -o fd=5,rootmode=40000,user_id=0,group_id=0 hung {hung}");
+    let can_mount = format!("exec 5<>/dev/fuse && unshare -m {mount}");
+    if !Command::new("bash").args(["-c", &can_mount]).stderr(Stdio::null()).status().unwrap().success() {
+        println!("not shown: no file system can be mounted here");
+        return;
+    }
+    let before =
+        format!("exec 5<>/dev/fuse; exec unshare -m sh -c '{mount} && exec \"$0\" \"$@\"' \"$0\" \"$@\"");
+    let server = Server::with(&mail, &Options { before: &before, ..Options::default() });
+    let mut waiting = UnixStream::connect(server.state().join("peep.sock")).unwrap();
+    waiting.write_all(format!("m= {hung}\r\n").as_bytes()).unwrap();
+    let mut admin = Admin::of(&server);
+    for seconds in 600..650 {
+        admin.says(&format!("t= {seconds}")).hears("+");
+    }
+    admin.says(&format!("m= {hung}/user")).says("t?");
+    waiting.set_nonblocking(true).unwrap();
+    let refused = waiting.read(&mut [0; 4]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::WouldBlock, "the folder does not hang: {refused}");
 }
 
 #[test]

@@ -95,12 +95,14 @@ impl Administration {
         // The next start may be in another folder.
         let path = std::path::absolute(path).map_err(|_| Failure::BadPath)?;
         let text = path.to_str().ok_or(Failure::BadPath)?.to_owned();
-        let mut state = self.lock();
-        let configured = self.view.load_full();
-        state.store.moved_to(path.clone()).check().map_err(|error| {
+        // The lock is let go: a network folder that hangs keeps nobody else waiting.
+        let store = self.lock().store.moved_to(path.clone());
+        store.check().map_err(|error| {
             info!(target: "pop3d::peep", "the mail folder {} cannot be used: {error}", path.display());
             Failure::BadPath
         })?;
+        let mut state = self.lock();
+        let configured = self.view.load_full();
         let mut kept = state.kept.clone();
         kept.settings.mailbox = Some(Changed { value: text, configured: configured.mailbox_text() });
         self.put(&mut state, kept)
