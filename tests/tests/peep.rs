@@ -411,6 +411,21 @@ fn users_come_and_go() {
 }
 
 #[test]
+fn the_chain_of_a_user_who_is_gone_can_be_seen_and_taken_away() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::with(&mail, &Options { config: CHAINS, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    admin.says("u+ ann secret").hears("+").says("tf= second ann").hears("+").says("u- ann").hears("+");
+    assert_eq!(admin.lines("tf? ann"), ["second"]);
+    admin.says("tf- second").hears("-23");
+    // Without an account there is nobody to set another one for.
+    admin.says("tf= first ann").hears("-4").says("tf= none ann").hears("-4");
+    admin.says("tf= default ann").hears("+");
+    admin.says("tf? ann").hears("-4").says("tf= default ann").hears("-4");
+    admin.says("tf- second").hears("+");
+}
+
+#[test]
 fn the_mail_folder_is_tried_before_it_is_taken() {
     let mail = Mail::maildir("user", &["old\n"]);
     let server = Server::start(&mail, &[]);

@@ -30,7 +30,7 @@ impl Administration {
     pub(super) fn chain(&self, user: Option<&Argument>) -> Result<Reply, Failure> {
         let settings = self.server.settings();
         let chain = match user {
-            Some(user) => settings.chain_of(&self.user(user)?).cloned(),
+            Some(user) => settings.chain_of(&self.user_with_chain(user)?).cloned(),
             None => settings.chain.clone(),
         };
         let names = chain.map_or_else(Vec::new, |chain| chain.names().map(str::to_owned).collect());
@@ -66,7 +66,9 @@ impl Administration {
     }
 
     pub(super) fn set_chain(&self, chain: &Argument, user: Option<&Argument>) -> Result<(), Failure> {
-        let user = user.map(|user| self.user(user)).transpose()?;
+        let is_removal = chain.octets() == DEFAULT.as_bytes();
+        let known = |user| if is_removal { self.user_with_chain(user) } else { self.user(user) };
+        let user = user.map(known).transpose()?;
         let mut state = self.lock();
         let mut kept = state.kept.clone();
         let names = self.names(chain)?;
@@ -236,6 +238,13 @@ impl Administration {
         let user = UserName::parse(user.octets()).ok_or(Failure::NoSuchUser)?;
         let is_there = self.server.settings().accounts.contains(&user);
         if is_there { Ok(user) } else { Err(Failure::NoSuchUser) }
+    }
+
+    /// A user whose account may be gone, where a chain of their own is left.
+    fn user_with_chain(&self, user: &Argument) -> Result<UserName, Failure> {
+        let left = UserName::parse(user.octets());
+        let left = left.filter(|user| self.server.settings().user_chains.contains_key(user));
+        left.map_or_else(|| self.user(user), Ok)
     }
 }
 
