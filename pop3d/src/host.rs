@@ -148,9 +148,12 @@ impl Host for Program {
         log::max_level().as_str().to_ascii_lowercase()
     }
 
-    fn set_log_level(&self, level: &str) -> bool {
-        let is_lower_case = level.bytes().all(|octet| octet.is_ascii_lowercase());
-        let level = level.parse().ok().filter(|_| is_lower_case);
-        level.map(log::set_max_level).is_some()
+    fn level_named(&self, name: &str) -> Option<LevelFilter> {
+        let is_lower_case = name.bytes().all(|octet| octet.is_ascii_lowercase());
+        name.parse().ok().filter(|_| is_lower_case)
+    }
+
+    fn set_log_level(&self, level: LevelFilter) {
+        log::set_max_level(level);
     }
 }

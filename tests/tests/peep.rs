@@ -244,6 +244,30 @@ fn a_session_is_closed_without_update() {
 }
 
 #[test]
+fn the_log_names_who_closed_sessions_and_who_silenced_it() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let server = Server::start(&mail, &["-P", "0", "-a", "root:secret"]);
+    let mut admin = Admin::connect(server.peep_address());
+    admin.says("a root secret").hears("+");
+    let _open = Client::login(server.address(), "user");
+    let sessions = admin.lines("s?");
+    let kick = format!("k {}", sessions[0].split(' ').next().unwrap());
+    admin.says("k 0").hears("-9").says(&kick).hears("+");
+    admin.says("ku nobody").hears("-4").says("ku user").line();
+    admin.says("lg= loud").hears("-10").says("lg= off").hears("+");
+    let refused = [
+        "k 0 refused: there is no such session",
+        "ku **** refused: there is no such user",
+        "lg= **** refused: there is no such level",
+    ];
+    for told in [&kick, "ku ****", "lg= ****"].into_iter().chain(refused) {
+        let end = format!(": {told}");
+        let tells = |line: &str| line.contains(" pop3d::peep: 127.0.0.1:") && line.ends_with(&end);
+        wait_until(told, || server.log().lines().any(tells));
+    }
+}
+
+#[test]
 fn a_chain_that_is_switched_all_the_time_loses_and_mixes_nothing() {
     let clients = light_or_heavy(20, 100);
     let text = message(20_000, 7);

@@ -261,7 +261,7 @@ impl Administrator {
                 });
             }
             Action::Ranges => self.session.handle_answer(Answer::Ranges(desk.administration.ranges())),
-            Action::Do(command) => match desk.administration.query(&command) {
+            Action::Do(command) => match desk.administration.query(&command, &self.peer) {
                 Some(result) => self.session.handle_answer(Answer::Done(result)),
                 None => {
                     let pool = if makes_transforms(&command) { &desk.loader } else { &desk.pool };

@@ -1,5 +1,6 @@
 //! Changes: one at a time, each on disk before it takes effect. Called in the pool.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use log::info;
@@ -21,19 +22,26 @@ pub(crate) fn makes_transforms(command: &Command) -> bool {
     )
 }
 
+/// Puts into the log what the administrator `peer` has done, or was refused, and hands the result on.
+pub(super) fn told<T>(
+    peer: &str,
+    what: &impl fmt::Display,
+    result: Result<T, Failure>,
+) -> Result<T, Failure> {
+    match &result {
+        Ok(_) => info!(target: "pop3d::peep", "{peer}: {what}"),
+        Err(failure) => info!(target: "pop3d::peep", "{peer}: {what} refused: {failure}"),
+    }
+    result
+}
+
 impl Administration {
     /// Carries out a change for the administrator `peer`. May wait for the disk, for a hash, for another change.
     pub(crate) fn change(&self, command: Command, peer: &str) -> Result<Reply, Failure> {
         // Before the command is gone.
         let what = command.to_string();
-        let told = |result: Result<(), Failure>| match result {
-            Ok(()) => info!(target: "pop3d::peep", "{peer}: {what}"),
-            Err(failure) => info!(target: "pop3d::peep", "{peer}: {what} refused: {failure}"),
-        };
         if let Command::AddAppPassword { user, name } = &command {
-            let result = self.add_app_password(user, name);
-            told(result.as_ref().map(drop).map_err(|&failure| failure));
-            return result.map(Reply::Text);
+            return told(peer, &what, self.add_app_password(user, name)).map(Reply::Text);
         }
         let result = match command {
             Command::AddUser { user, password } => self.add_user(&user, &password),
@@ -51,10 +59,9 @@ impl Administration {
             Command::RemoveAppPassword { user, name } => self.remove_app_password(&user, &name),
             Command::AdmitAddress { address } => self.admit_address(&address),
             Command::Reload => self.reload(),
-            question => return self.query(&question).unwrap_or(Err(Failure::UnknownCommand)),
+            question => return self.query(&question, peer).unwrap_or(Err(Failure::UnknownCommand)),
         };
-        told(result);
-        result.map(|()| Reply::Done)
+        told(peer, &what, result).map(|()| Reply::Done)
     }
 
     fn set_connections(&self, count: u64) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{error, info, warn};
+use log::{LevelFilter, error, info, warn};
 
 use super::percent::{percent_decoded, percent_encoded};
 use super::{NAMES, NAMES_LENGTH, STATISTICS};
@@ -69,8 +69,11 @@ pub trait Host: Send + Sync {
     /// The level of the log.
     fn log_level(&self) -> String;
 
-    /// Sets the level of the log; `false` where there is no such level.
-    fn set_log_level(&self, level: &str) -> bool;
+    /// The level of this name; none where there is no such level.
+    fn level_named(&self, name: &str) -> Option<LevelFilter>;
+
+    /// Sets the level of the log.
+    fn set_log_level(&self, level: LevelFilter);
 }
 
 /// What was changed at run time.

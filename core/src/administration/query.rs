@@ -5,12 +5,13 @@ use std::time::Duration;
 use pop3d_protocol::peep::{Argument, Command, Failure, Reply};
 
 use super::Administration;
+use super::change::told;
 use crate::accounts::UserName;
 use crate::sessions::SessionFacts;
 
 impl Administration {
-    /// Answers a question; none where it is none, but a change.
-    pub(crate) fn query(&self, command: &Command) -> Option<Result<Reply, Failure>> {
+    /// Answers a question of the administrator `peer`, or does what takes no time; none where it is a change that may.
+    pub(crate) fn query(&self, command: &Command, peer: &str) -> Option<Result<Reply, Failure>> {
         let sessions = self.server.sessions();
         let settings = self.server.settings();
         Some(match command {
@@ -38,16 +39,21 @@ impl Administration {
             Command::Sessions => Ok(Reply::Lines(sessions.list().iter().map(session_line).collect())),
             Command::Kick { session } => {
                 let is_there = sessions.kick(*session);
-                if is_there { Ok(Reply::Done) } else { Err(Failure::NoSuchSession) }
+                told(peer, command, if is_there { Ok(Reply::Done) } else { Err(Failure::NoSuchSession) })
             }
-            Command::KickUser { user } => self.kick_user(user),
+            Command::KickUser { user } => told(peer, command, self.kick_user(user)),
             Command::AppPasswords { user } => self.app_passwords(user).map(Reply::Lines),
             Command::RefusedAddresses => Ok(Reply::Lines(self.refused_addresses())),
             Command::Statistics => Ok(Reply::Lines(self.statistics())),
             Command::LogLevel => Ok(Reply::Text(self.host.log_level())),
             Command::SetLogLevel { level } => {
-                let is_known = level.text().is_some_and(|level| self.host.set_log_level(level));
-                if is_known { Ok(Reply::Done) } else { Err(Failure::UnknownLevel) }
+                let level = level.text().and_then(|level| self.host.level_named(level));
+                // Told before: with the level that is asked for, it may not be heard.
+                let level = told(peer, command, level.ok_or(Failure::UnknownLevel));
+                level.map(|level| {
+                    self.host.set_log_level(level);
+                    Reply::Done
+                })
             }
             Command::Version => Ok(Reply::Text(env!("CARGO_PKG_VERSION").to_owned())),
             Command::Uptime => Ok(Reply::Integer(self.started.elapsed().as_secs())),
