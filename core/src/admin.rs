@@ -174,7 +174,8 @@ impl Loop {
             return Some(Duration::ZERO);
         }
         let due = keys.iter().filter_map(|key| self.administrators.get(*key)?.next_due());
-        let again = self.doors.iter().filter_map(Door::again);
+        // Without a seat it is not tried again, however long that is due.
+        let again = self.doors.iter().filter(|door| self.has_seat(door)).filter_map(Door::again);
         let due = due.chain([self.keep_at, self.renew_at]).chain(again).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }

@@ -4,14 +4,15 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use pop3d_tests::{Admin, Client, Mail, Options, Server};
+use pop3d_tests::{Admin, Client, Mail, Options, Server, wait_until};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 #[test]
 fn credentials_are_asked_for_by_tcp_alone() {
@@ -56,6 +57,42 @@ fn how_many_administrators_there_are_and_how_often_one_may_be_wrong_can_be_set()
     third.says("a root x");
     wrong.sends(b"a root y\r\n");
     third.hears("+");
+}
+
+#[test]
+fn who_could_not_be_accepted_and_has_no_seat_any_more_costs_no_processor() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let config = "[peep]\nlisten = [\"127.0.0.1:0\", \"127.0.0.2:0\"]\nconnections = 1\n";
+    let server = Server::with(&mail, &Options { config, arguments: &["-a", "root:x"], ..Options::default() });
+    server.logs("PEEP: listening on /");
+    let log = server.log();
+    let addresses = log.lines().filter_map(|line| line.split_once("PEEP: listening on 127."));
+    let addresses: Vec<SocketAddr> =
+        addresses.map(|(_, rest)| format!("127.{rest}").parse().unwrap()).collect();
+    let before = server.descriptors();
+    // No further descriptor for this process.
+    let none = Rlimit { current: Some(0), maximum: getrlimit(Resource::Nofile).maximum };
+    let limit = prlimit(Some(server.pid()), Resource::Nofile, none).unwrap();
+    let waiting: Vec<_> = addresses.iter().map(|&address| TcpStream::connect(address).unwrap()).collect();
+    assert_eq!(waiting.len(), 2, "{log}");
+    wait_until("neither is accepted", || server.log().matches("was not accepted").count() >= 4);
+    prlimit(Some(server.pid()), Resource::Nofile, limit).unwrap();
+    wait_until("one has the seat", || server.descriptors() > before);
+    // For longer than until it would be tried again.
+    let mut asleep = Instant::now();
+    wait_until("the admin thread sleeps", || {
+        if !sleeps(&server, "admin") {
+            asleep = Instant::now();
+        }
+        asleep.elapsed() > Duration::from_millis(400)
+    });
+}
+
+/// Whether the thread of this name waits for something.
+fn sleeps(server: &Server, name: &str) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let mut states = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("stat")).ok());
+    states.any(|state| state.contains(&format!(" ({name}) S ")))
 }
 
 #[test]
