@@ -96,6 +96,8 @@ pub struct Column {
     pub name: &'static str,
     /// Whether it holds numbers.
     pub is_number: bool,
+    /// Whether "-" stands for what is not there; else it is a name as others are.
+    pub may_lack: bool,
 }
 
 impl Phrase {

@@ -11,11 +11,11 @@ const fn optional(name: &'static str, kind: Kind) -> Parameter {
 }
 
 const fn number(name: &'static str) -> Column {
-    Column { name, is_number: true }
+    Column { name, is_number: true, may_lack: true }
 }
 
 const fn text(name: &'static str) -> Column {
-    Column { name, is_number: false }
+    Column { name, is_number: false, may_lack: false }
 }
 
 const fn row(
@@ -34,7 +34,7 @@ const TRANSFORM: Parameter = required("name", Kind::Transform);
 
 const SESSIONS: Shows = Shows::Table(&[
     number("id"),
-    text("user"),
+    Column { name: "user", is_number: false, may_lack: true },
     text("address"),
     text("state"),
     number("seconds"),

@@ -51,14 +51,14 @@ fn row(columns: &[Column], cells: &[&str]) -> Value {
     Value::Object(pairs.collect::<Map<_, _>>())
 }
 
-/// A cell: a number where the column has numbers, null for the "-" of what is not there.
+/// A cell: a number where the column has numbers, null for the "-" of what may not be there.
 fn cell(column: &Column, text: &str) -> Value {
     let number = || {
         let whole = text.parse::<u64>().map(Value::from).ok();
         whole.or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from))
     };
     match text {
-        "-" => Value::Null,
+        "-" if column.may_lack => Value::Null,
         _ if column.is_number => number().unwrap_or_else(|| text.into()),
         _ => text.into(),
     }
@@ -83,6 +83,12 @@ mod tests {
                 "sessions",
                 lines(&["7 - ::1 AUTHORIZATION 5 20"]),
                 r#"[{"id":7,"user":null,"address":"::1","state":"AUTHORIZATION","seconds":5,"octets":20}]"#,
+            ),
+            ("app passwords", lines(&["- 5 -"]), r#"[{"name":"-","made":5,"used":null}]"#),
+            (
+                "transforms",
+                lines(&["- wasm ready 1"]),
+                r#"[{"name":"-","kind":"wasm","state":"ready","generation":1}]"#,
             ),
             ("statistics", lines(&["e 0.5", "a{b=\"c d\"} 1"]), r#"{"e":0.5,"a{b=\"c d\"}":1}"#),
             ("transform stats", lines(&[]), "{}"),
