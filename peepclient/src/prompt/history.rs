@@ -37,7 +37,8 @@ fn may_keep(line: &str) -> bool {
             !question.phrase.parameters.iter().any(|parameter| parameter.kind == Kind::Password)
         }
         Ok(Said::Help(words)) => words.iter().all(|word| is_of_a_phrase(word)),
-        Ok(Said::NeedsPassword { .. }) => true,
+        // Where the user was forgotten, the one word is the password: a user who is there already seldom has such a name.
+        Ok(Said::NeedsPassword { phrase, .. }) => phrase.commencement != Some("u="),
         Ok(Said::Nothing) | Err(_) => false,
     }
 }
@@ -65,6 +66,8 @@ mod tests {
             ("add user bob", true),
             ("add user bob secret", false),
             ("set password bob secret", false),
+            ("set password secret", false),
+            ("Set  Password secret", false),
             ("add user bob secret secret", false),
             ("ad user bob secret", false),
             ("", false),
