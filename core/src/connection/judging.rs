@@ -11,7 +11,7 @@ use pop3d_protocol::pop3::{Answer, Refusal};
 use pop3d_protocol::reply::ResponseCode;
 
 use super::{Connection, Desk, Task, temporary};
-use crate::accounts::{Accounts, Asking, UserName, WrongCredentials, prepared};
+use crate::accounts::{Accounts, Asking, USER_NAME_MAX, UserName, WrongCredentials, prepared};
 use crate::guesses::{DELAY_DOUBLINGS_MAX, FAILED_LOGINS, Penalty};
 use crate::notice::Outcome;
 use crate::shared::Shared;
@@ -43,7 +43,7 @@ impl Judge {
                 let name = prepared(claimed);
                 let fail = |address| shared.guesses.fail(address, &name, *now, rules);
                 let penalty = counted.map(fail).unwrap_or_default();
-                let user = claimed.escape_ascii();
+                let user = shown(claimed);
                 info!(target: "pop3d::login", "user {user} from {peer} not logged in: wrong credentials");
                 if let Some(failures) = penalty.refused_after {
                     let line = refusal_line(peer.ip(), rules.refused_for, failures);
@@ -53,6 +53,13 @@ impl Judge {
             }
         })
     }
+}
+
+/// A claimed name for the log. One that is longer than any user's is cut: it may have a megabyte.
+fn shown(claimed: &[u8]) -> String {
+    let (shown, rest) = claimed.split_at(claimed.len().min(USER_NAME_MAX));
+    let more = if rest.is_empty() { "" } else { "…" };
+    format!("{}{more}", shown.escape_ascii())
 }
 
 /// How long a login may have waited for its turn to be asked about.

@@ -4,6 +4,7 @@
 mod draining;
 mod guessing;
 mod holding;
+mod logging;
 
 use std::io::Write as _;
 use std::path::PathBuf;
