@@ -201,6 +201,8 @@ pub(crate) mod tests {
         pub(crate) says: Vec<u8>,
         /// Octets in one read or write; every second call would block. 0: takes nothing.
         pub(crate) piece: usize,
+        /// Whether no read blocks while there is something to say.
+        pub(crate) never_pauses: bool,
         /// Whether the client ends its half when it has said all.
         pub(crate) ends: bool,
         /// How many octets it takes; none: all.
@@ -226,7 +228,8 @@ pub(crate) mod tests {
             if self.says.is_empty() && self.ends {
                 return Ok(0);
             }
-            if self.reads.is_multiple_of(2) || self.says.is_empty() {
+            let pauses = self.reads.is_multiple_of(2) && !self.never_pauses;
+            if pauses || self.says.is_empty() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let count = self.says.len().min(self.piece).min(room.len());

@@ -122,8 +122,9 @@ impl Connection {
             }
             self.ending = Ending::Lingering { until: desk.now + deadlines::LINGER };
         }
-        if let Ending::Lingering { .. } = self.ending {
-            return self.linger(desk, reads);
+        if let Ending::Lingering { until } = self.ending {
+            // Who sends faster than is thrown away has one turn after another, and is not waited for.
+            return if until <= desk.now { Ok(Turn::Gone) } else { self.linger(desk, reads) };
         }
         Ok(Turn::Waiting)
     }

@@ -406,6 +406,18 @@ fn silence_ends_the_session_without_a_word_and_without_update() {
 }
 
 #[test]
+fn who_goes_on_sending_behind_quit_is_gone_once_its_time_is_over() {
+    let says = script(&format!("QUIT\r\n{}", "x".repeat(1 << 20)), usize::MAX);
+    let mut stage = Stage::new(Vec::new(), Script { never_pauses: true, ends: false, ..says });
+    while !stage.heard.lock().unwrap().is_finished {
+        assert_ne!(stage.turn(), Turn::Gone);
+    }
+    assert_eq!(stage.turn(), Turn::Unfinished);
+    stage.desk.now += deadlines::LINGER;
+    assert_eq!(stage.turn(), Turn::Gone);
+}
+
+#[test]
 fn only_a_whole_line_ends_a_silence() {
     for login in ["", LOGIN] {
         let mut says = script(login, usize::MAX);
