@@ -11,6 +11,7 @@ mod proxy;
 mod securing;
 mod verifying;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Instant;
 
 use log::{debug, warn};
 use pop3d_protocol::engine::Engine;
+use pop3d_protocol::number::MessageNumber;
 use pop3d_protocol::pop3::{Answer, Greeting, Part, Refusal, Session};
 use pop3d_protocol::reply::ResponseCode;
 use zeroize::Zeroizing;
@@ -106,6 +108,8 @@ pub(crate) struct Connection {
     reason: &'static str,
     failed_logins: u32,
     facts: Facts,
+    /// Messages that could not be opened, of which the log has warned.
+    unopened: BTreeSet<MessageNumber>,
     /// Told to who asks for sessions.
     present: Option<Present>,
     /// What the message under way was asked for by.
@@ -253,6 +257,7 @@ impl Connection {
             reason: "session ended",
             failed_logins: 0,
             facts: Facts::default(),
+            unopened: BTreeSet::new(),
             present: Sessions::enter(&desk.shared.sessions, desk.worker, key, peer, desk.now),
             part: Part::Whole,
             greeting: None,

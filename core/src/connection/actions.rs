@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use log::{debug, error, info, warn};
+use log::{Level, debug, error, info, log};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::number::MessageNumber;
 use pop3d_protocol::pop3::{Action, Answer, Opened, Part, Refusal};
@@ -19,6 +19,9 @@ use crate::shared::Place;
 use crate::store::{Committed, Maildrop, MessageError, OpenError};
 use crate::token::Key;
 use crate::transform::{Chain, Command, Error, Wake};
+
+/// Messages that cannot be opened of which the log warns in one session: more tell nothing more.
+const UNOPENED_MAX: usize = 100;
 
 impl Connection {
     /// Does what the session asks for, or begins to.
@@ -130,7 +133,10 @@ impl Connection {
     ) -> Result<Option<Answer>, Refusal> {
         let Account::Open(user, maildrop) = &mut self.account else { return Err(temporary("no maildrop")) };
         let source = maildrop.message(number).map_err(|error| {
-            warn!(target: "pop3d::retr", "user {user} from {}: message {number}: {error}", self.peer);
+            // A client may ask for it as often as it likes.
+            let is_told = self.unopened.len() < UNOPENED_MAX && self.unopened.insert(number);
+            let level = if is_told { Level::Warn } else { Level::Debug };
+            log!(target: "pop3d::retr", level, "user {user} from {}: message {number}: {error}", self.peer);
             match error {
                 MessageError::Vanished => Refusal { code: None, text: format!("message {number} is gone") },
                 MessageError::Changed => {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use mio::{Events, Poll};
 use pop3d_protocol::maildrop::{Deletions, Snapshot};
 use pop3d_protocol::multiline::Measure;
-use pop3d_protocol::number::{MessageNumber, Octets};
+use pop3d_protocol::number::Octets;
 
 use super::*;
 use crate::accounts::Accounts;
@@ -34,6 +34,9 @@ struct Fake {
     removed: Arc<Mutex<Vec<u32>>>,
 }
 
+/// What somebody else removes behind the login.
+const VANISHED: &[u8] = b"vanished";
+
 struct FakeSnapshot(Arc<Vec<Vec<u8>>>);
 
 impl MailStore for Fake {
@@ -49,6 +52,9 @@ impl Maildrop for Fake {
 
     fn message(&mut self, number: MessageNumber) -> Result<Source, MessageError> {
         let message = &self.messages[number.index() as usize];
+        if message == VANISHED {
+            return Err(MessageError::Vanished);
+        }
         let mut file = tempfile::tempfile().map_err(MessageError::Unreadable)?;
         file.write_all(message).map_err(MessageError::Unreadable)?;
         let mut measure = Measure::default();

@@ -60,3 +60,23 @@ fn a_name_that_is_no_users_is_cut_in_the_log() {
         assert_eq!(lines("not logged in"), [line]);
     }
 }
+
+#[test]
+fn the_log_warns_once_of_a_message_that_has_vanished_however_often_it_is_asked_for() {
+    begin();
+    let messages = vec![VANISHED.to_vec(); 300];
+    let asks = "RETR 1\r\nRETR 2\r\nTOP 1 0\r\n".repeat(100);
+    let mut stage = Stage::new(messages, script(&format!("{LOGIN}{asks}"), usize::MAX));
+    stage.play();
+    assert_eq!(stage.heard().matches("-ERR message 1 is gone").count(), 200);
+    let told = |number| format!("user user from 127.0.0.1:1: message {number}: message vanished");
+    let mut lines_of_it = lines("message vanished");
+    assert_eq!(lines_of_it.len(), 300);
+    lines_of_it.retain(|line| line.starts_with("WARN"));
+    assert_eq!(lines_of_it, [1, 2].map(|number| format!("WARN {}", told(number))));
+    // Of a maildrop that has gone as a whole it does not tell each message either.
+    let asks: String = (1..=300).map(|number| format!("RETR {number}\r\n")).collect();
+    let mut stage = Stage::new(vec![VANISHED.to_vec(); 300], script(&format!("{LOGIN}{asks}"), usize::MAX));
+    stage.play();
+    assert_eq!(lines("WARN").len(), 100);
+}
