@@ -54,6 +54,21 @@ impl Deletions {
         self.words.get(word).is_some_and(|word| word & bit != 0)
     }
 
+    /// The first message from this one on that is not marked; none: all are, up to the largest message-number. Looks at
+    /// 64 marks at once.
+    #[must_use]
+    pub fn next_kept(&self, from: MessageNumber) -> Option<MessageNumber> {
+        let mut index = from.index();
+        while let Some(word) = self.words.get((index / 64) as usize) {
+            let marks = (word >> (index % 64)).trailing_ones();
+            index = index.checked_add(marks)?;
+            if marks == 0 || !index.is_multiple_of(64) {
+                break;
+            }
+        }
+        MessageNumber::from_index(index)
+    }
+
     /// Takes every mark back (RSET).
     pub fn clear(&mut self) {
         self.words = Vec::new();
@@ -83,6 +98,8 @@ impl Deletions {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn number(value: u32) -> MessageNumber {
@@ -108,5 +125,37 @@ mod tests {
         deletions.clear();
         assert_eq!(deletions, Deletions::NONE);
         assert_eq!(deletions.iter().next(), None);
+    }
+
+    #[test]
+    fn the_next_that_is_kept_may_be_the_last_that_there_is() {
+        let last = number(u32::MAX);
+        let mut deletions = Deletions::default();
+        assert_eq!(deletions.next_kept(last), Some(last));
+        for value in 1..=128 {
+            deletions.mark(number(value));
+        }
+        assert_eq!(deletions.next_kept(number(1)), Some(number(129)));
+        assert_eq!(deletions.next_kept(last), Some(last));
+    }
+
+    proptest! {
+        /// Marks in runs, so that whole words of them come up.
+        #[test]
+        fn the_next_that_is_kept_is_what_a_look_at_each_finds(
+            runs in prop::collection::vec((1_u32..600, 1_u32..200), 0..6),
+        ) {
+            let mut deletions = Deletions::default();
+            for (first, count) in runs {
+                for value in first..first + count {
+                    deletions.mark(number(value));
+                }
+            }
+            for from in (1..900).map(number) {
+                let mut one_by_one = (from.value()..).map(number);
+                let kept = one_by_one.find(|&number| !deletions.contains(number));
+                prop_assert_eq!(deletions.next_kept(from), kept);
+            }
+        }
     }
 }

@@ -54,8 +54,10 @@ impl Listing {
         let mut produced = 0;
         loop {
             let number = MessageNumber::from_index(self.index).filter(|_| self.index < count);
-            if number.is_some_and(|number| deletions.contains(number)) {
-                self.index += 1;
+            if let Some(number) = number
+                && deletions.contains(number)
+            {
+                self.index = deletions.next_kept(number).map_or(count, MessageNumber::index);
                 continue;
             }
             let room = room.get_mut(produced..).unwrap_or_default();
