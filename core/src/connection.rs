@@ -333,7 +333,6 @@ impl Connection {
             }
             let has_moved = self.work(desk, &mut reads)?;
             let written = self.flush(&mut writes, desk)?;
-            self.trace();
             desk.counters.add_commands(&self.session.take_counts());
             if writes == 0 || (reads == 0 && self.input.is_readable && self.wants_input()) {
                 return Ok(Turn::Unfinished);
@@ -416,7 +415,8 @@ impl Connection {
         matches!(self.task, Task::None) && self.input.taken == self.input.leftover.len()
     }
 
-    /// Writes the commands since the last call to the log, without secrets.
+    /// Writes the commands since the last call to the log, without secrets. Called after each input, for the session
+    /// keeps only some.
     fn trace(&mut self) {
         while let Some(command) = self.session.poll_trace() {
             debug!(target: "pop3d::session", "{}: {command}", self.peer);

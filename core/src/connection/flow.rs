@@ -31,6 +31,7 @@ impl Connection {
                 input.leftover = Zeroizing::default();
                 input.taken = 0;
             }
+            self.trace();
             self.hold_input(desk);
             return Ok(taken > 0);
         }
@@ -65,6 +66,7 @@ impl Connection {
                     // It may have been a password.
                     desk.scratch[..count].zeroize();
                 }
+                self.trace();
                 self.hold_input(desk);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

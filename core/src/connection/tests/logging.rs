@@ -80,3 +80,17 @@ fn the_log_warns_once_of_a_message_that_has_vanished_however_often_it_is_asked_f
     stage.play();
     assert_eq!(lines("WARN").len(), 100);
 }
+
+#[test]
+fn the_log_has_every_command_however_many_come_at_once() {
+    begin();
+    let commands: String = (1..=5000).map(|number| format!("LIST {number}\r\n")).collect();
+    let mut stage =
+        Stage::new(vec![b"x\n".to_vec(); 2], script(&format!("{LOGIN}{commands}QUIT\r\n"), usize::MAX));
+    stage.play();
+    let logged = lines("DEBUG 127.0.0.1:1: ");
+    let said = ["USER user".to_owned(), "PASS ****".to_owned()].into_iter();
+    let said = said.chain((1..=5000).map(|number| format!("LIST {number}"))).chain(["QUIT".to_owned()]);
+    let logged = logged.iter().map(|line| line.strip_prefix("DEBUG 127.0.0.1:1: ").unwrap());
+    assert!(logged.eq(said));
+}
