@@ -48,6 +48,12 @@ const READ_SIZE: usize = 16 * 1024;
 /// Least room in the outbound buffer for the session to go on. A listing fills what there is.
 const REPLY_ROOM: usize = 1024;
 
+/// Output that waits for a client who has not logged in, until nothing more is read of it: replies to more than any login
+/// needs. Who takes nothing costs no more than that.
+const UNREAD_BEFORE_LOGIN: usize = 4 * 1024;
+const _: () =
+    assert!(REPLY_ROOM <= UNREAD_BEFORE_LOGIN, "the greeting and a list of capabilities go together");
+
 /// The scratch memory of a worker.
 pub(crate) const SCRATCH_SIZE: usize = 128 * 1024;
 const _: () = assert!(READ_SIZE <= SCRATCH_SIZE, "input is read into the scratch memory");
@@ -407,7 +413,12 @@ impl Connection {
 
     /// Whether what the client says can be used now.
     fn wants_input(&self) -> bool {
-        matches!(self.task, Task::None) && self.ending == Ending::No
+        matches!(self.task, Task::None) && self.ending == Ending::No && !self.has_too_much_unread()
+    }
+
+    /// Whether the client, who has not logged in, is to take some of what it was told before it says more.
+    fn has_too_much_unread(&self) -> bool {
+        self.outbound.len() > UNREAD_BEFORE_LOGIN && !self.session.is_authenticated()
     }
 
     /// Whether the session waits for the client and for nothing else.

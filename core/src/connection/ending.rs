@@ -56,17 +56,26 @@ impl Connection {
         matches!(self.account, Account::Unknown) && self.ending == Ending::No
     }
 
-    /// Since when the client, who has not logged in, has said nothing, and waits for nothing; none: it is at work.
+    /// Since when the client, who has not logged in, has said nothing, and waits for nothing, or has taken nothing of what
+    /// it was told; none: it is at work.
     pub(crate) fn silent_before_login(&self) -> Option<Instant> {
-        (self.is_before_login() && self.is_idle() && self.outbound.is_empty()).then_some(self.last_sign)
+        let is_silent = if self.outbound.is_empty() {
+            self.is_idle()
+        } else {
+            !self.is_writable && matches!(self.task, Task::None | Task::Securing)
+        };
+        (self.is_before_login() && is_silent).then_some(self.last_sign)
     }
 
     /// Another client waits for its seat: it is told so, and closed at once.
     pub(crate) fn give_way(&mut self, desk: &mut Desk) -> Turn {
         self.reason = "silent before login, while others wait";
         self.session.refuse_and_close(&temporary("server is full and you were silent, try again later"));
-        // It has nothing unread that would make the kernel reset the connection, and the reply fits into the socket.
-        self.turn(desk);
+        // It has nothing unread that would make the kernel reset the connection, and the reply fits into the socket: but for
+        // one that takes nothing, which is not told.
+        if self.turn(desk) != Turn::Gone && !self.outbound.is_empty() {
+            self.reset();
+        }
         Turn::Gone
     }
 

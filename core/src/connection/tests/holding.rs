@@ -78,3 +78,41 @@ fn who_would_hold_more_than_there_is_room_for_is_told_and_closed_and_a_short_log
     let logged_in = stage(&format!("{LOGIN}{}", "NOOP\r\n".repeat(150)), 0);
     assert!(logged_in.heard().contains("+OK maildrop locked"), "{}", logged_in.heard());
 }
+
+/// A client that has said so much before it reads anything.
+fn reading_nothing(says: &str) -> Stage {
+    let script = script(says, usize::MAX);
+    let script = Script { never_pauses: true, ends: false, takes: Some(100), ..script };
+    let mut stage = Stage::new(vec![b"x\n".to_vec()], script);
+    assert_eq!(stage.play(), Turn::Waiting);
+    stage
+}
+
+#[test]
+fn who_takes_nothing_before_login_is_not_read_either_until_it_does() {
+    let count = 4000;
+    let mut stage = reading_nothing(&format!("{}{LOGIN}", "CAPA\r\n".repeat(count)));
+    let waiting = stage.connection.outbound.len();
+    assert!(waiting > UNREAD_BEFORE_LOGIN && waiting < UNREAD_BEFORE_LOGIN + 2 * REPLY_ROOM, "{waiting}");
+    stage.takes(usize::MAX / 2);
+    for _ in 0..1000 {
+        // That there is room is all that the kernel tells: what was said before it has told already.
+        stage.connection.is_writable = true;
+        stage.connection.turn(&mut stage.desk);
+        if matches!(stage.connection.task, Task::Job) {
+            stage.finish_job();
+        }
+    }
+    assert_eq!(stage.heard().matches("\r\n.\r\n").count(), count);
+    assert!(stage.heard().contains("+OK maildrop locked"));
+}
+
+#[test]
+fn who_takes_nothing_before_login_gives_way_as_who_says_nothing() {
+    let mut stage = reading_nothing(&"CAPA\r\n".repeat(4000));
+    let sign = stage.connection.last_sign;
+    assert_eq!(stage.connection.silent_before_login(), Some(sign));
+    assert_eq!(stage.connection.give_way(&mut stage.desk), Turn::Gone);
+    assert!(stage.heard.lock().unwrap().is_reset);
+    assert_eq!(stage.desk.shared.sessions.count(), 0);
+}
