@@ -36,7 +36,12 @@ pub struct Exchange {
     password: Option<Secret>,
     /// What it is told where that is wrong, by a mechanism of tokens.
     refusal: Option<String>,
+    /// Who is told where the client gives it up.
+    given_up: Option<GivenUp>,
 }
+
+/// Takes the name that the client claims.
+type GivenUp = Box<dyn FnOnce(&[u8]) + Send>;
 
 /// What is awaited.
 enum State {
@@ -53,6 +58,16 @@ enum State {
     Shown(UserName, Arc<Accounts>),
     /// No more steps.
     Over,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let State::Scram(..) = self.state
+            && let Some(tell) = self.given_up.take()
+        {
+            tell(&self.user);
+        }
+    }
 }
 
 /// What a step came to.
@@ -132,13 +147,21 @@ impl Exchange {
             user: Vec::new(),
             password: None,
             refusal: None,
+            given_up: None,
         }
     }
 
     /// The same, with those whom the client's certificate names: for EXTERNAL.
     #[must_use]
-    pub fn with_certified(self, certified: Vec<UserName>) -> Self {
-        Self { certified, ..self }
+    pub fn with_certified(mut self, certified: Vec<UserName>) -> Self {
+        self.certified = certified;
+        self
+    }
+
+    /// Has somebody told where the client gives the exchange up, in whatever way, behind a step that cost as much as a login
+    /// that fails: where SCRAM has made keys to show their salt. Called behind each challenge.
+    pub(crate) fn tell_if_given_up(&mut self, tell: impl FnOnce(&[u8]) + Send + 'static) {
+        self.given_up = matches!(self.state, State::Scram(..)).then(|| Box::new(tell) as GivenUp);
     }
 
     /// Goes on by these accounts, which may be others than those that it began with: who was removed, switched off or given another

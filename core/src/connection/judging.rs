@@ -27,31 +27,44 @@ pub(super) struct Judge {
 impl Judge {
     /// Says what came of credentials that claim to be those of `claimed`.
     pub(super) fn judge(&self, claimed: &[u8], verified: Result<UserName, WrongCredentials>) -> Outcome {
-        let Self { shared, peer, now } = self;
-        let settings = shared.settings.load();
-        let rules = &settings.limits.failed_logins;
-        let counted = settings.limits.counted(peer.ip());
         Outcome::Verified(match verified {
             Ok(user) => {
-                if let Some(address) = counted {
-                    shared.guesses.forgive(address);
+                if let Some(address) = self.shared.settings.load().limits.counted(self.peer.ip()) {
+                    self.shared.guesses.forgive(address);
                 }
                 Ok(user)
             }
-            Err(WrongCredentials) => {
-                // All forms of a name are of one account.
-                let name = prepared(claimed);
-                let fail = |address| shared.guesses.fail(address, &name, *now, rules);
-                let penalty = counted.map(fail).unwrap_or_default();
-                let user = shown(claimed);
-                info!(target: "pop3d::login", "user {user} from {peer} not logged in: wrong credentials");
-                if let Some(failures) = penalty.refused_after {
-                    let line = refusal_line(peer.ip(), rules.refused_for, failures);
-                    warn!(target: "pop3d::login", "{line}");
-                }
-                Err(penalty)
-            }
+            Err(WrongCredentials) => Err(self.fail(claimed, "wrong credentials")),
         })
+    }
+
+    /// Counts a failed login, for the account that all forms of a name are of.
+    fn fail(&self, claimed: &[u8], why: &str) -> Penalty {
+        let Self { shared, peer, now } = self;
+        let settings = shared.settings.load();
+        let rules = &settings.limits.failed_logins;
+        let name = prepared(claimed);
+        let fail = |address| shared.guesses.fail(address, &name, *now, rules);
+        let penalty = settings.limits.counted(peer.ip()).map(fail).unwrap_or_default();
+        let user = shown(claimed);
+        info!(target: "pop3d::login", "user {user} from {peer} not logged in: {why}");
+        if let Some(failures) = penalty.refused_after {
+            let line = refusal_line(peer.ip(), rules.refused_for, failures);
+            warn!(target: "pop3d::login", "{line}");
+        }
+        penalty
+    }
+
+    /// Counts an exchange once its client has given it up.
+    pub(super) fn when_given_up(self) -> impl FnOnce(&[u8]) + Send + 'static {
+        let Self { shared, peer, now } = self;
+        // The exchange may be in a notice that nobody takes any more, and notices are part of what is shared.
+        let shared = Arc::downgrade(&shared);
+        move |claimed| {
+            if let Some(shared) = shared.upgrade() {
+                Self { shared, peer, now }.fail(claimed, "the exchange was given up");
+            }
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::tls::Channel;
 impl Connection {
     /// Finds out whose credentials these are.
     pub(super) fn verify(&mut self, credentials: Credentials, desk: &Desk) {
+        // One that was cancelled is over, and counted, before this login is.
+        self.exchange = None;
         let octets = match &credentials {
             Credentials::Password { user, password } => user.len() + password.len(),
             Credentials::Apop { user, .. } => user.len(),
@@ -105,7 +107,10 @@ impl Connection {
         self.last_sign = desk.now;
         let externals = desk.shared.pools.externals.clone();
         desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {
-            Ok(Stepped::Challenge(challenge)) => job.done(Outcome::Challenged(exchange, challenge)),
+            Ok(Stepped::Challenge(challenge)) => {
+                exchange.tell_if_given_up(judge.when_given_up());
+                job.done(Outcome::Challenged(exchange, challenge));
+            }
             Ok(Stepped::Verified(user)) => {
                 job.done(judge.judge(exchange.user(), Ok(user.clone())));
                 if let Some(password) = exchange.password() {

@@ -1,5 +1,7 @@
 //! Each mechanism, step by step.
 
+use std::sync::Mutex;
+
 use super::super::scram::client;
 use super::super::{Bearer, Checker, External, Switches};
 use super::*;
@@ -129,6 +131,34 @@ fn scram_knows_the_password_and_shows_it_before_it_lets_in() {
     let Ok(Stepped::Challenge(shown)) = exchange.step(Some(last.as_bytes())) else { panic!() };
     assert!(shown.starts_with(b"v="));
     assert_eq!(exchange.step(Some(b"")), user("user"));
+}
+
+#[test]
+fn scram_is_given_up_between_what_it_shows_and_the_proof() {
+    for steps in 0..=4 {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let mut exchange = Exchange::new(Mechanism::ScramSha256, accounts(), HERE, None);
+        let mut last = Vec::new();
+        for step in 0..steps {
+            let response = match step {
+                0 => None,
+                1 => Some(b"n,,n=user,r=x".to_vec()),
+                2 => {
+                    let said = String::from_utf8(std::mem::take(&mut last)).unwrap();
+                    Some(client::answer(&said, "n=user,r=x", b"pencil").into_bytes())
+                }
+                _ => Some(Vec::new()),
+            };
+            if let Ok(Stepped::Challenge(said)) = exchange.step(response.as_deref()) {
+                last = said;
+                let told = Arc::clone(&told);
+                exchange.tell_if_given_up(move |user| told.lock().unwrap().push(user.to_vec()));
+            }
+        }
+        drop(exchange);
+        let expected = if steps == 2 { vec![b"user".to_vec()] } else { Vec::new() };
+        assert_eq!(*told.lock().unwrap(), expected, "{steps}");
+    }
 }
 
 #[test]

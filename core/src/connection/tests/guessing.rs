@@ -146,6 +146,40 @@ fn a_token_that_is_no_good_counts_before_it_is_told() {
 }
 
 #[test]
+fn an_exchange_of_scram_that_is_given_up_counts_however_it_ends() {
+    let mut stage = stage(FailedLogins { refused_after: Some(5), ..RULES });
+    let mut settings = Settings::clone(&stage.desk.shared.settings.load());
+    let mut accounts = Accounts::new(true);
+    accounts.add(UserName::parse(b"user").unwrap(), b"pass");
+    settings.accounts = Arc::new(accounts);
+    stage.desk.shared.settings.store(Arc::new(settings));
+    // n,,n=user,r=x
+    let begins = "AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9eA==\r\n";
+    // It is cancelled, also in favour of another one, answered by what is no base64, or left.
+    for more in ["*\r\n", "*\r\nAUTH PLAIN\r\n", "no base64\r\n", ""] {
+        stage.comes(FROM, &format!("{begins}{more}"));
+        stage.play();
+        assert!(stage.heard().contains("\r\n+ cj14"), "{}", stage.heard());
+        assert!(!stage.is_refused(FROM));
+    }
+    // Nor need the client wait for what it is to answer.
+    stage.comes(FROM, begins);
+    while !matches!(stage.connection.task, Task::Job) {
+        stage.connection.input.is_readable = true;
+        stage.connection.is_writable = true;
+        stage.connection.turn(&mut stage.desk);
+    }
+    assert!(!stage.is_refused(FROM));
+    stage.comes("192.0.2.8", "");
+    stage.finish_job();
+    assert!(stage.is_refused(FROM));
+    // What is given up in favour of a right login is forgiven, and does not count behind it.
+    stage.comes("192.0.2.9", &format!("{begins}*\r\n{LOGIN}"));
+    stage.play();
+    assert!(stage.connection.session.is_authenticated() && stage.connection.exchange.is_none());
+}
+
+#[test]
 fn a_client_that_does_not_wait_for_the_answer_has_failed_too() {
     let mut stage = stage(FailedLogins { refused_after: Some(1), ..RULES });
     stage.comes(FROM, "USER user\r\nPASS wrong\r\n");
