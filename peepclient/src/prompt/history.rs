@@ -37,7 +37,7 @@ fn may_keep(line: &str) -> bool {
             !question.phrase.parameters.iter().any(|parameter| parameter.kind == Kind::Password)
         }
         Ok(Said::Help(words)) => words.iter().all(|word| is_of_a_phrase(word)),
-        // Where the user was forgotten, the one word is the password: a user who is there already seldom has such a name.
+        // Where the user was forgotten, the one word is the password.
         Ok(Said::NeedsPassword { phrase, .. }) => phrase.commencement != Some("u="),
         Ok(Said::Nothing) | Err(_) => false,
     }
