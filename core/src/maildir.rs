@@ -303,13 +303,18 @@ impl Maildrop for LocalMaildrop {
             state.mark(user, index::IN_UPDATE);
         }
         let Updated { committed, removed, changed } = update.commit(&self.index, deletions);
-        if let Some(state) = state
-            && committed.removed + committed.gone > 0
-            && let Some(index) = update::index_without(&self.index, &removed)
-        {
-            state.write_index(user, &index);
+        if let Some(state) = state {
+            let without = || update::index_without(&self.index, &removed);
+            let index = (committed.removed + committed.gone > 0).then(without).flatten();
+            if index.and_then(|index| state.write_index(user, &index)).is_none() {
+                // The mark stays, and asks for more than doubt does.
+                return committed;
+            }
+            if self.trust == Trust::Lost {
+                self.mark_doubtful();
+            }
         }
-        // Behind what was written, which would not know. At the next login it is another message, or the same one as it is then.
+        // At the next login it is another message, or the same one as it is then.
         let index = Arc::clone(&self.index);
         if let Some(record) = changed.and_then(|number| index.record(number.index())) {
             self.doubt(&record);
@@ -330,6 +335,10 @@ impl LocalMaildrop {
             target: "pop3d::maildir",
             "{user}: message {name} is not as counted; all are looked at again at the next login"
         );
+        self.mark_doubtful();
+    }
+
+    fn mark_doubtful(&self) {
         if let Some(state) = &self.shared.state {
             state.mark(&self.user, index::DOUBTFUL);
             self.shared.cache.forget(&self.user);

@@ -66,8 +66,10 @@ pub(super) fn scan(
         let began = now();
         let started = Listed::at(began);
         // Not what was made of the listing before, which may have missed a message that was moved: it is none that is gone.
-        let known = [known, made.as_ref()].into_iter().flatten();
-        let known = known.into_iter().find(|known| known.layout().is_same_kind(&layout));
+        // But what was counted is not counted again.
+        let known = known.filter(|known| known.layout().is_same_kind(&layout));
+        let of_others = made.as_ref().filter(|_| known.is_none_or(|it| !it.layout().is_same_place(&layout)));
+        let known = of_others.or(known);
         let listing = Listing::of(folder, &layout, known)?;
         let mut scan = Scan::new(folder, &layout, known, (began, started), unique_ids)?;
         let builder = scan.merge(&listing)?;
@@ -105,9 +107,10 @@ struct Scan<'a> {
     loose_ends: u32,
     /// Messages that could not be read.
     unreadable: u32,
-    /// Whether what is known of a file is to be held against it: somebody has seen one that is not so, or the folders are
-    /// others (a backup that was brought back, another disk). Messages keep their unique-ids there.
+    /// Whether what is known of a file is to be held against it: somebody has seen one that is not so.
     is_doubtful: bool,
+    /// Whether the folders are others, as where a backup was brought back: messages keep their unique-ids, and are counted anew.
+    is_elsewhere: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -151,8 +154,8 @@ impl<'a> Scan<'a> {
             ahead: HashMap::new(),
             loose_ends: 0,
             unreadable: 0,
-            is_doubtful: known
-                .is_some_and(|known| known.is_doubtful() || !known.layout().is_same_place(layout)),
+            is_doubtful: known.is_some_and(Index::is_doubtful),
+            is_elsewhere: known.is_some_and(|known| !known.layout().is_same_place(layout)),
         })
     }
 
@@ -217,7 +220,9 @@ impl<'a> Scan<'a> {
         let Some(folder) = folder_of(&self.folders, entry) else { return Ok(None) };
         let is_flat = matches!(self.layout, Layout::Flat(_));
         match known.map(|record| (record, record.size)) {
-            Some((record, size @ Size::Counted { racy: false, .. })) if is_flat || self.is_doubtful => {
+            Some((record, size @ Size::Counted { racy: false, .. }))
+                if is_flat || self.is_doubtful || self.is_elsewhere =>
+            {
                 // The file may bear other flags by this time.
                 if is_as_known(&Record { name, ..*record }, folder) {
                     return Ok(Some(size));
@@ -258,9 +263,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Counts those of the next messages that are to be counted, where nothing is known of the maildrop: else there are few.
+    /// Counts those of the next messages that are to be counted, where no size is known: else there are few.
     fn count_ahead(&mut self, listing: &Listing, start: usize) {
-        if self.known.is_some() {
+        if self.known.is_some() && !self.is_elsewhere {
             return;
         }
         let is_flat = matches!(self.layout, Layout::Flat(_));

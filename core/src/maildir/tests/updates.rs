@@ -116,6 +116,20 @@ fn a_file_of_a_maildir_that_has_grown_or_was_replaced_is_not_removed_until_it_wa
 }
 
 #[test]
+fn doubt_outlives_an_update_that_writes_the_index_anew() {
+    let house = House::maildir(&[("new/1.a", "one\n"), ("new/2.b", "b\n"), ("cur/2.b:2,S", "b\n")]);
+    house.settle();
+    let mut maildrop = house.open();
+    house.put("new/1.a", "one, and more\n");
+    assert!(maildrop.message(number(1)).is_err());
+    assert_eq!(maildrop.commit(&marked(&[1, 2])), committed(1, 1));
+    drop(maildrop);
+    let mut maildrop = house.open();
+    assert_eq!(text(&mut *maildrop, 1), "one, and more\n");
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(1, 0));
+}
+
+#[test]
 fn a_failed_removal_keeps_its_unique_id() {
     let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
     let mut maildrop = house.open();
