@@ -49,7 +49,7 @@ const READ_SIZE: usize = 16 * 1024;
 const REPLY_ROOM: usize = 1024;
 
 /// Output that waits for a client who has not logged in, until nothing more is read of it: replies to more than any login
-/// needs. Who takes nothing costs no more than that.
+/// needs.
 const UNREAD_BEFORE_LOGIN: usize = 4 * 1024;
 const _: () =
     assert!(REPLY_ROOM <= UNREAD_BEFORE_LOGIN, "the greeting and a list of capabilities go together");

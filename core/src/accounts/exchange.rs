@@ -40,8 +40,7 @@ pub struct Exchange {
     given_up: Option<GivenUp>,
 }
 
-/// Takes the name that the client claims.
-type GivenUp = Box<dyn FnOnce(&[u8]) + Send>;
+type GivenUp = Box<dyn FnOnce() + Send>;
 
 /// What is awaited.
 enum State {
@@ -65,7 +64,7 @@ impl Drop for Exchange {
         if let State::Scram(..) = self.state
             && let Some(tell) = self.given_up.take()
         {
-            tell(&self.user);
+            tell();
         }
     }
 }
@@ -160,7 +159,7 @@ impl Exchange {
 
     /// Has somebody told where the client gives the exchange up, in whatever way, behind a step that cost as much as a login
     /// that fails: where SCRAM has made keys to show their salt. Called behind each challenge.
-    pub(crate) fn tell_if_given_up(&mut self, tell: impl FnOnce(&[u8]) + Send + 'static) {
+    pub(crate) fn tell_if_given_up(&mut self, tell: impl FnOnce() + Send + 'static) {
         self.given_up = matches!(self.state, State::Scram(..)).then(|| Box::new(tell) as GivenUp);
     }
 

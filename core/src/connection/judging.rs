@@ -34,19 +34,17 @@ impl Judge {
                 }
                 Ok(user)
             }
-            Err(WrongCredentials) => Err(self.fail(claimed, "wrong credentials")),
+            Err(WrongCredentials) => Err(self.fail(&prepared(claimed), &shown(claimed), "wrong credentials")),
         })
     }
 
-    /// Counts a failed login, for the account that all forms of a name are of.
-    fn fail(&self, claimed: &[u8], why: &str) -> Penalty {
+    /// Counts a failed login, for the account with this name; `user` is what the client claimed, for the log.
+    fn fail(&self, name: &[u8], user: &str, why: &str) -> Penalty {
         let Self { shared, peer, now } = self;
         let settings = shared.settings.load();
         let rules = &settings.limits.failed_logins;
-        let name = prepared(claimed);
-        let fail = |address| shared.guesses.fail(address, &name, *now, rules);
+        let fail = |address| shared.guesses.fail(address, name, *now, rules);
         let penalty = settings.limits.counted(peer.ip()).map(fail).unwrap_or_default();
-        let user = shown(claimed);
         info!(target: "pop3d::login", "user {user} from {peer} not logged in: {why}");
         if let Some(failures) = penalty.refused_after {
             let line = refusal_line(peer.ip(), rules.refused_for, failures);
@@ -55,14 +53,18 @@ impl Judge {
         penalty
     }
 
-    /// Counts an exchange once its client has given it up.
-    pub(super) fn when_given_up(self) -> impl FnOnce(&[u8]) + Send + 'static {
+    /// Counts an exchange once its client has given it up. Called in the pool: to prepare a long name takes long.
+    pub(super) fn when_given_up(self, claimed: &[u8]) -> impl FnOnce() + Send + 'static {
         let Self { shared, peer, now } = self;
+        let user = shown(claimed);
+        // One that is longer than any user's is nobody's, whatever its end.
+        let name = prepared(claimed);
+        let name = name.get(..=USER_NAME_MAX).unwrap_or(&name).to_vec();
         // The exchange may be in a notice that nobody takes any more, and notices are part of what is shared.
         let shared = Arc::downgrade(&shared);
-        move |claimed| {
+        move || {
             if let Some(shared) = shared.upgrade() {
-                Self { shared, peer, now }.fail(claimed, "the exchange was given up");
+                Self { shared, peer, now }.fail(&name, &user, "the exchange was given up");
             }
         }
     }

@@ -108,7 +108,8 @@ impl Connection {
         let externals = desk.shared.pools.externals.clone();
         desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {
             Ok(Stepped::Challenge(challenge)) => {
-                exchange.tell_if_given_up(judge.when_given_up());
+                let tell = judge.when_given_up(exchange.user());
+                exchange.tell_if_given_up(tell);
                 job.done(Outcome::Challenged(exchange, challenge));
             }
             Ok(Stepped::Verified(user)) => {
