@@ -128,7 +128,7 @@ impl Text {
             return None;
         }
         // A piece of a message is put together with others as it stands, and must not be encoded (RFC 2046, 5.2.2).
-        let is_piece = part.media_type() == "message/partial" && transfer == Transfer::Identity;
+        let is_piece = part.media_type() == "message/partial" && stays == Transfer::Identity;
         let (name, body) = match transfer {
             Transfer::Identity if is_piece => (None, with_line_ends(&octets, line_end)),
             Transfer::Identity if fits && is_ascii && (!to_utf8 || stays == Transfer::Identity) => {
