@@ -5,7 +5,7 @@ mod listen;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -227,6 +227,13 @@ impl Plan {
     }
 }
 
+/// The state folder where nothing names one. Found out once: it stays that of root, who started the server, where the server
+/// has become another user by the time that the configuration is read again.
+fn default_state() -> Option<PathBuf> {
+    static STATE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    STATE.get_or_init(pop3d_programs::state_folder).clone()
+}
+
 impl Fixed {
     fn new(
         cli: &Cli,
@@ -236,7 +243,7 @@ impl Fixed {
         has_no_administrator: bool,
     ) -> Result<Self, Exit> {
         let config = &file.config;
-        let state = cli.state.clone().or_else(|| config.state.clone()).or_else(pop3d_programs::state_folder);
+        let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,

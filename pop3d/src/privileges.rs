@@ -155,10 +155,16 @@ pub(crate) fn make_folder(state: &Path, owner: Option<&Identity>) -> io::Result<
     if state.exists() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+    let is_for_another = owner.is_some() && is_root();
+    if let Some(above) = state.parent() {
+        // Who owns it must get there.
+        let mode = if is_for_another { 0o755 } else { 0o700 };
+        DirBuilder::new().recursive(true).mode(mode).create(above)?;
+    }
+    DirBuilder::new().mode(0o700).create(state)?;
     match owner {
         // Whoever could put a link there since gets the link.
-        Some(owner) if is_root() => lchown(state, Some(owner.user.as_raw()), Some(owner.group.as_raw())),
+        Some(owner) if is_for_another => lchown(state, Some(owner.user.as_raw()), Some(owner.group.as_raw())),
         Some(_) | None => Ok(()),
     }
 }

@@ -75,6 +75,55 @@ fn started_as_root_it_serves_as_another_user() {
     server.logs("serving as the user");
 }
 
+/// Has a server go without `--state`, and see a `/var/lib` of its own.
+const WITHOUT_STATE: &str = r#"
+exec unshare --mount /bin/sh -c '
+    mount -t tmpfs tmpfs /var/lib || exit 1
+    left=$#
+    while [ $left -gt 0 ]; do
+        argument=$1; shift; left=$((left - 1))
+        if [ "$argument" = --state ]; then shift; left=$((left - 1)); else set -- "$@" "$argument"; fi
+    done
+    exec "$0" "$@"' "$0" "$@"
+"#;
+
+#[test]
+fn the_configuration_is_read_again_where_the_state_folder_is_that_of_root_by_default() {
+    let may_mount = Command::new("unshare").args(["--mount", "true"]).status().is_ok_and(|it| it.success());
+    if !rustix::process::geteuid().is_root() || !may_mount {
+        return eprintln!("left out: it takes root, who may mount");
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    gives(mail.path());
+    let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n");
+    let options = Options { config: &config, before: WITHOUT_STATE, ..Options::default() };
+    let server = Server::with(&mail, &options);
+    let path = server.config();
+    gives(path.parent().unwrap());
+    gives(&path);
+    let state = format!("/proc/{}/root/var/lib/pop3d", server.pid());
+    assert_eq!(fs::metadata(state).unwrap().uid(), NOBODY);
+    server.signal(Signal::HUP);
+    server.logs("read again");
+}
+
+#[test]
+fn a_state_folder_is_made_where_its_user_gets_to() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("left out: only root becomes another user");
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    gives(mail.path());
+    let above = tempfile::tempdir().unwrap();
+    fs::set_permissions(above.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = above.path().join("not/there/state");
+    let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n");
+    let server = Server::with(&mail, &Options { config: &config, state: Some(&state), ..Options::default() });
+    assert!(!server.log().contains("cannot be used"), "{}", server.log());
+    assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(state.join("peep.sock").exists());
+}
+
 #[test]
 fn without_a_user_root_is_warned_and_served_as_before() {
     let mail = Mail::maildir("user", &["x\n"]);
