@@ -4,6 +4,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -23,26 +24,46 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 /// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
 pub(crate) const KILLED: i32 = 128;
 
+/// Signals that the process listens to.
+pub(crate) struct Heard {
+    signals: Signals,
+    /// Until anybody is served, those that stop the server end the process at once: a plugin may take long to load, or for ever.
+    is_starting: Arc<AtomicBool>,
+}
+
+impl Heard {
+    /// From here on the server is to be drained first.
+    pub(crate) fn begin_to_serve(&self) {
+        self.is_starting.store(false, Ordering::SeqCst);
+    }
+}
+
 /// The signals that the process listens to from here on.
 ///
 /// # Errors
 /// Where the system refuses.
-pub(crate) fn listen() -> io::Result<Signals> {
+pub(crate) fn listen() -> io::Result<Heard> {
     // A file that may not grow is a full disk to whoever writes it. By default this signal would end the process; it is
     // caught, not ignored, so that programs that are transforms have the default again.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     // SIGUSR1 is what many a program that moves logs away sends; its default would cut all messages under way.
-    Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
+    let is_starting = Arc::new(AtomicBool::new(true));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&is_starting))?;
+    }
+    Ok(Heard { signals, is_starting })
 }
 
 /// Does what signals ask for; returns once the server has stopped.
 pub(crate) fn serve(
-    mut signals: Signals,
+    heard: Heard,
     running: Running,
     administration: &Arc<Administration>,
     children: &Arc<Children>,
     log: &Arc<Log>,
 ) {
+    let mut signals = heard.signals;
     let reloader = Reloader::start(administration);
     let Some(signal) = stop_signal(&mut signals, &reloader, log) else { return };
     info!(

@@ -93,6 +93,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     if let Some(path) = fixed.peep_socket.as_deref().filter(|_| is_owner) {
         listening.open_socket(path);
     }
+    signals.begin_to_serve();
     let running = server
         .start(beginning.settings(), beginning.totals().clone())
         .map_err(|error| system("start a worker", &error))?;

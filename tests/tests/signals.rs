@@ -5,7 +5,9 @@
 
 use std::fs;
 
-use pop3d_tests::{Client, End, Mail, Options, Plugins, Server, as_sent, message, wait_until};
+use pop3d_tests::{
+    Client, End, Mail, Options, Plugins, Server, as_sent, fails_to_start_with, message, wait_until,
+};
 use rustix::process::Signal;
 
 /// Longer than what the buffers of two sockets take, and sent in a part of the time that a server that is to stop gives.
@@ -71,6 +73,17 @@ fn a_configuration_that_takes_long_to_read_holds_up_no_signal_to_stop() {
     assert_eq!(server.wait().code(), Some(0));
     // By then it would have been given up.
     assert!(!server.log().contains("did not load it"), "{}", server.log());
+}
+
+#[test]
+fn a_plugin_that_never_loads_keeps_no_start_from_being_ended() {
+    let plugins = Plugins::default();
+    let hangs = "TEST_CONSTRUCTOR=kill(getpid(), SIGTERM); for (;;) usleep(1000000)";
+    let file = plugins.build("hangs.so", &[hangs]);
+    let (mail, state) = (Mail::flat("user", &["1\n"]), tempfile::tempdir().unwrap());
+    let config = format!("[transforms.hangs]\nfile = {file:?}\nisolation = \"none\"\n");
+    let (status, said) = fails_to_start_with(&mail, state.path(), &config);
+    assert_eq!(status.code(), Some(0), "{said}");
 }
 
 #[test]
