@@ -90,8 +90,13 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let is_owner = claim.is_some();
     let beginning = look::begin(configured, &store, files.as_ref(), claim)?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
-    if let Some(path) = fixed.peep_socket.as_deref().filter(|_| is_owner) {
-        listening.open_socket(path);
+    match fixed.peep_socket.as_deref() {
+        Some(path) if is_owner => listening.open_socket(path),
+        // What is wrong with the folder has been told: of a socket elsewhere nobody would think.
+        Some(path) if folder_of(path) != fixed.state.as_deref() => {
+            warn!(target: "pop3d", "{}", look::no_socket(path, &io::Error::other("the state folder is not this server's")));
+        }
+        Some(_) | None => {}
     }
     signals.begin_to_serve();
     let running = server

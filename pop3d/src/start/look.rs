@@ -135,7 +135,9 @@ fn doubts(plan: &Plan) -> Vec<String> {
     let folder = folder.and_then(|state| Some(unusable_state(state, &as_server(state).err()?)));
     doubts.extend(folder.or_else(|| state.is_none().then(|| NO_STATE.to_owned())));
     if let Some(socket) = peep_socket.as_deref().filter(|it| folder_of(it) != state.as_deref()) {
-        doubts.extend(wrong_socket(socket).map(|cause| no_socket(socket, &cause)));
+        let look = || wrong_socket(socket).map_or(Ok(()), Err);
+        let looked = identity.as_ref().map_or_else(look, |identity| identity.act(look));
+        doubts.extend(looked.err().map(|cause| no_socket(socket, &cause)));
     }
     if let Some(folder) = plan.transforms.definitions.folder.as_deref().filter(|folder| !folder.is_dir()) {
         doubts.push(format!("transform_dir: there is no folder {}", folder.display()));
