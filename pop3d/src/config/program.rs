@@ -20,10 +20,13 @@ pub(super) fn missing(spec: &ProcessSpec) -> Option<String> {
     (!is_found).then(|| format!("there is no program {program} in {}", spec.path))
 }
 
-/// What is wrong where a program that is named by a path is not there.
+/// What is wrong where a program that is no transform is not there.
 pub(crate) fn missing_program(program: &str) -> Option<String> {
-    let is_missing = program.contains('/') && !is_program(Path::new(program));
-    is_missing.then(|| format!("there is no program {program}"))
+    if program.contains('/') {
+        return (!is_program(Path::new(program))).then(|| format!("there is no program {program}"));
+    }
+    // It is looked for where transforms are.
+    missing(&ProcessSpec::new("", CommandLine::Direct(vec![program.to_owned()])))
 }
 
 /// What is wrong where the file of a plugin or a filter is not there.
@@ -54,6 +57,10 @@ mod tests {
         assert_eq!(missing_of(&["/etc/passwd"]), Some("there is no program /etc/passwd".to_owned()));
         let path = "/usr/local/bin:/usr/bin:/bin";
         assert_eq!(missing_of(&["no-such"]), Some(format!("there is no program no-such in {path}")));
+        for (program, is_missing) in [("sh", false), ("no-such", true), ("/bin/sh", false), ("bin/sh", true)]
+        {
+            assert_eq!(missing_program(program).is_some(), is_missing, "{program}");
+        }
     }
 
     #[test]
