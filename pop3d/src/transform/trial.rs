@@ -1,6 +1,7 @@
 //! What every trial needs: the configuration, the transforms of the chain and no others, and a loop that drives them.
 
 use std::env;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -80,9 +81,13 @@ fn tools(file: &File) -> Result<(Offline, Resources), Exit> {
     };
     let pool = Pool::start("transforms", threads).map_err(|error| system("start a thread", error))?;
     let mut resources = Resources::new(pool, offline.reactor(), env!("CARGO_PKG_VERSION"));
-    // What the server has compiled is of use here too; a folder is made by the server alone.
-    let state =
-        file.config.state.clone().or_else(pop3d_programs::state_folder).filter(|state| state.is_dir());
+    // What the server has compiled is of use here too, where it is of the same user: else the folder would become one that the
+    // server does not trust.
+    let is_own = |state: &Path| {
+        let status = state.metadata();
+        status.is_ok_and(|status| status.is_dir() && status.uid() == rustix::process::geteuid().as_raw())
+    };
+    let state = file.config.state.clone().or_else(pop3d_programs::state_folder).filter(|state| is_own(state));
     if let Some(state) = state {
         resources = resources.with_cache(state.join("wasm-cache"));
     }
