@@ -30,9 +30,9 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::{Context, Poll, Wake as Awake, Waker};
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Error, Message, Read, Stream, Wake};
-use rustix::time::{ClockId, clock_gettime};
 
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
@@ -341,9 +341,7 @@ impl Shared {
 
 /// The processor time of this thread.
 fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 impl Awake for Shared {

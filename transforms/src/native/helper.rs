@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use pop3d_core::transform::{Error, Filter, Flow, Sink};
 use rustix::process::{Signal, set_parent_process_death_signal};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::frames::{self, Answer, BUFFER, Frame, Kind, OUTPUT, TO_HELPER_MAX, WINDOW};
 use super::incoming::Incoming;
@@ -128,9 +128,7 @@ fn serve(seal: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
 
 /// The processor time of this process.
 fn process_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 fn load(frame: &Frame) -> Result<Arc<Plugin>, String> {
