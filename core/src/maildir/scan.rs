@@ -1,7 +1,8 @@
 //! Makes an index of what is in the folders, from what was known before and a look at the rest.
 //!
 //! A file of a Maildir does not change under its name, so what is known of one is believed until somebody sees that it
-//! did. Files of a flat folder can be written again in place: each is looked at, and read where it is not as it was. May take long: called in the pool.
+//! did. Files of a flat folder can be written again in place: each is looked at, and read where it is not as it was. May
+//! take long: called in the pool.
 
 mod counting;
 
@@ -67,9 +68,10 @@ pub(super) fn scan(
         let started = Listed::at(began);
         // Not what was made of the listing before, which may have missed a message that was moved: it is none that is gone.
         // But what was counted is not counted again.
-        let known = known.filter(|known| known.layout().is_same_kind(&layout));
-        let of_others = made.as_ref().filter(|_| known.is_none_or(|it| !it.layout().is_same_place(&layout)));
-        let known = of_others.or(known);
+        let of_kind = |index: &&Index| index.layout().is_same_kind(&layout);
+        let of_place = |index: &&Index| index.layout().is_same_place(&layout);
+        let before = made.as_ref().filter(of_kind);
+        let known = known.filter(of_place).or(before).or(known.filter(of_kind));
         let listing = Listing::of(folder, &layout, known)?;
         let mut scan = Scan::new(folder, &layout, known, (began, started), unique_ids)?;
         let builder = scan.merge(&listing)?;

@@ -324,8 +324,8 @@ fn an_index_of_another_user_is_not_believed() {
     assert_eq!(house.store().open(&bob).unwrap().snapshot().count(), 0);
 }
 
-#[test]
-fn a_message_that_one_of_two_listings_misses_keeps_its_unique_id() {
+/// The user's folder with one message, its owner, and an index in which that has a unique-id of its own and could not be read.
+fn unread() -> (House, UserFolder, Vec<u8>, Index) {
     let house = House::maildir(&[("new/1.a.host", "one\n")]);
     house.settle();
     let owner = house.store().shared.owner(&ann());
@@ -335,6 +335,12 @@ fn a_message_that_one_of_two_listings_misses_keeps_its_unique_id() {
     let (name, size) = (b"1.a.host", Size::Unknown { length: 4 });
     builder.push(&Record { name, base: name, unique_id: Some(b"kept"), place: Place::New, size }).unwrap();
     let known = builder.finish(folder.layout().unwrap(), None, &[], &owner);
+    (house, folder, owner, known)
+}
+
+#[test]
+fn a_message_that_one_of_two_listings_misses_keeps_its_unique_id() {
+    let (house, folder, owner, known) = unread();
     let listings = Cell::new(0);
     // It is on its way from one name to another while the folders are listed first.
     let now = || {
@@ -353,15 +359,7 @@ fn a_message_that_one_of_two_listings_misses_keeps_its_unique_id() {
 
 #[test]
 fn a_message_that_could_not_be_read_is_tried_again() {
-    let house = House::maildir(&[("new/1.a.host", "one\n")]);
-    house.settle();
-    let owner = house.store().shared.owner(&ann());
-    let mail = MailFolder::open(&house.folder.path().join("mail")).unwrap();
-    let folder = UserFolder::open(&mail, "ann").unwrap().unwrap();
-    let mut builder = Builder::with_room(1, 20);
-    let (name, size) = (b"1.a.host", Size::Unknown { length: 4 });
-    builder.push(&Record { name, base: name, unique_id: Some(b"kept"), place: Place::New, size }).unwrap();
-    let known = builder.finish(folder.layout().unwrap(), None, &[], &owner);
+    let (_house, folder, owner, known) = unread();
     assert_eq!(known.octets(number(1)).0, 4);
     let index = scan(&folder, &owner, Some(&known), UniqueIds::Names, SystemTime::now).unwrap();
     assert_eq!((index.octets(number(1)).0, index.unique_id(number(1))), (5, &b"kept"[..]));
