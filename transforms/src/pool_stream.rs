@@ -328,7 +328,7 @@ impl Shared {
                 self.record.report_failure(&self.user, self.number, error, is_its_own);
             }
             // A task that was at work just then hears that nobody takes its output: it has gone well so far, too.
-            Ok(()) | Err(_) if produced > 0 && (outcome.is_ok() || self.pipe.has_refused()) => {
+            Ok(()) | Err(_) if produced > 0 && (outcome.is_ok() || self.pipe.was_missed()) => {
                 self.record.count_progress(Instant::now());
             }
             Ok(()) | Err(_) => {}

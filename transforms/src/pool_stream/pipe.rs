@@ -59,9 +59,7 @@ struct State {
     may_pass: bool,
     passes_from: Option<u64>,
     outcome: Option<Result<(), Error>>,
-    is_cancelled: bool,
-    /// The task has written since, and was told so by an error.
-    has_refused: bool,
+    taker: Taker,
     /// The task fails by what the server lacks, and not by what it runs.
     is_excused: bool,
 }
@@ -72,11 +70,26 @@ struct Wanted {
     room: bool,
 }
 
+/// Who takes what the task writes.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Taker {
+    There,
+    Gone,
+    /// Gone, and the task has written since: an error told it.
+    Missed,
+}
+
 impl State {
-    /// What the task hears that writes to nobody.
-    fn refuse(&mut self) -> Error {
-        self.has_refused = true;
-        Error::Temporary("the client has gone".to_owned())
+    /// Whether somebody takes what the task is about to write.
+    ///
+    /// # Errors
+    /// Nobody does.
+    fn look_for_taker(&mut self) -> Result<(), Error> {
+        if self.taker == Taker::There {
+            return Ok(());
+        }
+        self.taker = Taker::Missed;
+        Err(Error::Temporary("the client has gone".to_owned()))
     }
 }
 
@@ -107,8 +120,7 @@ impl Pipe {
             may_pass: false,
             passes_from: None,
             outcome: None,
-            is_cancelled: false,
-            has_refused: false,
+            taker: Taker::There,
             is_excused: false,
         };
         Self { state: Mutex::new(state), wake, octets }
@@ -215,19 +227,19 @@ impl Pipe {
     }
 
     pub(super) fn cancel(&self) {
-        self.lock().is_cancelled = true;
+        self.lock().taker = Taker::Gone;
     }
 }
 
 /// The task's end.
 impl Pipe {
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.lock().is_cancelled
+        self.lock().taker != Taker::There
     }
 
     /// Whether the task has heard that nobody takes what it writes: an error that is none of its own.
-    pub(super) fn has_refused(&self) -> bool {
-        self.lock().has_refused
+    pub(super) fn was_missed(&self) -> bool {
+        self.lock().taker == Taker::Missed
     }
 
     /// What the task may write, as far as that is known.
@@ -380,9 +392,7 @@ impl Pipe {
     pub(crate) async fn room(&self) -> Result<(), Error> {
         poll_fn(|context| {
             let mut state = self.lock();
-            if state.is_cancelled {
-                return Poll::Ready(Err(state.refuse()));
-            }
+            state.look_for_taker()?;
             if state.output.len() >= OUTPUT {
                 state.awaits_room = Some(context.waker().clone());
                 return Poll::Pending;
@@ -410,9 +420,7 @@ impl Pipe {
 
     fn put(&self, count: usize, put: impl FnOnce(&mut Output)) -> Result<(), Error> {
         let mut state = self.lock();
-        if state.is_cancelled {
-            return Err(state.refuse());
-        }
+        state.look_for_taker()?;
         state.bound.take(count)?;
         put(&mut state.output);
         state.steps += u64::from(count > 0);
