@@ -117,16 +117,8 @@ struct Text<'a> {
     length: usize,
 }
 
-/// The numbers below 100, two digits each.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
-    let mut value = 0_u8;
-    while value < 100 {
-        pairs[value as usize] = [b'0' + value / 10, b'0' + value % 10];
-        value += 1;
-    }
-    pairs
-};
+/// The least number that eight digits do not hold.
+const EIGHT_DIGITS: u64 = 100_000_000;
 
 impl Text<'_> {
     fn octets(&self) -> &[u8] {
@@ -140,41 +132,79 @@ impl Text<'_> {
         }
     }
 
+    /// Writes a number.
+    #[inline(always)]
     fn push_decimal(&mut self, value: u64) {
-        let mut digits = [[0; 2]; 10];
-        let mut left = value;
-        let mut pairs = 0;
-        // Two digits at a time: there is a division for each.
-        for place in digits.iter_mut().rev() {
-            *place = usize::try_from(left % 100)
-                .ok()
-                .and_then(|pair| PAIRS.get(pair))
-                .copied()
-                .unwrap_or_default();
-            left /= 100;
-            pairs += 1;
-            if left == 0 {
-                break;
-            }
+        if value < EIGHT_DIGITS {
+            let digits = eight_digits(value);
+            // The last digit of 0 is none of those that are left out.
+            self.push_digits(digits, (digits | (1 << 56)).trailing_zeros() / 8);
+        } else {
+            self.push_long_decimal(value);
         }
-        let digits = digits.get(digits.len() - pairs..).unwrap_or_default().as_flattened();
-        self.push(if digits.len() > 1 { digits.strip_prefix(b"0").unwrap_or(digits) } else { digits });
     }
+
+    #[cold]
+    fn push_long_decimal(&mut self, value: u64) {
+        self.push_decimal(value / EIGHT_DIGITS);
+        self.push_digits(eight_digits(value % EIGHT_DIGITS), 0);
+    }
+
+    /// Writes eight digits but for so many zeros that they begin with. Eight octets are written: what comes next overwrites
+    /// those that are too much.
+    #[inline(always)]
+    fn push_digits(&mut self, digits: u64, zeros: u32) {
+        let room = self.octets.get_mut(self.length..).and_then(<[u8]>::first_chunk_mut);
+        if let Some(room) = room {
+            *room = ((digits | 0x3030_3030_3030_3030) >> (zeros * 8)).to_le_bytes();
+            self.length += 8 - zeros as usize;
+        }
+    }
+}
+
+/// The values of the last eight digits of a number below 10^8, the first one in the least octet.
+///
+/// All are made at once, in lanes of one word, and by multiplication in place of division: how many digits a number has is
+/// nothing that a processor foresees.
+fn eight_digits(value: u64) -> u64 {
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((twos - tens * 10) << 8)
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;
 
+    use proptest::prelude::*;
+
     use super::*;
 
+    #[track_caller]
+    fn assert_written(value: u64) {
+        let mut octets = [0; LINE_MAX];
+        let mut text = Text { octets: &mut octets, length: 0 };
+        text.push_decimal(value);
+        assert_eq!(text.octets(), value.to_string().as_bytes());
+    }
+
     #[test]
-    fn decimals_are_written_in_full() {
-        for value in [0, 7, 10, 99, 100, 4_294_967_297, u64::MAX] {
-            let mut octets = [0; LINE_MAX];
-            let mut text = Text { octets: &mut octets, length: 0 };
-            text.push_decimal(value);
-            assert_eq!(text.octets(), value.to_string().as_bytes());
+    fn numbers_are_written_in_full() {
+        for power in (0..20).map(|power| 10_u64.pow(power)) {
+            for value in [power - 1, power, power + 1, power.saturating_mul(9)] {
+                assert_written(value);
+            }
+        }
+        assert_written(u64::MAX);
+        (0..100_000).for_each(assert_written);
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_they_are_shown(value: u64, bits in 0_u32..64) {
+            assert_written(value >> bits);
         }
     }
 }
