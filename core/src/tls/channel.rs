@@ -15,10 +15,13 @@ use rustls::server::{ServerConfig, ServerConnection};
 use rustls::{HandshakeKind, ProtocolVersion};
 
 /// Octets that are encrypted before they are written: the system calls of a download, against the memory of a slow reader.
-const WRITE_MAX: usize = 64 * 1024;
+const WRITE_MAX: usize = 4 * RECORD;
 
-/// Octets read from a file at once: a record.
-const BLOCK: usize = 16 * 1024;
+/// Octets of the longest record's content (RFC 8446, section 5.1), and read from a file at once.
+const RECORD: usize = 16 * 1024;
+
+/// Octets that a record is longer than its content, at most: those of TLS 1.2 with AES-GCM (RFC 5288, section 3) are 29.
+const RECORD_OVERHEAD: usize = 32;
 
 /// Reads from the socket in one call: records may be empty, and a handshake may come octet by octet.
 const READS_MAX: usize = 8;
@@ -40,7 +43,8 @@ impl Channel {
     /// Where the configuration cannot be served.
     pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let mut tls = ServerConnection::new(config)?;
-        tls.set_buffer_limit(Some(WRITE_MAX));
+        // It counts what is encrypted: without the overhead the last record would be cut, and its rest have one of its own.
+        tls.set_buffer_limit(Some(WRITE_MAX + WRITE_MAX / RECORD * RECORD_OVERHEAD));
         Ok(Self { tls, accepted: 0 })
     }
 
@@ -110,7 +114,7 @@ impl Channel {
     /// # Errors
     /// Those of the socket.
     pub(crate) fn write(&mut self, stream: &mut TcpStream, octets: &[u8]) -> io::Result<usize> {
-        self.send(stream, |writer| writer.write(octets))
+        self.send(stream, |writer| writer.write(octets.get(..WRITE_MAX).unwrap_or(octets)))
     }
 
     /// Writes octets of a file, from `offset` on; 0: it ends there. As `write`.
@@ -124,26 +128,7 @@ impl Channel {
         offset: u64,
         count: usize,
     ) -> io::Result<usize> {
-        self.send(stream, |writer| {
-            let mut block = [0; BLOCK];
-            let mut sent = 0;
-            while sent < count.min(WRITE_MAX) {
-                let share = (count.min(WRITE_MAX) - sent).min(BLOCK);
-                match file.read_at(&mut block[..share], offset + sent as u64) {
-                    Ok(0) => break,
-                    Ok(read) => match writer.write(&block[..read])? {
-                        // The limit counts cipher text, so that it is reached before `count` is.
-                        0 => break,
-                        written => sent += written,
-                    },
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    // What precedes it goes, and the next call meets it again.
-                    Err(_) if sent > 0 => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(sent)
-        })
+        self.send(stream, |writer| give_file(writer, file, offset, count))
     }
 
     fn send(
@@ -206,5 +191,73 @@ impl Channel {
         let suite = self.tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
         let resumed = self.tls.handshake_kind() == Some(HandshakeKind::Resumed);
         format!("{version} {}{}", suite.unwrap_or_default(), if resumed { ", resumed" } else { "" })
+    }
+}
+
+/// Has octets of a file encrypted, from `offset` on, as many as are written at once; returns how many.
+fn give_file(writer: &mut dyn Write, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+    let count = count.min(WRITE_MAX);
+    let mut block = [0; RECORD];
+    let mut sent = 0;
+    while sent < count {
+        let share = (count - sent).min(RECORD);
+        match file.read_at(&mut block[..share], offset + sent as u64) {
+            Ok(0) => break,
+            Ok(read) => match writer.write(&block[..read])? {
+                // Something else waits, such as an alert.
+                0 => break,
+                written => sent += written,
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // What precedes it goes, and the next call meets it again.
+            Err(_) if sent > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::tls::Version;
+    use crate::tls::tests::{carry, in_memory};
+
+    /// The lengths of the records that wait to be written, and how many there are of each.
+    fn records(channel: &mut Channel) -> BTreeMap<usize, usize> {
+        let mut said = Vec::new();
+        while channel.tls.wants_write() {
+            channel.tls.write_tls(&mut said).unwrap();
+        }
+        let mut records = BTreeMap::new();
+        let mut rest = said.as_slice();
+        while let [_, _, _, high, low, behind @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            *records.entry(length).or_default() += 1;
+            rest = &behind[length..];
+        }
+        records
+    }
+
+    #[test]
+    fn what_is_long_goes_in_whole_records() {
+        let octets = vec![b'x'; 4 * WRITE_MAX];
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&octets).unwrap();
+        for (version, length) in [(Version::Tls12, 8 + 16), (Version::Tls13, 1 + 16)] {
+            let (config, mut client) = in_memory(version);
+            let mut channel = Channel::new(config).unwrap();
+            while client.wants_write() || channel.tls.wants_write() {
+                carry(&mut client, &mut channel.tls);
+                carry(&mut channel.tls, &mut client);
+            }
+            let whole = BTreeMap::from([(RECORD + length, WRITE_MAX / RECORD)]);
+            for _ in 0..2 {
+                assert_eq!(give_file(&mut channel.tls.writer(), &file, 0, octets.len()).unwrap(), WRITE_MAX);
+                assert_eq!(records(&mut channel), whole);
+            }
+        }
     }
 }

@@ -354,7 +354,7 @@ fn octets_that_are_no_tls_end_the_connection_without_a_word_of_pop3() {
 }
 
 /// Has one side hear what the other has to say.
-fn carry<From, To>(from: &mut ConnectionCommon<From>, to: &mut ConnectionCommon<To>)
+pub(super) fn carry<From, To>(from: &mut ConnectionCommon<From>, to: &mut ConnectionCommon<To>)
 where
     From: SideData,
     To: SideData,
@@ -368,6 +368,14 @@ where
         to.read_tls(&mut said).unwrap();
         to.process_new_packets().unwrap();
     }
+}
+
+/// A server's configuration, and a client of it that speaks this version and has said nothing yet.
+pub(super) fn in_memory(version: Version) -> (Arc<ServerConfig>, ClientConnection) {
+    let tls = Tls::new(options(vec![Files::new().make("a", &["a.example"])])).unwrap();
+    let client = trusting(version).with_no_client_auth();
+    let name = ServerName::try_from("a.example").unwrap();
+    (tls.pop3(), ClientConnection::new(Arc::new(client), name).unwrap())
 }
 
 /// What the second handshake of a client is, in memory.
