@@ -10,6 +10,9 @@ use super::reply::{Failure, REPLY_LINE_MAX, Reply};
 use super::request::Request;
 use crate::line::{Line, LineReader};
 
+/// Octets of a listing that are held, those of the lines' places included: some two million short lines.
+const LISTING_MAX: usize = 64 * 1024 * 1024;
+
 /// A client's connection as a value. After every call the caller takes what `poll_output` and `poll_reply` have.
 pub struct Client {
     outbound: Vec<u8>,
@@ -25,6 +28,8 @@ struct Listing {
     lines: Vec<String>,
     /// Lines that are still to come; never 0.
     left: u64,
+    /// Octets that the lines take; at most `LISTING_MAX`.
+    held: usize,
 }
 
 /// What a server said is no reply of PEEP.
@@ -34,6 +39,8 @@ pub enum ReplyError {
     Unasked,
     /// A line of more than `REPLY_LINE_MAX` octets.
     TooLong,
+    /// A listing of more than 64 MiB.
+    TooMuch,
     /// A line that is neither a positive nor a negative reply, or has no number where one must be.
     BadForm,
 }
@@ -43,6 +50,7 @@ impl fmt::Display for ReplyError {
         formatter.write_str(match self {
             Self::Unasked => "it spoke without being asked",
             Self::TooLong => "it sent a line that is too long for a reply",
+            Self::TooMuch => "it sent a listing of more than 64 MiB",
             Self::BadForm => "it sent a line that is no reply",
         })
     }
@@ -113,6 +121,10 @@ impl Client {
 
     fn handle_line(&mut self, line: String) -> Result<(), ReplyError> {
         if let Some(mut listing) = self.listing.take() {
+            listing.held += size_of::<String>() + line.len();
+            if listing.held > LISTING_MAX {
+                return Err(ReplyError::TooMuch);
+            }
             listing.lines.push(line);
             listing.left -= 1;
             self.go_on(listing);
@@ -131,7 +143,7 @@ impl Client {
                 Shape::Integer => Reply::Integer(number()?),
                 Shape::Text => Reply::Text(String::from(value)),
                 Shape::Lines => {
-                    let listing = Listing { lines: Vec::new(), left: number()? };
+                    let listing = Listing { lines: Vec::new(), left: number()?, held: 0 };
                     self.go_on(listing);
                     return Ok(());
                 }

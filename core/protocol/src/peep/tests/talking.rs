@@ -95,6 +95,11 @@ fn what_is_no_reply_is_told_apart() {
     ] {
         assert_eq!(asked(commencement).handle_input(octets), Err(error), "{}", octets.escape_ascii());
     }
+    let mut client = asked("u?");
+    let line = [&[b'x'; 500][..], b"\r\n"].concat().repeat(1000);
+    assert_eq!(client.handle_input(b"+18446744073709551615\r\n"), Ok(()));
+    let refused = (0..1000).find_map(|_| client.handle_input(&line).err());
+    assert_eq!(refused, Some(ReplyError::TooMuch));
     let mut client = asked("c?");
     assert_eq!(client.handle_input(b"-77\r\n"), Ok(()));
     assert_eq!(client.poll_reply(), Some(Err(Failure::Other(77))));
