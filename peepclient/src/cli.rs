@@ -26,12 +26,11 @@ const SINGLE_DASH: [&str; 11] = [
     "tls-key",
 ];
 
-/// All options that take a value, short and long; what follows one is no option.
-const WITH_VALUE: [&str; 15] = [
-    "-a",
-    "-p",
-    "-u",
-    "-s",
+/// The short options that take a value.
+const SHORT_WITH_VALUE: [char; 4] = ['a', 'p', 'u', 's'];
+
+/// The long ones.
+const WITH_VALUE: [&str; 11] = [
     "--address",
     "--port",
     "--user",
@@ -202,7 +201,7 @@ fn normalised(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     while let Some(argument) = arguments.next() {
         let is_command = !argument.as_encoded_bytes().starts_with(b"-") || argument == "--";
         let argument = doubled(&argument).unwrap_or(argument);
-        let has_value = WITH_VALUE.iter().any(|option| argument == *option);
+        let has_value = argument.to_str().is_some_and(takes_next);
         if is_command && argument != "--" {
             // What follows is the command's, whatever it looks like.
             normal.push("--".into());
@@ -216,6 +215,15 @@ fn normalised(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         }
     }
     normal
+}
+
+/// Whether what follows an argument is its value, and no option. Short ones may stand together: the first that takes a value
+/// has what is left of the argument, if anything is.
+fn takes_next(argument: &str) -> bool {
+    match argument.strip_prefix('-').filter(|letters| !letters.starts_with('-')) {
+        Some(letters) => letters.find(SHORT_WITH_VALUE).is_some_and(|at| at + 1 == letters.len()),
+        None => WITH_VALUE.contains(&argument),
+    }
 }
 
 /// An option with one dash, written with two.
@@ -236,6 +244,17 @@ mod tests {
 
     fn tcp(host: &str, port: u16) -> Target {
         Target::Tcp { host: host.into(), port, tls: None }
+    }
+
+    #[test]
+    fn short_options_may_stand_together() {
+        for arguments in
+            [&["-ju", "root", "users"][..], &["-juroot", "users"], &["-j", "-u", "root", "users"]]
+        {
+            let cli = read(arguments).unwrap();
+            assert!(cli.json, "{arguments:?}");
+            assert_eq!((cli.user.as_deref(), &cli.command[..]), (Some("root"), &["users".to_owned()][..]));
+        }
     }
 
     #[test]

@@ -52,7 +52,8 @@ fn unanswered(error: &io::Error) -> Exit {
 
 fn of_environment() -> Result<Option<Zeroizing<String>>, Exit> {
     match std::env::var(VARIABLE) {
-        Ok(password) => Ok(Some(password.into())),
+        // No password is empty: a variable that is says no more than one that is not there.
+        Ok(password) => Ok(Some(password.into()).filter(|password: &Zeroizing<String>| !password.is_empty())),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(Exit::Usage(format!("{VARIABLE} is not UTF-8"))),
     }

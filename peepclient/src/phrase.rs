@@ -10,7 +10,7 @@ mod table;
 
 pub(crate) use self::completion::{Known, complete};
 pub(crate) use self::help::help;
-pub(crate) use self::reading::{PhraseError, Question, Said, lines, read, read_with_password};
+pub(crate) use self::reading::{BLANK, PhraseError, Question, Said, lines, read, read_with_password};
 pub use self::table::PHRASES;
 
 use pop3d_protocol::peep::{COMMANDS, Form};

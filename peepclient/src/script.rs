@@ -83,7 +83,8 @@ pub(crate) fn run_lines(is_json: bool, open: impl FnOnce() -> Result<Link, Exit>
             answers.bad(number, "it is not UTF-8")?;
             continue;
         };
-        let line = line.trim();
+        // Any other blank may be a part of a password.
+        let line = line.trim_end_matches(['\r', '\n']).trim_matches(phrase::BLANK);
         // A comment.
         if line.starts_with('#') {
             continue;
@@ -120,7 +121,7 @@ impl Answers {
     fn show(&mut self, question: &Question, outcome: &Outcome, link: &Link) -> Result<(), Exit> {
         let phrase = question.phrase;
         match outcome {
-            Ok(reply) if self.is_json => print(&format!("{}\n", json::answer(phrase, reply))),
+            Ok(reply) if self.is_json => print(&json::line(&json::answer(phrase, reply))),
             Ok(reply) => print(&render::answer(phrase, reply, self.style)),
             Err(failure) => {
                 self.is_refused = true;
@@ -140,7 +141,7 @@ impl Answers {
         let _ = io::stderr().write_all(render::error(sentence).as_bytes());
         if self.is_json {
             let value: Value = json::refusal(sentence, failure.map(Failure::code));
-            print(&format!("{value}\n"))?;
+            print(&json::line(&value))?;
         }
         Ok(())
     }
@@ -156,7 +157,7 @@ impl Answers {
 
 /// The text of help, as it is written.
 fn told(text: &str, is_json: bool) -> String {
-    if is_json { format!("{}\n", json::help(text)) } else { text.to_owned() }
+    if is_json { json::line(&json::help(text)) } else { text.to_owned() }
 }
 
 /// A question that lacks a password, once somebody has typed it.

@@ -201,7 +201,7 @@ fn find(line: &str) -> Result<(&'static Phrase, &str), PhraseError> {
     })
 }
 
-const BLANK: [char; 2] = [' ', '\t'];
+pub(crate) const BLANK: [char; 2] = [' ', '\t'];
 
 /// The words behind a phrase, no more than it takes.
 fn arguments(phrase: &Phrase, rest: &str) -> Result<Vec<Zeroizing<String>>, PhraseError> {

@@ -1,10 +1,29 @@
 //! Answers as JSON: one object or array for each command, on one line.
 
 use pop3d_protocol::peep::Reply;
+use pop3d_protocol::text::one_line;
 use serde_json::{Map, Value, json};
 
 use super::{cells, percent_decoded};
 use crate::phrase::{Column, Phrase, Shows};
+
+/// A value on a line of its own. What could command a terminal, or show text in another order, stands in its texts only, and
+/// is written as JSON lets any character be.
+pub(crate) fn line(value: &Value) -> String {
+    let mut line = String::new();
+    for character in value.to_string().chars() {
+        let mut units = [0; 2];
+        if one_line(character.encode_utf8(&mut [0; 4])).starts_with('\\') && character != '\\' {
+            for unit in character.encode_utf16(&mut units) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    line
+}
 
 /// A positive reply: lists are arrays, pairs are an object, and all else is an object whose `ok` is true.
 pub(crate) fn answer(phrase: &Phrase, reply: &Reply) -> Value {
@@ -68,6 +87,16 @@ fn cell(column: &Column, text: &str) -> Value {
 mod tests {
     use super::*;
     use crate::phrase::PHRASES;
+
+    #[test]
+    fn no_text_commands_the_terminal() {
+        let text = "\u{9b}2J\u{7f}\u{202e}\u{1b} \\ \" ü \u{1f600}";
+        let said = line(&json!({ "value": text }));
+        assert!(said.contains("\\u009b2J\\u007f\\u202e\\u001b"), "{said}");
+        assert!(said.contains("ü \u{1f600}"), "{said}");
+        assert_eq!(one_line(said.trim_end_matches('\n')), said.trim_end_matches('\n'));
+        assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), json!({ "value": text }));
+    }
 
     #[test]
     fn each_answer_is_one_object_or_array() {

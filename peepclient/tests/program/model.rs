@@ -31,9 +31,9 @@ impl Default for Model {
             timeout: 600,
             mailbox: "/var/mail".into(),
             sessions: strings(&[
-                "7 bob 192.0.2.1 TRANSACTION 5 123456",
-                "12 - 2001:db8::7 AUTHORIZATION 61 20",
-                "13 alice 192.0.2.9 TRANSACTION 2 7340032",
+                "7 bob 192.0.2.1:50312 TRANSACTION 5 123456",
+                "12 - [2001:db8::7]:40100 AUTHORIZATION 61 20",
+                "13 alice 192.0.2.9:50313 TRANSACTION 2 7340032",
             ]),
             transforms: strings(&["banner", "redact"]),
             chain: strings(&["banner"]),

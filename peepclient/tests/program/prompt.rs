@@ -55,7 +55,7 @@ fn the_prompt_answers_and_ends() {
     terminal.types("kick 99\r");
     terminal.shows("ERROR! there is no such session\n");
     terminal.types("sessions\r");
-    let screen = terminal.shows("alice  192.0.2.9    TRANSACTION          2  7340032");
+    let screen = terminal.shows("alice  192.0.2.9:50313      TRANSACTION          2  7340032");
     println!("{screen}");
     let guide = include_str!("../../../docs/peepclient.md");
     for line in screen.lines().skip_while(|line| *line != "peep> users").filter(|line| line.trim() != "peep>")

@@ -246,3 +246,10 @@ fn a_server_of_the_published_protocol_is_enough() {
     assert_eq!((status, output.as_str()), (1, ""));
     assert_eq!(errors, "ERROR! sessions: the server does not know this command, or not in this state\n");
 }
+
+#[test]
+fn a_password_keeps_its_blanks_but_spaces_and_tabs() {
+    let fake = Fake::start();
+    assert_eq!(says(&fake, &[], " add user carol x\u{3000}\t\r\n").0, 0);
+    assert_eq!(fake.model().users["carol"], "x\u{3000}");
+}

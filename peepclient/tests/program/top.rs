@@ -64,7 +64,7 @@ fn sessions_and_transforms_are_shown_with_what_is_counted() {
         assert!(screen.contains(text), "{text} is not in\n{screen}");
     }
     let words: Vec<&str> = screen.split_whitespace().collect();
-    assert!(words.join(" ").contains("13 alice 192.0.2.9 TRANSACTION 2 s 7.3 MB"), "{screen}");
+    assert!(words.join(" ").contains("13 alice 192.0.2.9:50313 TRANSACTION 2 s 7.3 MB"), "{screen}");
     assert_eq!(order(&screen), ["13", "7", "12"]);
     let tables = screen.lines().map(str::trim_end).skip_while(|line| !line.starts_with("┌ sessions"));
     for line in tables {
@@ -99,7 +99,7 @@ fn a_session_is_closed_after_a_question() {
     let scene = Scene::set();
     let terminal = scene.top();
     terminal.types("\x1B[Bk");
-    terminal.shows("Close session 7 of bob at 192.0.2.1? y: yes, any other key: no");
+    terminal.shows("Close session 7 of bob at 192.0.2.1:50312? y: yes, any other key: no");
     terminal.types("n");
     terminal.shows("q leave");
     assert_eq!(scene.local.model().sessions.len(), 3);
