@@ -385,7 +385,7 @@ fn inspect(file: File, record: &Record<'_>) -> io::Result<Option<Source>> {
     let (octets, wire_clean) = match record.size {
         Size::Counted { stamp, .. } if !stamp.is_of_same_file(Stamp::of(&status)) => return Ok(None),
         // A file that may have changed without a trace is sent through the encoder, which is right whatever it holds.
-        Size::Counted { octets, wire_clean, racy, stamp } => {
+        Size::Counted { octets, wire_clean, racy, stamp, content: _ } => {
             (Some(Octets(octets)), wire_clean && !racy && stamp == Stamp::of(&status))
         }
         Size::Named { .. } if Sizes::of(record.base).length.is_some_and(|named| named > length) => {

@@ -1,7 +1,7 @@
 //! What is known of a maildrop: for each message its name, size and unique-id, in the order of the message-numbers.
 //!
 //! In memory and on disk it is the same run of octets: a header, one record of 24 octets for each message, and the
-//! strings that the records point into. So reading an index is one read, a checksum and a look at each record, and a
+//! strings that the records point into: a name, an own unique-id and, in a flat folder, a checksum of the content. So reading an index is one read, a checksum and a look at each record, and a
 //! session's snapshot is the index itself. Whatever does not fit is refused by [`Index::parse`]; nothing after it can
 //! fail. Files are read and written by `state.rs`, indexes are made by `scan.rs`.
 //!
@@ -55,6 +55,8 @@ const UNKNOWN: u8 = 4;
 const RACY: u8 = 8;
 const IN_NEW: u8 = 16;
 const IN_CUR: u8 = 32;
+/// A checksum of the content, of eight octets, comes behind the strings.
+const HAS_CONTENT: u8 = 64;
 
 /// Why octets are not an index.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -151,7 +153,9 @@ impl Index {
         records.chunks_exact(RECORD).all(|record| {
             let places = Places::of(word(record, 0));
             let own = places.unique_id_length;
-            places.start + u64::from(places.name_length) + u64::from(own) <= length
+            let [flags, ..] = word(record, 8).to_le_bytes();
+            let content = if flags & HAS_CONTENT != 0 { 8 } else { 0 };
+            places.start + u64::from(places.name_length) + u64::from(own) + content <= length
                 && (1..=places.name_length).contains(&places.base_length)
                 && usize::from(if own == 0 { places.base_length } else { own }) <= UNIQUE_ID_MAX
         })
@@ -224,7 +228,7 @@ impl Index {
         let places = Places::of(word(record, 0));
         let strings = self.octets.get(self.strings())?.get(usize::try_from(places.start).ok()?..)?;
         let (name, rest) = strings.split_at_checked(places.name_length.into())?;
-        let unique_id = rest.get(..places.unique_id_length.into())?;
+        let (unique_id, rest) = rest.split_at_checked(places.unique_id_length.into())?;
         let sized = word(record, 8);
         let [flags, ..] = sized.to_le_bytes();
         let octets = sized >> 8;
@@ -234,7 +238,14 @@ impl Index {
             Size::Named { octets }
         } else {
             let stamp = Stamp::from_value(word(record, 16));
-            Size::Counted { octets, wire_clean: flags & WIRE_CLEAN != 0, stamp, racy: flags & RACY != 0 }
+            let content = (flags & HAS_CONTENT != 0).then(|| word(rest, 0));
+            Size::Counted {
+                octets,
+                wire_clean: flags & WIRE_CLEAN != 0,
+                stamp,
+                racy: flags & RACY != 0,
+                content,
+            }
         };
         let place = match (flags & IN_NEW != 0, flags & IN_CUR != 0) {
             (false, false) => Place::Top,

@@ -326,18 +326,19 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Whether the file was replaced by another message of the same name. A copy from a backup has the same size and keeps
+    /// Whether the file was replaced by another message of the same name. A copy from a backup has the same content and keeps
     /// its unique-id, but not where the message may have been removed by a session before.
     fn is_other_message(&self, before: Size, after: Size) -> bool {
         let (
-            Size::Counted { octets: before, stamp: seen, .. },
-            Size::Counted { octets: after, stamp: found, .. },
+            Size::Counted { octets: before, stamp: seen, content: had, .. },
+            Size::Counted { octets: after, stamp: found, content: has, .. },
         ) = (before, after)
         else {
             return false;
         };
         let may_be_removed = || self.known.is_some_and(Index::is_in_update);
-        before != after || !seen.is_of_same_file(found) && may_be_removed()
+        let has_another = had.zip(has).is_some_and(|(had, has)| had != has);
+        before != after || has_another || !seen.is_of_same_file(found) && may_be_removed()
     }
 
     /// Whether nothing is left to be looked at again.

@@ -3,8 +3,8 @@
 use super::super::checksum::checksum;
 use super::super::folder::{Layout, Listed, Place, Visit};
 use super::{
-    COUNT_MAX, COVERED, HEADER, IN_CUR, IN_NEW, Index, MAGIC, NAMED, OCTETS_MAX, RACY, RECORD, Record,
-    STRINGS_MAX, Size, UNKNOWN, WIRE_CLEAN,
+    COUNT_MAX, COVERED, HAS_CONTENT, HEADER, IN_CUR, IN_NEW, Index, MAGIC, NAMED, OCTETS_MAX, RACY, RECORD,
+    Record, STRINGS_MAX, Size, UNKNOWN, WIRE_CLEAN,
 };
 
 /// Puts an index together, message by message.
@@ -35,12 +35,14 @@ impl Builder {
         }
         let length = |octets: &[u8]| u8::try_from(octets.len()).map(u64::from).map_err(|_| Full);
         let places = start << 24 | length(own)? << 16 | length(record.base)? << 8 | length(record.name)?;
-        let (flags, stamp) = match record.size {
-            Size::Counted { wire_clean, stamp, racy, .. } => {
-                (if wire_clean { WIRE_CLEAN } else { 0 } | if racy { RACY } else { 0 }, stamp.value())
+        let (flags, stamp, content) = match record.size {
+            Size::Counted { wire_clean, stamp, racy, content, .. } => {
+                let flags = [(wire_clean, WIRE_CLEAN), (racy, RACY), (content.is_some(), HAS_CONTENT)];
+                let flags = flags.iter().filter(|(is_so, _)| *is_so).fold(0, |flags, (_, flag)| flags | flag);
+                (flags, stamp.value(), content)
             }
-            Size::Named { .. } => (NAMED, 0),
-            Size::Unknown { .. } => (UNKNOWN, 0),
+            Size::Named { .. } => (NAMED, 0, None),
+            Size::Unknown { .. } => (UNKNOWN, 0, None),
         };
         let place = match record.place {
             Place::Top => 0,
@@ -53,6 +55,7 @@ impl Builder {
         }
         self.strings.extend_from_slice(record.name);
         self.strings.extend_from_slice(own);
+        self.strings.extend(content.into_iter().flat_map(u64::to_le_bytes));
         self.count += 1;
         Ok(())
     }

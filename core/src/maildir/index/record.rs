@@ -15,6 +15,8 @@ pub(in crate::maildir) enum Size {
         stamp: Stamp,
         /// Whether it may since have changed without looking different: it was written only just before.
         racy: bool,
+        /// A checksum of the content, where another message may come to have its name; none also where an older version counted.
+        content: Option<u64>,
     },
     /// The file's name says so, or another server's list.
     Named {

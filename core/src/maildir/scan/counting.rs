@@ -9,6 +9,7 @@ use std::thread;
 
 use pop3d_protocol::multiline::Measure;
 
+use super::super::checksum::{checksum, mix};
 use super::super::folder::{self, Listed, Stamp};
 use super::super::index::Size;
 
@@ -121,17 +122,25 @@ impl Counter {
         if !folder::is_regular(&status) {
             return Ok(None);
         }
-        let (measure, length) = self.measure(&file, status.stx_size)?;
+        let mut content = now.map(|_| 0);
+        let (measure, length) = self.measure(&file, status.stx_size, &mut content)?;
         let racy = length != status.stx_size || now.is_some_and(|now| folder::is_racy(&status, now));
         Ok(Some(Size::Counted {
             octets: measure.octets().0,
             wire_clean: measure.is_wire_clean(),
             stamp: Stamp::of(&status),
             racy,
+            content,
         }))
     }
 
-    fn measure(&mut self, mut file: &File, expected: u64) -> io::Result<(Measure, u64)> {
+    /// Measures a file, and sums up its content where that is wanted; blocks of files of one length are of one length.
+    fn measure(
+        &mut self,
+        mut file: &File,
+        expected: u64,
+        content: &mut Option<u64>,
+    ) -> io::Result<(Measure, u64)> {
         // One octet more than there should be shows that there is no more. Most messages are small, and filling a large block
         // with zeros would cost more than reading them.
         let room = usize::try_from(expected).unwrap_or(BLOCK).saturating_add(1).clamp(BLOCK_MIN, BLOCK);
@@ -146,6 +155,9 @@ impl Counter {
                 Ok(count) => {
                     let Some(read) = self.block.get(..count) else { continue };
                     measure.update(read);
+                    if let Some(content) = content {
+                        *content = mix(&[*content, checksum(read)]);
+                    }
                     length += count as u64;
                     // A small file is whole after one read: one call less for each message of a large maildrop.
                     if length == expected && count < self.block.len() {

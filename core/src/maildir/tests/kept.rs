@@ -201,6 +201,25 @@ fn a_flat_file_written_again_is_counted_again_and_is_another_message() {
 }
 
 #[test]
+fn a_flat_file_replaced_by_one_of_equal_length_is_another_message() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n"), ("3 odd.eml", "three\n")]);
+    house.settle();
+    let before = unique_ids(&*house.open());
+    // A device that writes its report again, and a program that puts a file in the place of another.
+    house.put("1.eml", "eno\n");
+    house.put("3.new", "eerht\n");
+    house.rename("3.new", "3 odd.eml");
+    let after = unique_ids(&*house.open());
+    assert_eq!((after.len(), &after[1]), (3, &before[1]));
+    assert!(!before.contains(&after[0]) && !before.contains(&after[2]), "{after:?}");
+    house.settle();
+    assert_eq!(unique_ids(&*house.open()), after);
+    // One that is written as it was before is the same again, in an index that was read from its file too.
+    house.put("1.eml", "eno\n");
+    assert_eq!(unique_ids(&*house.open()), after);
+}
+
+#[test]
 fn a_flat_file_that_was_copied_keeps_its_unique_id() {
     let house = House::flat(&[("1.eml", "one\n")]);
     house.settle();
