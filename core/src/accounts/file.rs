@@ -73,6 +73,8 @@ pub enum LineError {
     Nets,
     /// `allow_real_nets` would have to be looked at, and is not.
     RealNets,
+    /// So would this field.
+    NotUnderstood(&'static str),
     /// An app password without a name, or with one that is none.
     AppName,
     /// Two app passwords have one name, or there are more than `APPS_MAX`.
@@ -80,6 +82,19 @@ pub enum LineError {
     /// `nopassword`, with a password.
     Password,
 }
+
+/// Fields of Dovecot that say who may log in, with what, or as whom: without them the line would say something else.
+const NOT_LEFT_OUT: [&str; 9] = [
+    "delay_until",
+    "domain",
+    "login_user",
+    "noauthenticate",
+    "passdb_import",
+    "password",
+    "password_noscheme",
+    "user",
+    "username",
+];
 
 impl fmt::Display for LineError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +110,10 @@ impl fmt::Display for LineError {
             ),
             Self::Nets => write!(formatter, "allow_nets: {}", NetError::Form),
             Self::RealNets => formatter.write_str("allow_real_nets is not understood; write allow_nets"),
+            Self::NotUnderstood(name) => write!(
+                formatter,
+                "{name} is not understood, and without it others may be let in; take it out, or write \"disabled\""
+            ),
             Self::AppName => formatter.write_str(APP_NAME_RULE),
             Self::Apps => write!(formatter, "at most {APPS_MAX} app passwords, each with a name of its own"),
             Self::Password => formatter.write_str("nopassword stands with an empty password only"),
@@ -131,22 +150,31 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
     }
     let extra = fields.nth(3).unwrap_or_default();
     let mut switches = Switches::default();
-    let mut is_without_password = false;
+    let (mut is_without_password, mut is_proxied) = (false, false);
     let mut apps: Vec<(&str, &[u8])> = Vec::new();
     for field in extra.split(|&octet| octet == b' ' || octet == b'\t') {
         let equals = field.iter().position(|&octet| octet == b'=');
         let (name, value) = field.split_at_checked(equals.unwrap_or(field.len())).unwrap_or_default();
         let value = value.strip_prefix(b"=").unwrap_or(value);
+        // "name:protected=value" says it where no field before it has.
+        let (name, is_protected) = match name.iter().position(|&octet| octet == b':') {
+            Some(end) => (name.get(..end).unwrap_or_default(), true),
+            None => (name, false),
+        };
         let is_on = !(value.eq_ignore_ascii_case(b"n") || value.eq_ignore_ascii_case(b"no"));
         match name {
             b"nopassword" => is_without_password |= is_on,
-            b"nologin" | b"disabled" => switches.is_disabled |= is_on,
+            // For Dovecot these two are on whatever their value.
+            b"nologin" | b"fail" => switches.is_disabled = true,
+            b"disabled" => switches.is_disabled |= is_on,
             b"nodelete" => switches.may_not_delete |= is_on,
+            b"allow_nets" if is_protected && switches.nets.is_some() => {}
             b"allow_nets" => {
                 let nets = std::str::from_utf8(value).ok().and_then(parse_nets);
                 switches.nets = Some(nets.ok_or(LineError::Nets)?);
             }
             b"allow_real_nets" => return Err(LineError::RealNets),
+            b"proxy" | b"proxy_maybe" => is_proxied = true,
             _ if name.starts_with(APP) => {
                 let name = name.strip_prefix(APP).and_then(|name| std::str::from_utf8(name).ok());
                 let name = name.filter(|name| is_app_name(name)).ok_or(LineError::AppName)?;
@@ -155,9 +183,17 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
                 }
                 apps.push((name, value));
             }
-            // Other servers have others, which say nothing of who may log in.
-            _ => {}
+            _ => {
+                if let Some(field) = NOT_LEFT_OUT.iter().find(|field| field.as_bytes() == name) {
+                    return Err(LineError::NotUnderstood(field));
+                }
+                // Other servers have others, which say nothing of who may log in.
+            }
         }
+    }
+    if is_proxied && is_without_password {
+        // There another server looks at the password.
+        return Err(LineError::NotUnderstood("proxy beside nopassword"));
     }
     let secret = match stored {
         [] if is_without_password => Secret::Anything,
@@ -200,6 +236,11 @@ mod tests {
             (b"user:x::::::allow_nets=", LineError::Nets),
             (b"user:x::::::allow_real_nets=::1", LineError::RealNets),
             (b"user:x::::::nopassword", LineError::Password),
+            (b"user:x::::::delay_until=1", LineError::NotUnderstood("delay_until")),
+            (b"user:x::::::user=other", LineError::NotUnderstood("user")),
+            (b"user:x::::::password:protected=y", LineError::NotUnderstood("password")),
+            (b"user:::::::proxy=y host=a nopassword=y", LineError::NotUnderstood("proxy beside nopassword")),
+            (b"user:x::::::allow_nets:protected=x", LineError::Nets),
             (b"user:x::::::app.=x", LineError::AppName),
             (b"user:x::::::app.a.b=x", LineError::AppName),
             (b"user:x::::::app.a=x app.a=y", LineError::Apps),
@@ -213,10 +254,15 @@ mod tests {
         let parsed = line("tss:{SHA512-CRYPT}$6$x$y:1000:1000::/home/tss::userdb_mail=maildir:~/Maildir");
         assert_eq!(parsed.secret, Secret::Stored(b"{SHA512-CRYPT}$6$x$y"));
         assert_eq!(parsed.switches, Switches::default());
-        let parsed = line("u:{PLAIN}x::::::allow_nets=::1,10.0.0.0/8 nologin=n nodelete proxy=y");
+        let parsed = line("u:{PLAIN}x::::::allow_nets=::1,10.0.0.0/8 disabled=n nodelete proxy=y");
         assert_eq!(parsed.switches.nets, parse_nets("::1,10.0.0.0/8"));
         assert!(!parsed.switches.is_disabled && parsed.switches.may_not_delete);
-        assert!(line("u:{PLAIN}x:::::/bin/sh:nologin").switches.is_disabled);
+        for disabled in ["nologin", "nologin=no", "fail", "fail=later", "nologin:protected=y", "disabled"] {
+            assert!(line(&format!("u:{{PLAIN}}x:::::/bin/sh:{disabled}")).switches.is_disabled, "{disabled}");
+        }
+        for nets in ["allow_nets:protected=::1", "allow_nets=::1 allow_nets:protected=::2"] {
+            assert_eq!(line(&format!("u:{{PLAIN}}x::::::{nets}")).switches.nets, parse_nets("::1"));
+        }
         assert_eq!(line("u:::::::nopassword allow_nets=127.0.0.0/8").secret, Secret::Anything);
         assert_eq!(line("u:::::::nopassword=no").secret, Secret::Stored(b""));
         assert_eq!(line("u:*::::::").secret, Secret::Locked);
