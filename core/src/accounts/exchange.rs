@@ -107,10 +107,10 @@ impl Accounts {
     fn keys(&self, hash: Hash, user: &[u8]) -> (Keys, Option<&UserName>) {
         let account = self.account(user);
         let secret = account.and_then(|(_, account)| account.plain());
-        // Nobody's salt is always the same as well, and his keys cost as much. It is another one for each hash, as those of
-        // keys that are kept are.
+        // Nobody's salt is always the same as well, however the name is spelt, and his keys cost as much. It is another one for
+        // each hash, as those of keys that are kept are.
         let key = MemoryKey::of_names();
-        let code = key.code(&[&[hash.letter()], user].concat());
+        let code = key.code(&[&[hash.letter()], &*prepared(user)].concat());
         let more = key.code(code.octets());
         let salt = [code.octets(), more.octets()].concat();
         let password = secret.unwrap_or(Secret::of_nobody()).octets();
@@ -308,11 +308,10 @@ impl Exchange {
             TokenCheck::Program(_) if is_prohibited(&self.user) => Err(WrongCredentials),
             TokenCheck::Program(program) => {
                 let account = self.accounts.account(&self.user);
-                if account.is_some_and(|(_, account)| !account.switches.permit(self.from)) {
-                    return Err(WrongCredentials);
-                }
                 let user = account.map(|(user, _)| user.clone()).or_else(|| UserName::parse(&self.user));
-                let asking = Asking::new(program, user.ok_or(WrongCredentials)?);
+                let mut asking = Asking::new(program, user.ok_or(WrongCredentials)?);
+                // The program is asked all the same: the time would tell.
+                asking.is_in_vain = account.is_some_and(|(_, account)| !account.switches.permit(self.from));
                 self.password = Some(Secret::new(token.as_bytes()));
                 Ok(Stepped::Ask(asking))
             }

@@ -35,6 +35,8 @@ pub struct External {
 pub struct Asking {
     external: Arc<External>,
     user: UserName,
+    /// Whether the user is not let in whatever the checker says.
+    pub(super) is_in_vain: bool,
 }
 
 impl External {
@@ -104,7 +106,7 @@ impl Eq for Asking {}
 
 impl Asking {
     pub(super) fn new(external: &Arc<External>, user: UserName) -> Self {
-        Self { external: Arc::clone(external), user }
+        Self { external: Arc::clone(external), user, is_in_vain: false }
     }
 
     /// Who logs in.
@@ -116,12 +118,12 @@ impl Asking {
     /// Whether it is known to be their password, so that nobody need be asked. Does not wait.
     #[must_use]
     pub fn is_known(&self, password: &[u8]) -> bool {
-        let Self { external, user } = self;
+        let Self { external, user, .. } = self;
         let code = || external.key.code(password);
         external.remembers && !is_prohibited(password) && external.knows(user, &code(), Instant::now())
     }
 
-    /// Whether it is their password. Waits: called in a pool.
+    /// Whether it is their password, and they may use it. Waits: called in a pool.
     ///
     /// # Errors
     /// Why that cannot be found out now, for the log.
@@ -129,7 +131,8 @@ impl Asking {
         if is_prohibited(password) {
             return Ok(false);
         }
-        self.external.ask(&self.user, password, Instant::now())
+        let is_right = self.external.ask(&self.user, password, Instant::now())?;
+        Ok(is_right && !self.is_in_vain)
     }
 }
 

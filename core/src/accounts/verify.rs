@@ -115,7 +115,8 @@ impl Accounts {
         }
         if account.is_none_or(|account| account.price().is_empty()) {
             // Else the time would tell who is hashed and who is nobody.
-            let salt = MemoryKey::of_names().code(user).octets().first_chunk().copied().unwrap_or_default();
+            let code = MemoryKey::of_names().code(&prepared(user));
+            let salt = code.octets().first_chunk().copied().unwrap_or_default();
             for cost in self.price_of_nobody(user).into_iter().flatten() {
                 self.hashes.fetch_add(1, Ordering::Relaxed);
                 cost.spend(password, &salt);
@@ -132,9 +133,10 @@ impl Accounts {
         }
     }
 
-    /// What a failed login costs for a name that has no hash: always the same, and nobody can tell which beforehand.
+    /// What a failed login costs for a name that has no hash: always the same, however it is spelt, and nobody can tell which
+    /// beforehand.
     pub(super) fn price_of_nobody(&self, user: &[u8]) -> Option<&Price> {
-        self.prices.pick(MemoryKey::of_names().code(user).number())
+        self.prices.pick(MemoryKey::of_names().code(&prepared(user)).number())
     }
 }
 

@@ -240,6 +240,12 @@ fn no_name_shows_the_same_salt_for_both_hashes_since_kept_keys_do_not() {
         let (first, second) = (salt(Mechanism::ScramSha256, name), salt(Mechanism::ScramSha1, name));
         assert_ne!(first.get(..12), second.get(..12), "{name}");
         assert_eq!(first, salt(Mechanism::ScramSha256, name), "{name}");
+        // However a name is spelt it is the same one (RFC 4013), also where nobody has it.
+        let soft_hyphen = format!("{}\u{ad}{}", &name[..1], &name[1..]);
+        let wide = name.replacen('e', "\u{ff45}", 1);
+        for spelling in [soft_hyphen, wide] {
+            assert_eq!(first, salt(Mechanism::ScramSha256, &spelling), "{spelling}");
+        }
     }
 }
 
@@ -318,6 +324,23 @@ struct Credulous;
 impl Checker for Credulous {
     fn check(&self, _: &UserName, _: &[u8]) -> Result<bool, String> {
         Ok(true)
+    }
+}
+
+#[test]
+fn a_program_is_asked_about_the_token_of_an_account_that_is_not_to_be_used_in_vain() {
+    let mut accounts = Accounts::new(false);
+    accounts
+        .add_file(b"on:{PLAIN}x\noff:{PLAIN}x::::::disabled\nfar:{PLAIN}x::::::allow_nets=192.0.2.7\n")
+        .unwrap();
+    let program = TokenCheck::Program(Arc::new(External::new(Box::new(Credulous)).without_memory()));
+    accounts.set_bearer(Bearer::new(program, None, None).unwrap());
+    let accounts = Arc::new(accounts);
+    for (name, is_let_in) in [("on", true), ("nobody", true), ("off", false), ("far", false)] {
+        let message = format!("n,a={name},\x01auth=Bearer x\x01\x01");
+        let mut exchange = Exchange::new(Mechanism::OauthBearer, Arc::clone(&accounts), HERE, None);
+        let Ok(Stepped::Ask(asking)) = exchange.step(Some(message.as_bytes())) else { panic!("{name}") };
+        assert_eq!(asking.ask(b"x"), Ok(is_let_in), "{name}");
     }
 }
 
