@@ -257,8 +257,8 @@ impl Connection {
             Outcome::Verified(Err(penalty)) => self.hold_back_refusal(penalty, desk),
             Outcome::Unverified => {
                 desk.counters.logins_unavailable.add(1);
-                let refusal = temporary("passwords cannot be checked now, try again later");
-                self.session.handle_answer(Answer::Verified(Err(refusal)));
+                // Held back as any other: each may have cost a program, and nothing is counted.
+                self.hold_back(temporary("passwords cannot be checked now, try again later"), 0, desk);
             }
             Outcome::Challenged(exchange, challenge) => {
                 self.exchange = Some(exchange);

@@ -140,8 +140,13 @@ impl Connection {
         desk.counters.logins_wrong.add(1);
         let doublings = self.failed_logins.max(penalty.doublings).min(DELAY_DOUBLINGS_MAX);
         self.failed_logins += 1;
-        let delay: Duration = desk.shared.settings.load().limits.failed_login_delay * (1 << doublings);
         let refusal = Refusal { code: Some(ResponseCode::Auth), text: "wrong user name or password".into() };
+        self.hold_back(refusal, doublings, desk);
+    }
+
+    /// Refuses a login after the time that a failed one takes, doubled so often.
+    pub(super) fn hold_back(&mut self, refusal: Refusal, doublings: u32, desk: &Desk) {
+        let delay: Duration = desk.shared.settings.load().limits.failed_login_delay * (1 << doublings);
         self.task = Task::Delayed { until: self.last_sign + delay, refusal: Box::new(refusal) };
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::accounts::Switches;
-use crate::accounts::{Bearer, TokenCheck};
+use crate::accounts::{Bearer, Checker, External, TokenCheck, UserName};
 use crate::settings::FailedLogins;
 
 const RULES: FailedLogins = FailedLogins {
@@ -142,6 +142,32 @@ fn a_token_that_is_no_good_counts_before_it_is_told() {
         let Task::Delayed { until, .. } = stage.connection.task else { panic!("{}", stage.heard()) };
         assert_eq!(until - stage.desk.now, Limits::default().failed_login_delay, "{answer}");
         assert_eq!(stage.connection.failed_logins, 1, "{answer}");
+    }
+}
+
+/// Cannot find anything out.
+struct Down;
+
+impl Checker for Down {
+    fn check(&self, _: &UserName, _: &[u8]) -> Result<bool, String> {
+        Err("it is down".to_owned())
+    }
+}
+
+#[test]
+fn a_login_that_cannot_be_checked_waits_as_a_failed_one_and_is_none() {
+    let mut stage = stage(FailedLogins { refused_after: Some(1), ..RULES });
+    let mut settings = Settings::clone(&stage.desk.shared.settings.load());
+    let mut accounts = Accounts::clone(&settings.accounts);
+    accounts.set_external(External::new(Box::new(Down)));
+    settings.accounts = Arc::new(accounts);
+    stage.desk.shared.settings.store(Arc::new(settings));
+    for _ in 0..2 {
+        assert_eq!(stage.fails(FROM, "somebody"), Limits::default().failed_login_delay);
+        let Task::Delayed { refusal, .. } = &stage.connection.task else { panic!() };
+        assert_eq!(refusal.code, Some(pop3d_protocol::reply::ResponseCode::SysTemp));
+        assert_eq!(stage.desk.counters.logins_wrong.value(), 0);
+        assert!(!stage.is_refused(FROM));
     }
 }
 
