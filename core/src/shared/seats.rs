@@ -86,11 +86,12 @@ impl Admission {
             return Err(TurnedAway::FailedLogins);
         }
         let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = addresses.entry(address).or_default();
-        if *count >= limit {
+        // Who is turned away leaves nothing behind.
+        let count = addresses.get(&address).copied().unwrap_or_default();
+        if count >= limit {
             return Err(TurnedAway::TooMany);
         }
-        *count += 1;
+        addresses.insert(address, count + 1);
         self.address = Some(address);
         Ok(())
     }
@@ -118,11 +119,11 @@ impl Place {
     /// A session of a user, where one more may be.
     pub(crate) fn take(shared: &Arc<Shared>, user: &UserName, most: Option<usize>) -> Option<Self> {
         let mut users = shared.users.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = users.entry(user.clone()).or_default();
-        if most.is_some_and(|most| *count >= most) {
+        let count = users.get(user).copied().unwrap_or_default();
+        if most.is_some_and(|most| count >= most) {
             return None;
         }
-        *count += 1;
+        users.insert(user.clone(), count + 1);
         Some(Self { shared: Arc::clone(shared), user: user.clone() })
     }
 }

@@ -56,6 +56,15 @@ fn an_address_has_so_many_connections_and_excepted_ones_have_no_bound() {
 }
 
 #[test]
+fn an_address_that_is_turned_away_leaves_nothing_behind() {
+    let shared = shared(Limits { connections_per_address: 0, ..Limits::default() });
+    let address = "192.0.2.7".parse().unwrap();
+    let admission = Admission::new(Shared::take_seat(&shared).unwrap(), address, Instant::now());
+    assert_eq!(admission.err(), Some(TurnedAway::TooMany));
+    assert!(shared.addresses.lock().unwrap().is_empty());
+}
+
+#[test]
 fn an_address_with_too_many_failed_logins_is_not_let_in_for_a_while() {
     let shared = shared(Limits::default());
     let rules = Limits::default().failed_logins;
