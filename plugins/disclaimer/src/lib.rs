@@ -126,6 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_encoded_makes_no_part() {
+        let part = "Content-Transfer-Encoding: quoted-printable\r\n\r\n=2D-b\r\nX: y\r\n\r\nMZ\r\n";
+        let message = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{part}--b--\r\n");
+        let sent = String::from_utf8(sent::<It>(&[("text", "firm")], message.as_bytes())).unwrap();
+        assert_eq!(sent, message.replace("MZ\r\n", "MZ\r\n\r\nfirm\r\n\r\n"));
+        let sent = String::from_utf8(self::sent::<It>(&[("text", "--b")], message.as_bytes())).unwrap();
+        assert_eq!(sent, message.replace("MZ\r\n", "MZ\r\n\r\n=2D-b\r\n\r\n"));
+    }
+
+    #[test]
     fn what_is_signed_or_attached_stays() {
         let signed = "Content-Type: multipart/signed; boundary=s\n\n--s\n\ntext\n--s\nContent-Type: application/pgp-signature\n\nx\n--s--\n";
         assert_eq!(below(signed), signed);

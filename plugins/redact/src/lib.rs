@@ -109,6 +109,7 @@ mod tests {
     use pop3d_plugin_tests::{
         a_second_pass_changes_nothing, cuts_do_not_matter, nothing_changes, refuses, sent,
     };
+    use pop3d_transform::{Error, run};
 
     use super::*;
 
@@ -159,6 +160,20 @@ mod tests {
             redacted(&format!("{encoded}WDogeQoKMTIzNC01Njc4Cg==\n")),
             format!("{encoded}WDogeQoKKgo=\n")
         );
+    }
+
+    #[test]
+    fn what_goes_leaves_no_delimiter() {
+        let options = [("patterns", "1234-5678"), ("with", "")];
+        let message =
+            |part: &str| format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{part}\n--b--\n");
+        let sent = sent::<It>(&options, message("\n1234-5678--b\nX: y\n\nMZ").as_bytes());
+        let quoted = "Content-Transfer-Encoding: quoted-printable\n\n=2D-b\nX: y\n\nMZ";
+        assert_eq!(String::from_utf8(sent).unwrap(), message(quoted));
+        // Pieces of messages must not be encoded.
+        let piece = "Content-Type: message/partial; id=a; number=1\n\nX: y\n\n1234-5678--b";
+        let said = "a piece of a message would have a delimiter in it";
+        assert_eq!(run::<It>(&options, message(piece).as_bytes()), Err(Error::permanent(said)));
     }
 
     #[test]

@@ -195,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn a_note_makes_no_delimiter() {
+        let part = "Content-Type: application/x-dos; name=\"--x\"\n\nMZ\n";
+        let sent = stripped(&[("types", "*"), ("note", "{name}")], part);
+        assert!(sent.ends_with("base64\n\nLS14DQo=\n\n"), "{sent}");
+    }
+
+    #[test]
     fn a_parameter_made_to_keep_it_busy_is_read_through() {
         let odd = [
             "; name=\"".to_owned() + &" =?\n".repeat(100_000) + &"?=x\n".repeat(20_000),

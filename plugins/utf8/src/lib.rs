@@ -67,6 +67,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_encoded_makes_no_part() {
+        let part = "Content-Type: text/plain; charset=us-ascii\nContent-Transfer-Encoding: base64\n\n\
+                    LS1iDQpDb250ZW50LVR5cGU6IHgveA0KDQpNWg0K\n";
+        let message = format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{part}--b--\n");
+        assert_eq!(sent::<It>(&[], message.as_bytes()), message.as_bytes());
+        let message = message.replace("us-ascii", "iso-8859-1");
+        let sent = String::from_utf8(sent::<It>(&[], message.as_bytes())).unwrap();
+        assert!(sent.contains("\n\n=2D-b\nContent-Type: x/x\n\nMZ\n"), "{sent}");
+    }
+
+    #[test]
     fn a_file_stays_as_it_is() {
         for field in ["Content-Disposition: inline; filename=a.csv", "Content-Disposition: x-unknown"] {
             let message =

@@ -9,8 +9,9 @@ use encoding_rs::{
 
 use super::Edit;
 use super::decode::{base64, quoted_printable};
-use super::lines::{base64_lines, quoted_printable_lines, with_line_ends};
+use super::lines::{Place, base64_lines, quoted_printable_lines, with_line_ends};
 use super::part::Part;
+use crate::Error;
 
 /// Longest line of 8-bit text without its end (RFC 5322, section 2.1.1).
 const LINE_OCTETS: usize = 998;
@@ -42,6 +43,9 @@ enum Transfer {
     QuotedPrintable,
     Base64,
 }
+
+/// A body, and the name of its encoding where its header is to have one.
+type Body = (Option<&'static str>, Vec<u8>);
 
 /// A text, and what is needed to put it back.
 pub(super) struct Text {
@@ -105,59 +109,34 @@ impl Text {
     }
 
     /// The header, with its empty line, and the body of a part whose text was changed. None: it stays.
-    pub(super) fn edited(&self, part: &Part, edit: Edit, line_end: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn edited(
+        &self,
+        part: &Part,
+        edit: Edit,
+        place: &Place<'_>,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let (text, to_utf8) = match edit {
-            Edit::Keep => return None,
-            Edit::Replace(text) if text == self.text => return None,
+            Edit::Keep => return Ok(None),
+            Edit::Replace(text) if text == self.text => return Ok(None),
             Edit::Replace(text) => (text, false),
             // Strays have no place in UTF-8, and what is not what it says may be something else.
-            Edit::Utf8(_) if self.has_strays || self.is_broken => return None,
-            Edit::Utf8(text) if text == self.text && self.is_utf8() => return None,
+            Edit::Utf8(_) if self.has_strays || self.is_broken => return Ok(None),
+            Edit::Utf8(text) if text == self.text && self.is_utf8() => return Ok(None),
             Edit::Utf8(text) => (text, true),
         };
         let (octets, charset) = if to_utf8 { (text.into_bytes(), Some("utf-8")) } else { self.encode(text) };
-        let stays = self.transfer;
-        let transfer = if to_utf8 { Transfer::Identity } else { stays };
-        let is_ascii = octets.is_ascii();
-        let is_declared = part.header("content-transfer-encoding").is_some();
-        let fits = octets.split(|&octet| octet == b'\n').all(|line| line.len() <= LINE_OCTETS)
-            && !octets.contains(&0)
-            && !memchr::memchr_iter(b'\r', &octets).any(|at| octets.get(at + 1) != Some(&b'\n'));
-        // It is UTF-8, and cannot stand there without its encoding.
-        if to_utf8 && !fits && self.encoding == UTF_8 && self.transfer != Transfer::Identity {
-            return None;
-        }
-        // A piece of a message is put together with others as it stands, and must not be encoded (RFC 2046, 5.2.2).
-        let is_piece = part.media_type() == "message/partial" && stays == Transfer::Identity;
-        let (name, body) = match transfer {
-            Transfer::Identity if is_piece => (None, with_line_ends(&octets, line_end)),
-            Transfer::Identity if fits && is_ascii && (!to_utf8 || stays == Transfer::Identity) => {
-                (None, with_line_ends(&octets, line_end))
-            }
-            Transfer::Identity
-                if fits && (to_utf8 || part.encoding == "8bit" || part.encoding == "binary") =>
-            {
-                (Some(if is_ascii { "7bit" } else { "8bit" }), with_line_ends(&octets, line_end))
-            }
-            Transfer::Identity if !is_declared && fits && self.is_raw_8bit(part) => {
-                (None, with_line_ends(&octets, line_end))
-            }
-            Transfer::Identity | Transfer::QuotedPrintable => {
-                (Some("quoted-printable"), quoted_printable_lines(&octets, line_end))
-            }
-            Transfer::Base64 if self.has_crlf => {
-                (Some("base64"), base64_lines(&with_line_ends(&octets, b"\r\n"), line_end))
-            }
-            Transfer::Base64 => (Some("base64"), base64_lines(&octets, line_end)),
+        let Some((encoding, mut written)) = self.body(part, &octets, to_utf8, place)? else {
+            return Ok(None);
         };
-        let name = name.filter(|name| *name != part.encoding);
-        let charset = charset.filter(|_| !(is_piece || is_ascii && part.charset.is_none() && !to_utf8));
+        let encoding = encoding.filter(|encoding| *encoding != part.encoding);
+        let has_no_charset = octets.is_ascii() && part.charset.is_none() && !to_utf8;
+        let charset = charset.filter(|_| !self.is_piece(part) && !has_no_charset);
         let mut content = Vec::new();
         if let Some(charset) = charset {
             content.push(("Content-Type", part.content_type_with(charset)));
         }
-        if let Some(name) = name {
-            content.push(("Content-Transfer-Encoding", name.as_bytes().to_vec()));
+        if let Some(encoding) = encoding {
+            content.push(("Content-Transfer-Encoding", encoding.as_bytes().to_vec()));
         }
         if part.depth() == 0 && !content.is_empty() && part.header("mime-version").is_none() {
             content.push(("MIME-Version", b"1.0".to_vec()));
@@ -165,9 +144,63 @@ impl Text {
         // A sum of what is there no more (RFC 1864).
         let header = part.header_with(&content, |name| name != "content-md5");
         // In its place: a text may be large.
-        let mut octets = body;
-        octets.splice(..0, [header.as_slice(), line_end].concat());
-        Some(octets)
+        written.splice(..0, [header.as_slice(), place.line_end].concat());
+        Ok(Some(written))
+    }
+
+    /// A body with these octets, and the name of its encoding where its header is to have one. None: the text stays as it is.
+    fn body(
+        &self,
+        part: &Part,
+        octets: &[u8],
+        to_utf8: bool,
+        place: &Place<'_>,
+    ) -> Result<Option<Body>, Error> {
+        let is_identity = self.transfer == Transfer::Identity;
+        let divides = place.divides(octets);
+        if self.is_piece(part) {
+            // Nobody would put it together with the others.
+            let said = || Error::permanent("a piece of a message would have a delimiter in it");
+            return if divides {
+                Err(said())
+            } else {
+                Ok(Some((None, with_line_ends(octets, place.line_end))))
+            };
+        }
+        let is_ascii = octets.is_ascii();
+        let is_declared = part.header("content-transfer-encoding").is_some();
+        let fits = octets.split(|&octet| octet == b'\n').all(|line| line.len() <= LINE_OCTETS)
+            && !octets.contains(&0)
+            && !memchr::memchr_iter(b'\r', octets).any(|at| octets.get(at + 1) != Some(&b'\n'))
+            && !divides;
+        // It is UTF-8, and cannot stand there without its encoding.
+        if to_utf8 && !fits && self.encoding == UTF_8 && !is_identity {
+            return Ok(None);
+        }
+        let as_it_is = || with_line_ends(octets, place.line_end);
+        let transfer = if to_utf8 { Transfer::Identity } else { self.transfer };
+        Ok(Some(match transfer {
+            Transfer::Identity if fits && is_ascii && (!to_utf8 || is_identity) => (None, as_it_is()),
+            Transfer::Identity
+                if fits && (to_utf8 || part.encoding == "8bit" || part.encoding == "binary") =>
+            {
+                (Some(if is_ascii { "7bit" } else { "8bit" }), as_it_is())
+            }
+            Transfer::Identity if !is_declared && fits && self.is_raw_8bit(part) => (None, as_it_is()),
+            Transfer::Identity | Transfer::QuotedPrintable => {
+                (Some("quoted-printable"), quoted_printable_lines(octets, place.line_end))
+            }
+            Transfer::Base64 if self.has_crlf => {
+                (Some("base64"), base64_lines(&with_line_ends(octets, b"\r\n"), place.line_end))
+            }
+            Transfer::Base64 => (Some("base64"), base64_lines(octets, place.line_end)),
+        }))
+    }
+
+    /// Whether it is a piece of a message, which is put together with others as it stands, and must not be encoded (RFC 2046,
+    /// section 5.2.2).
+    fn is_piece(&self, part: &Part) -> bool {
+        part.media_type() == "message/partial" && self.transfer == Transfer::Identity
     }
 
     /// Whether it stands there as declared UTF-8, or as ASCII, without an encoding.

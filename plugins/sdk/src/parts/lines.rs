@@ -7,6 +7,24 @@ use crate::header::trim_line_end;
 /// Longest line of an encoded body (RFC 2045, sections 6.7 and 6.8).
 const ENCODED_LINE: usize = 76;
 
+/// Where a part is written.
+pub(super) struct Place<'walk> {
+    pub(super) line_end: &'static [u8],
+    /// It is a message, forwarded or not, and no part of one.
+    pub(super) is_message: bool,
+    /// What divides the parts that it is in, with the two hyphens.
+    pub(super) boundaries: Vec<&'walk [u8]>,
+}
+
+impl Place<'_> {
+    /// Whether one of these lines may be taken for a delimiter: what begins with a boundary is enough for some programs
+    /// (RFC 2046, section 5.1.1).
+    pub(super) fn divides(&self, octets: &[u8]) -> bool {
+        let mut lines = octets.split(|&octet| octet == b'\n');
+        lines.any(|line| self.boundaries.iter().any(|boundary| line.starts_with(boundary)))
+    }
+}
+
 /// Octets with these line ends: LF and CRLF are ends, CR alone is none.
 pub(super) fn with_line_ends(octets: &[u8], line_end: &[u8]) -> Vec<u8> {
     let mut lines = Vec::with_capacity(octets.len());
@@ -42,24 +60,25 @@ pub(super) fn quoted_printable_lines(octets: &[u8], line_end: &[u8]) -> Vec<u8> 
         let mut column = 0;
         for (at, &octet) in content.iter().enumerate() {
             let is_last = at + 1 == content.len();
-            let is_plain = match octet {
+            let is_plain = |column| match octet {
                 b' ' | b'\t' => !is_last,
-                // Some programs take a leading "From " for another message, and "." for an end.
-                b'.' | b'F' => column > 0,
+                // Some programs take a leading "From " for another message, and "." for an end; "--" may begin a delimiter.
+                b'.' | b'F' | b'-' => column > 0,
                 _ => octet.is_ascii_graphic() && octet != b'=',
             };
-            let size = if is_plain { 1 } else { 3 };
+            let size = if is_plain(column) { 1 } else { 3 };
             if column + size > ENCODED_LINE - 1 {
                 lines.extend_from_slice(b"=");
                 lines.extend_from_slice(line_end);
                 column = 0;
             }
-            if is_plain {
+            if is_plain(column) {
                 lines.push(octet);
+                column += 1;
             } else {
                 lines.extend([b'=', HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+                column += 3;
             }
-            column += size;
         }
         if has_end {
             lines.extend_from_slice(line_end);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::lines::{base64_lines, with_line_ends};
+use super::lines::{Place, base64_lines, with_line_ends};
 use super::parameters::{Parameters, split, token, without_comments};
 use crate::header::{Value, encode_text, line_end, pieces, write_field};
 
@@ -255,19 +255,20 @@ impl NewPart {
     }
 
     /// Header, empty line and body, in place of a part. A message, forwarded or not, keeps what is not about its content.
-    pub(super) fn octets(&self, part: &Part, is_message: bool, line_end: &[u8]) -> Vec<u8> {
+    pub(super) fn octets(&self, part: &Part, place: &Place<'_>) -> Vec<u8> {
+        let line_end = place.line_end;
         let text = self.text.replace("\r\n", "\n");
         let is_plain = text.bytes().all(|octet| octet == b'\n' || (b' '..=b'~').contains(&octet));
         let is_short = text.lines().all(|line| line.len() < 990);
         let content_type = format!("text/{}; charset=utf-8", self.subtype).into_bytes();
-        let (encoding, body) = if is_plain && is_short {
+        let (encoding, body) = if is_plain && is_short && !place.divides(text.as_bytes()) {
             ("7bit", with_line_ends(text.as_bytes(), line_end))
         } else {
             ("base64", base64_lines(text.replace('\n', "\r\n").as_bytes(), line_end))
         };
         let content = [("Content-Type", content_type), ("Content-Transfer-Encoding", encode_text(encoding))];
         let keep: fn(&str) -> bool =
-            if is_message { |name| !name.starts_with("content-") } else { |_| false };
+            if place.is_message { |name| !name.starts_with("content-") } else { |_| false };
         [part.header_with(&content, keep).as_slice(), line_end, &body].concat()
     }
 }

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{run, run_cut};
 
+mod delimiters;
+
 /// Does to parts what their media types say, and to texts what an option says.
 #[derive(Clone)]
 struct Told {
@@ -426,6 +428,10 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         Just(b"Content-Transfer-Encoding: base64\n".to_vec()),
         Just(b"Y2F0".to_vec()),
         Just(b"Content-Transfer-Encoding: quoted-printable\n".to_vec()),
+        // "\n--b\n\n", decoded.
+        Just(b"\n\nCi0tYgoK\n".to_vec()),
+        Just(b"\n=2D-b--\n".to_vec()),
+        Just(b"cat--b\n".to_vec()),
     ];
     prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
 }

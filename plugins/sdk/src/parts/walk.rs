@@ -2,6 +2,7 @@
 
 use super::body::Text;
 use super::decode::Size;
+use super::lines::Place;
 use super::{BODY_MAX, Choice, DEPTH_MAX, NewPart, Part, PartFilter, TEXT_MAX};
 use crate::header::{HEADER_MAX, line_end, trim_line_end};
 use crate::{Error, Flow};
@@ -125,8 +126,7 @@ impl Walk {
             let line = std::mem::take(&mut self.line);
             self.handle(&line, filter)?;
         }
-        self.end_part(false, filter);
-        Ok(())
+        self.end_part(false, filter)
     }
 
     /// Whether nothing is left to be looked for.
@@ -154,7 +154,7 @@ impl Walk {
         let is_beginning = !std::mem::replace(&mut self.is_mid_line, !line.ends_with(b"\n"));
         if is_beginning && may_be_delimiter(line) {
             if let Some((level, is_close)) = self.delimited(line) {
-                self.end_part(true, filter);
+                self.end_part(true, filter)?;
                 self.divide(level, is_close, line);
                 return Ok(());
             }
@@ -293,6 +293,16 @@ impl Walk {
         self.state = State::Hold(Box::new(held));
     }
 
+    /// Where a part stands of which nothing is written.
+    fn place(&self) -> Place<'_> {
+        let boundaries = self.open.iter().map(|level| level.boundary.as_slice());
+        Place {
+            line_end: self.line_end,
+            is_message: self.delimiter.is_empty(),
+            boundaries: boundaries.filter(|boundary| !boundary.is_empty()).collect(),
+        }
+    }
+
     /// Writes the delimiter of a part that stays, or of what is in its place.
     fn write_delimiter(&mut self) {
         self.output.append(&mut self.delimiter);
@@ -308,11 +318,12 @@ impl Walk {
     }
 
     fn replace(&mut self, part: &Part, new: &NewPart) {
-        let is_one_of_several = !self.delimiter.is_empty();
+        let place = self.place();
+        let (octets, is_message) = (new.octets(part, &place), place.is_message);
         self.write_delimiter();
-        self.output.extend_from_slice(&new.octets(part, !is_one_of_several, self.line_end));
+        self.output.extend_from_slice(&octets);
         // The line end before a delimiter belongs to that.
-        if is_one_of_several || !self.output.ends_with(b"\n") {
+        if !is_message || !self.output.ends_with(b"\n") {
             self.output.extend_from_slice(self.line_end);
         }
         self.state = State::Skip;
@@ -353,7 +364,7 @@ impl Walk {
     }
 
     /// Ends a part: at a delimiter, or at the end of the message.
-    fn end_part<P: PartFilter>(&mut self, is_delimited: bool, filter: &mut P) {
+    fn end_part<P: PartFilter>(&mut self, is_delimited: bool, filter: &mut P) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Copy) {
             State::Copy | State::Skip => {}
             // A part, or a message, that ends within its header has nothing in it.
@@ -368,14 +379,21 @@ impl Walk {
                 if let What::Measure { size, limit, new } = what {
                     size.count(&part.encoding, content, true);
                     let is_larger = size.octets() > *limit;
-                    return if is_larger { self.replace(part, new) } else { self.write_held(&held) };
+                    if is_larger {
+                        self.replace(part, new);
+                    } else {
+                        self.write_held(&held);
+                    }
+                    return Ok(());
                 }
-                let text = Text::decode(part, content);
-                let edited = text.and_then(|text| {
-                    let edit = filter.text(part, &text.text);
-                    text.edited(part, edit, self.line_end)
-                });
-                let Some(octets) = edited else { return self.write_held(&held) };
+                let edited = match Text::decode(part, content) {
+                    Some(text) => text.edited(part, filter.text(part, &text.text), &self.place())?,
+                    None => None,
+                };
+                let Some(octets) = edited else {
+                    self.write_held(&held);
+                    return Ok(());
+                };
                 self.write_delimiter();
                 self.output.extend_from_slice(&octets);
                 if is_delimited {
@@ -383,6 +401,7 @@ impl Walk {
                 }
             }
         }
+        Ok(())
     }
 }
 
