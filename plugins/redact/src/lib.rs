@@ -177,6 +177,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_above_which_no_empty_line_is_is_seen() {
+        let options = [("patterns", "1234-5678"), ("with", "*")];
+        let message =
+            |part: &str| format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{part}\n--b--\n");
+        let redacted =
+            |part: &str| String::from_utf8(sent::<It>(&options, message(part).as_bytes())).unwrap();
+        assert_eq!(redacted("1234-5678"), message("\n*"));
+        assert_eq!(redacted("Subject: 1234-5678\n 1234-5678"), message("Subject: 1234-5678\n 1234-5678"));
+    }
+
+    #[test]
     fn wrong_options_are_refused() {
         refuses::<It>(&[], "\"patterns\" is missing");
         refuses::<It>(&[("patterns", "(")], "cannot be used");

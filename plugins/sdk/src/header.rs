@@ -107,6 +107,14 @@ pub(crate) fn end_of_header(octets: &[u8], from: usize) -> Option<(usize, usize)
     memchr::memchr_iter(b'\n', &octets[from..]).find_map(|at| blank(from + at + 1))
 }
 
+/// Where the fields of a header end that no empty line does: before a line that neither is one nor continues one. None: all of
+/// it are fields. A "From " of mbox in the first line is none of the body.
+pub(crate) fn end_of_fields(header: &[u8]) -> Option<usize> {
+    let is_of_mbox = |piece: &Piece| piece.whole.start == 0 && header.starts_with(b"From ");
+    let mut pieces = pieces(header).into_iter();
+    pieces.find(|piece| piece.field.is_none() && !is_of_mbox(piece)).map(|piece| piece.whole.start)
+}
+
 /// The value of a field, as it stands in the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'call>(pub(crate) &'call [u8]);

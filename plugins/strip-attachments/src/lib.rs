@@ -202,6 +202,13 @@ mod tests {
     }
 
     #[test]
+    fn an_attachment_below_whose_header_no_empty_line_is_goes() {
+        let part = "Content-Disposition: attachment; filename=a.exe\nTVo=\n";
+        assert_eq!(stripped(&[("names", "*.exe"), ("note", "gone")], part), format!("{NOTE}gone\n\n"));
+        assert_eq!(stripped(&[("names", "*.com")], part), part);
+    }
+
+    #[test]
     fn a_parameter_made_to_keep_it_busy_is_read_through() {
         let odd = [
             "; name=\"".to_owned() + &" =?\n".repeat(100_000) + &"?=x\n".repeat(20_000),

@@ -6,6 +6,7 @@ use super::*;
 use crate::{run, run_cut};
 
 mod delimiters;
+mod headers;
 
 /// Does to parts what their media types say, and to texts what an option says.
 #[derive(Clone)]
@@ -13,13 +14,15 @@ struct Told {
     from: String,
     to: String,
     to_utf8: bool,
+    copies: bool,
 }
 
 impl PartFilter for Told {
     fn configure(options: &mut Options) -> Result<Self, String> {
         let (from, to) =
             (options.text("from")?.unwrap_or("\u{1}".into()), options.text("to")?.unwrap_or_default());
-        Ok(Self { from, to, to_utf8: options.flag("utf8")?.unwrap_or(false) })
+        let (to_utf8, copies) = (options.flag("utf8")?, options.flag("copies")?);
+        Ok(Self { from, to, to_utf8: to_utf8.unwrap_or(false), copies: copies.unwrap_or(false) })
     }
 
     fn part(&mut self, part: &Part) -> Choice {
@@ -34,6 +37,10 @@ impl PartFilter for Told {
     fn text(&mut self, _part: &Part, text: &str) -> Edit {
         let text = text.replace(&self.from, &self.to);
         if self.to_utf8 { Edit::Utf8(text) } else { Edit::Replace(text) }
+    }
+
+    fn copies_what_is_too_large(&self) -> bool {
+        self.copies
     }
 }
 

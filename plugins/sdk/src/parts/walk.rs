@@ -4,7 +4,7 @@ use super::body::Text;
 use super::decode::Size;
 use super::lines::Place;
 use super::{BODY_MAX, Choice, DEPTH_MAX, NewPart, Part, PartFilter, TEXT_MAX};
-use crate::header::{HEADER_MAX, line_end, trim_line_end};
+use crate::header::{HEADER_MAX, end_of_fields, line_end, trim_line_end};
 use crate::{Error, Flow};
 
 /// Most octets of the beginning of a line that are held: a delimiter has at most 70 and some blanks.
@@ -139,7 +139,7 @@ impl Walk {
     /// Keeps the beginning of a line within its bound.
     fn bound_line<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
         match &self.state {
-            State::Header(held) if held.len() + self.line.len() > HEADER_MAX => Err(header_too_long()),
+            State::Header(held) if held.len() + self.line.len() > HEADER_MAX => self.end_long_header(filter),
             State::Header(_) => Ok(()),
             State::Copy | State::Skip | State::Hold(_) if self.line.len() >= LINE_HELD => {
                 let line = std::mem::take(&mut self.line);
@@ -149,16 +149,30 @@ impl Walk {
         }
     }
 
+    /// Stops holding a header before its end: it is too long.
+    fn end_long_header<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
+        if !filter.copies_what_is_too_large() {
+            return Err(Error::permanent(format!("the header of a part has more than {HEADER_MAX} octets")));
+        }
+        if let State::Header(held) = std::mem::replace(&mut self.state, State::Copy) {
+            self.write_delimiter();
+            self.output.extend_from_slice(&held);
+        }
+        Ok(())
+    }
+
     /// Takes a line with its end, or a piece of one.
     fn handle<P: PartFilter>(&mut self, line: &[u8], filter: &mut P) -> Result<(), Error> {
-        let is_beginning = !std::mem::replace(&mut self.is_mid_line, !line.ends_with(b"\n"));
+        let is_beginning = !self.is_mid_line;
         if is_beginning && may_be_delimiter(line) {
             if let Some((level, is_close)) = self.delimited(line) {
                 self.end_part(true, filter)?;
                 self.divide(level, is_close, line);
+                self.is_mid_line = !line.ends_with(b"\n");
                 return Ok(());
             }
         }
+        self.is_mid_line = !line.ends_with(b"\n");
         match &mut self.state {
             // The rest of a delimiter that was too long to be held: it is no line of the header.
             State::Header(held) if !is_beginning && held.is_empty() => {
@@ -169,9 +183,14 @@ impl Walk {
                 let header = std::mem::take(held);
                 self.begin(header, line, filter)
             }
+            State::Header(held) if held.len() + line.len() > HEADER_MAX => {
+                self.end_long_header(filter)?;
+                self.output.extend_from_slice(line);
+                Ok(())
+            }
             State::Header(held) => {
                 held.extend_from_slice(line);
-                if held.len() > HEADER_MAX { Err(header_too_long()) } else { Ok(()) }
+                Ok(())
             }
             State::Copy => {
                 self.output.extend_from_slice(line);
@@ -367,10 +386,20 @@ impl Walk {
     fn end_part<P: PartFilter>(&mut self, is_delimited: bool, filter: &mut P) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Copy) {
             State::Copy | State::Skip => {}
-            // A part, or a message, that ends within its header has nothing in it.
-            State::Header(header) => {
-                self.write_delimiter();
-                self.output.extend_from_slice(&header);
+            State::Header(mut header) => {
+                // A part, or a message, that ends within its header has nothing in it.
+                let Some(end) = end_of_fields(&header) else {
+                    self.write_delimiter();
+                    self.output.extend_from_slice(&header);
+                    return Ok(());
+                };
+                // What programs show of it is what is below the fields.
+                let body = header.split_off(end);
+                self.begin(header, b"", filter)?;
+                for line in body.split_inclusive(|&octet| octet == b'\n') {
+                    self.handle(line, filter)?;
+                }
+                self.end_part(is_delimited, filter)?;
             }
             State::Hold(mut held) => {
                 let Held { part, body, what, .. } = &mut *held;
@@ -408,8 +437,4 @@ impl Walk {
 /// Whether a line may be a delimiter.
 fn may_be_delimiter(line: &[u8]) -> bool {
     line.starts_with(b"--")
-}
-
-fn header_too_long() -> Error {
-    Error::permanent(format!("the header of a part has more than {HEADER_MAX} octets"))
 }
