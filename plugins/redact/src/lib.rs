@@ -163,6 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn text_that_is_broken_or_in_utf_16_without_a_mark_is_seen() {
+        let options = [("patterns", "5678|\u{3042}"), ("with", "*")];
+        let header = |charset: &str| {
+            format!("Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset={charset}\n\n")
+        };
+        for (charset, body, redacted) in [
+            ("utf-16", "NQA2ADcAOAA=", "Kg=="),
+            ("utf-16", "ADUANgA3ADg=", "Kg=="),
+            ("utf-16le", "NQA2ADcAOAAA", "Ku+/vQ=="),
+            ("shift_jis", "/4Kg", "/yo="),
+        ] {
+            let sent = sent::<It>(&options, format!("{}{body}\n", header(charset)).as_bytes());
+            let sent = String::from_utf8(sent).unwrap();
+            assert!(sent.ends_with(&format!("\n\n{redacted}\n")), "{charset}: {sent}");
+        }
+    }
+
+    #[test]
     fn what_goes_leaves_no_delimiter() {
         let options = [("patterns", "1234-5678"), ("with", "")];
         let message =

@@ -2,7 +2,7 @@
 //! for octet.
 //!
 //! Held are: the header of a part, at most `HEADER_MAX` octets; the body of a part whose text was asked for, at most
-//! `TEXT_MAX`, beside it the text, and what a filter makes of it; the body of one whose size was asked for, at most twice
+//! `TEXT_MAX`, beside it the text (in both orders of UTF-16 where it has no mark), and what a filter makes of it; the body of one whose size was asked for, at most twice
 //! `BODY_MAX`, for it is measured as it is decoded; and the beginning of a line, at most `LINE_HELD`.
 
 mod body;
@@ -46,13 +46,15 @@ pub trait PartFilter: Clone + Send + Sync + 'static {
     }
 
     /// Takes the text of a part for which `Choice::Text` was answered: decoded, with LF as line ends where
-    /// all are CRLF. Where both are there, they stand as they are.
+    /// all are CRLF. Where both are there, they stand as they are. Text in UTF-16 without a mark comes in both orders of octets,
+    /// and broken text in ISO-2022-JP once with its octets as they stand, unless the first one is changed.
     fn text(&mut self, part: &Part, text: &str) -> Edit {
         let _ = (part, text);
         Edit::Keep
     }
 
-    /// Whether a part that is too large to be held, or too deep to be looked into, is copied. Else the message fails.
+    /// Whether a part that is too large to be held, or too deep to be looked into, is copied. Else the message fails. A text in
+    /// which a change would cost octets (UTF-16 without a mark, or broken) is copied too, and else asked for.
     fn copies_what_is_too_large(&self) -> bool {
         false
     }

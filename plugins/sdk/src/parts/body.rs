@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use encoding_rs::{
-    Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254, X_USER_DEFINED,
+    DecoderResult, Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
+    X_USER_DEFINED,
 };
 
 use super::Edit;
@@ -36,12 +37,33 @@ const ASCII_LABELS: [&str; 12] = [
 const STRAY: u32 = 0xF700;
 const STRAYS: RangeInclusive<u32> = STRAY + 0x80..=STRAY + 0xFF;
 
+/// Most octets of UTF-8 that are decoded at once where octets are none of the charset.
+const PIECE: usize = 4096;
+
 /// How octets stand in a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Transfer {
     Identity,
     QuotedPrintable,
     Base64,
+}
+
+/// What became of octets that are none of the charset.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fidelity {
+    /// None was there.
+    Exact,
+    /// They are the letters that `x-user-defined` has for them.
+    Strays,
+    /// They are lost, or all letters are a guess: the text is there to be looked into, and hardly to be put back.
+    Lossy,
+}
+
+/// Octets as letters.
+struct Letters {
+    encoding: &'static Encoding,
+    fidelity: Fidelity,
+    text: String,
 }
 
 /// A body, and the name of its encoding where its header is to have one.
@@ -55,8 +77,7 @@ pub(super) struct Text {
     controls: Option<u32>,
     /// No charset is named, or ASCII.
     is_undeclared: bool,
-    /// Octets that are none of this charset are in it, as the letters that `x-user-defined` has for them.
-    has_strays: bool,
+    fidelity: Fidelity,
     /// It stood there in base64 that is none, in part.
     is_broken: bool,
     /// No LF was without a CR before it in what was decoded: also where there was none, for CRLF is what text in an encoding has
@@ -66,8 +87,8 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Decodes a body. None: it cannot be.
-    pub(super) fn decode(part: &Part, body: &[u8]) -> Option<Self> {
+    /// Decodes a body, in each way that it may be meant. None: it cannot be.
+    pub(super) fn readings(part: &Part, body: &[u8]) -> Option<Vec<Self>> {
         let transfer = match part.encoding.as_str() {
             "" | "7bit" | "8bit" | "binary" => Transfer::Identity,
             "quoted-printable" => Transfer::QuotedPrintable,
@@ -89,23 +110,18 @@ impl Text {
                 Cow::Owned(octets)
             }
         };
-        let (encoding, mark) =
-            if is_utf16(encoding, label) { utf16_by_mark(&octets)? } else { (encoding, 0) };
-        let octets = &octets[mark..];
-        let controls = has_controls(encoding, label).then(|| controls(octets));
-        let (text, has_strays) = match encoding.decode_without_bom_handling_and_without_replacement(octets) {
-            Some(text) => (text.into_owned(), false),
-            None if encoding == UTF_8 => (with_strays(octets), true),
-            // Its letters are not looked for octet by octet.
-            None if [UTF_16BE, UTF_16LE].contains(&encoding) => return None,
-            None => (X_USER_DEFINED.decode_without_bom_handling(octets).0.into_owned(), true),
-        };
-        let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
-        let has_crlf = text.matches("\r\n").count() == feeds;
-        let mut text = if has_crlf { text.replace("\r\n", "\n") } else { text };
-        // What decodes makes room for thrice the octets.
-        text.shrink_to_fit();
-        Some(Self { transfer, encoding, controls, is_undeclared, has_strays, is_broken, has_crlf, text })
+        let controls = has_controls(encoding, label).then(|| controls(&octets));
+        let letters =
+            if is_utf16(encoding, label) { utf16_letters(&octets) } else { letters(encoding, &octets) };
+        let readings = letters.into_iter().map(|Letters { encoding, fidelity, text }| {
+            let feeds = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+            let has_crlf = text.matches("\r\n").count() == feeds;
+            let mut text = if has_crlf { text.replace("\r\n", "\n") } else { text };
+            // What decodes makes room for thrice the octets.
+            text.shrink_to_fit();
+            Self { transfer, encoding, controls, is_undeclared, fidelity, is_broken, has_crlf, text }
+        });
+        Some(readings.collect())
     }
 
     /// The header, with its empty line, and the body of a part whose text was changed. None: it stays.
@@ -120,7 +136,7 @@ impl Text {
             Edit::Replace(text) if text == self.text => return Ok(None),
             Edit::Replace(text) => (text, false),
             // Strays have no place in UTF-8, and what is not what it says may be something else.
-            Edit::Utf8(_) if self.has_strays || self.is_broken => return Ok(None),
+            Edit::Utf8(_) if self.fidelity != Fidelity::Exact || self.is_broken => return Ok(None),
             Edit::Utf8(text) if text == self.text && self.is_utf8() => return Ok(None),
             Edit::Utf8(text) => (text, true),
         };
@@ -203,6 +219,11 @@ impl Text {
         part.media_type() == "message/partial" && self.transfer == Transfer::Identity
     }
 
+    /// Whether it cannot be put back as it was.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.fidelity == Fidelity::Lossy
+    }
+
     /// Whether it stands there as declared UTF-8, or as ASCII, without an encoding.
     fn is_utf8(&self) -> bool {
         let is_ascii = self.text.is_ascii() && self.encoding.is_ascii_compatible();
@@ -216,7 +237,7 @@ impl Text {
 
     /// The octets of a text, and its charset where that is another one.
     fn encode(&self, text: String) -> (Vec<u8>, Option<&'static str>) {
-        if self.has_strays {
+        if self.fidelity == Fidelity::Strays {
             return (self.encode_strays(&text), None);
         }
         if self.is_undeclared && !text.is_ascii() {
@@ -245,6 +266,8 @@ impl Text {
         for letter in text.chars() {
             match u32::from(letter) {
                 code if STRAYS.contains(&code) => octets.extend(u8::try_from(code - STRAY)),
+                // ISO-2022-JP has no ESC that is a letter.
+                code if letter.is_ascii() => octets.extend(u8::try_from(code)),
                 _ => {
                     let letter = letter.to_string();
                     let (encoded, _, has_unmappable) = self.encoding.encode(&letter);
@@ -281,29 +304,68 @@ fn is_half_width(letter: char) -> bool {
     ('\u{FF61}'..='\u{FF9F}').contains(&letter)
 }
 
-/// The order of UTF-16 that its mark says, and the length of the mark.
-fn utf16_by_mark(octets: &[u8]) -> Option<(&'static Encoding, usize)> {
-    Encoding::for_bom(octets).filter(|(encoding, _)| *encoding != UTF_8)
+/// The letters that octets of a charset are. Some that are none of ISO-2022-JP are between others of 7 bits, and cannot stand as
+/// letters: for those who put the text back, the octets alone do.
+fn letters(encoding: &'static Encoding, octets: &[u8]) -> Vec<Letters> {
+    let read = |fidelity, text| Letters { encoding, fidelity, text };
+    if let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(octets) {
+        return vec![read(Fidelity::Exact, text.into_owned())];
+    }
+    let replaced = || read(Fidelity::Lossy, encoding.decode_without_bom_handling(octets).0.into_owned());
+    if [UTF_16BE, UTF_16LE].contains(&encoding) {
+        vec![replaced()]
+    } else if encoding == ISO_2022_JP {
+        let octets = X_USER_DEFINED.decode_without_bom_handling(octets).0.into_owned();
+        vec![replaced(), read(Fidelity::Strays, octets)]
+    } else {
+        vec![read(Fidelity::Strays, with_strays(encoding, octets))]
+    }
 }
 
-/// UTF-8 with octets in it that are none.
-fn with_strays(octets: &[u8]) -> String {
+/// The letters of UTF-16 in the order that its mark says; without one in both orders, the one first that RFC 2781 (section 4.3)
+/// takes then.
+fn utf16_letters(octets: &[u8]) -> Vec<Letters> {
+    if let Some((encoding, mark)) = Encoding::for_bom(octets).filter(|(encoding, _)| *encoding != UTF_8) {
+        return letters(encoding, &octets[mark..]);
+    }
+    let read = |encoding: &'static Encoding| {
+        let text = encoding.decode_without_bom_handling(octets).0.into_owned();
+        Letters { encoding, fidelity: Fidelity::Lossy, text }
+    };
+    vec![read(UTF_16BE), read(UTF_16LE)]
+}
+
+/// A text with octets in it that are none of its charset.
+fn with_strays(encoding: &'static Encoding, octets: &[u8]) -> String {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut text = String::with_capacity(octets.len());
-    for chunk in octets.utf8_chunks() {
-        for letter in chunk.valid().chars() {
+    let mut piece = String::with_capacity(PIECE);
+    let mut read = 0;
+    loop {
+        let (result, count) = decoder.decode_to_string_without_replacement(&octets[read..], &mut piece, true);
+        read += count;
+        for letter in piece.drain(..) {
             // One that strays have is as its own octets, so that it is told from them.
             if STRAYS.contains(&u32::from(letter)) {
-                text.extend(letter.encode_utf8(&mut [0; 4]).bytes().filter_map(stray));
+                let own = letter.to_string();
+                text.extend(encoding.encode(&own).0.iter().copied().filter_map(stray));
             } else {
                 text.push(letter);
             }
         }
-        text.extend(chunk.invalid().iter().copied().filter_map(stray));
+        match result {
+            DecoderResult::InputEmpty => return text,
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(size, after) => {
+                // What is read behind it is letters to come.
+                let end = read - usize::from(after);
+                text.extend(octets[end - usize::from(size)..end].iter().copied().filter_map(stray));
+            }
+        }
     }
-    text
 }
 
-/// The letter that stands for an octet of 8 bits.
+/// The letter that stands for an octet: for one of 7 bits itself.
 fn stray(octet: u8) -> Option<char> {
-    char::from_u32(STRAY + u32::from(octet))
+    char::from_u32(if octet.is_ascii() { 0 } else { STRAY } + u32::from(octet))
 }

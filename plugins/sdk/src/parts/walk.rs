@@ -382,6 +382,26 @@ impl Walk {
         self.output.extend_from_slice(&held.body);
     }
 
+    /// A part whose text was changed, in the first way to read it that a filter changes. None: it stays.
+    fn edited<P: PartFilter>(
+        &self,
+        part: &Part,
+        body: &[u8],
+        filter: &mut P,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        for text in Text::readings(part, body).into_iter().flatten() {
+            // Who has to see all of it alone may lose some.
+            if text.is_lossy() && filter.copies_what_is_too_large() {
+                continue;
+            }
+            let edit = filter.text(part, &text.text);
+            if let Some(octets) = text.edited(part, edit, &self.place())? {
+                return Ok(Some(octets));
+            }
+        }
+        Ok(None)
+    }
+
     /// Ends a part: at a delimiter, or at the end of the message.
     fn end_part<P: PartFilter>(&mut self, is_delimited: bool, filter: &mut P) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Copy) {
@@ -415,11 +435,7 @@ impl Walk {
                     }
                     return Ok(());
                 }
-                let edited = match Text::decode(part, content) {
-                    Some(text) => text.edited(part, filter.text(part, &text.text), &self.place())?,
-                    None => None,
-                };
-                let Some(octets) = edited else {
+                let Some(octets) = self.edited(part, content, filter)? else {
                     self.write_held(&held);
                     return Ok(());
                 };
