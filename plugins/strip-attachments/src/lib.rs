@@ -46,8 +46,8 @@ impl PartFilter for StripAttachments {
             return Choice::Copy;
         }
         let is_multipart = part.media_type().starts_with("multipart/");
-        let is_body = part.is_text() && !part.is_file();
-        if is_multipart || is_body || !self.is_meant(part) {
+        let is_body = (part.is_text() || is_multipart) && !part.is_file();
+        if is_multipart && part.holds_parts() || is_body || !self.is_meant(part) {
             return Choice::Walk;
         }
         match self.max_size {
@@ -149,6 +149,8 @@ mod tests {
             "application/octet-stream; name=a.exe\nContent-Disposition: attachment; filename=smime.p7m",
             "application/octet-stream; name=smime.p7m.exe",
             "application/x-dos; name=smime.p7m",
+            "application/x-pkcs7-mime; name=a.exe",
+            "application/pkcs7-mime; name=smime.p7m\nContent-Disposition: attachment; filename=a.exe",
         ] {
             let part = format!("Content-Type: {content_type}\n\nMIIB\n");
             assert_eq!(
@@ -192,6 +194,23 @@ mod tests {
         let part = "Content-Type: application/x-dos; name=a.txt;\n name*=utf-8''%c3%bc.exe\n\nMZ\n";
         let sent = stripped(&[("types", "*"), ("note", "{name}")], part);
         assert!(sent.ends_with("\n\nw7wuZXhlDQo=\n\n"), "{sent}");
+    }
+
+    #[test]
+    fn a_multipart_that_cannot_have_parts_is_an_attachment_where_it_is_a_file() {
+        for fields in [
+            "Content-Type: multipart/x; name=a.exe\nContent-Disposition: attachment",
+            "Content-Type: multipart/signed\nContent-Disposition: attachment; filename=a.exe",
+            "Content-Type: multipart/mixed; boundary=\"\"; name=a.exe",
+        ] {
+            let part = format!("{fields}\n\nMZ\n");
+            assert_eq!(stripped(&[("names", "*.exe"), ("note", "gone")], &part), format!("{NOTE}gone\n\n"));
+        }
+        for fields in ["Content-Type: multipart/x", "Content-Type: multipart/x; boundary=y; name=a.exe"] {
+            let part = format!("{fields}\n\nMZ\n");
+            assert_eq!(stripped(&[("names", "*.exe"), ("max_size", "0")], &part), part);
+            assert_eq!(stripped(&[("max_size", "0")], &part), part);
+        }
     }
 
     #[test]

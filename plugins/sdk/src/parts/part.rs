@@ -6,9 +6,11 @@ use super::lines::{Place, base64_lines, with_line_ends};
 use super::parameters::{Parameters, split, token, without_comments};
 use crate::header::{Value, encode_text, line_end, pieces, write_field};
 
-/// Media types of what is signed or encrypted as a whole (RFC 1847; RFC 8551, and the name from before it).
-const SEALED: [&str; 4] =
-    ["multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"];
+/// Multiparts that are signed or encrypted as a whole (RFC 1847).
+const SEALED_MULTIPARTS: [&str; 2] = ["multipart/signed", "multipart/encrypted"];
+
+/// Media types of S/MIME (RFC 8551, and the name from before it).
+const SEALED: [&str; 2] = ["application/pkcs7-mime", "application/x-pkcs7-mime"];
 
 /// Ends of the names of files that are S/MIME (RFC 8551, sections 3.2.1 and 3.9): some programs send them without its media type.
 const SEALED_NAMES: [&str; 4] = [".p7m", ".p7s", ".p7c", ".p7z"];
@@ -110,21 +112,21 @@ impl Part {
         self.is_attachment || !self.file_names.is_empty()
     }
 
-    /// Whether it is signed or encrypted as a whole, so that a change within would break it.
+    /// Whether it is signed or encrypted as a whole, so that a change within would break it. All its names count, so that a
+    /// program is nothing of S/MIME by its media type, or by one of them.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        SEALED.contains(&self.media_type.as_str()) || self.has_sealed_name()
-    }
-
-    /// Whether it is S/MIME by its name alone. All names count, so that a program is none by one of them.
-    fn has_sealed_name(&self) -> bool {
-        let is_sealed = |name: &String| {
+        let media_type = self.media_type.as_str();
+        let has_sealed_names = self.file_names.iter().all(|name| {
             let name = name.to_ascii_lowercase();
             SEALED_NAMES.iter().any(|end| name.ends_with(end))
-        };
-        self.media_type == "application/octet-stream"
-            && !self.file_names.is_empty()
-            && self.file_names.iter().all(is_sealed)
+        });
+        if SEALED_MULTIPARTS.contains(&media_type) {
+            return self.boundary().is_some();
+        }
+        let has_name = !self.file_names.is_empty();
+        let may_be = SEALED.contains(&media_type) || media_type == "application/octet-stream" && has_name;
+        may_be && has_sealed_names
     }
 
     /// Whether there are parts in it: one of `multipart` with a boundary, or a message.
