@@ -5,8 +5,13 @@ use warnings;
 binmode STDIN;
 binmode STDOUT;
 my $header = 1;
-while (my $line = <STDIN>) {
+while (1) {
+    $! = 0;
+    my $line = <STDIN>;
+    last unless defined $line;
     $line =~ s/^(subject: *)/$1\[ext] /i if $header;
     $header = 0 if $line =~ /^\r*\n?$/;
     print $line or die "cannot write: $!\n";
 }
+# Perl takes what cannot be read for an end, and says why only here.
+die "cannot read: $!\n" if $!;
