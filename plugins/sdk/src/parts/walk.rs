@@ -7,8 +7,16 @@ use super::{BODY_MAX, Choice, DEPTH_MAX, NewPart, Part, PartFilter, TEXT_MAX};
 use crate::header::{HEADER_MAX, end_of_fields, line_end, trim_line_end};
 use crate::{Error, Flow};
 
-/// Most octets of the beginning of a line that are held: a delimiter has at most 70 and some blanks.
+/// Most octets of the beginning of a line that are held where it cannot be a delimiter any more.
 const LINE_HELD: usize = 64 << 10;
+
+/// Longest boundary that is looked for: RFC 2046 (section 5.1.1) permits 70 octets.
+const BOUNDARY_MAX: usize = 1000;
+const _: () = assert!(
+    BOUNDARY_MAX + b"----".len() < LINE_HELD,
+    "what is held tells a delimiter, but for blanks behind it"
+);
+const _: () = assert!(LINE_HELD < HEADER_MAX, "as much is held of a delimiter as of a header");
 
 /// Where a walk is in a message.
 #[derive(Clone, Debug)]
@@ -138,6 +146,10 @@ impl Walk {
 
     /// Keeps the beginning of a line within its bound.
     fn bound_line<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
+        // Only its end tells whether it is one.
+        if self.delimited(&self.line)?.is_some() {
+            return Ok(());
+        }
         match &self.state {
             State::Header(held) if held.len() + self.line.len() > HEADER_MAX => self.end_long_header(filter),
             State::Header(_) => Ok(()),
@@ -163,22 +175,13 @@ impl Walk {
 
     /// Takes a line with its end, or a piece of one.
     fn handle<P: PartFilter>(&mut self, line: &[u8], filter: &mut P) -> Result<(), Error> {
-        let is_beginning = !self.is_mid_line;
-        if is_beginning && may_be_delimiter(line) {
-            if let Some((level, is_close)) = self.delimited(line) {
-                self.end_part(true, filter)?;
-                self.divide(level, is_close, line);
-                self.is_mid_line = !line.ends_with(b"\n");
-                return Ok(());
-            }
+        if let Some((level, is_close)) = self.delimited(line)? {
+            self.end_part(true, filter)?;
+            self.divide(level, is_close, line);
+            return Ok(());
         }
-        self.is_mid_line = !line.ends_with(b"\n");
+        let is_beginning = !std::mem::replace(&mut self.is_mid_line, !line.ends_with(b"\n"));
         match &mut self.state {
-            // The rest of a delimiter that was too long to be held: it is no line of the header.
-            State::Header(held) if !is_beginning && held.is_empty() => {
-                self.delimiter.extend_from_slice(line);
-                Ok(())
-            }
             State::Header(held) if trim_line_end(line).is_empty() && line.ends_with(b"\n") => {
                 let header = std::mem::take(held);
                 self.begin(header, line, filter)
@@ -207,16 +210,21 @@ impl Walk {
         }
     }
 
-    /// The level that a line is a delimiter of, and whether it is the last one. The innermost counts.
-    fn delimited(&self, line: &[u8]) -> Option<(usize, bool)> {
-        let line = line.trim_ascii_end();
-        self.open.iter().enumerate().rev().filter(|(_, level)| !level.boundary.is_empty()).find_map(
-            |(at, level)| match line.strip_prefix(level.boundary.as_slice())? {
-                b"" => Some((at, false)),
-                b"--" => Some((at, true)),
-                _ => None,
-            },
-        )
+    /// The level that a line is a delimiter of, as far as it is there, and whether it is the last one. The innermost counts.
+    fn delimited(&self, line: &[u8]) -> Result<Option<(usize, bool)>, Error> {
+        if self.is_mid_line || !line.starts_with(b"--") {
+            return Ok(None);
+        }
+        let is_long = line.len() > HEADER_MAX;
+        let line = line[..line.len().min(HEADER_MAX)].trim_ascii_end();
+        let mut levels = self.open.iter().enumerate().rev().filter(|(_, level)| !level.boundary.is_empty());
+        let found = levels.find_map(|(at, level)| match line.strip_prefix(level.boundary.as_slice())? {
+            b"" => Some((at, false)),
+            b"--" => Some((at, true)),
+            _ => None,
+        });
+        let said = || Error::permanent(format!("a delimiter has more than {HEADER_MAX} octets"));
+        if is_long && found.is_some() { Err(said()) } else { Ok(found) }
     }
 
     /// Goes on after a delimiter.
@@ -293,6 +301,10 @@ impl Walk {
             return if copies { Ok(()) } else { Err(said()) };
         }
         let boundary = part.boundary().map(|boundary| [b"--", boundary.trim_ascii_end()].concat());
+        if boundary.as_ref().is_some_and(|boundary| boundary.len() > b"--".len() + BOUNDARY_MAX) {
+            let said = || Error::permanent(format!("a boundary has more than {BOUNDARY_MAX} octets"));
+            return if copies { Ok(()) } else { Err(said()) };
+        }
         if boundary.is_none() {
             self.state = State::Header(Vec::new());
         }
@@ -448,9 +460,4 @@ impl Walk {
         }
         Ok(())
     }
-}
-
-/// Whether a line may be a delimiter.
-fn may_be_delimiter(line: &[u8]) -> bool {
-    line.starts_with(b"--")
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::*;
+use crate::HEADER_MAX;
 
 thread_local! {
     /// The parts that `Listed` was asked about: how deep they are, and their media types.
@@ -102,6 +103,69 @@ fn a_part_that_takes_the_place_of_another_makes_no_delimiter() {
     let message = with_part("Content-Type: x/replace\n\nMZ");
     let sent = String::from_utf8(run::<ByPart<Noted>>(&[], message.as_bytes()).unwrap()).unwrap();
     assert!(sent.contains("base64\n\nLS1iDQpYOiB5DQoNCmdvbmUNCg==\n"), "{sent}");
+}
+
+#[test]
+fn a_delimiter_may_be_longer_than_what_is_held_of_a_line() {
+    for blanks in [65_532, 65_533, 65_534, 200_000] {
+        let delimiter = "--b".to_owned() + &" ".repeat(blanks);
+        let message = format!(
+            "Content-Type: multipart/mixed; boundary=b\n\n{delimiter}\nContent-Type: x/keep\n\ncat\n--b\n\ncat\n--b--\n"
+        );
+        let sent = message.replace("\n\ncat", "\n\ndog").replace("keep\n\ndog", "keep\n\ncat");
+        let swap = [("from", "cat"), ("to", "dog")];
+        assert!(told(&swap, message.as_bytes()) == sent, "{blanks}");
+        // The first ends with the header, the second within the delimiter or before its line end.
+        for cuts in [&[60_000][..], &[43, 65_536, 1], &[43, 65_535, 1, 2]] {
+            assert!(run_cut::<ByPart<Told>>(&swap, message.as_bytes(), cuts).unwrap() == sent.as_bytes());
+        }
+        let dropped = message.replace("x/keep", "x/drop");
+        assert!(!told(&swap, dropped.as_bytes()).contains(&delimiter), "{blanks}");
+    }
+}
+
+#[test]
+fn a_long_line_that_only_begins_as_a_delimiter_is_none_however_it_is_cut() {
+    let dog = [("from", "cat"), ("to", "dog")];
+    for blanks in [65_000, 65_533, 200_000] {
+        let line = "--b".to_owned() + &" ".repeat(blanks) + "x";
+        let message = with_part(&format!("\n{line}\ncat\n"));
+        let sent = told(&dog, message.as_bytes());
+        assert_eq!(parts(sent.as_bytes()).len(), 2);
+        assert!(sent.contains("dog"));
+        for cuts in [&[60_000][..], &[70_000], &[65_580, 1]] {
+            assert!(run_cut::<ByPart<Told>>(&dog, message.as_bytes(), cuts).unwrap() == sent.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_delimiter_that_does_not_end_is_a_failure_however_it_is_cut() {
+    for rest in ["", "x"] {
+        let delimiter = "--b".to_owned() + &" ".repeat(HEADER_MAX) + rest;
+        let message = with_part(&format!("\ncat\n{delimiter}\n"));
+        let said = Error::permanent(format!("a delimiter has more than {HEADER_MAX} octets"));
+        for cuts in [60_000, 65_536, 3 << 20] {
+            assert_eq!(run_cut::<ByPart<Told>>(&[], message.as_bytes(), &[cuts]), Err(said.clone()));
+        }
+    }
+}
+
+#[test]
+fn a_boundary_that_is_too_long_fails_or_is_not_looked_for() {
+    let dog = [("from", "cat"), ("to", "dog")];
+    let copies = [("from", "cat"), ("to", "dog"), ("copies", "true")];
+    for (size, fits) in [(1000, true), (1001, false), (70_000, false)] {
+        let boundary = "b".repeat(size);
+        let message = format!(
+            "Content-Type: multipart/x; boundary={boundary}\n\n--{boundary}\n\ncat\n--{boundary}--\n"
+        );
+        let changed = message.replace("cat", "dog");
+        let sent = run::<ByPart<Told>>(&dog, message.as_bytes());
+        let said = Error::permanent("a boundary has more than 1000 octets");
+        assert!(sent == if fits { Ok(changed.clone().into_bytes()) } else { Err(said) }, "{size}");
+        assert!(told(&copies, message.as_bytes()) == if fits { changed } else { message }, "{size}");
+    }
 }
 
 proptest! {
