@@ -24,7 +24,8 @@ pub trait LineFilter: Clone + Send + Sync + 'static {
     /// Where the message cannot be delivered.
     fn line(&mut self, line: &[u8], out: &mut Output<'_>) -> Result<Flow, Error>;
 
-    /// Ends the message.
+    /// Ends the message. After `Flow::Pass` this runs before the rest is copied, so that what it writes stands behind the octets
+    /// that came with the last line, wherever those end: whatever is to be at the end needs `Flow::More` up to there.
     ///
     /// # Errors
     /// Where the message cannot be delivered.
