@@ -146,6 +146,10 @@ mod tests {
         assert_eq!(redacted("X: y\n\nis 1234\r5678.\nsecret\r\n"), "X: y\n\nis *.\n*\n");
         let forwarded = "Content-Type: message/rfc822\nContent-Transfer-Encoding: 8-bit\n\nSubject: x\n\n";
         assert_eq!(redacted(&format!("{forwarded}1234-5678\n")), format!("{forwarded}*\n"));
+        for encoding in ["7-bit", "8-Bit", "7 bit", "8 bit (as ever)"] {
+            let header = format!("Content-Transfer-Encoding: {encoding}\n\n");
+            assert_eq!(redacted(&format!("{header}1234-5678\n")), format!("{header}*\n"));
+        }
         let pieces = "Content-Type: message/partial; id=a; number=1\n\nSubject: x\n\n";
         assert_eq!(redacted(&format!("{pieces}1234-5678\n")), format!("{pieces}*\n"));
         // They are put together as they stand (RFC 2046, section 5.2.2).

@@ -154,7 +154,7 @@ impl Text {
         if let Some(encoding) = encoding {
             content.push(("Content-Transfer-Encoding", encoding.as_bytes().to_vec()));
         }
-        if part.depth() == 0 && !content.is_empty() && part.header("mime-version").is_none() {
+        if place.is_message && !content.is_empty() && part.header("mime-version").is_none() {
             content.push(("MIME-Version", b"1.0".to_vec()));
         }
         // A sum of what is there no more (RFC 1864).

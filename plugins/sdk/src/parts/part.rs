@@ -47,7 +47,12 @@ impl Part {
         Self {
             media_type: if media_type.contains('/') { media_type } else { default_type.to_owned() },
             charset: charset.map(|charset| token(&charset).to_owned()).filter(|charset| !charset.is_empty()),
-            encoding,
+            encoding: match encoding.as_str() {
+                // As some programs write them.
+                "7-bit" | "7 bit" => "7bit".to_owned(),
+                "8-bit" | "8 bit" => "8bit".to_owned(),
+                _ => encoding,
+            },
             boundary: of_type.octets("boundary").filter(|boundary| !boundary.is_empty()),
             file_names: names.map(without_controls).collect(),
             // What nobody knows is an attachment (RFC 2183, section 2.8).

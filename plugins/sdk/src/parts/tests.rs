@@ -329,6 +329,16 @@ fn a_forwarded_message_that_is_replaced_keeps_its_header() {
 }
 
 #[test]
+fn a_forwarded_message_whose_text_changes_is_one_in_mime() {
+    let outer = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n";
+    let sent = told(SWAP, format!("{outer}Subject: x\n\ncat\n--b--\n").as_bytes());
+    assert!(sent.contains("\nMIME-Version: 1.0\n\nd=C3=B6g\n--b"), "{sent}");
+    let inner = "Content-Type: multipart/mixed; boundary=c\n\n--c\n\ncat\n--c--\n";
+    let sent = told(SWAP, format!("{outer}{inner}--b--\n").as_bytes());
+    assert!(!sent.contains("MIME-Version"), "{sent}");
+}
+
+#[test]
 fn octets_in_a_content_type_stay_when_the_charset_changes() {
     let header = b"Content-Type: text/plain; charset=iso-8859-1; x=\"\xfc;\"\n";
     let message =
