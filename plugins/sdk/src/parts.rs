@@ -2,8 +2,9 @@
 //! for octet.
 //!
 //! Held are: the header of a part, at most `HEADER_MAX` octets; the body of a part whose text was asked for, at most
-//! `TEXT_MAX`, beside it the text (in both orders of UTF-16 where it has no mark), and what a filter makes of it; the body of one whose size was asked for, at most twice
-//! `BODY_MAX`, for it is measured as it is decoded; and the beginning of a line, at most `LINE_HELD`, and of a delimiter at most `HEADER_MAX`.
+//! `TEXT_MAX`, beside it the text (in both orders of UTF-16 where it has no mark), and what a filter makes of it; the body of
+//! one whose size was asked for, at most twice `BODY_MAX`, for it is measured as it is decoded; and the beginning of a line, at
+//! most `LINE_HELD`, and of a delimiter at most `HEADER_MAX`.
 
 mod body;
 mod decode;
