@@ -95,6 +95,20 @@ fn a_filter_that_is_dropped_in_replaced_broken_and_removed_is_noticed() {
 }
 
 #[test]
+fn a_file_that_was_replaced_and_is_loaded_by_its_name_before_that_is_noticed_is_what_its_chain_has() {
+    let (folder, mail) = (tempfile::tempdir().unwrap(), Mail::flat("user", &[TEXT]));
+    let folder = folder.path();
+    put(folder, "x.wasm", &marking("A"));
+    let server = serve(&mail, folder, "");
+    let mut admin = Admin::of(&server);
+    admin.says("tf= x").hears("+");
+    put(folder, "x.wasm", &marking("B"));
+    admin.says("tf+ x x.wasm").hears("+");
+    assert_eq!(retrieved(&server).unwrap(), marked("B"));
+    assert_eq!(admin.lines("tfl?"), ["x wasm ready 2"]);
+}
+
+#[test]
 fn a_file_that_is_half_written_is_not_loaded() {
     let (folder, mail) = (tempfile::tempdir().unwrap(), Mail::flat("user", &[TEXT]));
     let folder = folder.path();

@@ -268,6 +268,8 @@ impl registry::Registry for Registry {
         let record = before.as_ref().map_or_else(Arc::default, |before| before.loaded.record());
         let loaded = Loaded::of_file(spec, &self.resources, record);
         let loaded = loaded.map_err(RegistryError::NotLoadable)?;
+        // What was wrong may be mended.
+        loaded.record().wake_up();
         let generation = before.map_or(0, |before| before.generation) + 1;
         let state = State::Ready;
         let entry = Entry { defined, state, loaded, generation, is_added: true, is_dropped: false, stamp };

@@ -125,14 +125,13 @@ impl Administration {
         let mut state = self.lock();
         let mut kept = state.kept.clone();
         kept.settings.transforms.insert(name.to_owned(), file.to_owned());
-        self.keep_settings(&kept).inspect_err(|_| {
+        // A chain may have an older generation of it, of a file that was noticed before.
+        self.put(&mut state, kept).inspect_err(|_| {
             // It has just been put there: hardly a chain can have it yet. One that was noticed before stays.
             if !was_there && !state.kept.uses(name) {
                 let _ = registry.remove(name);
             }
-        })?;
-        state.kept = kept;
-        Ok(())
+        })
     }
 
     pub(super) fn remove_transform(&self, name: &Argument) -> Result<(), Failure> {
