@@ -247,7 +247,7 @@ impl From<Cut> for Failure {
     fn from(cut: Cut) -> Self {
         match cut {
             Cut::Transform { link, error } => Self::Transform { link, error },
-            Cut::File(_) | Cut::Shrunk => Self::Message(cut.to_string()),
+            Cut::File(_) | Cut::Spool(..) | Cut::Shrunk => Self::Message(cut.to_string()),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod opening;
 mod pump;
+mod spool;
 mod told;
 
 use std::io;

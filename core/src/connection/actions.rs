@@ -349,7 +349,10 @@ impl Connection {
         let user = self.user();
         let Cut::Transform { link, error } = cut else {
             error!(target: "pop3d::retr", "user {user} from {}: message {cut}", self.peer);
-            return temporary("message cannot be read");
+            return temporary(match cut {
+                Cut::Spool(..) => "message cannot be spooled",
+                Cut::File(_) | Cut::Shrunk | Cut::Transform { .. } => "message cannot be read",
+            });
         };
         desk.counters.transforms_failed.add(1);
         let name = chain.links.get(*link).map_or(chain.name.as_str(), |link| link.name());

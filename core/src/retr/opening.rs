@@ -1,19 +1,15 @@
 //! The time between RETR or TOP and its "+OK", where there is a transform: its output is held until it has ended
 //! or there is too much to hold, so that most failures can still be told by "-ERR" (`docs/architecture.md`).
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use pop3d_protocol::multiline::Measure;
 use pop3d_protocol::number::Octets;
 use pop3d_protocol::pop3::Part;
 use pop3d_protocol::top::TopLimit;
-use rustix::fs::{Mode, OFlags};
 
 use super::pump::{Cut, Pump, fitting, read_at};
+use super::spool::Spool;
 use super::{RetrCursor, admit};
 use crate::store::Source;
 use crate::transform::{Chain, Holding, Message, OnError, Read, Transform, Wake};
@@ -45,7 +41,7 @@ struct Attempt {
 /// Output that was taken, as the transform wrote it.
 enum Held {
     Memory(Vec<u8>),
-    Spool { file: File, length: u64 },
+    Spool(Spool),
 }
 
 /// How far an opening came.
@@ -130,10 +126,7 @@ impl Opening {
         let octets = if passes_from.is_none() { Some(measure.octets()) } else { None };
         let cursor = match held {
             Held::Memory(held) => RetrCursor::held(self.source, held, None, passes_from, top),
-            Held::Spool { file, length } => {
-                let spool = Source { file, length, octets, wire_clean: false };
-                RetrCursor::stored(spool, Part::Whole)
-            }
+            Held::Spool(spool) => RetrCursor::stored(spool.into_source(octets), Part::Whole),
         };
         Step::Open(cursor, octets)
     }
@@ -207,16 +200,16 @@ impl Attempt {
                 if !chain.policy().spool {
                     return Ok(Advance::Full);
                 }
-                let spool = spool_file(&holding.spool_folder).map_err(Cut::File)?;
-                spool.write_all_at(held, 0).map_err(Cut::File)?;
-                self.held = Held::Spool { file: spool, length: held.len() as u64 };
+                let mut spool = Spool::new(&holding.spool_folder)?;
+                spool.append(held)?;
+                self.held = Held::Spool(spool);
                 &mut *scratch
             }
             Held::Memory(held) => {
                 let room = scratch.len().min(holding.hold - held.len());
                 &mut scratch[..room]
             }
-            Held::Spool { .. } => &mut *scratch,
+            Held::Spool(_) => &mut *scratch,
         };
         match self.pump.read(source, room)? {
             Read::Pending => Ok(Advance::Pending),
@@ -238,10 +231,7 @@ impl Attempt {
         self.measure.update(kept);
         match &mut self.held {
             Held::Memory(held) => held.extend_from_slice(kept),
-            Held::Spool { file, length } => {
-                file.write_all_at(kept, *length).map_err(Cut::File)?;
-                *length += kept.len() as u64;
-            }
+            Held::Spool(spool) => spool.append(kept)?,
         }
         Ok(if reached { Advance::Ended { passes_from: None } } else { Advance::Taken(octets.len()) })
     }
@@ -261,7 +251,7 @@ impl Attempt {
     /// client is told how long the message is.
     fn can_keep(&self, rest: u64, holding: &Holding) -> bool {
         match &self.held {
-            Held::Spool { .. } => true,
+            Held::Spool(_) => true,
             Held::Memory(held) => rest <= holding.hold.saturating_sub(held.len()) as u64,
         }
     }
@@ -271,7 +261,7 @@ impl Held {
     fn into_memory(self) -> Vec<u8> {
         match self {
             Self::Memory(held) => held,
-            Self::Spool { .. } => unreachable!("a spool is never full: it is kept to the end"),
+            Self::Spool(_) => unreachable!("a spool is never full: it is kept to the end"),
         }
     }
 }
@@ -310,10 +300,4 @@ pub(super) fn top_limit(part: Part) -> Option<TopLimit> {
         Part::Whole => None,
         Part::Top { lines } => Some(TopLimit::new(lines)),
     }
-}
-
-/// A file without a name: nothing of a message stays behind, whatever happens.
-fn spool_file(folder: &Path) -> io::Result<File> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?))
 }

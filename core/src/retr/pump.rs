@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::store::Source;
@@ -46,8 +47,10 @@ pub(crate) enum Cut {
         /// Why.
         error: Error,
     },
-    /// The file, or the temporary one of its output, cannot be read or written.
+    /// The file cannot be read.
     File(io::Error),
+    /// There is no temporary file of its output in this folder, or it cannot be written.
+    Spool(PathBuf, io::Error),
     /// The file ended before the length that it had when it was opened.
     Shrunk,
 }
@@ -57,6 +60,11 @@ impl fmt::Display for Cut {
         match self {
             Self::Transform { error, .. } => write!(formatter, "transform failed: {error}"),
             Self::File(error) => write!(formatter, "cannot be read: {error}"),
+            Self::Spool(folder, error) => write!(
+                formatter,
+                "its output cannot be spooled in {}: {error}; free room, or name another folder by --state",
+                folder.display(),
+            ),
             Self::Shrunk => formatter.write_str("its file became shorter"),
         }
     }
