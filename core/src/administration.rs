@@ -5,6 +5,7 @@
 
 mod accounts;
 mod apps;
+mod chains;
 mod change;
 mod configured;
 mod percent;
@@ -136,9 +137,10 @@ impl Administration {
         let mut kept = state.kept.clone();
         kept.forget_stale(&configured);
         let mut accounts = configured.accounts(&kept, &state.overridden);
-        accounts.inherit(&self.server.settings().accounts);
+        let before = self.server.settings();
+        accounts.inherit(&before.accounts);
         state.store = state.store.moved_to(kept.mailbox(&configured));
-        let settings = configured.settings(&kept, &state.store, Arc::new(accounts))?;
+        let settings = configured.settings(&kept, &state.store, Arc::new(accounts), Some(before.as_ref()))?;
         // A full disk keeps nobody from a configuration of which nothing is kept.
         if kept.settings != state.kept.settings {
             self.keep_settings(&kept).map_err(|_| "what is kept cannot be written".to_owned())?;
@@ -176,9 +178,10 @@ impl Administration {
     /// Makes a change: `kept` is written to the state folder first, then new settings are made of it and swapped in.
     fn put(&self, state: &mut State, kept: Kept) -> Result<(), Failure> {
         let configured = self.view.load_full();
-        let accounts = Arc::clone(&self.server.settings().accounts);
+        let before = self.server.settings();
+        let accounts = Arc::clone(&before.accounts);
         state.store = state.store.moved_to(kept.mailbox(&configured));
-        let settings = configured.settings(&kept, &state.store, accounts);
+        let settings = configured.settings(&kept, &state.store, accounts, Some(before.as_ref()));
         let settings = settings.map_err(|what| {
             error!(target: "pop3d::peep", "not changed: {what}");
             Failure::NotTaken

@@ -77,6 +77,12 @@ impl Settings {
         own.or_else(rule).unwrap_or(&self.chain).as_ref()
     }
 
+    /// All chains that a message may pass through.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
+        let rules = self.rules.iter().map(|rule| &rule.chain);
+        self.user_chains.values().chain(rules).chain([&self.chain]).flatten()
+    }
+
     /// Whether any message of a user may pass through something.
     #[must_use]
     pub fn may_transform(&self, user: &UserName) -> bool {

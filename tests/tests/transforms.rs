@@ -265,6 +265,28 @@ fn exact_sizes_are_those_of_what_is_sent() {
 }
 
 #[test]
+fn exact_sizes_are_kept_as_long_as_the_transforms_are() {
+    let mail = Mail::flat("user", &["x\n", "y\n"]);
+    let config = "transform = \"long\"\n[transform_defaults]\nsizes = \"exact\"\n[transforms.long]\ncommand = \"sed s/x/long/\"\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    let mut measured = |told: &[&str]| {
+        for command in told {
+            admin.says(command).hears("+");
+        }
+        let mut client = Client::login(server.address(), "user");
+        client.says("STAT").hears("+OK 2 9");
+        client.says("QUIT").hears("+OK");
+        admin.lines("tfs? long").into_iter().find(|line| line.starts_with("messages ")).unwrap()
+    };
+    assert_eq!(measured(&[]), "messages 2");
+    for told in [&["t= 700"] as &[_], &["tf= long user"], &["tf= long other", "tf= default user"], &["cf"]] {
+        assert_eq!(measured(told), "messages 2", "{told:?}");
+    }
+    assert_eq!(measured(&["tfr long"]), "messages 4");
+}
+
+#[test]
 fn more_messages_than_programs_may_run_wait_their_turn() {
     let mail = Mail::default();
     for user in ["a", "b", "c", "d"] {

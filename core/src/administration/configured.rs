@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use log::{LevelFilter, error, info, warn};
 
+use super::chains::Chains;
 use super::percent::{percent_decoded, percent_encoded};
 use super::{NAMES, NAMES_LENGTH, STATISTICS};
 use crate::accounts::{Accounts, Secret, UserName, answer_names_by};
@@ -19,9 +20,9 @@ use crate::state::settings::KeptSettings;
 use crate::state::{Claim, StateFiles};
 use crate::statistics::Totals;
 use crate::tls::Tls;
-use crate::transform::registry::{self, ChainError, Listed, PROGRAM_NAME, Registry};
+use crate::transform::registry::{ChainError, Listed, PROGRAM_NAME, Registry};
 use crate::transform::rules::{NamedRule, Rule};
-use crate::transform::{Chain, Holding, TransformStatistics};
+use crate::transform::{Holding, TransformStatistics};
 
 /// What command line and configuration say of what can be changed while the server runs.
 pub struct Configured {
@@ -145,7 +146,7 @@ impl Beginning {
         let store = store.moved_to(kept.mailbox(&configured));
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
         restore_uses(&accounts, &mut totals);
-        let settings = configured.settings(&kept, &store, accounts).map_err(BeginningError)?;
+        let settings = configured.settings(&kept, &store, accounts, None).map_err(BeginningError)?;
         if kept.settings != found
             && let Some(Err(error)) = claim.as_ref().map(|claim| kept.settings.save(claim))
         {
@@ -312,6 +313,7 @@ impl Configured {
     }
 
     /// The settings that follow from this and from what was changed since, with a store of the mail folder that does.
+    /// Chains of `before` that have the same links still are the very same.
     ///
     /// # Errors
     /// Where a chain names a transform that there is not.
@@ -320,24 +322,24 @@ impl Configured {
         kept: &Kept,
         store: &LocalStore,
         accounts: Arc<Accounts>,
+        before: Option<&Settings>,
     ) -> Result<Settings, String> {
         let mailbox = kept.mailbox(self);
         let store = store.clone().with_unique_ids(self.unique_ids);
-        let registry = self.registry.as_ref();
+        let mut chains = Chains::new(self.registry.as_ref(), before);
         let mut user_chains = HashMap::new();
         for (user, names) in &kept.settings.user_chains {
             let Some(name) = UserName::parse(user.as_bytes()) else { continue };
             let what = || format!("the chain of user {user} that was set at run time");
-            let chain =
-                self::chain(registry, names).map_err(|error| self.unusable(&what(), names, &error))?;
+            let chain = chains.of(names).map_err(|error| self.unusable(&what(), names, &error))?;
             user_chains.insert(name, chain);
         }
         let names = kept.chain(self);
         let what = if names == self.chain { "the chain" } else { "the chain that was set at run time" };
-        let chain = self::chain(registry, names).map_err(|error| self.unusable(what, names, &error))?;
+        let chain = chains.of(names).map_err(|error| self.unusable(what, names, &error))?;
         let rule = |(number, rule): (usize, &NamedRule)| {
             let what = || format!("rule {number}");
-            let chain = self::chain(registry, &rule.names);
+            let chain = chains.of(&rule.names);
             let chain = chain.map_err(|error| self.unusable(&what(), &rule.names, &error))?;
             Ok::<_, String>(Rule { condition: Arc::clone(&rule.condition), chain })
         };
@@ -374,12 +376,6 @@ impl Configured {
             }
         }
     }
-}
-
-/// The chain of some names.
-pub(super) fn chain(registry: &dyn Registry, names: &[String]) -> Result<Option<Arc<Chain>>, ChainError> {
-    let names: Vec<_> = names.iter().map(String::as_str).collect();
-    registry::chain(registry, &names)
 }
 
 impl Kept {

@@ -7,7 +7,7 @@ use log::warn;
 use pop3d_protocol::peep::{Argument, Failure, REPLY_LINE_MAX, Reply};
 
 use super::percent::{percent_decoded, percent_encoded_within};
-use super::{Administration, configured};
+use super::{Administration, chains};
 use crate::accounts::UserName;
 use crate::state::settings::Changed;
 use crate::transform::TransformStatistics;
@@ -105,7 +105,7 @@ impl Administration {
 
     /// Whether messages can pass the chain of these names.
     fn check_chain(&self, names: &[String]) -> Result<(), Failure> {
-        match configured::chain(self.view.load().registry.as_ref(), names) {
+        match chains::chain(self.view.load().registry.as_ref(), names) {
             Ok(_) => Ok(()),
             Err(ChainError::NoSuchTransform { .. }) => Err(Failure::NoSuchTransform),
             Err(error @ ChainError::TooNarrow { .. }) => {
