@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use pop3d_tests::{Admin, Client, Mail, Options, Server, fails_to_start, wait_until};
+use pop3d_tests::{Admin, Client, Guest, Mail, Options, Server, fails_to_start, wait_until};
 use rustix::process::Signal;
 
 /// Ends a server that keeps what it was told.
@@ -114,6 +114,51 @@ fn a_chain_that_holds_up_a_configuration_is_taken_away_as_the_log_says() {
     admin.says("tf= default user").hears("+").says("tf= default").hears("+");
     admin.says("cf").hears("+");
     Client::login(server.address(), "user").says("QUIT").hears("+OK");
+}
+
+#[test]
+fn a_transform_that_was_loaded_at_run_time_and_whose_file_is_gone_can_be_taken_back() {
+    let (mail, folder) = (Mail::maildir("user", &["x\n"]), tempfile::tempdir().unwrap());
+    let state = tempfile::tempdir().unwrap();
+    let config = format!("transform_dir = {:?}\n", folder.path());
+    let start = |config: &str| {
+        Server::with(&mail, &Options { state: Some(state.path()), config, ..Options::default() })
+    };
+    let file = folder.path().join("file.wasm");
+    let guest = Guest::default().component();
+    fs::write(&file, &guest).unwrap();
+    let server = start(&config);
+    admin(state.path()).says("tf+ name file.wasm").hears("+");
+    stop(server);
+    fs::remove_file(&file).unwrap();
+    let server = start(&config);
+    let mut administrator = admin(state.path());
+    assert_eq!(administrator.lines("tfl?"), ["name wasm failed 1"]);
+    assert!(administrator.says("tfe? name").line().contains("No%20such%20file"));
+    administrator.says("tf= name").hears("-20");
+    // Once the file is back it can be loaded as it was.
+    fs::write(folder.path().join(".new"), &guest).unwrap();
+    fs::rename(folder.path().join(".new"), &file).unwrap();
+    administrator.says("tf+ name file.wasm").line();
+    wait_until("it is loaded", || administrator.says("tf= name").line() == "+");
+    administrator.says("tf= default").hears("+");
+    stop(server);
+    fs::remove_file(&file).unwrap();
+    let server = start(&config);
+    let mut administrator = admin(state.path());
+    administrator.says("tf- name").hears("+").says("tf- name").hears("-20");
+    assert!(administrator.lines("tfl?").is_empty());
+    stop(server);
+    let settings = fs::read_to_string(state.path().join("settings.toml")).unwrap();
+    assert!(!settings.contains("file.wasm"), "{settings}");
+    // Where it cannot be listed, for there is no folder any more, it can be taken back all the same.
+    let server = start(&config);
+    fs::write(&file, &guest).unwrap();
+    admin(state.path()).says("tf+ name file.wasm").hears("+");
+    stop(server);
+    let server = start("");
+    admin(state.path()).says("tf- name").hears("+").says("tf- name").hears("-20");
+    stop(server);
 }
 
 #[test]

@@ -181,6 +181,12 @@ impl Registry {
         self.entries().get(name).cloned().ok_or(RegistryError::NoSuchTransform)
     }
 
+    /// What a file in the folder is loaded by under a name.
+    fn spec_of(&self, name: &str, file: PathBuf) -> PluginSpec {
+        let template = template_of(name, &file, &self.awaited, &self.plugin_template);
+        PluginSpec { name: name.to_owned(), file, ..template.clone() }
+    }
+
     /// Puts a further generation in place of the current one. The caller holds `changing`.
     fn replace(
         &self,
@@ -231,7 +237,8 @@ impl registry::Registry for Registry {
 
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError> {
         let is_permitted = self.permissions.transform_load;
-        let is_free = || !self.entries().contains_key(name) || (is_permitted && self.is_dropped(name, file));
+        let is_free =
+            || !self.entries().contains_key(name) || (is_permitted && self.is_of_folder(name, file));
         if RESERVED_NAMES.contains(&name) || !is_free() {
             return Err(RegistryError::NameInUse);
         }
@@ -253,9 +260,7 @@ impl registry::Registry for Registry {
         if !is_free() {
             return Err(RegistryError::NameInUse);
         }
-        let file = folder.join(file);
-        let template = template_of(name, &file, &self.awaited, &self.plugin_template);
-        let spec = PluginSpec { name: name.to_owned(), file, ..template.clone() };
+        let spec = self.spec_of(name, folder.join(file));
         let defined = Spec::Plugin(spec.clone());
         // It may have been noticed by itself a moment ago, and is what it is then.
         let before = self.entry(name).ok().filter(|before| before.defined == defined);
@@ -275,6 +280,14 @@ impl registry::Registry for Registry {
         let entry = Entry { defined, state, loaded, generation, is_added: true, is_dropped: false, stamp };
         self.entries().insert(name.to_owned(), entry);
         Ok(())
+    }
+
+    fn load_kept(&self, name: &str, file: &str) -> Result<(), RegistryError> {
+        self.load(name, file).inspect_err(|error| {
+            if let RegistryError::NotLoadable(why) = error {
+                self.note_lost(name, file, why);
+            }
+        })
     }
 
     fn look(&self) -> Result<(), RegistryError> {

@@ -284,14 +284,15 @@ impl Configured {
         self.mailbox.display().to_string()
     }
 
-    /// Loads the transforms that were loaded at run time, and that are not there by themselves. Whether there was one.
+    /// Loads the transforms that were loaded at run time, and that are not there by themselves. Whether there was one. Those
+    /// that cannot be loaded are listed as failed, as far as that is possible.
     pub(super) fn load_kept(&self, kept: &Kept) -> bool {
         let mut has_loaded = false;
         for (name, file) in &kept.settings.transforms {
             if self.registry.last_error(name).is_some() {
                 continue;
             }
-            match self.registry.load(name, file) {
+            match self.registry.load_kept(name, file) {
                 Ok(()) => has_loaded = true,
                 Err(error) => error!(target: "pop3d::peep", "transform {name}: {error}"),
             }
@@ -331,16 +332,16 @@ impl Configured {
         for (user, names) in &kept.settings.user_chains {
             let Some(name) = UserName::parse(user.as_bytes()) else { continue };
             let what = || format!("the chain of user {user} that was set at run time");
-            let chain = chains.of(names).map_err(|error| self.unusable(&what(), names, &error))?;
+            let chain = chains.of(names).map_err(|error| self.unusable(&what(), names, kept, &error))?;
             user_chains.insert(name, chain);
         }
         let names = kept.chain(self);
         let what = if names == self.chain { "the chain" } else { "the chain that was set at run time" };
-        let chain = chains.of(names).map_err(|error| self.unusable(what, names, &error))?;
+        let chain = chains.of(names).map_err(|error| self.unusable(what, names, kept, &error))?;
         let rule = |(number, rule): (usize, &NamedRule)| {
             let what = || format!("rule {number}");
             let chain = chains.of(&rule.names);
-            let chain = chain.map_err(|error| self.unusable(&what(), &rule.names, &error))?;
+            let chain = chain.map_err(|error| self.unusable(&what(), &rule.names, kept, &error))?;
             Ok::<_, String>(Rule { condition: Arc::clone(&rule.condition), chain })
         };
         let rules = (1..).zip(&self.rules).map(rule).collect::<Result<_, _>>()?;
@@ -360,13 +361,15 @@ impl Configured {
     }
 
     /// Why a chain cannot be had, and what to do.
-    fn unusable(&self, what: &str, names: &[String], error: &ChainError) -> String {
+    fn unusable(&self, what: &str, names: &[String], kept: &Kept, error: &ChainError) -> String {
         let link = names.get(error.index()).map_or("", String::as_str);
         let place = self.places.get(link).map_or("", String::as_str);
         match (error, self.registry.last_error(link)) {
             (ChainError::TooNarrow { .. }, _) => format!("{place}{what} can never be passed: {error}"),
             (ChainError::NoSuchTransform { .. }, Some(why)) => {
-                format!("{place}{what} names the transform {link}, which cannot be used: {why}")
+                let is_kept = kept.settings.transforms.contains_key(link);
+                let advice = if is_kept { format!("; {ADVICE}") } else { String::new() };
+                format!("{place}{what} names the transform {link}, which cannot be used: {why}{advice}")
             }
             (ChainError::NoSuchTransform { .. }, None) if place.is_empty() => {
                 format!("{what} names the transform {link}, which there is not; {ADVICE}")

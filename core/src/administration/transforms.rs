@@ -139,8 +139,9 @@ impl Administration {
         let _loading = self.loading();
         let mut state = self.lock();
         let configured = self.view.load();
-        // One that could not be loaded can go as well.
-        if configured.registry.last_error(name).is_none() {
+        // One that could not be loaded can go as well, also where it is only kept.
+        let is_there = configured.registry.last_error(name).is_some();
+        if !is_there && !state.kept.settings.transforms.contains_key(name) {
             return Err(Failure::NoSuchTransform);
         }
         if state.kept.is_in_use(name, &configured) {
@@ -151,7 +152,10 @@ impl Administration {
             self.keep_settings(&kept)?;
             state.kept = kept;
         }
-        configured.registry.remove(name).map_err(|error| failure(name, &error))
+        if is_there {
+            configured.registry.remove(name).map_err(|error| failure(name, &error))?;
+        }
+        Ok(())
     }
 
     pub(super) fn reload_transform(&self, name: &Argument) -> Result<(), Failure> {

@@ -49,6 +49,14 @@ pub trait Registry: Send + Sync {
     /// `NameInUse`, `NotPermitted`, `NotLoadable`, looked for in this order.
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError>;
 
+    /// The same of one that was loaded by an earlier process. Where that is not possible it is listed as failed.
+    ///
+    /// # Errors
+    /// As `load`.
+    fn load_kept(&self, name: &str, file: &str) -> Result<(), RegistryError> {
+        self.load(name, file)
+    }
+
     /// Makes transforms of the files in the folder of transforms that are none yet.
     ///
     /// # Errors

@@ -3,11 +3,14 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use pop3d_core::transform::registry::{FolderChange, RESERVED_NAMES, State, is_name};
 
+use super::loaded::Loaded;
 use super::{Entry, Registry, stamp};
 use crate::folder::is_code;
+use crate::record::Record;
 use crate::spec::{Awaited, PluginSpec, Spec};
 
 /// The plugins that lie in a folder and that nothing else names.
@@ -56,13 +59,39 @@ pub(super) fn dropped_in(
 }
 
 impl Registry {
-    /// Whether a transform is there because this file lies in the folder.
-    pub(super) fn is_dropped(&self, name: &str, file: &str) -> bool {
+    /// Whether a transform is there because this file lies in the folder, or once did (`note_lost`).
+    pub(super) fn is_of_folder(&self, name: &str, file: &str) -> bool {
         let is_of = |entry: &Entry| match (&entry.defined, &self.folder) {
-            (Spec::Plugin(spec), Some(folder)) => entry.is_dropped && spec.file == folder.join(file),
+            (Spec::Plugin(spec), Some(folder)) => {
+                let is_lost = entry.is_added && matches!(entry.loaded, Loaded::Broken { .. });
+                (entry.is_dropped || is_lost) && spec.file == folder.join(file)
+            }
             (Spec::Plugin(_) | Spec::Process(_), _) => false,
         };
         self.entry(name).is_ok_and(|entry| is_of(&entry))
+    }
+
+    /// Lists what an earlier process has loaded and this one cannot, so that it is told why, is loaded once that is possible,
+    /// and can be taken away.
+    pub(super) fn note_lost(&self, name: &str, file: &str, why: &str) {
+        let Some(folder) = self.folder.as_ref().filter(|_| is_name(name) && !file.contains('/')) else {
+            return;
+        };
+        let _changing = self.change();
+        let spec = self.spec_of(name, folder.join(file));
+        let record = Arc::<Record>::default();
+        record.note_error(why.to_owned());
+        let entry = Entry {
+            defined: Spec::Plugin(spec.clone()),
+            loaded: Loaded::Broken { spec, record },
+            state: State::Failed,
+            generation: 1,
+            is_added: true,
+            is_dropped: false,
+            // Whatever is there may be what it is loaded by.
+            stamp: None,
+        };
+        self.entries().entry(name.to_owned()).or_insert(entry);
     }
 
     /// Makes transforms of files that are none yet; whether there was one. The caller holds `changing`.
