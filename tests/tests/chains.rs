@@ -154,7 +154,9 @@ fn the_bound_of_a_link_grows_with_what_comes_into_it_and_not_with_the_message() 
         // Four million become a hundred, of which nobody makes more than the floor.
         admin.says(&format!("tf= less,flood-{name}")).hears("+");
         client.says("RETR 2").hears("-ERR [SYS/TEMP]");
-        let said = format!("flood-{name}: user, message 2: limit max_output reached");
+        let said = format!(
+            "flood-{name}: user, message 2: limit of 100 times its input and 1 MiB of output reached"
+        );
         server.logs(&said);
         let written = admin.value(&format!("tfs? flood-{name}"), "bytes_out");
         assert!(written > 0 && written <= (2 << 20), "{name}: {written}");

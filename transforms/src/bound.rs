@@ -6,6 +6,10 @@ use pop3d_core::transform::Error;
 const FACTOR: u64 = 100;
 const FLOOR: u64 = 1 << 20;
 
+/// What these two are, and what is configured, in the words of `Error::Limit`.
+pub(crate) const BY_INPUT: &str = "of 100 times its input and 1 MiB of output";
+pub(crate) const MAX_OUTPUT: &str = "max_output";
+
 /// The bound of one message in one link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound {
@@ -46,8 +50,14 @@ impl Bound {
     /// It is too much.
     pub(crate) fn take(&mut self, octets: usize) -> Result<(), Error> {
         self.output = self.output.saturating_add(octets as u64);
-        let most = self.input.saturating_mul(FACTOR).saturating_add(FLOOR).min(self.max_output);
-        if self.output > most { Err(Error::Limit("max_output")) } else { Ok(()) }
+        let most = self.input.saturating_mul(FACTOR).saturating_add(FLOOR);
+        if self.output > self.max_output {
+            Err(Error::Limit(MAX_OUTPUT))
+        } else if self.output > most {
+            Err(Error::Limit(BY_INPUT))
+        } else {
+            Ok(())
+        }
     }
 
     /// By the configuration.
@@ -70,9 +80,12 @@ mod tests {
         let mut bound = Bound::new(5 << 20);
         assert!(bound.take(1 << 20).is_ok());
         bound.feed(1);
-        assert!(bound.take(100).is_ok() && bound.take(1).is_err());
+        let reached = |taken: Result<(), Error>| taken.map_err(|error| error.to_string());
+        let by_input = Err("limit of 100 times its input and 1 MiB of output reached".to_owned());
+        assert_eq!((reached(bound.take(100)), reached(bound.take(1))), (Ok(()), by_input));
         bound.feed(1 << 20);
-        assert!(bound.take((4 << 20) - 101).is_ok() && bound.take(1).is_err());
+        let configured = Err("limit max_output reached".to_owned());
+        assert_eq!((reached(bound.take((4 << 20) - 101)), reached(bound.take(1))), (Ok(()), configured));
         assert_eq!((bound.output(), bound.announced()), ((5 << 20) + 1, None));
     }
 

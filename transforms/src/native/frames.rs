@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pop3d_core::transform::{Command, Error, Flow, Message};
 
-use crate::bound::Bound;
+use crate::bound::{BY_INPUT, Bound, MAX_OUTPUT};
 
 /// Longest payload of a frame to a helper: a library with its options.
 pub(super) const TO_HELPER_MAX: usize = 320 << 20;
@@ -241,9 +241,10 @@ pub(super) fn write_answer(answer: &Answer) -> Vec<u8> {
         Err(Error::Temporary(said)) => (3, said.as_str()),
         Err(Error::Permanent(said)) => (4, said.as_str()),
         Err(Error::Crashed(said)) => (5, said.as_str()),
+        Err(Error::Limit(BY_INPUT)) => (7, ""),
         Err(Error::Limit(_)) => (6, ""),
         // The server looks at the time itself.
-        Err(Error::TimedOut(_)) => (5, "a limit"),
+        Err(Error::TimedOut(..)) => (5, "a limit"),
     };
     let mut writer = Writer::default();
     writer.number(kind);
@@ -263,7 +264,8 @@ pub(super) fn read_answer(payload: &[u8]) -> Option<Answer> {
         2 => Ok(Flow::Stop),
         3 => Err(Error::Temporary(said)),
         4 => Err(Error::Permanent(said)),
-        6 => Err(Error::Limit("max_output")),
+        6 => Err(Error::Limit(MAX_OUTPUT)),
+        7 => Err(Error::Limit(BY_INPUT)),
         _ => Err(Error::Crashed(said)),
     };
     let is_unread = reader.number()? != 0;

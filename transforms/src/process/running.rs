@@ -201,7 +201,7 @@ impl Running {
         };
         match exit {
             Exit::Status(0) => Ok(()),
-            _ if signal == Some(Signal::XCPU.as_raw()) => Err(Error::TimedOut(spec.cpu)),
+            _ if signal == Some(Signal::XCPU.as_raw()) => Err(Error::TimedOut("cpu", spec.cpu)),
             Exit::Status(EXIT_TEMPORARY) => Err(Error::Temporary(exit.to_string())),
             Exit::Status(status) if status == EXIT_CONFIGURATION || EXIT_NOT_STARTED.contains(&status) => {
                 Err(Error::Permanent(exit.to_string()))
@@ -220,7 +220,7 @@ impl Running {
             }
             Output::Open(_) => {
                 if self.clock.has_run_out(now, self.input.consumed(), self.input.starves()) {
-                    return Err(Error::TimedOut(self.errand.process.spec.timeout));
+                    return Err(Error::TimedOut("timeout", self.errand.process.spec.timeout));
                 }
                 self.errand.set_alarm(self.clock.look_after());
             }

@@ -9,6 +9,7 @@ use std::{io, mem};
 use pop3d_core::transform::{Error, Read, Stream};
 use pop3d_protocol::text::one_line;
 
+use super::Process;
 use super::errand::Errand;
 use super::failure::Failure;
 use super::running::Running;
@@ -80,8 +81,11 @@ impl ProcessStream {
             State::Queued { place, source: Some(_) } => match place.turn() {
                 Turn::Waiting => return Ok(()),
                 Turn::TooLate => {
-                    let limit = self.errand.process.spec.queue_timeout;
-                    return Err(self.fail(Failure::of_server(format!("no turn within {limit:?}"))));
+                    let Process { spec, limit, .. } = self.errand.process.as_ref();
+                    let patience = spec.queue_timeout;
+                    let reason =
+                        format!("no turn within queue_timeout, {patience:?}: max_running is {limit}");
+                    return Err(self.fail(Failure::of_server(reason)));
                 }
                 Turn::Called => self.launch(),
             },

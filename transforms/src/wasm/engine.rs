@@ -54,6 +54,7 @@ pub(super) struct Queued {
     /// Who is to be told that its turn has come, once somebody waits for it.
     waker: Arc<Mutex<Option<Waker>>>,
     patience: Duration,
+    instances: usize,
 }
 
 impl WasmEngine {
@@ -105,7 +106,7 @@ impl WasmEngine {
         }));
         let place = self.queue.join(self.places(), wake, patience, pool);
         let in_line = (place.turn() == Turn::Waiting).then(|| record.stand_in_line());
-        Queued { place, _in_line: in_line, waker, patience }
+        Queued { place, _in_line: in_line, waker, patience, instances: self.places() }
     }
 
     /// Runs guests: each poll takes at most a tick.
@@ -133,7 +134,11 @@ impl Queued {
                 Turn::Waiting => Poll::Pending,
                 Turn::Called => Poll::Ready(Ok(())),
                 Turn::TooLate => {
-                    let reason = format!("no room for an instance in {:?}", self.patience);
+                    let patience = self.patience;
+                    let reason = format!(
+                        "no turn within queue_timeout, {patience:?}: max_wasm_instances is {}",
+                        self.instances,
+                    );
                     Poll::Ready(Err(Error::Temporary(reason)))
                 }
             }
