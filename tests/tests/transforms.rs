@@ -195,6 +195,8 @@ fn bounds_of_time_and_output_are_kept() {
     for keys in [
         "command = \"sleep 1000\"\ntimeout = \"300ms\"",
         "command = \"while :; do :; done\"\ncpu = \"1s\"",
+        // All that a shell tells of a pipe is how the last of its programs ended.
+        "command = \"sh -c 'echo x; while :; do :; done' | cat\"\ncpu = \"1s\"",
         "command = \"yes\"\nmax_output = \"1KiB\"",
         "command = \"trap '' TERM; while :; do sleep 1; done\"\ntimeout = \"300ms\"",
         "command = [\"sh\", \"-c\", \"x=$(yes | head -c 300000000); echo $x\"]\nmemory = \"64MiB\"",

@@ -55,12 +55,20 @@ pub struct Children {
 pub(crate) struct Child {
     pid: Pid,
     descriptor: OwnedFd,
-    /// How it ended, once it is reaped. From then on its number may belong to somebody else.
-    reaped: Mutex<Option<Exit>>,
+    /// From when on it is there, its number may belong to somebody else.
+    reaped: Mutex<Option<Reaped>>,
     /// Free for the next message once the child has ended, even if a slow client has not taken its output.
     place: Mutex<Option<Place>>,
     /// Where its processor time goes.
     record: Arc<Record>,
+}
+
+/// What is left of a child that is reaped.
+#[derive(Clone, Copy)]
+struct Reaped {
+    exit: Exit,
+    /// Its processor time, and that of what it has waited for.
+    time: Duration,
 }
 
 /// How a child ended.
@@ -241,7 +249,7 @@ impl Child {
     /// How it ended, if it has. It stays unreaped.
     pub(crate) fn exit(&self) -> Option<Exit> {
         match *self.reaped() {
-            Some(exit) => Some(exit),
+            Some(reaped) => Some(reaped.exit),
             None => self.look(WaitIdOptions::NOWAIT),
         }
     }
@@ -254,11 +262,13 @@ impl Child {
     }
 
     /// If it has ended: kills what is left of its group and reaps it. Does not wait.
-    fn reap(&self) -> Option<Exit> {
+    fn reap(&self) -> Option<Reaped> {
         let mut reaped = self.reaped();
         if reaped.is_none() && self.look(WaitIdOptions::NOWAIT).is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
-            *reaped = usage::charge(&self.record, || self.look(WaitIdOptions::empty()));
+            let (exit, time) = usage::timed(|| self.look(WaitIdOptions::empty()));
+            self.record.add_cpu(time);
+            *reaped = exit.map(|exit| Reaped { exit, time });
             self.vacate();
         }
         *reaped
@@ -292,7 +302,7 @@ impl Child {
         }
     }
 
-    fn reaped(&self) -> MutexGuard<'_, Option<Exit>> {
+    fn reaped(&self) -> MutexGuard<'_, Option<Reaped>> {
         self.reaped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -356,6 +366,11 @@ impl Owner {
         &self.child
     }
 
+    /// Reaps a child that has ended, with what is left of its group: the processor time of it and of what it has waited for.
+    pub(crate) fn reap(&self) -> Duration {
+        self.held.as_ref().and_then(Held::reaped).map_or(Duration::ZERO, |reaped| reaped.time)
+    }
+
     /// What to call when the child's descriptor becomes readable.
     pub(crate) fn on_exit(&self, wake: Wake) -> Wake {
         let child = Arc::clone(&self.child);
@@ -371,7 +386,7 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         let Some(held) = self.held.take() else { return };
-        if held.is_reaped() {
+        if held.reaped().is_some() {
             return;
         }
         held.child.signal_group(Signal::TERM);
@@ -381,9 +396,9 @@ impl Drop for Owner {
 
 impl Held {
     /// Reaps it if it has ended; then nobody need know it any longer.
-    fn is_reaped(&self) -> bool {
-        let reaped = self.child.reap().is_some();
-        if reaped {
+    fn reaped(&self) -> Option<Reaped> {
+        let reaped = self.child.reap();
+        if reaped.is_some() {
             let mut living = self.children.living();
             // Its number may be another child's by now.
             if living.get(&self.child.pid).is_some_and(|known| Arc::ptr_eq(known, &self.child)) {
@@ -399,7 +414,7 @@ impl Held {
 fn look_again(held: Held, pool: &Pool, kill: Instant, delay: Duration) {
     let later = pool.clone();
     pool.run_after(delay, move || {
-        if held.is_reaped() {
+        if held.reaped().is_some() {
             return;
         }
         if Instant::now() >= kill {

@@ -45,12 +45,18 @@ pub(crate) fn charge<T>(record: &Record, reap: impl FnOnce() -> T) -> T {
 
 /// The same, of a child whose time was counted up to `counted`.
 pub(crate) fn charge_beyond<T>(counted: Duration, record: &Record, reap: impl FnOnce() -> T) -> T {
+    let (reaped, time) = timed(reap);
+    record.add_cpu(time.saturating_sub(counted));
+    reaped
+}
+
+/// The same, and the child's time is for the caller to add.
+pub(super) fn timed<T>(reap: impl FnOnce() -> T) -> (T, Duration) {
     // Nothing is guarded but the order.
     let _turn = REAPING.lock().unwrap_or_else(PoisonError::into_inner);
     let before = time_of_the_reaped();
     let reaped = reap();
-    record.add_cpu(time_of_the_reaped().saturating_sub(before).saturating_sub(counted));
-    reaped
+    (reaped, time_of_the_reaped().saturating_sub(before))
 }
 
 /// The processor time of this process and of all that it has started, also of those that still run.

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use super::clock::Clock;
 use super::errand::Errand;
 use super::failure::Failure;
-use super::start::{Started, Stdin};
+use super::start::{Started, Stdin, cpu_limit};
 use super::watch::{Watch, Watched};
 use crate::bound::Bound;
 use crate::children::{Exit, Owner};
@@ -150,7 +150,7 @@ impl Running {
             }
             self.judge(exit)?;
             if matches!(self.output, Output::Closed { .. }) {
-                return Ok(Read::End);
+                return self.check_spent().map(|()| Read::End);
             }
             // It has ended well, but something it started still has its output and may write.
         }
@@ -208,6 +208,13 @@ impl Running {
             }
             Exit::Status(_) | Exit::Signal(_) | Exit::Unknown => Err(Error::Crashed(exit.to_string())),
         }
+    }
+
+    /// All went well by what is told. Of a pipe of the shell that is how its last program ended: that one before it was ended
+    /// by the limit is seen by the time of all alone.
+    fn check_spent(&self) -> Result<(), Error> {
+        let spec = &self.errand.process.spec;
+        if self.owner.reap() >= cpu_limit(spec) { Err(Error::TimedOut("cpu", spec.cpu)) } else { Ok(()) }
     }
 
     /// Nothing came: whether that is so for too long.

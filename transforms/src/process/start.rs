@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use pop3d_core::transform::{Error, Message};
 use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fcntl_getfl, fcntl_setfl};
@@ -194,10 +195,18 @@ fn refusal(program: &Path, spec: &ProcessSpec, error: &io::Error) -> Failure {
     }
 }
 
-/// Processor time in seconds: from when on a child is told to end, and when it is killed, should it ignore that.
+/// `cpu` as it holds for a program.
+pub(super) fn cpu_limit(spec: &ProcessSpec) -> Duration {
+    Duration::from_secs((spec.cpu.as_secs() + u64::from(spec.cpu.subsec_nanos() > 0)).max(1))
+}
+
+/// Processor time in seconds: from when on a child is told to end, and when it is killed, should it ignore that. More than its
+/// limit: the kernel counts by ticks here, on a busy machine up to a tenth more than it tells of a child that has ended, and
+/// whichever child was ended so is to be known by that (`Running::check_spent`).
 fn seconds(spec: &ProcessSpec) -> (u64, u64) {
-    let seconds = (spec.cpu.as_secs() + u64::from(spec.cpu.subsec_nanos() > 0)).max(1);
-    (seconds, seconds.saturating_add(1))
+    let limit = cpu_limit(spec).as_secs();
+    let soft = limit.saturating_add(limit.div_ceil(4));
+    (soft, soft.saturating_add(1))
 }
 
 /// The limits as a shell sets them (POSIX, `ulimit`; all but `-f` widely), in front of a line of its script. It says nothing of those
