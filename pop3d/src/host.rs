@@ -131,6 +131,7 @@ impl Host for Program {
     fn taken(&self) {
         let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(registry) = registries.offered.take() {
+            registry.taken();
             registries.taken = registry;
             self.folder.follow(registries.taken.watched_folder().map(Path::to_owned));
         }

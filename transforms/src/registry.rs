@@ -75,6 +75,8 @@ struct Entry {
     is_dropped: bool,
     /// Of its file, looked at before that was last read, or was to be; none: it has none, or there was none.
     stamp: Option<Stamp>,
+    /// Its record, which another registry may have as well, does not know of it: it may never be in force (`tell`).
+    is_untold: bool,
 }
 
 impl Default for Permissions {
@@ -99,10 +101,12 @@ impl Registry {
     /// The first generation of all that is defined.
     #[must_use]
     pub fn new(definitions: Definitions, resources: Resources) -> Self {
-        Self::following(definitions, resources, &BTreeMap::new())
+        let registry = Self::following(definitions, resources, &BTreeMap::new());
+        registry.taken();
+        registry
     }
 
-    /// What follows this registry once the configuration was read again. This one does not change.
+    /// What follows this registry once the configuration was read again, and `taken` was called. This one does not change.
     ///
     /// Names that stay keep their statistics, their last errors and their generations; one whose definition is the same
     /// keeps its very transform, with the options that were set. The program of `set_program` and the files of `load` stay
@@ -129,6 +133,11 @@ impl Registry {
             }
         }
         renewed
+    }
+
+    /// This registry is in force from here on: what it has of other generations is told to their records.
+    pub fn taken(&self) {
+        self.entries().values_mut().for_each(Entry::tell);
     }
 
     fn following(definitions: Definitions, resources: Resources, before: &BTreeMap<String, Entry>) -> Self {
@@ -277,7 +286,8 @@ impl registry::Registry for Registry {
         loaded.record().wake_up();
         let generation = before.map_or(0, |before| before.generation) + 1;
         let state = State::Ready;
-        let entry = Entry { defined, state, loaded, generation, is_added: true, is_dropped: false, stamp };
+        let (is_added, is_dropped, is_untold) = (true, false, false);
+        let entry = Entry { defined, state, loaded, generation, is_added, is_dropped, stamp, is_untold };
         self.entries().insert(name.to_owned(), entry);
         Ok(())
     }
@@ -345,7 +355,8 @@ impl registry::Registry for Registry {
         if let Spec::Process(process) = &spec {
             check(process).map_err(RegistryError::NoSuchProgram)?;
         }
-        let entry = Entry::next(spec, &self.resources, before.as_ref());
+        let mut entry = Entry::next(spec, &self.resources, before.as_ref());
+        entry.tell();
         self.entries().insert(PROGRAM_NAME.to_owned(), entry);
         Ok(PROGRAM_NAME.to_owned())
     }
@@ -361,8 +372,7 @@ impl registry::Registry for Registry {
     }
 
     fn last_error(&self, name: &str) -> Option<String> {
-        let record = self.entries().get(name).map(|entry| entry.loaded.record())?;
-        Some(record.last_error())
+        self.entries().get(name).map(Entry::last_error)
     }
 }
 
@@ -388,12 +398,32 @@ impl Entry {
     /// A further generation, or the first one.
     fn next(spec: Spec, resources: &Resources, before: Option<&Self>) -> Self {
         let record = before.map_or_else(Arc::default, |before| before.loaded.record());
-        record.wake_up();
         let stamp = settled(&spec);
         let loaded = Loaded::new(spec.clone(), resources, record);
         let generation = before.map_or(0, |before| before.generation) + 1;
         let state = loaded.state();
-        Self { defined: spec, state, loaded, generation, is_added: false, is_dropped: false, stamp }
+        let (is_added, is_dropped, is_untold) = (false, false, true);
+        Self { defined: spec, state, loaded, generation, is_added, is_dropped, stamp, is_untold }
+    }
+
+    /// Tells the record of this generation, once.
+    fn tell(&mut self) {
+        if std::mem::take(&mut self.is_untold) {
+            let record = self.loaded.record();
+            // What was wrong may be mended.
+            record.wake_up();
+            if let Loaded::Broken { why, .. } = &self.loaded {
+                record.note_error(why.clone());
+            }
+        }
+    }
+
+    /// Why it last failed a message, or could not be loaded.
+    fn last_error(&self) -> String {
+        match &self.loaded {
+            Loaded::Broken { why, .. } if self.is_untold => why.clone(),
+            loaded => loaded.record().last_error(),
+        }
     }
 
     /// Whether its file never was one, and is another one now.

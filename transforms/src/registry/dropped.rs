@@ -10,7 +10,6 @@ use pop3d_core::transform::registry::{FolderChange, RESERVED_NAMES, State, is_na
 use super::loaded::Loaded;
 use super::{Entry, Registry, stamp};
 use crate::folder::is_code;
-use crate::record::Record;
 use crate::spec::{Awaited, PluginSpec, Spec};
 
 /// The plugins that lie in a folder and that nothing else names.
@@ -79,18 +78,18 @@ impl Registry {
         };
         let _changing = self.change();
         let spec = self.spec_of(name, folder.join(file));
-        let record = Arc::<Record>::default();
-        record.note_error(why.to_owned());
-        let entry = Entry {
+        let mut entry = Entry {
             defined: Spec::Plugin(spec.clone()),
-            loaded: Loaded::Broken { spec, record },
+            loaded: Loaded::Broken { spec, record: Arc::default(), why: why.to_owned() },
             state: State::Failed,
             generation: 1,
             is_added: true,
             is_dropped: false,
             // Whatever is there may be what it is loaded by.
             stamp: None,
+            is_untold: true,
         };
+        entry.tell();
         self.entries().entry(name.to_owned()).or_insert(entry);
     }
 
@@ -101,7 +100,8 @@ impl Registry {
         let mut is_any = false;
         for spec in found.into_iter().filter(|spec| concerns(changed, spec)) {
             let name = spec.name().to_owned();
-            let entry = Entry { is_dropped: true, ..Entry::next(spec, &self.resources, None) };
+            let mut entry = Entry { is_dropped: true, ..Entry::next(spec, &self.resources, None) };
+            entry.tell();
             if entry.state == State::Ready {
                 log::info!(target: "pop3d::transform", "transform {name} was put into the folder, and loaded");
             }

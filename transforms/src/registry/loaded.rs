@@ -22,10 +22,12 @@ pub(super) enum Loaded {
     Native(Arc<Native>),
     #[cfg(feature = "wasm")]
     Wasm(Arc<Wasm>, PluginSpec),
-    /// What could not be loaded; its record has why.
+    /// What could not be loaded.
     Broken {
         spec: PluginSpec,
         record: Arc<Record>,
+        /// When it was made.
+        why: String,
     },
 }
 
@@ -37,10 +39,9 @@ impl Loaded {
             }
             Spec::Plugin(spec) => match Self::of_file(spec.clone(), resources, Arc::clone(&record)) {
                 Ok(loaded) => loaded,
-                Err(what) => {
-                    log::error!(target: "pop3d::transform", "transform {} cannot be loaded: {what}", spec.name);
-                    record.note_error(what);
-                    Self::Broken { spec, record }
+                Err(why) => {
+                    log::error!(target: "pop3d::transform", "transform {} cannot be loaded: {why}", spec.name);
+                    Self::Broken { spec, record, why }
                 }
             },
         }
@@ -90,7 +91,7 @@ impl Loaded {
             Self::Native(_) => Ok(()),
             #[cfg(feature = "wasm")]
             Self::Wasm(..) => Ok(()),
-            Self::Broken { record, .. } => Err(record.last_error()),
+            Self::Broken { why, .. } => Err(why.clone()),
         }
     }
 

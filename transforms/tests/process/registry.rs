@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use pop3d_core::transform::registry::{ChainError, Registry as _, RegistryError, State, chain};
-use pop3d_core::transform::{Kind, Transform};
+use pop3d_core::transform::{Kind, Transform, Wake};
 use pop3d_transforms::registry::{Definitions, Permissions, Registry};
 use pop3d_transforms::spec::{CommandLine, PluginSpec, ProcessSpec, Spec};
 
@@ -285,6 +285,32 @@ fn what_stays_in_the_configuration_keeps_what_it_was() {
     // What is under way in both counts for both.
     worker.send_file(before.transform("other").unwrap(), b"x").unwrap();
     assert_eq!(messages("other"), Some(2));
+}
+
+#[test]
+fn a_configuration_that_is_not_taken_changes_nothing_of_what_is_known_of_transforms() {
+    let mut worker = Loop::new();
+    let registry = registry(&worker, &[("x", "exit 3;")]);
+    let mut send = |registry: &Registry| worker.send_file(registry.transform("x").unwrap(), b"");
+    for _ in 0..10 {
+        send(&registry).unwrap_err();
+    }
+    let rests = |registry: &Registry| {
+        let message = Arc::new(super::driver::message(1));
+        registry.transform("x").unwrap().open(message, Wake(Arc::new(|| {}))).is_err()
+    };
+    assert!(rests(&registry));
+    let well = registry.renewed(definitions(&[("x", "cat")]));
+    let mut broken = definitions(&[]);
+    broken.specs.push(Spec::Plugin(PluginSpec::new("x", PathBuf::from("/nowhere/x.so"))));
+    let broken = registry.renewed(broken);
+    assert!(rests(&registry) && rests(&well));
+    assert!(registry.last_error("x").unwrap().starts_with("user alice: "), "{:?}", registry.last_error("x"));
+    assert!(broken.last_error("x").unwrap().contains("/nowhere/x.so"), "{:?}", broken.last_error("x"));
+    well.taken();
+    send(&well).unwrap();
+    broken.taken();
+    assert_eq!(registry.last_error("x"), broken.last_error("x"));
 }
 
 #[test]
