@@ -19,6 +19,17 @@ const FEED_MAX: usize = 8 * BLOCK;
 pub(crate) struct Pump {
     stream: Box<dyn Stream>,
     feed: Feed,
+    /// Who drives it.
+    wake: Wake,
+}
+
+/// How far a call of `feed` came.
+#[derive(PartialEq)]
+enum Fed {
+    /// There is nothing to feed, or the stream takes no more: its `Wake` will ring.
+    All,
+    /// Its share.
+    Share,
 }
 
 enum Feed {
@@ -82,7 +93,7 @@ impl Pump {
         wake: Wake,
     ) -> Result<Self, Cut> {
         let failed = |error| Cut::Transform { link: 0, error };
-        let mut stream = Arc::clone(chain).open(Arc::clone(message), wake).map_err(failed)?;
+        let mut stream = Arc::clone(chain).open(Arc::clone(message), wake.clone()).map_err(failed)?;
         stream.announce(source.length);
         stream.allow_passing();
         let taken = stream.take_file(&source.file).map_err(Cut::File)?;
@@ -92,7 +103,7 @@ impl Pump {
             // Most messages are shorter than a block.
             Feed::Blocks { offset: 0, block: vec![0; fitting(source.length, BLOCK)].into(), start: 0, end: 0 }
         };
-        Ok(Self { stream, feed })
+        Ok(Self { stream, feed, wake })
     }
 
     /// Feeds what the stream takes, and reads what it gives.
@@ -100,8 +111,12 @@ impl Pump {
     /// # Errors
     /// Where the message cannot be sent to its end.
     pub(crate) fn read(&mut self, source: &Source, room: &mut [u8]) -> Result<Read, Cut> {
-        self.feed(source)?;
+        let fed = self.feed(source)?;
         let read = self.stream.read(room).map_err(|error| self.failed(error))?;
+        if read == Read::Pending && fed == Fed::Share {
+            // The stream waits for more, and has no reason to say so.
+            self.wake.wake();
+        }
         if read == Read::End && matches!(self.feed, Feed::Taken) {
             // A file that was cut while the stream read it looks whole to the stream.
             let length = source.file.metadata().map_err(Cut::File)?.len();
@@ -117,14 +132,15 @@ impl Pump {
         self.stream.passes_from()
     }
 
-    fn feed(&mut self, source: &Source) -> Result<(), Cut> {
+    fn feed(&mut self, source: &Source) -> Result<Fed, Cut> {
         let mut fed = 0;
         while let Feed::Blocks { offset, block, start, end } = &mut self.feed {
             if start == end {
                 let left = source.length - *offset;
                 if left == 0 {
                     self.feed = Feed::Done;
-                    return self.stream.finish().map_err(|error| self.failed(error));
+                    self.stream.finish().map_err(|error| self.failed(error))?;
+                    return Ok(Fed::All);
                 }
                 let room = fitting(left, block.len());
                 let count = read_at(source, &mut block[..room], *offset)?;
@@ -137,11 +153,14 @@ impl Pump {
             };
             *start += taken;
             fed += taken;
-            if taken == 0 || fed >= FEED_MAX {
-                return Ok(());
+            if taken == 0 {
+                return Ok(Fed::All);
+            }
+            if fed >= FEED_MAX {
+                return Ok(Fed::Share);
             }
         }
-        Ok(())
+        Ok(Fed::All)
     }
 
     fn failed(&self, error: Error) -> Cut {

@@ -1,5 +1,6 @@
 //! The cursor against plain functions: whatever the stream does, a client gets the whole message, "-ERR" or a cut.
 
+mod feeding;
 mod sending;
 
 use std::cell::Cell;
@@ -198,16 +199,21 @@ fn start(
     part: Part,
 ) -> Result<Result<Opening, RetrCursor>, (Cut, Arc<Chain>)> {
     let links: Vec<_> = links.into_iter().map(|link| Arc::new(link) as Arc<dyn Transform>).collect();
-    let message = Arc::new(Message {
-        user: "user".into(),
-        number: 1,
-        octets: source.length,
-        uid: "uid".into(),
-        command: Command::Retr,
-        remote: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    });
+    let message = message_of_length(source.length);
     let holding = Holding { hold: HOLD, spool_folder: PathBuf::from("/tmp") };
     Opening::start(source, Arc::new(Chain::new(links)), message, part, holding, Wake(Arc::new(|| ())))
+}
+
+fn message_of_length(octets: u64) -> Arc<Message> {
+    let remote = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Arc::new(Message {
+        user: "user".into(),
+        number: 1,
+        octets,
+        uid: "uid".into(),
+        command: Command::Retr,
+        remote,
+    })
 }
 
 fn drain(cursor: RetrCursor, announced: Option<Octets>, scratch: &mut [u8]) -> Seen {
