@@ -81,6 +81,7 @@ impl Native {
             Isolation::None => {
                 let descriptor = library::load(&library).map_err(in_file)?;
                 let plugin = Plugin::configure(descriptor, &spec.name, &spec.options).map_err(in_file)?;
+                let plugin = plugin.released_in(pool.clone());
                 Place::Here { is_quick: AtomicBool::new(plugin.is_nonblocking()), plugin: Arc::new(plugin) }
             }
             Isolation::Process => {

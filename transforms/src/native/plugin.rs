@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use pop3d_abi::{
     ABI, CLOSED, Descriptor, FLAG_NONBLOCKING, Host, LOG_ERROR, LOG_INFO, LOG_WARN, MORE, Opt, PASS,
-    PERMANENT, RETR, STOP, Str, TEMPORARY, TOP,
+    PERMANENT, RETR, Release, STOP, Str, TEMPORARY, TOP,
 };
+use pop3d_core::pool::Pool;
 use pop3d_core::transform::{Command, Error, Filter, Flow, Message, Sink};
 
 /// Octets that are kept of why a call failed, and of a line for the log.
@@ -28,6 +29,14 @@ pub(crate) struct Plugin {
     descriptor: Descriptor,
     state: *mut c_void,
     name: String,
+    /// Where the state is released; none: by whoever is the last to let go of it.
+    pool: Option<Pool>,
+}
+
+/// The state of a plugin that nobody has any more.
+struct Leftover {
+    release: Release,
+    state: *mut c_void,
 }
 
 // SAFETY: the interface says that `open` may be called by several threads with one state, and that functions of
@@ -35,6 +44,8 @@ pub(crate) struct Plugin {
 unsafe impl Send for Plugin {}
 // SAFETY: as above.
 unsafe impl Sync for Plugin {}
+// SAFETY: as above, and nobody else has the state.
+unsafe impl Send for Leftover {}
 
 /// One message in a plugin.
 pub(crate) struct Instance {
@@ -81,7 +92,14 @@ impl Plugin {
             let said = call.said();
             return Err(if said.is_empty() { format!("it refuses its options ({answer})") } else { said });
         }
-        Ok(Self { descriptor, state, name: name.to_owned() })
+        Ok(Self { descriptor, state, name: name.to_owned(), pool: None })
+    }
+
+    /// The same; what it does when it is released, which may take long, it does in the pool.
+    pub(crate) fn released_in(self, pool: Pool) -> Self {
+        let mut plugin = self;
+        plugin.pool = Some(pool);
+        plugin
     }
 
     /// Whether it says that it never waits.
@@ -97,11 +115,21 @@ impl Plugin {
 
 impl Drop for Plugin {
     fn drop(&mut self) {
-        if let Some(release) = self.descriptor.release {
-            // SAFETY: `configure` made this state, every instance holds the plugin and so has been closed, and this is
-            // the only place that releases it.
-            unsafe { release(self.state) };
+        let Some(release) = self.descriptor.release else { return };
+        // Every instance holds the plugin, and so has been closed.
+        let leftover = Leftover { release, state: self.state };
+        match self.pool.take() {
+            Some(pool) => pool.run(move || leftover.release()),
+            None => leftover.release(),
         }
+    }
+}
+
+impl Leftover {
+    fn release(self) {
+        // SAFETY: `configure` made this state for a descriptor with this function, only the end of a plugin makes this, and
+        // it is gone behind the call.
+        unsafe { (self.release)(self.state) };
     }
 }
 

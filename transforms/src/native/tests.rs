@@ -1,8 +1,12 @@
 //! Libraries that are loaded into this process, and called as they are. Also run under valgrind (`tests/valgrind/run`).
 
+use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
 
+use pop3d_abi::Opt;
 use pop3d_core::transform::{Command, Filter, Flow, Read, Sink};
 
 use super::plugin::Instance;
@@ -114,6 +118,27 @@ fn a_library_that_breaks_its_promise_never_to_wait_is_called_in_the_pool_from_th
         let statistics = record.statistics();
         assert_eq!((statistics.messages, statistics.failed), (2, 0));
     }
+}
+
+#[test]
+fn what_a_library_does_when_it_is_released_holds_up_nobody_who_lets_go_of_it() {
+    static RELEASED_BY: Mutex<Option<Sender<Option<String>>>> = Mutex::new(None);
+    extern "C" fn configure(_: *const pop3d_abi::Host, _: *const Opt, _: usize, _: *mut *mut c_void) -> i32 {
+        0
+    }
+    extern "C" fn release(_: *mut c_void) {
+        let thread = std::thread::current().name().map(str::to_owned);
+        RELEASED_BY.lock().unwrap().take().unwrap().send(thread).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut descriptor = library::load(&library::read(&build(folder.path(), &[])).unwrap()).unwrap();
+    descriptor.configure = Some(configure);
+    descriptor.release = Some(release);
+    let (sender, released) = channel();
+    *RELEASED_BY.lock().unwrap() = Some(sender);
+    let pool = Pool::start("test", 1).unwrap();
+    drop(Plugin::configure(descriptor, "test", &[]).unwrap().released_in(pool.clone()));
+    assert!(released.recv().unwrap().is_some_and(|thread| thread.starts_with("test")));
 }
 
 #[test]
