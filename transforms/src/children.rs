@@ -10,9 +10,10 @@ mod usage;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, thread};
 
 use pop3d_core::pool::Pool;
 use pop3d_core::transform::Wake;
@@ -34,14 +35,19 @@ const TERM_GRACE: Duration = Duration::from_secs(1);
 /// Longest time between two looks at a child that is to end.
 const LONGEST_LOOK: Duration = Duration::from_millis(250);
 
-/// How long `kill_all` waits for the dead.
+/// How long `kill_all` waits for what is being started, and for the dead.
 const KILL_WAIT: Duration = Duration::from_secs(2);
+
+/// Time between two looks at whether something is being started.
+const STARTING_LOOK: Duration = Duration::from_millis(1);
 
 /// Every child that is not reaped yet, of all transforms. The program ends them all by `kill_all` when it stops.
 #[derive(Default)]
 pub struct Children {
-    /// Whether children may still be started. Held for reading while one is, so that none slips through.
-    closed: RwLock<bool>,
+    /// None may be started any more.
+    is_closed: AtomicBool,
+    /// Held for reading while one is started, so that none slips through.
+    starting: RwLock<()>,
     living: Mutex<HashMap<Pid, Arc<Child>>>,
     /// Programs that whoever started them waits for, and reaps.
     errands: Mutex<HashSet<Pid>>,
@@ -80,10 +86,10 @@ pub(crate) enum Exit {
     Unknown,
 }
 
-/// Leave to start a child. While it is held `kill_all` waits.
+/// Leave to start a child. While it is held `kill_all` waits, though not for ever.
 pub(crate) struct Permission<'a> {
     children: &'a Arc<Children>,
-    _open: RwLockReadGuard<'a, bool>,
+    _starting: RwLockReadGuard<'a, ()>,
 }
 
 /// The owner of a child. Dropping it ends the child, without waiting for that.
@@ -141,7 +147,12 @@ impl Children {
     ///
     /// For the end of the program, when no client is left: what was told to end and has not yet is killed as well.
     pub fn kill_all(&self) {
-        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
+        self.is_closed.store(true, Ordering::SeqCst);
+        let end = Instant::now() + KILL_WAIT;
+        // Where a start hangs, as on a network that is gone, what comes of it is killed by who waits for it.
+        while matches!(self.starting.try_write(), Err(TryLockError::WouldBlock)) && Instant::now() < end {
+            thread::sleep(STARTING_LOOK);
+        }
         let children: Vec<_> = self.living().values().cloned().collect();
         for child in &children {
             child.signal_group(Signal::KILL);
@@ -163,13 +174,14 @@ impl Children {
         &self,
         start: impl FnOnce() -> io::Result<(Pid, T)>,
     ) -> Option<io::Result<(Pid, T)>> {
-        let open = self.closed.read().unwrap_or_else(PoisonError::into_inner);
-        if *open {
-            return None;
-        }
+        let _starting = self.leave_to_start()?;
         let started = start();
         if let Ok((pid, _)) = &started {
-            self.errands().insert(*pid);
+            let mut errands = self.errands();
+            errands.insert(*pid);
+            if self.is_closed.load(Ordering::SeqCst) {
+                let _ = kill_process_group(*pid, Signal::KILL);
+            }
         }
         Some(started)
     }
@@ -204,8 +216,13 @@ impl Children {
 
     /// `None` once `kill_all` was called.
     pub(crate) fn permission(self: &Arc<Self>) -> Option<Permission<'_>> {
-        let open = self.closed.read().unwrap_or_else(PoisonError::into_inner);
-        (!*open).then_some(Permission { children: self, _open: open })
+        let starting = self.leave_to_start()?;
+        Some(Permission { children: self, _starting: starting })
+    }
+
+    fn leave_to_start(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        let starting = self.starting.read().unwrap_or_else(PoisonError::into_inner);
+        (!self.is_closed.load(Ordering::SeqCst)).then_some(starting)
     }
 
     fn living(&self) -> MutexGuard<'_, HashMap<Pid, Arc<Child>>> {
@@ -239,6 +256,9 @@ impl Permission<'_> {
         let record = Arc::clone(record);
         let child = Arc::new(Child { pid, descriptor, reaped: Mutex::new(None), place, record });
         self.children.living().insert(pid, Arc::clone(&child));
+        if self.children.is_closed.load(Ordering::SeqCst) {
+            child.signal_group(Signal::KILL);
+        }
         let children = Arc::clone(self.children);
         let held = Held { child: Arc::clone(&child), children };
         Ok(Owner { child, held: Some(held), pool: pool.clone() })

@@ -1,6 +1,7 @@
 //! Programs that whoever started them waits for.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -8,6 +9,7 @@ use std::thread;
 use rustix::thread::gettid;
 
 use super::*;
+use crate::queue::Queue;
 
 /// Whether a thread of this process sleeps.
 fn sleeps(thread: Pid) -> bool {
@@ -76,4 +78,21 @@ fn who_waits_for_a_program_that_does_not_end_holds_up_nobody() {
         assert_eq!(status.as_ref().and_then(WaitIdStatus::exit_status), Some(0));
     });
     assert_eq!(children.errands_running(), 0);
+}
+
+#[test]
+fn a_start_that_hangs_does_not_hold_up_the_end_and_what_comes_of_it_is_killed() {
+    let (children, record) = (Arc::<Children>::default(), Arc::<Record>::default());
+    let pool = Pool::start("test", 1).unwrap();
+    let queue = Arc::<Queue>::default();
+    let place = queue.join(1, Wake(Arc::new(|| {})), KILL_WAIT, &pool);
+    let permission = children.permission().unwrap();
+    children.kill_all();
+    let start = || Command::new("sleep").arg("1000").process_group(0).spawn();
+    let pid = Pid::from_child(&start().unwrap());
+    let owner = permission.adopt(pid, place, &pool, &record).unwrap();
+    drop(permission);
+    owner.child().wait_until(Instant::now() + Duration::from_secs(60));
+    assert_eq!(owner.child().exit(), Some(Exit::Signal(Signal::KILL.as_raw())));
+    assert!(children.permission().is_none());
 }
