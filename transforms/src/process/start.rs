@@ -200,13 +200,10 @@ pub(super) fn cpu_limit(spec: &ProcessSpec) -> Duration {
     Duration::from_secs((spec.cpu.as_secs() + u64::from(spec.cpu.subsec_nanos() > 0)).max(1))
 }
 
-/// Processor time in seconds: from when on a child is told to end, and when it is killed, should it ignore that. More than its
-/// limit: the kernel counts by ticks here, on a busy machine up to a tenth more than it tells of a child that has ended, and
-/// whichever child was ended so is to be known by that (`Running::check_spent`).
+/// Processor time in seconds: from when on a child is told to end, and when it is killed, should it ignore that.
 fn seconds(spec: &ProcessSpec) -> (u64, u64) {
-    let limit = cpu_limit(spec).as_secs();
-    let soft = limit.saturating_add(limit.div_ceil(4));
-    (soft, soft.saturating_add(1))
+    let seconds = cpu_limit(spec).as_secs();
+    (seconds, seconds.saturating_add(1))
 }
 
 /// The limits as a shell sets them (POSIX, `ulimit`; all but `-f` widely), in front of a line of its script. It says nothing of those

@@ -125,7 +125,7 @@ fn a_child_has_its_pipes_its_folder_its_group_and_its_limits() {
     let limits = worker.process_with("read line; cat /proc/self/limits", set);
     let seen = text(worker.feed(limits, b"go\n", 3));
     for (name, soft, hard) in [
-        ("Max cpu time", "4", "5"),
+        ("Max cpu time", "3", "4"),
         ("Max address space", "1073741824", "1073741824"),
         ("Max open files", "256", "256"),
         ("Max core file size", "0", "0"),
