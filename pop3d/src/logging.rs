@@ -223,6 +223,13 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    /// A start that fails tells what was wrong behind the lines of the log, and not between them.
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 impl Write for Lines {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.line.extend_from_slice(octets);
