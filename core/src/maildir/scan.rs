@@ -34,7 +34,9 @@ pub(super) fn is_current(known: &Index, folder: &UserFolder, layout: &Layout) ->
     }
     let Layout::Flat(_) = layout else { return Ok(true) };
     let Some(top) = folder.open_place(Place::Top)? else { return Ok(false) };
-    Ok(known.records().all(|record| is_as_known(&record, top.as_fd())))
+    // An older version did not sum up what a file has in it.
+    let is_summed_up = |record: &Record<'_>| matches!(record.size, Size::Counted { content: Some(_), .. });
+    Ok(known.records().all(|record| is_summed_up(&record) && is_as_known(&record, top.as_fd())))
 }
 
 /// Whether the file of a message is the one that was counted.
@@ -222,11 +224,11 @@ impl<'a> Scan<'a> {
         let Some(folder) = folder_of(&self.folders, entry) else { return Ok(None) };
         let is_flat = matches!(self.layout, Layout::Flat(_));
         match known.map(|record| (record, record.size)) {
-            Some((record, size @ Size::Counted { racy: false, .. }))
+            Some((record, size @ Size::Counted { racy: false, content, .. }))
                 if is_flat || self.is_doubtful || self.is_elsewhere =>
             {
                 // The file may bear other flags by this time.
-                if is_as_known(&Record { name, ..*record }, folder) {
+                if (content.is_some() || !is_flat) && is_as_known(&Record { name, ..*record }, folder) {
                     return Ok(Some(size));
                 }
             }
