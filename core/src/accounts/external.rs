@@ -118,9 +118,12 @@ impl Asking {
     /// Whether it is known to be their password, so that nobody need be asked. Does not wait.
     #[must_use]
     pub fn is_known(&self, password: &[u8]) -> bool {
-        let Self { external, user, .. } = self;
+        let Self { external, user, is_in_vain } = self;
         let code = || external.key.code(password);
-        external.remembers && !is_prohibited(password) && external.knows(user, &code(), Instant::now())
+        external.remembers
+            && !is_in_vain
+            && !is_prohibited(password)
+            && external.knows(user, &code(), Instant::now())
     }
 
     /// Whether it is their password, and they may use it. Waits: called in a pool.

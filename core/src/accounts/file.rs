@@ -156,9 +156,9 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
         let equals = field.iter().position(|&octet| octet == b'=');
         let (name, value) = field.split_at_checked(equals.unwrap_or(field.len())).unwrap_or_default();
         let value = value.strip_prefix(b"=").unwrap_or(value);
-        // "name:protected=value" says it where no field before it has.
-        let (name, is_protected) = match name.iter().position(|&octet| octet == b':') {
-            Some(end) => (name.get(..end).unwrap_or_default(), true),
+        // It is said where no field before it has.
+        let (name, is_protected) = match name.strip_suffix(b":protected") {
+            Some(name) => (name, true),
             None => (name, false),
         };
         let is_on = !(value.eq_ignore_ascii_case(b"n") || value.eq_ignore_ascii_case(b"no"));
@@ -243,6 +243,7 @@ mod tests {
             (b"user:x::::::allow_nets:protected=x", LineError::Nets),
             (b"user:x::::::app.=x", LineError::AppName),
             (b"user:x::::::app.a.b=x", LineError::AppName),
+            (b"user:x::::::app.a:b=x", LineError::AppName),
             (b"user:x::::::app.a=x app.a=y", LineError::Apps),
         ] {
             assert_eq!(parse_line(text), Err(error), "{}", text.escape_ascii());
