@@ -130,6 +130,10 @@ impl Walk {
     }
 
     pub(super) fn finish<P: PartFilter>(&mut self, filter: &mut P) -> Result<(), Error> {
+        if self.line_end.is_empty() {
+            // There was none, and what is written has lines.
+            self.line_end = b"\n";
+        }
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
             self.handle(&line, filter)?;
@@ -428,6 +432,8 @@ impl Walk {
                 // What programs show of it is what is below the fields.
                 let body = header.split_off(end);
                 self.begin(header, b"", filter)?;
+                // The last line of them may have had no end.
+                self.is_mid_line = false;
                 for line in body.split_inclusive(|&octet| octet == b'\n') {
                     self.handle(line, filter)?;
                 }

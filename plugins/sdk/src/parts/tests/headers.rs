@@ -53,6 +53,19 @@ fn a_message_that_is_a_header_alone_stays() {
 }
 
 #[test]
+fn a_part_that_no_empty_line_begins_is_seen_where_the_last_line_has_no_end() {
+    let message = "Content-Type: multipart/mixed; boundary=b\n--b\nContent-Type: x/replace\nTVo=\n--b--";
+    for end in ["", "\n"] {
+        assert!(!told(&[], format!("{message}{end}").as_bytes()).contains("TVo="), "{end:?}");
+    }
+}
+
+#[test]
+fn what_is_written_into_a_message_without_a_line_end_has_lines() {
+    assert_eq!(told(&[("from", "cat"), ("to", "big\ndog")], b"a cat"), "\na big\ndog");
+}
+
+#[test]
 fn a_header_that_is_too_long_fails_or_is_copied() {
     let field = "X: y\n".repeat(HEADER_MAX / 5);
     let part = |rest: &str| {
