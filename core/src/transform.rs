@@ -78,8 +78,8 @@ pub enum Error {
     Permanent(String),
     /// It crashed: a trap, a panic, a signal, an exit status that is not 0, a dead plugin host.
     Crashed(String),
-    /// It used up `timeout` or `cpu`: which of them, and how long that is.
-    TimedOut(&'static str, Duration),
+    /// It used up `timeout` or `cpu`.
+    TimedOut(Duration),
     /// It wrote more than `max_output` or its input permits, or asked for more memory than `memory`.
     Limit(&'static str),
 }
@@ -90,7 +90,7 @@ impl fmt::Display for Error {
             Self::Temporary(reason) | Self::Permanent(reason) | Self::Crashed(reason) => {
                 formatter.write_str(reason)
             }
-            Self::TimedOut(name, limit) => write!(formatter, "{name} of {limit:?} used up"),
+            Self::TimedOut(limit) => write!(formatter, "time limit of {limit:?} used up (timeout or cpu)"),
             Self::Limit(name) => write!(formatter, "limit {name} reached"),
         }
     }

@@ -278,7 +278,7 @@ impl Shared {
         }
         let outcome = match polled {
             Ok(Poll::Ready(outcome)) => outcome,
-            Ok(Poll::Pending) if spent > this.limits.cpu => Err(Error::TimedOut("cpu", this.limits.cpu)),
+            Ok(Poll::Pending) if spent > this.limits.cpu => Err(Error::TimedOut(this.limits.cpu)),
             Ok(Poll::Pending) => match this.limits.timeout {
                 Some(timeout) => {
                     // What has given its thread up waits in the pool already. Else it waits for somebody.
@@ -288,7 +288,7 @@ impl Shared {
                     if stuck < timeout {
                         return;
                     }
-                    Err(Error::TimedOut("timeout", timeout))
+                    Err(Error::TimedOut(timeout))
                 }
                 None => return,
             },
@@ -308,7 +308,7 @@ impl Shared {
     /// A call has not returned in time, and may never do.
     fn give_up(&self) {
         let timeout = self.limits.timeout.unwrap_or_default();
-        self.end(Err(Error::TimedOut("timeout", timeout)), !self.pipe.is_cancelled());
+        self.end(Err(Error::TimedOut(timeout)), !self.pipe.is_cancelled());
     }
 
     /// The task is over. `is_wanted`: somebody waits for how it went; else that is how it went so far.

@@ -165,13 +165,13 @@ impl Record {
             // What it refuses for good is a verdict on that message, or waits for somebody who mends it. To rest would
             // have it refuse everybody's for a while, or let them through unseen.
             Error::Permanent(_) => {}
-            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(..) | Error::Limit(_) if is_its_own => {
+            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(_) | Error::Limit(_) if is_its_own => {
                 self.tire(Instant::now());
             }
-            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(..) | Error::Limit(_) => {}
+            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(_) | Error::Limit(_) => {}
         }
         self.failed.fetch_add(1, Ordering::Relaxed);
-        if matches!(error, Error::TimedOut(..)) {
+        if matches!(error, Error::TimedOut(_)) {
             self.timed_out.fetch_add(1, Ordering::Relaxed);
         }
         reason.truncate(reason.floor_char_boundary(LAST_ERROR_MAX));
@@ -320,7 +320,7 @@ mod tests {
     fn a_last_error_is_cut_between_letters() {
         let record = Record::default();
         assert_eq!(record.last_error(), "");
-        let error = Error::TimedOut("cpu", Duration::from_secs(1));
+        let error = Error::TimedOut(Duration::from_secs(1));
         record.count_failure(&error, format!("x{}", "ü".repeat(300)), true);
         assert_eq!(record.last_error(), format!("x{}", "ü".repeat(199)));
         record.count_failure(&Error::Limit("memory"), "short".to_owned(), true);

@@ -234,7 +234,19 @@ const SHELL_WORDS: [&str; 28] = [
     "until", "wait", "while",
 ];
 
+/// What a line has between two commands, or around one within another.
+const BETWEEN_COMMANDS: [&str; 6] = ["|", ";", "&", "\n", "`", "$("];
+
 impl CommandLine {
+    /// Whether a shell runs it, and may run several programs for it: quotes are not looked into.
+    #[must_use]
+    pub fn has_several(&self) -> bool {
+        match self {
+            Self::Shell(line) => BETWEEN_COMMANDS.iter().any(|between| line.contains(between)),
+            Self::Direct(_) => false,
+        }
+    }
+
     /// Splits a line by shell words where no shell is needed, else keeps it for one. `None`: it has no word.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
@@ -255,6 +267,13 @@ mod tests {
 
     fn direct(words: &[&str]) -> Option<CommandLine> {
         Some(CommandLine::Direct(words.iter().map(|&word| word.to_owned()).collect()))
+    }
+
+    #[test]
+    fn several_commands_are_those_that_a_shell_runs_for_a_line() {
+        let has_several = |line: &str| CommandLine::parse(line).unwrap().has_several();
+        assert!(["a | b", "a; b", "a && b", "a `b`", "a $(b)", "a\nb"].into_iter().all(has_several));
+        assert!(!["a", "sed 's/x/y/'", "a >b", "perl -pe '$x'"].into_iter().any(has_several));
     }
 
     #[test]

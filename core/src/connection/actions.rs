@@ -360,7 +360,7 @@ impl Connection {
         debug!(target: "pop3d::transform", "transform {name} failed for user {user}: {error}");
         let code = match error {
             Error::Permanent(_) => ResponseCode::SysPerm,
-            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(..) | Error::Limit(_) => {
+            Error::Temporary(_) | Error::Crashed(_) | Error::TimedOut(_) | Error::Limit(_) => {
                 ResponseCode::SysTemp
             }
         };

@@ -244,7 +244,7 @@ pub(super) fn write_answer(answer: &Answer) -> Vec<u8> {
         Err(Error::Limit(BY_INPUT)) => (7, ""),
         Err(Error::Limit(_)) => (6, ""),
         // The server looks at the time itself.
-        Err(Error::TimedOut(..)) => (5, "a limit"),
+        Err(Error::TimedOut(_)) => (5, "a limit"),
     };
     let mut writer = Writer::default();
     writer.number(kind);

@@ -115,8 +115,8 @@ impl Inline {
         }
         let spec = &self.native.spec;
         let result = match result {
-            Ok(_) if time > spec.timeout => Err(Error::TimedOut("timeout", spec.timeout)),
-            Ok(_) if self.spent > spec.cpu => Err(Error::TimedOut("cpu", spec.cpu)),
+            Ok(_) if time > spec.timeout => Err(Error::TimedOut(spec.timeout)),
+            Ok(_) if self.spent > spec.cpu => Err(Error::TimedOut(spec.cpu)),
             result => result,
         };
         result.inspect_err(|error| self.fail(error))

@@ -95,7 +95,8 @@ impl Plugin {
         Ok(Self { descriptor, state, name: name.to_owned(), pool: None })
     }
 
-    /// The same; what it does when it is released, which may take long, it does in the pool.
+    /// The same; what it does when it is released, which may take long, it does in the pool. At the end of the process nobody
+    /// waits for that.
     pub(crate) fn released_in(self, pool: Pool) -> Self {
         let mut plugin = self;
         plugin.pool = Some(pool);

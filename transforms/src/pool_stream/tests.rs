@@ -206,7 +206,7 @@ fn a_task_that_never_ends_is_stopped_and_holds_up_nobody() {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error, Error::TimedOut(_, limit) if limit == short), "{error}");
+        assert!(matches!(error, Error::TimedOut(limit) if limit == short), "{error}");
         assert_eq!(record.statistics().timed_out, 1);
     }
 }
@@ -233,7 +233,7 @@ fn a_call_that_does_not_return_costs_its_message_and_one_thread() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, Error::TimedOut(_, limit) if limit == timeout), "{error}");
+    assert!(matches!(error, Error::TimedOut(limit) if limit == timeout), "{error}");
     drop(stream);
     let statistics = record.statistics();
     assert_eq!((statistics.timed_out, statistics.failed, statistics.running), (1, 1, 0));

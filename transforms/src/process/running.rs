@@ -201,7 +201,7 @@ impl Running {
         };
         match exit {
             Exit::Status(0) => Ok(()),
-            _ if signal == Some(Signal::XCPU.as_raw()) => Err(Error::TimedOut("cpu", spec.cpu)),
+            _ if signal == Some(Signal::XCPU.as_raw()) => Err(Error::TimedOut(spec.cpu)),
             Exit::Status(EXIT_TEMPORARY) => Err(Error::Temporary(exit.to_string())),
             Exit::Status(status) if status == EXIT_CONFIGURATION || EXIT_NOT_STARTED.contains(&status) => {
                 Err(Error::Permanent(exit.to_string()))
@@ -217,8 +217,8 @@ impl Running {
         let spec = &self.errand.process.spec;
         let limit = cpu_limit(spec);
         let is_spent = self.owner.reap() >= limit - limit / 8;
-        if is_spent && matches!(spec.command, CommandLine::Shell(_)) {
-            return Err(Error::TimedOut("cpu", spec.cpu));
+        if is_spent && spec.command.has_several() {
+            return Err(Error::TimedOut(spec.cpu));
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Running {
             }
             Output::Open(_) => {
                 if self.clock.has_run_out(now, self.input.consumed(), self.input.starves()) {
-                    return Err(Error::TimedOut("timeout", self.errand.process.spec.timeout));
+                    return Err(Error::TimedOut(self.errand.process.spec.timeout));
                 }
                 self.errand.set_alarm(self.clock.look_after());
             }

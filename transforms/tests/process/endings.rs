@@ -113,7 +113,7 @@ fn a_grandchild_that_holds_the_output_open_may_write_until_it_gets_nowhere() {
     assert_eq!(text(worker.send_file(program, b"x\n")), "x\nlate\n");
     let line = "echo $$; sleep 60 &";
     let program = worker.process_with(line, |spec| spec.timeout = Duration::from_millis(300));
-    assert!(matches!(worker.send_file(program, b"x"), Err(Error::TimedOut(..))));
+    assert!(matches!(worker.send_file(program, b"x"), Err(Error::TimedOut(_))));
     worker.wait_for_children();
 }
 

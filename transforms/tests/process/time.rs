@@ -15,8 +15,8 @@ fn a_child_that_gets_nowhere_is_stopped() {
         let program = worker.process_with(line, |spec| spec.timeout = Duration::from_millis(300));
         let message = octets(100_000);
         let start = Instant::now();
-        assert!(matches!(worker.send_file(program.clone(), &message), Err(Error::TimedOut(..))), "{line}");
-        assert!(matches!(worker.feed(program.clone(), &message, 10_000), Err(Error::TimedOut(..))), "{line}");
+        assert!(matches!(worker.send_file(program.clone(), &message), Err(Error::TimedOut(_))), "{line}");
+        assert!(matches!(worker.feed(program.clone(), &message, 10_000), Err(Error::TimedOut(_))), "{line}");
         assert!(start.elapsed() < Duration::from_secs(30), "{line}");
         assert_eq!((program.statistics().failed, program.statistics().timed_out), (2, 2));
     }
@@ -62,7 +62,7 @@ fn processor_time_is_bounded() {
     let mut worker = Loop::new();
     for line in ["while :; do :; done", "exec sh -c 'while :; do :; done'"] {
         let program = worker.process_with(line, |spec| spec.cpu = Duration::from_millis(100));
-        let Err(Error::TimedOut(_, limit)) = worker.send_file(program, b"x") else { panic!("{line}") };
+        let Err(Error::TimedOut(limit)) = worker.send_file(program, b"x") else { panic!("{line}") };
         assert_eq!(limit, Duration::from_millis(100));
     }
 }

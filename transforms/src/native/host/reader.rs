@@ -72,7 +72,7 @@ impl Shared {
                 }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(String::new()),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Err(Error::TimedOut("timeout", timeout));
+                    return Err(Error::TimedOut(timeout));
                 }
                 Err(error) => return Ok(format!("{error}; ")),
             }
