@@ -11,6 +11,7 @@
 
 mod clock;
 mod filter;
+mod input;
 mod output;
 mod piece;
 mod pipe;
@@ -36,8 +37,9 @@ use pop3d_core::transform::{Error, Message, Read, Stream, Wake};
 
 use self::clock::Clock;
 pub(crate) use self::filter::run as run_filter;
+pub(crate) use self::input::CHUNK;
 pub(crate) use self::piece::{Extent, Piece};
-pub(crate) use self::pipe::{CHUNK, Pipe};
+pub(crate) use self::pipe::Pipe;
 use crate::record::Record;
 
 /// What one message may cost.

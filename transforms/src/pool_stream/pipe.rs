@@ -1,6 +1,5 @@
 //! What stands between the worker, which must not wait, and the task, which does so by being `Pending`.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +10,11 @@ use pop3d_core::transform::{Error, Read, Wake};
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 
+use super::input::{CHUNK, Input, append_up_to};
 use super::output::Output;
 use super::piece::{Extent, Piece};
 use super::slice::Slice;
 use crate::bound::Bound;
-
-/// Octets of a chunk of input: no more than a plugin is promised at once.
-pub(crate) const CHUNK: usize = 32 * 1024;
 
 /// Chunks of input that wait.
 const CHUNKS: usize = 2;
@@ -93,22 +90,11 @@ impl State {
     }
 }
 
-enum Input {
-    Chunks {
-        chunks: VecDeque<Vec<u8>>,
-        /// One that was emptied.
-        spare: Vec<u8>,
-        has_ended: bool,
-    },
-    /// The whole message, to be read from here on.
-    File { file: Arc<File>, offset: u64 },
-}
-
 impl Pipe {
     /// The pipe of a message of so many octets, should it come as a file.
     pub(crate) fn new(wake: Wake, max_output: u64, octets: u64) -> Self {
         let state = State {
-            input: Input::Chunks { chunks: VecDeque::new(), spare: Vec::new(), has_ended: false },
+            input: Input::chunks(false),
             output: Output::default(),
             consumed: 0,
             bound: Bound::new(max_output),
@@ -461,8 +447,7 @@ impl Pipe {
     pub(super) fn let_go(&self) {
         let mut state = self.lock();
         let waiting = (state.awaits_input.take(), state.awaits_room.take());
-        let input = Input::Chunks { chunks: VecDeque::new(), spare: Vec::new(), has_ended: true };
-        let input = std::mem::replace(&mut state.input, input);
+        let input = std::mem::replace(&mut state.input, Input::chunks(true));
         drop(state);
         drop((waiting, input));
     }
@@ -491,11 +476,4 @@ fn wake_task(state: MutexGuard<'_, State>, waiting: Option<Waker>) {
     if let Some(waker) = waiting {
         waker.wake();
     }
-}
-
-/// Appends what a chunk takes; how much that was.
-fn append_up_to(chunk: &mut Vec<u8>, input: &[u8]) -> usize {
-    let fitting = input.get(..CHUNK.saturating_sub(chunk.len())).unwrap_or(input);
-    chunk.extend_from_slice(fitting);
-    fitting.len()
 }
