@@ -42,7 +42,7 @@ pub use self::doubt::{Doubt, Doubted, Doubts};
 pub use self::exchange::{Exchange, Stepped};
 pub use self::external::{Asking, Checker, External};
 use self::file::{Line, LineError};
-pub use self::hashed::{Hashed, Scheme, SchemeError, hash, hash_by, tells_password};
+pub use self::hashed::{Digest, Hashed, Scheme, SchemeError, hash, hash_by, tells_password, told_password};
 pub use self::prepared::is_prohibited;
 pub(crate) use self::prepared::prepared;
 use self::scheme::Stored;
@@ -191,6 +191,18 @@ impl Accounts {
         self.accounts.get(user).is_some_and(Account::is_weak)
     }
 
+    /// Its hash, where that is so and a line of the accounts file has it.
+    #[must_use]
+    pub fn weak_of_file(&self, user: &UserName) -> Option<&Hashed> {
+        self.accounts.get(user)?.weak_of_file()
+    }
+
+    /// How many secrets are kept by hashes that are guessed fast.
+    #[must_use]
+    pub fn guessed_fast(&self) -> usize {
+        self.accounts.values().map(Account::guessed_fast).sum()
+    }
+
     /// Adds an app password to an account, as it stands in the configuration; nothing happens where there is no account.
     ///
     /// # Errors
@@ -214,7 +226,7 @@ impl Accounts {
     /// The number of the first line that is wrong, from 1, and what is wrong with it.
     pub fn add_file(&mut self, text: &[u8]) -> Result<Doubts, (usize, LineError)> {
         let (mut seen, mut doubts) = (HashSet::new(), Doubts::default());
-        for (number, line) in (1..).zip(text.split(|&octet| octet == b'\n')) {
+        for (number, line) in (1..).zip(file::without_mark(text).split(|&octet| octet == b'\n')) {
             let Some(line) = file::parse_line(line).map_err(|error| (number, error))? else { continue };
             // One of two lines is forgotten; it may be the one with the old password.
             if !seen.insert(line.user.clone()) {
@@ -236,7 +248,7 @@ impl Accounts {
             file::Secret::Locked => Stored::Nothing,
             file::Secret::Stored(text) => self.stored(text)?,
         };
-        let mut account = Account::new(stored, line.switches);
+        let mut account = Account::of_line(stored, line.switches);
         for (name, secret) in line.apps {
             account.add(name, Origin::Configured, self.stored(secret)?);
         }
@@ -248,7 +260,7 @@ impl Accounts {
     fn stored(&self, text: &[u8]) -> Result<Stored, SchemeError> {
         if text.starts_with(b"$") {
             // A hash that says by itself what it is.
-            return Hashed::of_named(b"CRYPT", text).map(Stored::hashed);
+            return Hashed::parse(text).map(Stored::hashed);
         }
         Stored::parse(text, self.key, self.keeps_plain)
     }
@@ -291,16 +303,13 @@ impl Accounts {
         changed
     }
 
-    /// A copy with another hash of the same password for that account, which is found right. Nothing happens where there
-    /// is none.
-    #[must_use]
-    pub fn with_renewed(&self, user: &UserName, hashed: &Hashed, password: &[u8]) -> Self {
-        let mut changed = self.clone();
-        if let Some(account) = self.accounts.get(user) {
+    /// Puts another hash of the same password in place, which counts as verified. Nothing happens where there is no
+    /// account.
+    pub fn renew(&mut self, user: &UserName, hashed: &Hashed, password: &[u8]) {
+        if let Some(account) = self.accounts.get(user).cloned() {
             let stored = Stored::told(hashed.clone(), self.key, password, self.keeps_plain, Instant::now());
-            changed.insert(user.clone(), account.clone().renewed(stored));
+            self.insert(user.clone(), account.renewed(stored));
         }
-        changed
     }
 
     /// An account with another password.

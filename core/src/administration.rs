@@ -10,6 +10,7 @@ mod change;
 mod configured;
 mod percent;
 mod query;
+mod renewing;
 mod transforms;
 
 use std::collections::HashSet;
@@ -27,7 +28,8 @@ use rustls::server::ServerConfig;
 pub(crate) use self::change::makes_transforms;
 use self::configured::Kept;
 pub use self::configured::{Beginning, BeginningError, Configured, Host};
-use crate::accounts::UserName;
+use self::renewing::Renewals;
+use crate::accounts::{Accounts, UserName};
 use crate::maildir::LocalStore;
 use crate::server::Handle;
 use crate::state::Claim;
@@ -54,6 +56,7 @@ pub struct Administration {
     loading: Mutex<()>,
     /// What is being changed: held while something is.
     state: Mutex<State>,
+    renewals: Mutex<Renewals>,
     started: Instant,
 }
 
@@ -85,6 +88,7 @@ impl Administration {
                 store,
                 overridden: HashSet::new(),
             }),
+            renewals: Mutex::default(),
             started: Instant::now(),
         }
     }

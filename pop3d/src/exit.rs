@@ -80,6 +80,19 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
     }
 }
 
+/// What to do about a file that cannot be read or replaced by who calls the program.
+pub(crate) fn file_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "call this as somebody who may replace it in its folder, such as root"
+        }
+        io::ErrorKind::NotFound => "name one that is there, or make its folder",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room; it is as it was",
+        io::ErrorKind::ReadOnlyFilesystem => "have its folder writable; it is as it was",
+        _ => "name a file that can be replaced in its folder",
+    }
+}
+
 /// Says why the program ends, on one line; the status for the system.
 pub(crate) fn code(result: Result<(), Exit>) -> ExitCode {
     // What cannot be said is said by the status: nobody may be reading.

@@ -1,11 +1,13 @@
 //! What the administration asks of the program: the configuration read again, and the level of the log.
 
 use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use log::{LevelFilter, warn};
-use pop3d_core::accounts::External;
+use pop3d_core::accounts::file::edit::{self, Renewal};
+use pop3d_core::accounts::{External, UserName};
 use pop3d_core::administration::{Configured, Host};
 use pop3d_core::transform::{self, Holding};
 use pop3d_transforms::checkpassword::Checkpassword;
@@ -14,6 +16,7 @@ use pop3d_transforms::folder::FolderWatch;
 use pop3d_transforms::registry::{Definitions, Registry};
 use pop3d_transforms::resources::Resources;
 
+use crate::accounts_file::{Locked, Replaced};
 use crate::cli::Cli;
 use crate::plan::{Fixed, Plan};
 
@@ -95,6 +98,7 @@ fn configured(
         mailbox: plan.mailbox,
         unique_ids: plan.unique_ids,
         accounts,
+        accounts_file: plan.accounts_file,
         command_line: plan.command_line,
         administrators: plan.administrators,
         chain: plan.transforms.chain,
@@ -126,6 +130,21 @@ impl Host for Program {
         });
         registries.offered = Some(registry);
         Ok(configured)
+    }
+
+    fn renew_hashes(&self, file: &Path, renewals: &[Renewal]) -> Result<Vec<UserName>, String> {
+        let what = |error: io::Error| format!("cannot write the accounts file {}: {error}", file.display());
+        let Some(locked) = Locked::try_open(file).map_err(what)? else {
+            // Who changes it meanwhile has it read again.
+            return Ok(Vec::new());
+        };
+        let (text, users) = edit::renewed(&locked.text, renewals);
+        if !users.is_empty()
+            && let Replaced::Unsynced(error) = locked.replace(&text).map_err(what)?
+        {
+            warn!(target: "pop3d", "{} is replaced, but its folder is not synced: {error}", file.display());
+        }
+        Ok(users)
     }
 
     fn taken(&self) {

@@ -1,5 +1,6 @@
 //! The program pop3d as a library, so that what it reads from outside can be fuzzed.
 
+mod accounts_file;
 mod cli;
 #[doc(hidden)]
 pub mod config;

@@ -2,15 +2,15 @@
 
 mod overruled;
 mod prompt;
-mod replace;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use pop3d_core::accounts::file::edit::{self, Edited};
 use pop3d_core::accounts::{self, Accounts, Secret, UserName};
 use pop3d_protocol::pop3::Credentials;
 
-use self::replace::Locked;
+use crate::accounts_file::{Locked, Replaced};
 use crate::cli::Passwd;
 use crate::config::File;
 use crate::exit::{self, Exit};
@@ -36,20 +36,20 @@ fn change(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
     let user = &passwd.user;
     let place = path.display();
     if passwd.remove {
-        let locked = Locked::open(path, false)?;
+        let locked = open(path, false)?;
         read(path, &locked.text)?;
         let removed = match &passwd.app {
             Some(app) => edit::with_app(&locked.text, user, app, None)
                 .ok_or_else(|| Exit::NoUser(format!("{user} has no app password {app} in {place}"))),
             None => edit::without(&locked.text, user).ok_or_else(|| no_user(user, path)),
         };
-        locked.replace(&removed?)?;
+        replace(path, locked, &removed?)?;
         let what = passwd.app.as_ref().map_or_else(String::new, |app| format!("app password {app} of "));
         return Err(Exit::Done(format!("{what}{user} removed from {place}; {ADVICE}")));
     }
     // Read before it is asked for anything, and again once it is locked: nobody waits for who types a password.
     if path.exists() {
-        let accounts = read(path, &Locked::open(path, false)?.text)?;
+        let accounts = read(path, &open(path, false)?.text)?;
         if passwd.app.is_some() && !accounts.contains(user) {
             return Err(no_user(user, path));
         }
@@ -58,13 +58,13 @@ fn change(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
     check(&password)?;
     let hashed = accounts::hash_by(passwd.scheme, password.octets())
         .map_err(|error| Exit::Data(format!("the password cannot be hashed: {error}")))?;
-    let locked = Locked::open(path, true)?;
+    let locked = open(path, true)?;
     read(path, &locked.text)?;
     if let Some(app) = &passwd.app {
         let text = edit::with_app(&locked.text, user, app, Some(&hashed.stored()));
         let text = text.ok_or_else(|| no_user(user, path))?;
         read(path, &text)?;
-        locked.replace(&text)?;
+        replace(path, locked, &text)?;
         return Err(Exit::Done(format!("app password {app} of {user} set in {place}; {ADVICE}")));
     }
     let (text, what) = match edit::with_secret(&locked.text, user, &hashed.stored()) {
@@ -73,8 +73,27 @@ fn change(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
     };
     // Other fields of the line may not fit to a password.
     read(path, &text)?;
-    locked.replace(&text)?;
+    replace(path, locked, &text)?;
     Err(Exit::Done(format!("{user} {what} {place}; {ADVICE}")))
+}
+
+fn open(path: &Path, makes: bool) -> Result<Locked, Exit> {
+    Locked::open(path, makes).map_err(|error| {
+        let advice = exit::file_advice(&error);
+        Exit::NoInput(format!("cannot read the accounts file {}: {error}; {advice}", path.display()))
+    })
+}
+
+fn replace(path: &Path, locked: Locked, text: &[u8]) -> Result<(), Exit> {
+    let path = path.display();
+    let what = |error: io::Error| {
+        let advice = exit::file_advice(&error);
+        Exit::CannotCreate(format!("cannot write the accounts file {path}: {error}; {advice}"))
+    };
+    if let Replaced::Unsynced(error) = locked.replace(text).map_err(what)? {
+        exit::warn(&format!("{path} is replaced, but its folder is not synced: {error}"));
+    }
+    Ok(())
 }
 
 /// What makes a server take it.
@@ -103,7 +122,7 @@ fn read(path: &Path, text: &[u8]) -> Result<Accounts, Exit> {
 }
 
 fn verify(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
-    let accounts = read(path, &Locked::open(path, false)?.text)?;
+    let accounts = read(path, &open(path, false)?.text)?;
     let user = &passwd.user;
     if !accounts.contains(user) {
         return Err(no_user(user, path));
@@ -112,7 +131,9 @@ fn verify(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
     let credentials =
         Credentials::Password { user: user.as_str().as_bytes().into(), password: password.octets().into() };
     if accounts.is_password(&credentials) {
-        Err(Exit::Done(format!("the password of {user} is right")))
+        let but =
+            if accounts.switches(user).is_disabled { ", but nobody logs in to the account" } else { "" };
+        Err(Exit::Done(format!("the password of {user} is right{but}")))
     } else {
         Err(Exit::Failed(format!("the password of {user} is another")))
     }

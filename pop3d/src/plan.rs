@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) unique_ids: UniqueIds,
     /// Those of the configuration.
     pub(crate) accounts: Accounts,
+    /// The accounts file that the configuration names.
+    pub(crate) accounts_file: Option<PathBuf>,
     /// Those of the command line.
     pub(crate) command_line: Vec<(UserName, Arc<Secret>)>,
     pub(crate) administrators: Accounts,
@@ -68,8 +70,6 @@ pub(crate) struct Plan {
     pub(crate) tolerated: Vec<Exit>,
     /// What is not right and stops nothing.
     pub(crate) warnings: Vec<String>,
-    /// Whether the configuration names an accounts file.
-    has_accounts_file: bool,
     /// What is said of serving as root.
     root: Root,
 }
@@ -163,6 +163,7 @@ impl Plan {
             mailbox,
             unique_ids: config.unique_ids.map(UniqueIds::from).unwrap_or_default(),
             accounts,
+            accounts_file: config.accounts,
             command_line: cli.users.iter().map(|it| (it.name.clone(), Arc::clone(&it.password))).collect(),
             administrators,
             transforms,
@@ -175,7 +176,6 @@ impl Plan {
             log_level,
             tolerated,
             warnings,
-            has_accounts_file: config.accounts.is_some(),
             root: match (config.allow_root, cli.users.is_empty()) {
                 (true, _) => Root::Allowed,
                 (false, false) => Root::Trial,
@@ -218,7 +218,7 @@ impl Plan {
         {
             return Ok(None);
         }
-        if self.has_accounts_file || !self.administrators.is_empty() {
+        if self.accounts_file.is_some() || !self.administrators.is_empty() {
             return Ok(Some("nobody can log in: there are no accounts yet"));
         }
         Err(Exit::Config(
@@ -374,6 +374,7 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
             warnings.push(config::exposed(path));
         }
         warnings.extend(config::doubts::of_accounts_file(path, &doubts));
+        warnings.extend(config::doubts::of_fast_hashes(path, accounts.guessed_fast(), config.rehash));
     }
     for (name, user) in &config.users {
         let of =

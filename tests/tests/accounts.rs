@@ -56,6 +56,92 @@ fn a_weak_hash_of_the_state_folder_is_made_anew_at_login_where_that_is_wanted() 
     assert!(login(&server, "bob", "wrong").starts_with("-ERR [AUTH]"));
 }
 
+/// Of "secret", as LDAP servers keep it.
+const SALTED: &str = "{SSHA}1G904nLkTkGWjKNnQuB/hpWXC/hzYWx0c2FsdA==";
+
+#[test]
+fn a_weak_hash_of_the_accounts_file_is_made_anew_at_login_where_that_is_wanted() {
+    let mail = Mail::default();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts");
+    let lines = |ann: &str, bob: &str| {
+        format!("# who\nann:{ann}:1:1::/home/ann::nodelete\r\nbob:{bob}\ncarl:{SALTED}\neve:{SALTED}")
+    };
+    fs::write(&file, lines(SALTED, WEAK)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let kept = || fs::read_to_string(&file).unwrap();
+    let start = |more: &str| {
+        let config = format!(
+            "accounts = {:?}\n{more}\n[users]\ncarl = {SALTED:?}\n[limits]\nfailed_login_delay = 0\n",
+            file.display()
+        );
+        Server::with(&mail, &Options { config: &config, ..Options::default() })
+    };
+    {
+        let server = start("");
+        assert!(login(&server, "ann", "secret").starts_with("+OK"));
+        assert_eq!(kept(), lines(SALTED, WEAK));
+    }
+    {
+        let server = start("rehash = true");
+        assert!(login(&server, "ann", "wrong").starts_with("-ERR [AUTH]"));
+        // What stands in the configuration is left to who wrote that.
+        assert!(login(&server, "carl", "secret").starts_with("+OK"));
+        let clients: Vec<_> = ["ann", "bob"].map(|user| login(&server, user, "secret")).into();
+        assert!(clients.iter().all(|reply| reply.starts_with("+OK")), "{clients:?}");
+        wait_until("the hashes are made anew", || kept().matches("{ARGON2ID}$argon2id$").count() == 2);
+        let text = kept();
+        let secret = |user: &str| {
+            let line = text.lines().find(|line| line.starts_with(&format!("{user}:"))).unwrap();
+            line.split(':').nth(1).unwrap().to_owned()
+        };
+        assert_eq!(text, lines(&secret("ann"), &secret("bob")));
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
+        server.logs("the password of bob is kept by a stronger hash in");
+        assert!(!server.log().contains("secret"), "{}", server.log());
+        // What is in force is what stands there: a line that was changed meanwhile is another password.
+        let other =
+            fs::read_to_string(&file).unwrap().replace(&format!("eve:{SALTED}"), &format!("eve:{WEAK}"));
+        fs::write(&file, &other).unwrap();
+        assert!(login(&server, "eve", "secret").starts_with("+OK"));
+        assert!(login(&server, "ann", "secret").starts_with("+OK"));
+        assert_eq!(kept(), other);
+    }
+    let server = start("");
+    for user in ["ann", "bob", "eve"] {
+        assert!(login(&server, user, "secret").starts_with("+OK"));
+        assert!(login(&server, user, "wrong").starts_with("-ERR [AUTH]"));
+    }
+}
+
+#[test]
+fn an_accounts_file_that_cannot_be_written_is_told_once_until_the_configuration_is_read_again() {
+    let mail = Mail::default();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts");
+    let text = format!("ann:{SALTED}\nbob:{SALTED}\n");
+    fs::write(&file, &text).unwrap();
+    // Where the new one would be written first.
+    let obstacle = folder.path().join(".accounts.passwd");
+    fs::create_dir(&obstacle).unwrap();
+    let config = format!("accounts = {:?}\nrehash = true\n", file.display());
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    assert!(login(&server, "ann", "secret").starts_with("+OK"));
+    server.logs(
+        "stay as weak as they are until the configuration is read again: cannot write the accounts file",
+    );
+    assert!(login(&server, "bob", "secret").starts_with("+OK"));
+    assert_eq!(server.log().matches("stay as weak").count(), 1);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    fs::remove_dir(&obstacle).unwrap();
+    Admin::of(&server).says("cf").hears("+");
+    assert!(login(&server, "bob", "secret").starts_with("+OK"));
+    wait_until("bob's is made anew", || {
+        fs::read_to_string(&file).unwrap().contains("bob:{ARGON2ID}$argon2id$")
+    });
+    assert!(!obstacle.exists());
+}
+
 #[test]
 fn what_scram_shows_of_a_name_is_the_same_behind_a_restart_whether_it_is_an_account_or_not() {
     let mail = Mail::default();

@@ -28,6 +28,8 @@ pub(super) struct Account {
     secrets: Vec<Kept>,
     /// Another one, of no other account, once a secret lets in no more. Who was found right before that is not let in then.
     epoch: u64,
+    /// Whether its password is the one of a line of the accounts file.
+    is_of_file: bool,
     pub(super) switches: Switches,
 }
 
@@ -48,7 +50,13 @@ struct Kept {
 
 impl Account {
     pub(super) fn new(stored: Stored, switches: Switches) -> Self {
-        Self { secrets: vec![Kept { app: None, stored: Arc::new(stored) }], epoch: next_epoch(), switches }
+        let secrets = vec![Kept { app: None, stored: Arc::new(stored) }];
+        Self { secrets, epoch: next_epoch(), is_of_file: false, switches }
+    }
+
+    /// That of a line of the accounts file.
+    pub(super) fn of_line(stored: Stored, switches: Switches) -> Self {
+        Self { is_of_file: true, ..Self::new(stored, switches) }
     }
 
     /// Adds a secret that a program has, in place of one of that name.
@@ -84,6 +92,7 @@ impl Account {
     /// The same with another password; what programs have, and what is switched, stays.
     pub(super) fn with(mut self, stored: Stored) -> Self {
         self.epoch = next_epoch();
+        self.is_of_file = false;
         self.renewed(stored)
     }
 
@@ -118,7 +127,22 @@ impl Account {
 
     /// Whether its password is kept by a hash weaker than those that are made here.
     pub(super) fn is_weak(&self) -> bool {
-        self.stored().next().and_then(|stored| stored.hash()).is_some_and(Hashed::is_weak)
+        self.weak().is_some()
+    }
+
+    fn weak(&self) -> Option<&Hashed> {
+        self.stored().next()?.hash().filter(|hashed| hashed.is_weak())
+    }
+
+    /// That hash, where a line of the accounts file has it.
+    pub(super) fn weak_of_file(&self) -> Option<&Hashed> {
+        self.weak().filter(|_| self.is_of_file)
+    }
+
+    /// How many of its secrets are kept by hashes that are guessed fast.
+    pub(super) fn guessed_fast(&self) -> usize {
+        let hashes = self.stored().filter_map(|stored| stored.hash());
+        hashes.filter(|hashed| hashed.scheme().is_guessed_fast()).count()
     }
 
     /// What a failed login costs.

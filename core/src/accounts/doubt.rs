@@ -1,12 +1,9 @@
 //! Passwords that stand somewhere in plain, and with which something is wrong that stops nobody but their users.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use zeroize::Zeroize;
-
 use super::file::{Line, Secret};
-use super::hashed::{decoded, is_plain, split_scheme};
+use super::hashed::told_password;
 use super::{UserName, is_prohibited};
 
 /// What is wrong with a password.
@@ -42,13 +39,7 @@ impl Doubt {
     /// What is wrong with the password in `{SCHEME}secret`; none: nothing is, or it is not known.
     #[must_use]
     pub fn of_stored(stored: &[u8]) -> Option<Self> {
-        let (scheme, secret) = split_scheme(stored)?;
-        let (scheme, secret) = decoded(scheme, secret).ok()?;
-        let doubt = is_plain(scheme).then(|| Self::of(&secret)).flatten();
-        if let Cow::Owned(mut decoded) = secret {
-            decoded.zeroize();
-        }
-        doubt
+        Self::of(told_password(stored)?.octets())
     }
 }
 

@@ -123,6 +123,14 @@ impl fmt::Display for LineError {
 
 impl std::error::Error for LineError {}
 
+/// What some editors put before a text in UTF-8: no part of the first name.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// The text without it.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(MARK).unwrap_or(text)
+}
+
 /// Reads a line without its end; none where it says nothing.
 ///
 /// # Errors

@@ -1,11 +1,14 @@
 //! Hashes of passwords: made, read, written, and held against a password.
 
 mod cost;
+mod digest;
 mod form;
 mod kind;
+mod md5_crypt;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -13,11 +16,14 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHasher, Version};
 use base64ct::{Base64, Encoding};
 use sha_crypt::CustomizedPasswordHasher as _;
+use zeroize::Zeroize;
 
 pub(super) use self::cost::Cost;
 use self::form::Form;
-pub use self::kind::{Scheme, SchemeError};
+use self::kind::Written;
+pub use self::kind::{Digest, Scheme, SchemeError};
 use super::scram::{self, Keys};
+use super::secret::Secret;
 
 /// Most memory of one Argon2 hash, in KiB: every login at once takes as much, and one that failed too.
 const MEMORY_MAX: u32 = 1 << 20;
@@ -86,8 +92,9 @@ pub fn hash_by(scheme: Scheme, password: &[u8]) -> io::Result<Hashed> {
         Scheme::Scrypt => scrypt(password, &salt)?,
         Scheme::Sha256Crypt => sha_crypt(sha_crypt::Algorithm::Sha256Crypt, password, &salt)?,
         Scheme::Sha512Crypt => sha_crypt(sha_crypt::Algorithm::Sha512Crypt, password, &salt)?,
-        Scheme::Pbkdf2 => {
-            return Err(io::Error::other("hashes of PBKDF2 are read, not made; take another scheme"));
+        Scheme::Pbkdf2 | Scheme::Md5Crypt | Scheme::CramMd5 | Scheme::Digest(_) | Scheme::SaltedDigest(_) => {
+            let what = format!("hashes of {} are read, not made; take another scheme", scheme.as_str());
+            return Err(io::Error::other(what));
         }
         Scheme::ScramSha256 => Keys::derive(scram::Hash::Sha256, password, &salt, scram::ITERATIONS).text(),
         Scheme::ScramSha1 => Keys::derive(scram::Hash::Sha1, password, &salt, scram::ITERATIONS).text(),
@@ -123,25 +130,43 @@ fn sha_crypt(algorithm: sha_crypt::Algorithm, password: &[u8], salt: &[u8]) -> i
 }
 
 impl Hashed {
-    /// Reads `{SCHEME}` and a hash of that scheme. A hash that no password could be held against is found here.
+    /// Reads `{SCHEME}` and a hash of that scheme, or a hash of crypt(3) that says by itself what it is (`$6$...`). One that no
+    /// password could be held against is found here.
     ///
     /// # Errors
     /// Where the scheme is not known, or what follows is no hash of it, or one that takes too much memory or time.
     pub fn parse(stored: &[u8]) -> Result<Self, SchemeError> {
+        if stored.starts_with(b"$") {
+            return Self::of_crypt(stored);
+        }
         let (scheme, secret) = split_scheme(stored).ok_or(SchemeError::UnknownScheme)?;
-        let (scheme, secret) = decoded(scheme, secret)?;
-        Self::of_named(scheme, &secret)
+        Self::of_named(&decoded(scheme, secret)?)
     }
 
-    /// Reads a hash behind the name of its scheme, without encoding.
-    pub(super) fn of_named(scheme: &[u8], secret: &[u8]) -> Result<Self, SchemeError> {
-        let text = std::str::from_utf8(secret.trim_ascii());
-        if scheme.eq_ignore_ascii_case(b"CRYPT") {
-            let text = text.map_err(|_| SchemeError::UnknownCrypt)?;
-            return Self::of(Scheme::of_crypt(text).ok_or(SchemeError::UnknownCrypt)?, text);
+    /// Reads a hash behind the name of its scheme.
+    pub(super) fn of_named(stored: &Decoded<'_>) -> Result<Self, SchemeError> {
+        if stored.scheme.eq_ignore_ascii_case(b"CRYPT") {
+            return Self::of_crypt(&stored.secret);
         }
-        let scheme = Scheme::parse(scheme).ok_or(SchemeError::UnknownScheme)?;
-        Self::of(scheme, text.map_err(|_| SchemeError::BadHash(scheme))?)
+        let mut scheme = Scheme::parse(stored.scheme).ok_or(SchemeError::UnknownScheme)?;
+        if scheme == Scheme::Md5Crypt && !stored.secret.starts_with(b"$") {
+            // By both names of it Dovecot takes a digest too.
+            scheme = Scheme::Digest(Digest::Md5);
+        }
+        let bad = SchemeError::BadHash(scheme);
+        match scheme.written() {
+            Written::AsText => {
+                Self::of(scheme, std::str::from_utf8(stored.secret.trim_ascii()).map_err(|_| bad)?)
+            }
+            Written::AsOctets(length) => {
+                Self::of(scheme, &Base64::encode_string(&stored.octets(length).ok_or(bad)?))
+            }
+        }
+    }
+
+    fn of_crypt(hash: &[u8]) -> Result<Self, SchemeError> {
+        let text = std::str::from_utf8(hash.trim_ascii()).map_err(|_| SchemeError::UnknownCrypt)?;
+        Self::of(Scheme::of_crypt(text).ok_or(SchemeError::UnknownCrypt)?, text)
     }
 
     fn of(scheme: Scheme, text: &str) -> Result<Self, SchemeError> {
@@ -213,6 +238,18 @@ pub fn tells_password(stored: &[u8]) -> bool {
     name.is_none_or(is_plain)
 }
 
+/// The password that stands in `{SCHEME}secret`; none: a hash does, or it cannot be read.
+#[must_use]
+pub fn told_password(stored: &[u8]) -> Option<Secret> {
+    let (scheme, secret) = split_scheme(stored)?;
+    let decoded = decoded(scheme, secret).ok().filter(|decoded| is_plain(decoded.scheme))?;
+    let told = Secret::new(&decoded.secret);
+    if let Cow::Owned(mut octets) = decoded.secret {
+        octets.zeroize();
+    }
+    Some(told)
+}
+
 /// Whether it is the name of a scheme that keeps the password itself.
 pub(super) fn is_plain(scheme: &[u8]) -> bool {
     [&b"PLAIN"[..], b"CLEARTEXT", b"CLEAR"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
@@ -226,22 +263,42 @@ pub(super) fn split_scheme(stored: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((scheme, rest.get(1..)?))
 }
 
-/// The name of a scheme and its secret, where `.b64`, `.base64` or `.hex` behind the name says how that is encoded.
-pub(super) fn decoded<'a>(
-    scheme: &'a [u8],
-    secret: &'a [u8],
-) -> Result<(&'a [u8], std::borrow::Cow<'a, [u8]>), SchemeError> {
+/// The name of a scheme, and its secret without what `.b64`, `.base64` or `.hex` behind the name says of it.
+pub(super) struct Decoded<'a> {
+    pub(super) scheme: &'a [u8],
+    pub(super) secret: Cow<'a, [u8]>,
+    /// Whether the name said how it was encoded.
+    is_named: bool,
+}
+
+impl Decoded<'_> {
+    /// The octets of a digest, which stand in base64 unless the name said otherwise, or, where they have this length, in
+    /// hexadecimal digits.
+    fn octets(&self, length: Option<usize>) -> Option<Cow<'_, [u8]>> {
+        if self.is_named {
+            return Some((&*self.secret).into());
+        }
+        let text = self.secret.trim_ascii();
+        if length.is_some_and(|length| text.len() == 2 * length) {
+            return hex(text).map(Cow::Owned);
+        }
+        Base64::decode_vec(std::str::from_utf8(text).ok()?).ok().map(Cow::Owned)
+    }
+}
+
+/// Reads the name of a scheme, and what stands behind it.
+pub(super) fn decoded<'a>(scheme: &'a [u8], secret: &'a [u8]) -> Result<Decoded<'a>, SchemeError> {
     let Some(dot) = scheme.iter().position(|&octet| octet == b'.') else {
-        return Ok((scheme, secret.into()));
+        return Ok(Decoded { scheme, secret: secret.into(), is_named: false });
     };
-    let (name, encoding) = (scheme.get(..dot).unwrap_or_default(), scheme.get(dot..).unwrap_or_default());
+    let (scheme, encoding) = (scheme.get(..dot).unwrap_or_default(), scheme.get(dot..).unwrap_or_default());
     let text = secret.trim_ascii();
     let octets = match encoding.to_ascii_lowercase().as_slice() {
         b".b64" | b".base64" => std::str::from_utf8(text).ok().and_then(|text| Base64::decode_vec(text).ok()),
         b".hex" => hex(text),
         _ => return Err(SchemeError::UnknownScheme),
     };
-    Ok((name, octets.ok_or(SchemeError::BadEncoding)?.into()))
+    Ok(Decoded { scheme, secret: octets.ok_or(SchemeError::BadEncoding)?.into(), is_named: true })
 }
 
 /// Octets from hexadecimal digits.

@@ -59,19 +59,20 @@ impl Stored {
     /// Reads `{SCHEME}secret`. A hash that no password could be held against is found here, not at a login.
     pub(super) fn parse(stored: &[u8], key: &MemoryKey, keeps_plain: bool) -> Result<Self, SchemeError> {
         let (scheme, secret) = hashed::split_scheme(stored).ok_or(SchemeError::UnknownScheme)?;
-        let (scheme, secret) = hashed::decoded(scheme, secret)?;
-        if hashed::is_plain(scheme) {
-            let stored = Self::keyed(key, &secret, keeps_plain);
-            if let Cow::Owned(mut decoded) = secret {
-                decoded.zeroize();
+        let decoded = hashed::decoded(scheme, secret)?;
+        if hashed::is_plain(decoded.scheme) {
+            let stored = Self::keyed(key, &decoded.secret, keeps_plain);
+            if let Cow::Owned(mut octets) = decoded.secret {
+                octets.zeroize();
             }
             return Ok(stored);
         }
         // What crypt(3) has for an account that nobody logs in to.
-        if scheme.eq_ignore_ascii_case(b"CRYPT") && (secret.starts_with(b"*") || secret.starts_with(b"!")) {
+        let is_locked = decoded.secret.starts_with(b"*") || decoded.secret.starts_with(b"!");
+        if decoded.scheme.eq_ignore_ascii_case(b"CRYPT") && is_locked {
             return Ok(Self::Nothing);
         }
-        Hashed::of_named(scheme, &secret).map(Self::hashed)
+        Hashed::of_named(&decoded).map(Self::hashed)
     }
 
     /// Whether it is known already that `code` is the code of its password.

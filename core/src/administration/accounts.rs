@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::{error, info, warn};
+use log::{error, warn};
 use pop3d_protocol::peep::{Argument, Failure};
 
 use super::{Administration, Kept, State};
@@ -42,43 +42,6 @@ impl Administration {
         self.note_override(&mut state, &user);
         self.replace_accounts(|accounts| accounts.without(&user));
         Ok(())
-    }
-
-    /// Has weak hashes of what is kept made anew, from here on, where the settings say so.
-    pub fn renew_hashes(self: &Arc<Self>) {
-        let this = Arc::downgrade(self);
-        self.server.set_renewer(Box::new(move |user, password| {
-            if let Some(this) = this.upgrade() {
-                this.renew(user, password);
-            }
-        }));
-    }
-
-    /// Makes the hash of an account anew that PEEP has set. The password is that of the hash.
-    fn renew(&self, user: &UserName, password: &[u8]) {
-        let weak =
-            |state: &State| state.kept.accounts.hashed(user).filter(|hashed| hashed.is_weak()).cloned();
-        let Some(before) = weak(&self.lock()).filter(|before| before.verify(password)) else { return };
-        let hashed = match accounts::hash(password) {
-            Ok(hashed) => hashed,
-            Err(error) => {
-                warn!(target: "pop3d::peep", "the password of {user} cannot be hashed anew: {error}");
-                return;
-            }
-        };
-        let mut state = self.lock();
-        // Meanwhile it may have been changed, or made anew by another login.
-        if weak(&state).as_ref() != Some(&before) {
-            return;
-        }
-        let mut kept = state.kept.clone();
-        kept.accounts.add(user.clone(), &hashed);
-        if self.keep_accounts(&kept).is_err() {
-            return;
-        }
-        state.kept = kept;
-        self.replace_accounts(|accounts| accounts.with_renewed(user, &hashed, password));
-        info!(target: "pop3d::peep", "the password of {user} is kept by a stronger hash");
     }
 
     fn require(&self, is_so: impl Fn(&Accounts) -> bool, otherwise: Failure) -> Result<(), Failure> {

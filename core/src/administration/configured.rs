@@ -11,6 +11,7 @@ use log::{LevelFilter, error, info, warn};
 use super::chains::Chains;
 use super::percent::{percent_decoded, percent_encoded};
 use super::{NAMES, NAMES_LENGTH, STATISTICS};
+use crate::accounts::file::edit::Renewal;
 use crate::accounts::{Accounts, Secret, UserName, answer_names_by};
 use crate::maildir::{LocalStore, UniqueIds};
 use crate::settings::{Limits, Settings, Sizes};
@@ -32,6 +33,8 @@ pub struct Configured {
     pub unique_ids: UniqueIds,
     /// Accounts of the configuration and its accounts file.
     pub accounts: Accounts,
+    /// The accounts file; none: there is none.
+    pub accounts_file: Option<PathBuf>,
     /// Those of the command line. They live in memory only, and win.
     pub command_line: Vec<(UserName, Arc<Secret>)>,
     /// Who may administrate.
@@ -50,7 +53,8 @@ pub struct Configured {
     pub sizes: Sizes,
     /// TLS; none: there is none.
     pub tls: Option<Arc<Tls>>,
-    /// Whether a weak hash that PEEP has set is made anew at the next login by its password.
+    /// Whether a weak hash that PEEP has set, or that stands in the accounts file, is made anew at the next login by its
+    /// password.
     pub rehash: bool,
     /// Bounds of connections.
     pub limits: Limits,
@@ -63,6 +67,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// What is wrong with it, as a sentence.
     fn configured(&self) -> Result<Configured, String>;
+
+    /// Puts other hashes into an accounts file, where those of before stand; into whose lines.
+    ///
+    /// # Errors
+    /// Why it cannot be written, as a sentence. Then it is as it was.
+    fn renew_hashes(&self, file: &Path, renewals: &[Renewal]) -> Result<Vec<UserName>, String>;
 
     /// What `configured` gave last is what holds from here on.
     fn taken(&self);

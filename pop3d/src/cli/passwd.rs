@@ -74,26 +74,19 @@ impl TypedValueParser for UserParser {
 #[derive(Clone)]
 struct SchemeParser;
 
-impl SchemeParser {
-    fn made() -> impl Iterator<Item = Scheme> {
-        Scheme::ALL.into_iter().filter(|&scheme| scheme != Scheme::Pbkdf2)
-    }
-}
-
 impl TypedValueParser for SchemeParser {
     type Value = Scheme;
 
     fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Scheme, clap::Error> {
-        let scheme =
-            Scheme::parse(value.as_bytes()).filter(|scheme| Self::made().any(|made| made == *scheme));
+        let scheme = Scheme::parse(value.as_bytes()).filter(|scheme| scheme.is_made());
         scheme.ok_or_else(|| {
-            let names: Vec<_> = Self::made().map(Scheme::as_str).collect();
+            let names: Vec<_> = Scheme::made().map(Scheme::as_str).collect();
             let what = format!("--scheme: one of {}", names.join(", "));
             clap::Error::raw(ErrorKind::ValueValidation, what).with_cmd(command)
         })
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(Self::made().map(|scheme| PossibleValue::new(scheme.as_str()))))
+        Some(Box::new(Scheme::made().map(|scheme| PossibleValue::new(scheme.as_str()))))
     }
 }

@@ -1,5 +1,5 @@
-//! Warnings of passwords that stand in plain in the configuration, on the command line and in the accounts file, and are
-//! refused where they are sent, or empty. The name is told, the password never.
+//! Warnings of passwords: those that stand in plain in the configuration, on the command line and in the accounts file, and are
+//! refused where they are sent, or empty; and those that are hashed badly. The name is told, the password never.
 
 use std::path::Path;
 
@@ -23,6 +23,18 @@ pub(crate) fn of_accounts_file(path: &Path, doubts: &Doubts) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// What is said of so many hashes in the accounts file that are guessed fast; none: nothing.
+pub(crate) fn of_fast_hashes(path: &Path, count: usize, is_renewed: bool) -> Option<String> {
+    (count > 0).then(|| {
+        let advice = if is_renewed { "rehash makes each" } else { "write rehash = true, which makes each" };
+        format!(
+            "{}: {count} passwords are kept by MD5, SHA or the like, and are guessed fast by whoever gets the file; {advice} \
+             anew at its next login",
+            path.display()
+        )
+    })
 }
 
 /// Those of `[users]`.

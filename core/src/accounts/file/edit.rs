@@ -1,7 +1,9 @@
 //! An accounts file with one account changed: all other lines, and all other fields of this one, are as they were.
 
-use super::super::UserName;
-use super::parse_line;
+use std::collections::HashMap;
+
+use super::super::{Hashed, UserName};
+use super::{Line, Secret, parse_line, without_mark};
 
 /// What changing an account came to.
 #[derive(Debug, Eq, PartialEq)]
@@ -10,6 +12,17 @@ pub enum Edited {
     Added(Vec<u8>),
     /// The user's line has another secret.
     Changed(Vec<u8>),
+}
+
+/// Another hash of the password of an account.
+#[derive(Debug)]
+pub struct Renewal {
+    /// Whose.
+    pub user: UserName,
+    /// The hash that the line must have.
+    pub before: Hashed,
+    /// The hash that it gets.
+    pub hashed: Hashed,
 }
 
 /// Whether an accounts file has a form for that name.
@@ -26,17 +39,7 @@ pub fn with_secret(text: &[u8], user: &UserName, secret: &str) -> Edited {
     let mut is_changed = false;
     for line in text.split_inclusive(|&octet| octet == b'\n') {
         if !is_changed && is_of(line, user) {
-            let end = line.len() - line.iter().rev().take_while(|octet| b"\r\n".contains(octet)).count();
-            let (line, end) = line.split_at_checked(end).unwrap_or((line, b""));
-            let mut fields = line.splitn(3, |&octet| octet == b':');
-            edited.extend_from_slice(fields.next().unwrap_or_default());
-            edited.push(b':');
-            edited.extend_from_slice(secret.as_bytes());
-            if let Some(rest) = fields.nth(1) {
-                edited.push(b':');
-                edited.extend_from_slice(rest);
-            }
-            edited.extend_from_slice(end);
+            push_with_secret(&mut edited, line, secret);
             is_changed = true;
         } else {
             edited.extend_from_slice(line);
@@ -50,6 +53,43 @@ pub fn with_secret(text: &[u8], user: &UserName, secret: &str) -> Edited {
     }
     edited.extend_from_slice(format!("{user}:{secret}\n").as_bytes());
     Edited::Added(edited)
+}
+
+/// The text with other hashes in the lines that have those of before; whose lines these are.
+#[must_use]
+pub fn renewed(text: &[u8], renewals: &[Renewal]) -> (Vec<u8>, Vec<UserName>) {
+    let of: HashMap<_, _> = renewals.iter().map(|renewal| (&renewal.user, renewal)).collect();
+    let (mut edited, mut users) = (Vec::with_capacity(text.len()), Vec::new());
+    for line in text.split_inclusive(|&octet| octet == b'\n') {
+        let renewal = account(line).and_then(|parsed| {
+            let renewal = of.get(&parsed.user)?;
+            let Secret::Stored(stored) = parsed.secret else { return None };
+            (Hashed::parse(stored).as_ref() == Ok(&renewal.before)).then_some(renewal)
+        });
+        match renewal {
+            Some(renewal) => {
+                push_with_secret(&mut edited, line, &renewal.hashed.stored());
+                users.push(renewal.user.clone());
+            }
+            None => edited.extend_from_slice(line),
+        }
+    }
+    (edited, users)
+}
+
+/// A line of an account, with its end, with another secret.
+fn push_with_secret(edited: &mut Vec<u8>, line: &[u8], secret: &str) {
+    let end = line.len() - line.iter().rev().take_while(|octet| b"\r\n".contains(octet)).count();
+    let (line, end) = line.split_at_checked(end).unwrap_or((line, b""));
+    let mut fields = line.splitn(3, |&octet| octet == b':');
+    edited.extend_from_slice(fields.next().unwrap_or_default());
+    edited.push(b':');
+    edited.extend_from_slice(secret.as_bytes());
+    if let Some(rest) = fields.nth(1) {
+        edited.push(b':');
+        edited.extend_from_slice(rest);
+    }
+    edited.extend_from_slice(end);
 }
 
 /// The text with another app password of a user, or without it; none: there is no such user, or nothing to be removed.
@@ -92,8 +132,12 @@ pub fn without(text: &[u8], user: &UserName) -> Option<Vec<u8>> {
 }
 
 fn is_of(line: &[u8], user: &UserName) -> bool {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    matches!(parse_line(line), Ok(Some(line)) if line.user == *user)
+    account(line).is_some_and(|line| line.user == *user)
+}
+
+/// The account of a line with its end.
+fn account(line: &[u8]) -> Option<Line<'_>> {
+    parse_line(without_mark(line.strip_suffix(b"\n").unwrap_or(line))).ok().flatten()
 }
 
 #[cfg(test)]
@@ -119,7 +163,33 @@ mod tests {
         assert_eq!(with_secret(b"", &name("carl"), "{X}y"), Edited::Added(b"carl:{X}y\n".to_vec()));
         assert_eq!(without(text, &name("ann")), Some(b"# a comment\r\n\nbob:*".to_vec()));
         assert_eq!(without(text, &name("an")), None);
+        let marked = b"\xEF\xBB\xBFann:*\n";
+        assert_eq!(
+            with_secret(marked, &name("ann"), "{X}y"),
+            Edited::Changed(b"\xEF\xBB\xBFann:{X}y\n".to_vec())
+        );
         assert!(!is_writable(&name("a:b")) && !is_writable(&name("#a")) && is_writable(&name("a b")));
+    }
+
+    #[test]
+    fn a_hash_is_renewed_where_it_is_the_one_of_before() {
+        let (weak, strong) = ("{SSHA}Gt2MGf5trg6P4uEP7yV+Dzx4P4vI24zz", "{SHA}O1hAcUlX7zkBbV+/3rmbDfUlbNM=");
+        let renewal = |user: &str| Renewal {
+            user: name(user),
+            before: Hashed::parse(weak.as_bytes()).unwrap(),
+            hashed: Hashed::parse(strong.as_bytes()).unwrap(),
+        };
+        let text = format!(
+            "ann:{weak}:1:1::/home/ann::nodelete\r\nbob:{weak} \ncarl:{strong}\n#{weak}\ndora:*\neve:{weak}"
+        );
+        let renewals = ["ann", "bob", "carl", "dora", "nobody"].map(renewal);
+        let (edited, users) = renewed(text.as_bytes(), &renewals);
+        let expected = format!(
+            "ann:{strong}:1:1::/home/ann::nodelete\r\nbob:{strong}\ncarl:{strong}\n#{weak}\ndora:*\neve:{weak}"
+        );
+        assert_eq!(String::from_utf8(edited).unwrap(), expected);
+        assert_eq!(users, [name("ann"), name("bob")]);
+        assert_eq!(renewed(expected.as_bytes(), &renewals), (expected.into_bytes(), Vec::new()));
     }
 
     #[test]

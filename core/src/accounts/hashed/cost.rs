@@ -7,6 +7,8 @@ use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
 
 use super::super::scram;
+use super::digest::{Digest, cram_md5};
+use super::md5_crypt::{self, md5_crypt};
 
 /// Longest password that a scheme of strings takes, in octets: no crypt(3) hashes a longer one (libxcrypt's
 /// `CRYPT_MAX_PASSPHRASE_SIZE`), and the time of some grows with it.
@@ -27,6 +29,9 @@ pub(in super::super) enum Cost {
     Sha512Crypt(u32, usize),
     Pbkdf2(u32),
     Scram(scram::Hash, u32),
+    Md5Crypt,
+    CramMd5,
+    Digest(Digest),
 }
 
 /// What scrypt costs (RFC 7914, section 2).
@@ -88,6 +93,18 @@ impl Cost {
             }
             Self::Scram(hash, rounds) => {
                 black_box(scram::Keys::derive(*hash, string, salt, *rounds));
+                true
+            }
+            Self::Md5Crypt => {
+                black_box(md5_crypt(string, salt.get(..md5_crypt::SALT_MAX).unwrap_or(salt)));
+                true
+            }
+            Self::CramMd5 => {
+                black_box(cram_md5(string));
+                true
+            }
+            Self::Digest(digest) => {
+                black_box(digest.of(string, salt));
                 true
             }
         }

@@ -1,6 +1,7 @@
 //! Hashes as they are written: read, found to be hashes that a login can afford, and held against a password.
 
 use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHash, PasswordVerifier, Version};
+use base64ct::{Base64, Encoding};
 use pbkdf2::pbkdf2_hmac;
 use sha_crypt::ShaCrypt;
 use sha1::Sha1;
@@ -9,7 +10,9 @@ use subtle::ConstantTimeEq;
 use super::super::number::number;
 use super::super::scram::{self, Keys};
 use super::cost::{Cost, ScryptCost, as_string};
+use super::digest::{CRAM_MD5_LENGTH, Digest, cram_md5};
 use super::kind::{Scheme, SchemeError};
+use super::md5_crypt::{self, md5_crypt};
 use super::{MEMORY_MAX, PASSES_MAX};
 
 /// Most lanes of an Argon2 hash: they run one after the other here.
@@ -26,7 +29,7 @@ const SCRYPT_LANES_MAX: u32 = 16;
 const SHA_CRYPT_MAX: u32 = 2_000_000;
 /// Most rounds of PBKDF2.
 const PBKDF2_MAX: u32 = 10_000_000;
-/// Longest salt of PBKDF2 and SCRAM in octets.
+/// Longest salt of PBKDF2, SCRAM and a digest in octets.
 const SALT_MAX: usize = 64;
 
 /// What of a hash is needed to hold a password against it.
@@ -37,6 +40,9 @@ pub(super) enum Form {
     ShaCrypt(Box<str>),
     Pbkdf2 { salt: Box<[u8]>, rounds: u32, key: [u8; 20] },
     Scram(Keys),
+    Md5Crypt { salt: Box<[u8]>, hash: Box<str> },
+    CramMd5([u8; CRAM_MD5_LENGTH]),
+    Digest { digest: Digest, expected: Box<[u8]>, salt: Box<[u8]> },
 }
 
 impl Form {
@@ -57,6 +63,14 @@ impl Form {
             Scheme::Pbkdf2 => pbkdf2(text),
             Scheme::ScramSha256 => scram(scram::Hash::Sha256, text),
             Scheme::ScramSha1 => scram(scram::Hash::Sha1, text),
+            Scheme::Md5Crypt => md5_crypt_of(text),
+            Scheme::CramMd5 => cram_md5_of(text),
+            Scheme::Digest(digest) => {
+                digest_of(digest, text).filter(|(_, _, salt)| salt.is_empty()).map(whole)
+            }
+            Scheme::SaltedDigest(digest) => {
+                digest_of(digest, text).filter(|(_, _, salt)| (1..=SALT_MAX).contains(&salt.len())).map(whole)
+            }
         };
         let (form, cost) = parsed.ok_or(bad)?;
         let is_bounded = match &cost {
@@ -74,6 +88,7 @@ impl Form {
             }
             Cost::Sha256Crypt(rounds, _) | Cost::Sha512Crypt(rounds, _) => *rounds <= SHA_CRYPT_MAX,
             Cost::Pbkdf2(rounds) | Cost::Scram(_, rounds) => *rounds <= PBKDF2_MAX,
+            Cost::Md5Crypt | Cost::CramMd5 | Cost::Digest(_) => true,
         };
         if is_bounded { Ok((form, cost)) } else { Err(SchemeError::TooCostly(scheme)) }
     }
@@ -99,6 +114,9 @@ impl Form {
                 found.ct_eq(key).into()
             }
             Self::Scram(keys) => keys.are_of(text),
+            Self::Md5Crypt { salt, hash } => md5_crypt(text, salt).as_bytes().ct_eq(hash.as_bytes()).into(),
+            Self::CramMd5(expected) => cram_md5(text).ct_eq(expected).into(),
+            Self::Digest { digest, expected, salt } => digest.of(text, salt).ct_eq(expected).into(),
         };
         is_of && string.is_some()
     }
@@ -111,7 +129,10 @@ impl Form {
             | Self::Bcrypt(_)
             | Self::Scrypt { .. }
             | Self::ShaCrypt(_)
-            | Self::Pbkdf2 { .. } => None,
+            | Self::Pbkdf2 { .. }
+            | Self::Md5Crypt { .. }
+            | Self::CramMd5(_)
+            | Self::Digest { .. } => None,
         }
     }
 }
@@ -164,12 +185,16 @@ fn sha_crypt(text: &str, prefix: &str, length: usize) -> Option<(Form, u32, usiz
         None => (DEFAULT_ROUNDS, rest),
     };
     let (salt, hash) = rest.split_once('$')?;
-    let is_hash =
-        hash.len() == length && hash.bytes().all(|it| it.is_ascii_alphanumeric() || b"./".contains(&it));
+    let is_hash = hash.len() == length && hash.bytes().all(is_crypt_digit);
     let can_be = salt.len() <= 16 && is_hash && rounds >= sha_crypt::Params::ROUNDS_MIN;
     // One that holds for no password at all was not read as it was meant.
     sha_crypt::PasswordHashRef::new(text).ok().filter(|_| can_be)?;
     Some((Form::ShaCrypt(text.into()), rounds, salt.len()))
+}
+
+/// Whether crypt(3) writes hashes with it.
+fn is_crypt_digit(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"./".contains(&octet)
 }
 
 /// As Dovecot writes it: the salt is used as its characters stand.
@@ -187,4 +212,27 @@ fn scram(hash: scram::Hash, text: &str) -> Option<(Form, Cost)> {
     let keys = Keys::parse(hash, text).filter(|keys| (1..=SALT_MAX).contains(&keys.salt().len()))?;
     let cost = Cost::Scram(hash, keys.iterations());
     Some((Form::Scram(keys), cost))
+}
+
+fn md5_crypt_of(text: &str) -> Option<(Form, Cost)> {
+    let (salt, hash) = text.strip_prefix("$1$")?.split_once('$')?;
+    let is_hash = hash.len() == md5_crypt::LENGTH && hash.bytes().all(is_crypt_digit);
+    let form = Form::Md5Crypt { salt: salt.as_bytes().into(), hash: hash.into() };
+    (salt.len() <= md5_crypt::SALT_MAX && is_hash).then_some((form, Cost::Md5Crypt))
+}
+
+fn cram_md5_of(text: &str) -> Option<(Form, Cost)> {
+    let both = Base64::decode_vec(text).ok()?.try_into().ok()?;
+    Some((Form::CramMd5(both), Cost::CramMd5))
+}
+
+/// The digest, what it is to be, and the salt behind it.
+fn digest_of(digest: Digest, text: &str) -> Option<(Digest, Box<[u8]>, Box<[u8]>)> {
+    let octets = Base64::decode_vec(text).ok()?;
+    let (expected, salt) = octets.split_at_checked(digest.length())?;
+    Some((digest, expected.into(), salt.into()))
+}
+
+fn whole((digest, expected, salt): (Digest, Box<[u8]>, Box<[u8]>)) -> (Form, Cost) {
+    (Form::Digest { digest, expected, salt }, Cost::Digest(digest))
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::digest::CRAM_MD5_LENGTH;
+pub use super::digest::Digest;
+
 /// A scheme by which a password is hashed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Scheme {
@@ -23,11 +26,19 @@ pub enum Scheme {
     ScramSha256,
     /// `{SCRAM-SHA-1}`: the keys of RFC 5802.
     ScramSha1,
+    /// `{MD5-CRYPT}`, crypt(3)'s `$1$`.
+    Md5Crypt,
+    /// `{CRAM-MD5}`: HMAC's keys, in the form of Dovecot.
+    CramMd5,
+    /// `{PLAIN-MD5}`, `{SHA}`, `{SHA256}`, `{SHA512}`.
+    Digest(Digest),
+    /// `{SMD5}`, `{SSHA}`, `{SSHA256}`, `{SSHA512}`: the digest of the password and a salt, and the salt.
+    SaltedDigest(Digest),
 }
 
 impl Scheme {
     /// All there are, the default first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 19] = [
         Self::Argon2id,
         Self::Argon2i,
         Self::Bcrypt,
@@ -37,7 +48,63 @@ impl Scheme {
         Self::Pbkdf2,
         Self::ScramSha256,
         Self::ScramSha1,
+        Self::Md5Crypt,
+        Self::CramMd5,
+        Self::Digest(Digest::Md5),
+        Self::Digest(Digest::Sha1),
+        Self::Digest(Digest::Sha256),
+        Self::Digest(Digest::Sha512),
+        Self::SaltedDigest(Digest::Md5),
+        Self::SaltedDigest(Digest::Sha1),
+        Self::SaltedDigest(Digest::Sha256),
+        Self::SaltedDigest(Digest::Sha512),
     ];
+
+    /// Those by which hashes are made here, the default first. By the others they are read: such files are brought along.
+    pub fn made() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|scheme| scheme.is_made())
+    }
+
+    /// Whether hashes are made by it here.
+    #[must_use]
+    pub fn is_made(self) -> bool {
+        match self {
+            Self::Argon2id
+            | Self::Argon2i
+            | Self::Bcrypt
+            | Self::Scrypt
+            | Self::Sha256Crypt
+            | Self::Sha512Crypt
+            | Self::ScramSha256
+            | Self::ScramSha1 => true,
+            Self::Pbkdf2 | Self::Md5Crypt | Self::CramMd5 | Self::Digest(_) | Self::SaltedDigest(_) => false,
+        }
+    }
+
+    /// How its hashes are written.
+    pub(super) fn written(self) -> Written {
+        match self {
+            Self::Argon2id
+            | Self::Argon2i
+            | Self::Bcrypt
+            | Self::Scrypt
+            | Self::Sha256Crypt
+            | Self::Sha512Crypt
+            | Self::Pbkdf2
+            | Self::ScramSha256
+            | Self::ScramSha1
+            | Self::Md5Crypt => Written::AsText,
+            Self::CramMd5 => Written::AsOctets(Some(CRAM_MD5_LENGTH)),
+            Self::Digest(digest) => Written::AsOctets(Some(digest.length())),
+            Self::SaltedDigest(_) => Written::AsOctets(None),
+        }
+    }
+
+    /// Whether who has the hash finds a usual password out in no time.
+    #[must_use]
+    pub fn is_guessed_fast(self) -> bool {
+        matches!(self, Self::Md5Crypt | Self::CramMd5 | Self::Digest(_) | Self::SaltedDigest(_))
+    }
 
     /// The name that stands between braces, as it is written here.
     #[must_use]
@@ -52,22 +119,40 @@ impl Scheme {
             Self::Pbkdf2 => "PBKDF2",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha1 => "SCRAM-SHA-1",
+            Self::Md5Crypt => "MD5-CRYPT",
+            Self::CramMd5 => "CRAM-MD5",
+            Self::Digest(Digest::Md5) => "PLAIN-MD5",
+            Self::Digest(Digest::Sha1) => "SHA",
+            Self::Digest(Digest::Sha256) => "SHA256",
+            Self::Digest(Digest::Sha512) => "SHA512",
+            Self::SaltedDigest(Digest::Md5) => "SMD5",
+            Self::SaltedDigest(Digest::Sha1) => "SSHA",
+            Self::SaltedDigest(Digest::Sha256) => "SSHA256",
+            Self::SaltedDigest(Digest::Sha512) => "SSHA512",
         }
     }
 
     /// Reads a name, in upper or lower case.
     #[must_use]
     pub fn parse(name: &[u8]) -> Option<Self> {
-        if name.eq_ignore_ascii_case(b"BCRYPT") {
-            return Some(Self::Bcrypt);
-        }
-        Self::ALL.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
+        let other_names = [
+            (&b"BCRYPT"[..], Self::Bcrypt),
+            (b"MD5", Self::Md5Crypt),
+            (b"HMAC-MD5", Self::CramMd5),
+            (b"LDAP-MD5", Self::Digest(Digest::Md5)),
+            (b"SHA1", Self::Digest(Digest::Sha1)),
+        ];
+        let other = other_names.into_iter().find(|(other, _)| name.eq_ignore_ascii_case(other));
+        other.map(|(_, scheme)| scheme).or_else(|| {
+            Self::ALL.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
+        })
     }
 
     /// The scheme that a hash of crypt(3) tells by how it begins.
     pub(super) fn of_crypt(hash: &str) -> Option<Self> {
         let (id, _) = hash.strip_prefix('$')?.split_once('$')?;
         match id {
+            "1" => Some(Self::Md5Crypt),
             "5" => Some(Self::Sha256Crypt),
             "6" => Some(Self::Sha512Crypt),
             "2a" | "2b" | "2y" => Some(Self::Bcrypt),
@@ -91,6 +176,13 @@ impl Scheme {
             Self::ScramSha256 | Self::ScramSha1 => {
                 "4096,salt,StoredKey,ServerKey, the last three in base64, with 4096 rounds or more"
             }
+            Self::Md5Crypt => "$1$salt$ and 22 characters, the salt of at most 8",
+            Self::CramMd5 => "64 hexadecimal digits",
+            Self::Digest(Digest::Md5) => "16 octets in base64, or as 32 hexadecimal digits",
+            Self::Digest(Digest::Sha1) => "20 octets in base64, or as 40 hexadecimal digits",
+            Self::Digest(Digest::Sha256) => "32 octets in base64, or as 64 hexadecimal digits",
+            Self::Digest(Digest::Sha512) => "64 octets in base64, or as 128 hexadecimal digits",
+            Self::SaltedDigest(_) => "the digest and a salt of 1 to 64 octets, in base64",
         }
     }
 
@@ -102,8 +194,17 @@ impl Scheme {
             Self::Scrypt => "at most 256 MiB of memory (ln=18,r=8) and p=16",
             Self::Sha256Crypt | Self::Sha512Crypt => "at most rounds=2000000",
             Self::Pbkdf2 | Self::ScramSha256 | Self::ScramSha1 => "at most 10000000 rounds",
+            Self::Md5Crypt | Self::CramMd5 | Self::Digest(_) | Self::SaltedDigest(_) => "whatever it costs",
         }
     }
+}
+
+/// How the hashes of a scheme are written.
+pub(super) enum Written {
+    /// As characters, in a form of their own.
+    AsText,
+    /// As octets in base64 or in hexadecimal digits; so many, where they are always as many.
+    AsOctets(Option<usize>),
 }
 
 /// Why a secret cannot be kept.
@@ -133,8 +234,8 @@ impl fmt::Display for SchemeError {
                 formatter.write_str(" {CRYPT}")
             }
             Self::UnknownCrypt => formatter.write_str(
-                "unknown hash behind {CRYPT}; those that begin with $5$, $6$, $2a$, $2b$, $2y$, $argon2id$, \
-                 $argon2i$ or $scrypt$ are understood",
+                "unknown hash behind {CRYPT}; those that begin with $1$, $5$, $6$, $2a$, $2b$, $2y$, \
+                 $argon2id$, $argon2i$ or $scrypt$ are understood; DES is not, so such an account needs another password",
             ),
             Self::BadHash(scheme) => {
                 write!(formatter, "no hash of {{{}}}; it has the form {}", scheme.as_str(), scheme.form())

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// What `doveadm pw` made of "secret pass", cheap enough for tests.
-const OF_DOVECOT: [&str; 7] = [
+const OF_DOVECOT: [&str; 18] = [
     "{PBKDF2}$1$KUiVl/3hnK3znWxv$5000$1201cb5476484e97249cd227e930699a91b5d9d2",
     "{SCRAM-SHA-256}4096,R7VfUqeSLPAs+M3J3IYeeQ==,+pcIQyMbUiez8FBw8KVPvtqB8cpIuTOunGn96xMfM54=,\
      VeyRLRUQWFijL5wsHIvtO3vzXKoFdmiXX5EZkpQ7A5A=",
@@ -14,6 +14,31 @@ const OF_DOVECOT: [&str; 7] = [
     "{BLF-CRYPT}$2y$05$K8iVuMC/qvalPs/QmL9Auusoc1AxLTS/VoBiiemaZiSDtpo.x/nZy",
     "{SHA256-CRYPT}$5$HFzZ4gb2eYd67Nfj$z.LVOAlJl4ehRBBr6.Zz/q9VVryV7yak5ct2kM60nSB",
     "{SHA512-CRYPT}$6$a0X3p6HNWl307DYE$XgJ6Cxy6z/6hRk/lG.j4TSS6STUoM6sOhD1VztaoQv7PJdFW4mk7gXYXK4tGGyGLIfd0tXmNpnqTAsrqdqpOJ/",
+    "{MD5-CRYPT}$1$Jme8BbDN$gkykoZYAWWjiqY3WtMycQ1",
+    "{CRAM-MD5}XF6NvRBiaiVJnuSQfF99rSmR9uIJPETw9/hzKALjqWM=",
+    "{PLAIN-MD5}IvSzZPZLqC+3ETWO8mF5gw==",
+    "{SHA}O1hAcUlX7zkBbV+/3rmbDfUlbNM=",
+    "{SHA256}eFK/tJPBgOyZKGDD9C7Y/PoQTL9IBeTfYFheYwo3OI8=",
+    "{SHA512}lZ9yMft8fVHVJ+UzMKOj5CsbrM1iI0VwhldS4yvUgbjJWfSIKEZ5z02LkV6f3caZMpOHkByhFdL2tZ3hPvxlhA==",
+    "{SMD5}C3CjxL9Em3r6wm1UwXp9yGlDZQU=",
+    "{SSHA}Gt2MGf5trg6P4uEP7yV+Dzx4P4vI24zz",
+    "{SSHA256}DbV+WFys13YueEJuSKsCtk2FjDd8w/bi1QRd+Rqp1u0y9GXH",
+    "{SSHA512}BTCeGkQmJhqnlJZSkCUfe5Axs+E53nT21i4Z7ncUWKgL+NkyaiBxtCLwR0nZmb2ps3TtcWwgJCyWI0yvLvMine4X8zk=",
+    "{MD5-CRYPT}$1$WgBMbXDp$OA1n6X1xbqmQ/aFqaiv6m/",
+];
+
+/// What it made of the same, in forms that are read and written in others.
+const OF_DOVECOT_OTHERWISE: [&str; 10] = [
+    "{MD5}$1$WgBMbXDp$OA1n6X1xbqmQ/aFqaiv6m/",
+    "$1$WgBMbXDp$OA1n6X1xbqmQ/aFqaiv6m/",
+    "{MD5}22f4b364f64ba82fb711358ef2617983",
+    "{PLAIN-MD5}22f4b364f64ba82fb711358ef2617983",
+    "{LDAP-MD5}IvSzZPZLqC+3ETWO8mF5gw==",
+    "{sha1}O1hAcUlX7zkBbV+/3rmbDfUlbNM=",
+    "{SHA256.HEX}7852bfb493c180ec992860c3f42ed8fcfa104cbf4805e4df60585e630a37388f",
+    "{SSHA.HEX}e0166af2face62a272cb0562ff012b5d1f89707fed6e5063",
+    "{CRAM-MD5}5c5e8dbd10626a25499ee4907c5f7dad2991f6e2093c44f0f7f8732802e3a963",
+    "{HMAC-MD5.B64}XF6NvRBiaiVJnuSQfF99rSmR9uIJPETw9/hzKALjqWM=",
 ];
 
 /// Of crypt(3), OpenSSL, passlib and the Argon2 reference implementation, each with its password.
@@ -60,7 +85,7 @@ fn a_hash_is_made_with_its_named_costs_and_a_salt_of_its_own() {
 
 #[test]
 fn a_hash_of_every_scheme_is_made_and_read_again() {
-    for scheme in Scheme::ALL.into_iter().filter(|&scheme| scheme != Scheme::Pbkdf2) {
+    for scheme in Scheme::made() {
         let made = hash_by(scheme, "s\u{e4}cret".as_bytes()).unwrap();
         assert_eq!(made.scheme(), scheme);
         let read = parse(&made.stored());
@@ -68,12 +93,11 @@ fn a_hash_of_every_scheme_is_made_and_read_again() {
         assert!(read.verify("s\u{e4}cret".as_bytes()), "{}", made.stored());
         assert!(!read.verify(b"secret") && !read.verify(b""));
     }
-    for (scheme, password) in [
-        (Scheme::Bcrypt, vec![b'x'; 73]),
-        (Scheme::Sha512Crypt, b"a\0b".to_vec()),
-        (Scheme::Pbkdf2, b"x".to_vec()),
-    ] {
+    for (scheme, password) in [(Scheme::Bcrypt, vec![b'x'; 73]), (Scheme::Sha512Crypt, b"a\0b".to_vec())] {
         assert!(hash_by(scheme, &password).is_err());
+    }
+    for scheme in Scheme::ALL.into_iter().filter(|scheme| !scheme.is_made()) {
+        assert!(hash_by(scheme, b"x").unwrap_err().to_string().contains("read, not made"), "{scheme:?}");
     }
 }
 
@@ -85,6 +109,11 @@ fn the_hashes_of_dovecot_are_those_of_their_password() {
         assert!(hashed.verify(b"secret pass"), "{text}");
         assert!(!hashed.verify(b"secret pas") && !hashed.verify(b"secret pass "), "{text}");
         assert!(hashed.is_weak() != text.starts_with("{SCRAM"), "{text}");
+    }
+    for text in OF_DOVECOT_OTHERWISE {
+        let hashed = parse(text);
+        assert!(hashed.verify(b"secret pass") && !hashed.verify(b"secret pas") && hashed.is_weak(), "{text}");
+        assert_eq!(parse(&hashed.stored()), hashed, "{text}");
     }
 }
 
@@ -186,6 +215,17 @@ fn a_hash_that_is_none_or_costs_too_much_is_named() {
             "{SCRYPT}$scrypt$ln=16,r=8$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E"
                 .to_owned(),
         ),
+        (Scheme::Md5Crypt, format!("{{MD5-CRYPT}}$1$salt${}", hash_of(21))),
+        (Scheme::Md5Crypt, format!("{{MD5-CRYPT}}$1${}${}", hash_of(9), hash_of(22))),
+        (Scheme::Md5Crypt, format!("{{CRYPT}}$1$salt${}:", hash_of(21))),
+        (Scheme::Digest(Digest::Md5), "{MD5}22f4b364f64ba82fb711358ef26179".to_owned()),
+        (Scheme::Digest(Digest::Sha1), "{SHA}Gt2MGf5trg6P4uEP7yV+Dzx4P4vI24zz".to_owned()),
+        (Scheme::Digest(Digest::Sha256), "{SHA256}O1hAcUlX7zkBbV+/3rmbDfUlbNM=".to_owned()),
+        (Scheme::Digest(Digest::Sha512), format!("{{SHA512}}{}", "g".repeat(128))),
+        (Scheme::SaltedDigest(Digest::Sha1), "{SSHA}O1hAcUlX7zkBbV+/3rmbDfUlbNM=".to_owned()),
+        (Scheme::SaltedDigest(Digest::Sha1), "{SSHA}O1hAcUlX7zkBbV+/3rmbDfU=".to_owned()),
+        (Scheme::SaltedDigest(Digest::Md5), format!("{{SMD5.hex}}{}", "0".repeat(2 * (16 + 65)))),
+        (Scheme::CramMd5, format!("{{CRAM-MD5}}{}", "0".repeat(62))),
     ] {
         assert_eq!(Hashed::parse(text.as_bytes()), Err(SchemeError::BadHash(scheme)), "{text}");
         assert!(SchemeError::BadHash(scheme).to_string().contains(scheme.as_str()));
@@ -207,7 +247,9 @@ fn a_hash_that_is_none_or_costs_too_much_is_named() {
         ("{ROT13}x", SchemeError::UnknownScheme),
         ("{PLAIN}x", SchemeError::UnknownScheme),
         ("{CRYPT}x", SchemeError::UnknownCrypt),
-        ("{CRYPT}$1$abc$x", SchemeError::UnknownCrypt),
+        ("{CRYPT}$2$abc$x", SchemeError::UnknownCrypt),
+        ("{CRYPT}ab3JVXwbwCjGA", SchemeError::UnknownCrypt),
+        ("{DIGEST-MD5}22f4b364f64ba82fb711358ef2617983", SchemeError::UnknownScheme),
         ("{CRYPT}$y$j9T$abc$x", SchemeError::UnknownCrypt),
     ] {
         assert_eq!(Hashed::parse(text.as_bytes()), Err(error), "{text}");

@@ -227,7 +227,7 @@ fn who_was_found_right_is_not_let_in_by_a_secret_that_no_longer_is() {
         ("another account", before.with(name("bob"), &hash_of(b"other"), b"other")),
         ("another app password", with(|accounts, user| accounts.add_made_app(user, "tv", 1, &hash_of(b"x")))),
         ("one taken back that was not there", with(|accounts, user| accounts.remove_app(user, "tv"))),
-        ("a hash made anew", before.with_renewed(&user, &hash_of(b"secret"), b"secret")),
+        ("a hash made anew", with(|accounts, user| accounts.renew(user, &hash_of(b"secret"), b"secret"))),
         ("read with another one beside", read_anew(b"secret", &["phone", "tv"])),
     ] {
         assert!(is_let_in(&after), "{what}");

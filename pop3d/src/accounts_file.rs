@@ -1,4 +1,4 @@
-//! A file that is replaced as a whole: whoever reads it, at any time and after any crash, finds what it was or what it
+//! The accounts file as it is replaced, as a whole: whoever reads it, at any time and after any crash, finds what it was or what it
 //! is to be. Its mode and its owner stay.
 
 use std::fs::{self, File, OpenOptions};
@@ -8,18 +8,25 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::exit::{Exit, warn};
 use crate::plan::ACCOUNTS_MAX;
 
 /// A file that no other process replaces meanwhile, as long as it asks as this one does.
-pub(super) struct Locked {
+pub(crate) struct Locked {
     /// Without symbolic links: the file that they lead to is replaced.
     path: PathBuf,
     file: File,
     /// What stands in it.
-    pub(super) text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
     /// Whether it was made here, and has nothing in it yet.
     is_made: bool,
+}
+
+/// How a file was replaced.
+pub(crate) enum Replaced {
+    /// It is on disk.
+    Synced,
+    /// It is replaced, and a crash of the machine could bring back what it was. Some file systems have no call for that.
+    Unsynced(io::Error),
 }
 
 impl Locked {
@@ -27,13 +34,22 @@ impl Locked {
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub(super) fn open(path: &Path, makes: bool) -> Result<Self, Exit> {
-        Self::open_inner(path, makes).map_err(|error| {
-            Exit::NoInput(format!("cannot read the accounts file {}: {error}", path.display()))
-        })
+    pub(crate) fn open(path: &Path, makes: bool) -> io::Result<Self> {
+        Self::open_by(path, makes, FlockOperation::LockExclusive)
     }
 
-    fn open_inner(path: &Path, makes: bool) -> io::Result<Self> {
+    /// Opens, locks and reads a file; none: another process has it locked.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub(crate) fn try_open(path: &Path) -> io::Result<Option<Self>> {
+        match Self::open_by(path, false, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn open_by(path: &Path, makes: bool, lock: FlockOperation) -> io::Result<Self> {
         loop {
             let mut is_made = false;
             let mut file = match File::open(path) {
@@ -57,7 +73,7 @@ impl Locked {
             if !file.metadata()?.is_file() {
                 return Err(io::Error::other("it is no regular file"));
             }
-            flock(&file, FlockOperation::LockExclusive)?;
+            flock(&file, lock)?;
             // Who held the lock may have replaced what it was on.
             let path = fs::canonicalize(path)?;
             let (locked, there) = (file.metadata()?, fs::metadata(&path)?);
@@ -73,21 +89,19 @@ impl Locked {
         }
     }
 
-    /// Replaces it. Once this is done it is on disk.
+    /// Replaces it.
     ///
     /// # Errors
     /// Where that cannot be; then it is as it was.
-    pub(super) fn replace(mut self, text: &[u8]) -> Result<(), Exit> {
+    pub(crate) fn replace(mut self, text: &[u8]) -> io::Result<Replaced> {
         let replaced = self.replace_inner(text);
         if replaced.is_ok() {
             self.is_made = false;
         }
-        replaced.map_err(|error| {
-            Exit::CannotCreate(format!("cannot write the accounts file {}: {error}", self.path.display()))
-        })
+        replaced
     }
 
-    fn replace_inner(&self, text: &[u8]) -> io::Result<()> {
+    fn replace_inner(&self, text: &[u8]) -> io::Result<Replaced> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         let name = self.path.file_name().unwrap_or_default();
         let mut temporary = std::ffi::OsString::from(".");
@@ -111,15 +125,12 @@ impl Locked {
             made.sync_all()?;
             fs::rename(&temporary, &self.path)
         })();
-        if written.is_err() {
+        if let Err(error) = written {
             let _ = fs::remove_file(&temporary);
-            return written;
+            return Err(error);
         }
-        // It is replaced, whatever this comes to; some file systems have no such call.
-        if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
-            warn(&format!("{} is replaced, but its folder is not synced: {error}", self.path.display()));
-        }
-        Ok(())
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        Ok(synced.map_or_else(Replaced::Unsynced, |()| Replaced::Synced))
     }
 }
 

@@ -1,0 +1,168 @@
+//! Weak hashes that are made anew once a login has told the password: those that PEEP has set, and those of the
+//! accounts file.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use log::{info, warn};
+
+use super::{Administration, State};
+use crate::accounts::file::edit::Renewal;
+use crate::accounts::{self, Hashed, Secret, UserName};
+
+/// Hashes that are to come into the accounts file. It is written as a whole, so that those that come while it is written
+/// wait, and are written together.
+#[derive(Default)]
+pub(super) struct Renewals {
+    waiting: Vec<(Renewal, Secret)>,
+    writing: Writing,
+}
+
+/// Who writes the accounts file.
+#[derive(Default)]
+enum Writing {
+    /// Nobody: the next one does.
+    #[default]
+    Nobody,
+    /// Somebody, who looks for more afterwards.
+    Somebody,
+    /// It could not be written, and nobody tries until the configuration is read again.
+    Failed,
+}
+
+impl Renewals {
+    /// Tries again what failed.
+    pub(super) fn try_again(&mut self) {
+        match self.writing {
+            Writing::Failed => self.writing = Writing::Nobody,
+            Writing::Nobody | Writing::Somebody => {}
+        }
+    }
+}
+
+impl Administration {
+    /// Has weak hashes made anew, from here on, where the settings say so.
+    pub fn renew_hashes(self: &Arc<Self>) {
+        let this = Arc::downgrade(self);
+        self.server.set_renewer(Box::new(move |user, password| {
+            if let Some(this) = this.upgrade() {
+                this.renew(user, password);
+            }
+        }));
+    }
+
+    /// Makes the hash of an account anew. The password is one of the account's.
+    fn renew(&self, user: &UserName, password: &[u8]) {
+        if self.lock().kept.accounts.hashed(user).is_some() {
+            self.renew_kept(user, password);
+        } else {
+            self.renew_in_file(user, password);
+        }
+    }
+
+    /// Makes a hash anew that PEEP has set.
+    fn renew_kept(&self, user: &UserName, password: &[u8]) {
+        let weak =
+            |state: &State| state.kept.accounts.hashed(user).filter(|hashed| hashed.is_weak()).cloned();
+        let Some(before) = weak(&self.lock()).filter(|before| before.verify(password)) else { return };
+        let Some(hashed) = hashed_anew(user, password) else { return };
+        let mut state = self.lock();
+        // Meanwhile it may have been changed, or made anew by another login.
+        if weak(&state).as_ref() != Some(&before) {
+            return;
+        }
+        let mut kept = state.kept.clone();
+        kept.accounts.add(user.clone(), &hashed);
+        if self.keep_accounts(&kept).is_err() {
+            return;
+        }
+        state.kept = kept;
+        self.replace_accounts(|accounts| {
+            let mut changed = accounts.clone();
+            changed.renew(user, &hashed, password);
+            changed
+        });
+        info!(target: "pop3d::peep", "the password of {user} is kept by a stronger hash");
+    }
+
+    /// Makes a hash anew that stands in the accounts file.
+    fn renew_in_file(&self, user: &UserName, password: &[u8]) {
+        if matches!(self.renewals().writing, Writing::Failed) {
+            return;
+        }
+        let accounts = Arc::clone(&self.server.settings().accounts);
+        let weak = accounts.weak_of_file(user).filter(|before| before.verify(password));
+        let Some(before) = weak.cloned() else { return };
+        let Some(hashed) = hashed_anew(user, password) else { return };
+        let mut renewals = self.renewals();
+        renewals.waiting.push((Renewal { user: user.clone(), before, hashed }, Secret::new(password)));
+        match renewals.writing {
+            Writing::Nobody => renewals.writing = Writing::Somebody,
+            Writing::Somebody => return,
+            Writing::Failed => {
+                renewals.waiting.clear();
+                return;
+            }
+        }
+        loop {
+            let (batch, passwords): (Vec<_>, Vec<_>) = renewals.waiting.drain(..).unzip();
+            if batch.is_empty() {
+                renewals.writing = Writing::Nobody;
+                return;
+            }
+            drop(renewals);
+            let is_written = self.write_renewals(&batch, &passwords);
+            renewals = self.renewals();
+            if !is_written {
+                renewals.waiting.clear();
+                renewals.writing = Writing::Failed;
+                return;
+            }
+        }
+    }
+
+    /// Writes hashes into the accounts file, and puts them in force; whether that could be. Those that are left out are made
+    /// anew at another login.
+    fn write_renewals(&self, renewals: &[Renewal], passwords: &[Secret]) -> bool {
+        // A configuration that is read meanwhile would put those of before in force again.
+        let Ok(_loading) = self.loading.try_lock() else { return true };
+        let view = self.view.load();
+        let Some(file) = &view.accounts_file else { return true };
+        let written = match self.host.renew_hashes(file, renewals) {
+            Ok(written) => written,
+            Err(what) => {
+                warn!(
+                    target: "pop3d::login",
+                    "hashes of the accounts file stay as weak as they are until the configuration is read again: {what}"
+                );
+                return false;
+            }
+        };
+        let _state = self.lock();
+        self.replace_accounts(|accounts| {
+            let mut changed = accounts.clone();
+            for (renewal, password) in renewals.iter().zip(passwords) {
+                let Renewal { user, before, hashed } = renewal;
+                if written.contains(user) && changed.weak_of_file(user) == Some(before) {
+                    changed.renew(user, hashed, password.octets());
+                }
+            }
+            changed
+        });
+        for user in written {
+            info!(target: "pop3d::login", "the password of {user} is kept by a stronger hash in {}", file.display());
+        }
+        true
+    }
+
+    pub(super) fn renewals(&self) -> MutexGuard<'_, Renewals> {
+        self.renewals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hashed_anew(user: &UserName, password: &[u8]) -> Option<Hashed> {
+    let hashed = accounts::hash(password);
+    let told = hashed.inspect_err(|error| {
+        warn!(target: "pop3d::login", "the password of {user} cannot be hashed anew: {error}");
+    });
+    told.ok()
+}
