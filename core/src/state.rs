@@ -1,5 +1,5 @@
 //! The state folder's files that outlive the process: accounts, settings and statistics, each read as a whole and
-//! replaced as a whole. Indexes and the locks of maildrops, which can be thrown away, are in `maildir/state.rs`.
+//! replaced as a whole. Indexes and the locks of maildrops are in `maildir/state.rs`.
 //!
 //! Whoever opens the folder may read; only who has claimed it may write. All of it waits for the disk: called before
 //! the server serves, or in the pool.
@@ -30,6 +30,7 @@ pub use self::damage::KeptError;
 const FOLDER_MODE: Mode = Mode::RWXU;
 /// The same for files.
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// The file whose lock says who may write.
 const OWNER: &str = "owner";
 
@@ -49,15 +50,27 @@ impl StateFiles {
     /// # Errors
     /// Where it can be neither opened nor made.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = match openat(CWD, path, flags, Mode::empty()) {
+        let folder = match openat(CWD, path, FOLDER_FLAGS, Mode::empty()) {
             Err(Errno::NOENT) => {
                 DirBuilder::new().recursive(true).mode(FOLDER_MODE.as_raw_mode()).create(path)?;
-                openat(CWD, path, flags, Mode::empty())?
+                openat(CWD, path, FOLDER_FLAGS, Mode::empty())?
             }
             folder => folder?,
         };
         Ok(Self { path: path.to_owned(), folder: Arc::new(folder) })
+    }
+
+    /// Opens a state folder; none where there is none.
+    ///
+    /// # Errors
+    /// Where there is one, or may be, and it cannot be opened.
+    pub fn open_there(path: &Path) -> io::Result<Option<Self>> {
+        match openat(CWD, path, FOLDER_FLAGS, Mode::empty()) {
+            Ok(folder) => Ok(Some(Self { path: path.to_owned(), folder: Arc::new(folder) })),
+            // Below a file, or as one, it keeps nothing.
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Where a file is, to be shown.

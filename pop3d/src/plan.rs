@@ -93,6 +93,8 @@ pub(crate) struct Fixed {
     /// The folders of what the configuration names, which are read where reading is bounded. Others that it names later are no reason
     /// to start anew: they may be beneath these.
     pub(crate) named: Vec<PathBuf>,
+    /// Files that are read whenever the configuration is.
+    pub(crate) read_again: Vec<PathBuf>,
     pub(crate) listen: Listen,
     /// Where clients begin with TLS; none: there is no certificate.
     pub(crate) pop3s_listen: Option<Listen>,
@@ -104,6 +106,8 @@ pub(crate) struct Fixed {
     pub(crate) peep_socket: Option<PathBuf>,
     pub(crate) peep_bounds: Bounds,
     pub(crate) state: Option<PathBuf>,
+    /// Whether command line or configuration name it.
+    pub(crate) is_state_named: bool,
     pub(crate) workers: usize,
     /// Threads for transforms; 0: as the server has it.
     pub(crate) transform_workers: usize,
@@ -243,12 +247,15 @@ impl Fixed {
         has_no_administrator: bool,
     ) -> Result<Self, Exit> {
         let config = &file.config;
-        let state = cli.state.clone().or_else(|| config.state.clone()).or_else(default_state);
+        let named_state = cli.state.clone().or_else(|| config.state.clone());
+        let is_state_named = named_state.is_some();
+        let state = named_state.or_else(default_state);
         let in_state = || state.as_ref().map(|state| state.join(SOCKET));
         Ok(Self {
             identity: file.identity()?,
             confinement: file.confinement()?,
             named: file.read_folders(transforms),
+            read_again: file.read_again().into_iter().map(Path::to_owned).collect(),
             listen: Listen::new(cli, file)?,
             pop3s_listen: if has_tls { Some(Listen::tls(cli, file)?) } else { None },
             proxy_listen: proxy_listen(file, has_tls)?,
@@ -264,6 +271,7 @@ impl Fixed {
                 .map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
             log_file: config.log.file.clone(),
             state,
+            is_state_named,
         })
     }
 

@@ -41,14 +41,13 @@ pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
     let warning = plan.check_accounts(has_kept_accounts(&plan)?)?;
     plan.warnings.extend(warning.map(str::to_owned));
     look::look(&plan)?;
+    plan.warnings.extend(look::not_read_again(&plan.fixed));
     if cli.check { look::check(cli, plan) } else { serve(cli, plan) }
 }
 
 /// Whether PEEP has set accounts.
 fn has_kept_accounts(plan: &Plan) -> Result<bool, Exit> {
-    // A folder that is not there keeps nothing.
-    let files = plan.fixed.state.as_deref().filter(|state| state.is_dir()).map(StateFiles::open);
-    let Some(Ok(files)) = files else { return Ok(false) };
+    let Some(files) = look::kept(&plan.fixed)? else { return Ok(false) };
     let kept = KeptAccounts::read(&files).map_err(|error| Exit::Config(error.to_string()))?;
     Ok(kept != KeptAccounts::default())
 }
@@ -82,11 +81,9 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let store = LocalStore::new(plan.mailbox.clone(), state.clone());
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
     let folder = program.folder();
-    let (files, claim) = match &state {
-        Some(state) => claim(state),
-        // It may be readable all the same: what it keeps, such as that a user was removed, holds.
-        None => (fixed.state.as_deref().and_then(|state| StateFiles::open(state).ok()), None),
-    };
+    // What it keeps, such as that a user was removed, holds also where nothing can be written there.
+    let files = look::kept(&fixed)?;
+    let claim = files.as_ref().filter(|_| state.is_some()).and_then(claim);
     let is_owner = claim.is_some();
     let beginning = look::begin(configured, &store, files.as_ref(), claim)?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
@@ -197,27 +194,17 @@ fn is_usable(state: &Path) -> bool {
     made.is_ok()
 }
 
-/// The state folder as the place of what PEEP changes, and the right to write there.
-fn claim(state: &Path) -> (Option<StateFiles>, Option<Claim>) {
-    let unusable = |what: &dyn std::fmt::Display| {
-        warn!(
-            target: "pop3d",
-            "the state folder {}: {what}; what PEEP changes ends with this process; name another by --state",
-            state.display(),
-        );
+/// The right to write what PEEP changes into the state folder.
+fn claim(files: &StateFiles) -> Option<Claim> {
+    let what = match files.claim() {
+        Ok(Some(claim)) => return Some(claim),
+        Ok(None) => "another server has it".to_owned(),
+        Err(error) => error.to_string(),
     };
-    let files = StateFiles::open(state).inspect_err(|error| unusable(error)).ok();
-    let claim = match files.as_ref().map(StateFiles::claim) {
-        None => None,
-        Some(Ok(Some(claim))) => Some(claim),
-        Some(Ok(None)) => {
-            unusable(&"another server has it");
-            None
-        }
-        Some(Err(error)) => {
-            unusable(&error);
-            None
-        }
-    };
-    (files, claim)
+    warn!(
+        target: "pop3d",
+        "the state folder {}: {what}; what PEEP changes ends with this process; name another by --state",
+        files.path_of("").display(),
+    );
+    None
 }

@@ -125,6 +125,43 @@ fn a_state_folder_is_made_where_its_user_gets_to() {
 }
 
 #[test]
+fn a_state_folder_that_its_user_cannot_look_into_ends_a_start() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("left out: only root becomes another user");
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::with(&mail, &Options { state: Some(state.path()), ..Options::default() });
+    Admin::of(&server).says("u- user").hears("+");
+    drop(server);
+    gives(mail.path());
+    let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n");
+    let (status, said) = fails_to_start_with(&mail, state.path(), &config);
+    assert_eq!(status.code(), Some(78), "{said}");
+    assert!(said.contains("cannot be looked into") && said.contains("name another by --state"), "{said}");
+}
+
+#[test]
+fn files_that_only_root_could_read_again_are_named() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("left out: only root becomes another user");
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    gives(mail.path());
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let accounts = folder.path().join("accounts");
+    fs::write(&accounts, "ann:{PLAIN}x\n").unwrap();
+    let says = |mode: u32| {
+        fs::set_permissions(&accounts, fs::Permissions::from_mode(mode)).unwrap();
+        let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\naccounts = {accounts:?}\n");
+        checked(&mail, &config).1
+    };
+    let named = format!("{} cannot be read by the user", accounts.display());
+    assert!(says(0o600).contains(&named) && !says(0o644).contains(&named));
+}
+
+#[test]
 fn without_a_user_root_is_warned_and_served_as_before() {
     let mail = Mail::maildir("user", &["x\n"]);
     let server = Server::start(&mail, &[]);

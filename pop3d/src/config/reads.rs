@@ -7,14 +7,22 @@ use pop3d_transforms::spec::{CommandLine, Spec};
 use super::{File, Transforms};
 
 impl File {
+    /// The files that are read at the start and whenever the configuration is, itself included.
+    pub(crate) fn read_again(&self) -> Vec<&Path> {
+        let mut files = vec![self.path.as_path()];
+        files.extend(self.config.accounts.as_deref());
+        files.extend(self.config.tls.files());
+        files.extend(self.config.oauth.files());
+        // Without a configuration there is none.
+        files.retain(|file| !file.as_os_str().is_empty());
+        files
+    }
+
     /// The folders of all files that it names, itself included: files are often replaced, and folders stay. Of a symbolic
     /// link both, that which it is in and that which it leads to.
     pub(crate) fn read_folders(&self, transforms: &Transforms) -> Vec<PathBuf> {
         let config = &self.config;
-        let mut files: Vec<&Path> = vec![&self.path];
-        files.extend(config.accounts.as_deref());
-        files.extend(config.tls.files());
-        files.extend(config.oauth.files());
+        let mut files = self.read_again();
         let programs =
             [config.checkpassword.as_ref().map(|it| it.as_ref().words()), Some(config.oauth.program())];
         let words: Vec<_> = programs.into_iter().flatten().flatten().collect();

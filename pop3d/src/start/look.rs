@@ -4,7 +4,7 @@
 use std::env;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pop3d_core::administration::{Beginning, Configured};
 use pop3d_core::maildir::LocalStore;
@@ -37,6 +37,20 @@ pub(super) fn look(plan: &Plan) -> Result<(), Exit> {
     LogFile::probe(log, fixed.identity.as_ref()).map_err(|error| no_log(log, &error))
 }
 
+/// Which files whom the server becomes could not read again.
+pub(super) fn not_read_again(fixed: &Fixed) -> Vec<String> {
+    let Some(identity) = fixed.identity.as_ref().filter(|_| privileges::is_root()) else { return Vec::new() };
+    let doubt = |file: &PathBuf| {
+        let error = identity.act(|| privileges::permits(file, Access::READ_OK)).err()?;
+        let (file, user) = (file.display(), identity.name());
+        Some(format!(
+            "{file} cannot be read by the user {user}: {error}; it is read by root now, and by that user at SIGHUP, where \
+             nothing is taken then: let that user read it"
+        ))
+    };
+    fixed.read_again.iter().filter_map(doubt).collect()
+}
+
 /// Says that the log cannot be written, and what to do.
 pub(super) fn no_log(log: &Path, error: &io::Error) -> Exit {
     if log.as_os_str().is_empty() {
@@ -52,6 +66,25 @@ pub(super) fn no_log(log: &Path, error: &io::Error) -> Exit {
         _ => "let the server's user write there, or name another file by file in [log]",
     };
     Exit::NoInput(format!("cannot write the log {}: {error}; {advice}", log.display()))
+}
+
+/// What is kept in a state folder; none: there is no such folder, which keeps nothing.
+///
+/// # Errors
+/// Where there is one and it cannot be looked into. A start without what it keeps would let in who was removed, and send mail
+/// past transforms.
+pub(super) fn kept(fixed: &Fixed) -> Result<Option<StateFiles>, Exit> {
+    let Some(state) = &fixed.state else { return Ok(None) };
+    match StateFiles::open_there(state) {
+        // One that nobody has named may never have been, below a folder that is closed to the server's user.
+        Err(_) if !fixed.is_state_named && state.symlink_metadata().is_err() => Ok(None),
+        Err(error) => Err(Exit::Config(format!(
+            "the state folder {} cannot be looked into: {error}; what was set at run time is kept there, such as which \
+             users were removed: have it belong to the server's user, or name another by --state",
+            state.display(),
+        ))),
+        Ok(files) => Ok(files),
+    }
 }
 
 /// Adds what was set at run time to what is configured.
@@ -106,9 +139,8 @@ fn try_beginning(cli: Cli, plan: Plan) -> Result<(), Exit> {
     if let Some(instances) = plan.fixed.wasm_instances {
         resources = resources.with_instances(instances);
     }
-    // One that is not there keeps nothing.
-    let state = plan.fixed.state.clone().filter(|state| state.is_dir());
-    let files = state.as_deref().and_then(|state| StateFiles::open(state).ok());
+    let files = kept(&plan.fixed)?;
+    let state = plan.fixed.state.clone().filter(|_| files.is_some());
     let store = LocalStore::new(plan.mailbox.clone(), None);
     let (_program, configured) = Program::new(cli, plan, resources, state);
     let registry = &configured.registry;
