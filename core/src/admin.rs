@@ -18,6 +18,7 @@ use pop3d_protocol::peep::{Answer, WRONG_CREDENTIALS_MAX};
 use self::administrator::{Administrator, Desk, Turn};
 use self::door::Entered;
 pub use self::door::{Door, DoorError};
+use crate::accounts::UserName;
 use crate::administration::Administration;
 use crate::pool::Pool;
 use crate::token::{Key, Place, Slots};
@@ -57,9 +58,19 @@ pub struct AdminThread {
     thread: JoinHandle<()>,
 }
 
+/// What came of a job.
+enum Outcome {
+    /// The credentials are this administrator's.
+    Known(UserName),
+    /// They are nobody's.
+    Unknown,
+    /// The answer to anything else.
+    Done(Answer),
+}
+
 /// What came of jobs, and the bell that tells of it.
 struct Results {
-    queue: Mutex<Vec<(Key, Answer)>>,
+    queue: Mutex<Vec<(Key, Outcome)>>,
     is_over: AtomicBool,
     bell: mio::Waker,
 }
@@ -123,8 +134,8 @@ impl AdminThread {
 }
 
 impl Results {
-    fn push(&self, key: Key, answer: Answer) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push((key, answer));
+    fn push(&self, key: Key, outcome: Outcome) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push((key, outcome));
         self.ring();
     }
 
@@ -185,8 +196,8 @@ impl Loop {
             let mut queue = self.desk.results.queue.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *queue)
         };
-        for (key, answer) in results {
-            self.with(key, |administrator, desk| administrator.handle_result(answer, desk));
+        for (key, outcome) in results {
+            self.with(key, |administrator, desk| administrator.handle_result(outcome, desk));
         }
     }
 

@@ -60,6 +60,22 @@ pub struct Administration {
     started: Instant,
 }
 
+/// Where administrators come from: they are bound to no networks.
+const ANYWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// Who may administrate, as it was at some time.
+#[derive(Clone)]
+pub(crate) struct Administrators(Accounts);
+
+impl Administrators {
+    /// Whose credentials these are; none: nobody's. May take long.
+    pub(crate) fn authenticate(&self, user: &Argument, password: &Argument) -> Option<UserName> {
+        let credentials =
+            Credentials::Password { user: user.octets().into(), password: password.octets().into() };
+        self.0.verify(&credentials, None, ANYWHERE).ok()
+    }
+}
+
 /// What a change needs to know.
 struct State {
     kept: Kept,
@@ -93,12 +109,15 @@ impl Administration {
         }
     }
 
-    /// Whether these are an administrator's credentials. May take long.
-    #[must_use]
-    pub(crate) fn authenticate(&self, user: &Argument, password: &Argument) -> bool {
-        let credentials =
-            Credentials::Password { user: user.octets().into(), password: password.octets().into() };
-        self.view.load().administrators.verify(&credentials, None, IpAddr::V6(Ipv6Addr::UNSPECIFIED)).is_ok()
+    /// Who may administrate for now.
+    pub(crate) fn administrators(&self) -> Administrators {
+        Administrators(self.view.load().administrators.clone())
+    }
+
+    /// Whether who was let in by what was so then may go on: the account may have been taken out, or have another
+    /// password.
+    pub(crate) fn still_admits(&self, before: &Administrators, user: &UserName) -> bool {
+        self.view.load().administrators.still_admits(&before.0, user, ANYWHERE)
     }
 
     /// The numbers that commands take.
@@ -133,7 +152,9 @@ impl Administration {
 
     fn take_configuration(&self) -> Result<(), String> {
         let _loading = self.loading();
-        let configured = Arc::new(self.host.configured()?);
+        let mut configured = self.host.configured()?;
+        configured.administrators.inherit(&self.view.load().administrators);
+        let configured = Arc::new(configured);
         // What was loaded at run time does not change while `loading` is held.
         let loaded = self.lock().kept.clone();
         configured.load_kept(&loaded);
@@ -143,6 +164,13 @@ impl Administration {
         let mut accounts = configured.accounts(&kept, &state.overridden);
         let before = self.server.settings();
         accounts.inherit(&before.accounts);
+        if accounts.is_empty() {
+            // A start would be refused for the same, and warn of the same.
+            if configured.accounts_file.is_none() && configured.administrators.is_empty() {
+                return Err("there would be no accounts; add one in [users] of the configuration".to_owned());
+            }
+            warn!(target: "pop3d::peep", "nobody can log in: there are no accounts");
+        }
         state.store = state.store.moved_to(kept.mailbox(&configured));
         let settings = configured.settings(&kept, &state.store, Arc::new(accounts), Some(before.as_ref()))?;
         // A full disk keeps nobody from a configuration of which nothing is kept.
@@ -153,7 +181,9 @@ impl Administration {
         state.kept = kept;
         self.server.replace_settings(settings);
         self.view.store(configured);
-        log::info!(target: "pop3d::peep", "the configuration was read again");
+        self.renewals().try_again();
+        let count = self.server.settings().accounts.names().count();
+        log::info!(target: "pop3d::peep", "the configuration was read again: {count} accounts");
         Ok(())
     }
 

@@ -207,6 +207,35 @@ fn what_was_kept_holds_where_the_state_folder_can_only_be_read() {
 }
 
 #[test]
+fn an_administrator_who_was_taken_out_or_has_another_password_can_do_nothing_more() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let before = "[peep.admins]\nroot = \"root\"\nann = \"one\"\nbob = \"{PLAIN}bob\"\n";
+    let arguments = ["-P", "0"];
+    let server =
+        Server::with(&mail, &Options { config: before, arguments: &arguments, ..Options::default() });
+    let address = server.peep_address();
+    let enters = |name: &str, password: &str| {
+        let mut admin = Admin::connect(address);
+        admin.says(&format!("a {name} {password}")).hears("+");
+        admin.number("c?");
+        admin
+    };
+    let (mut root, mut ann, mut bob) = (enters("root", "root"), enters("ann", "one"), enters("bob", "bob"));
+    server.logs("bob at 127.0.0.1");
+    fs::write(server.config(), before.replace("\"one\"", "\"two\"").replace("bob = \"{PLAIN}bob\"\n", ""))
+        .unwrap();
+    root.says("cf").hears("+");
+    root.number("c?");
+    for gone in [&mut ann, &mut bob] {
+        gone.says("u- user").hears_the_end();
+    }
+    assert!(Client::tries(server.address(), "user", "pass").starts_with("+OK"));
+    enters("ann", "two");
+    let mut none = Admin::connect(address);
+    none.says("a bob bob").hears("-2");
+}
+
+#[test]
 fn an_administrator_who_takes_no_replies_is_closed_and_costs_no_memory() {
     let mail = Mail::maildir("user", &["x\n"]);
     let server = Server::start(&mail, &[]);

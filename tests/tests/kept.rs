@@ -181,3 +181,31 @@ fn a_state_folder_that_cannot_be_changed_at_run_time_is_named_as_such() {
     child.wait().unwrap();
     assert!(said().contains("state cannot be changed while the server runs"), "{}", said());
 }
+
+#[test]
+fn a_configuration_without_accounts_is_not_taken_where_a_start_would_be_refused() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (config, state) = (folder.path().join("pop3d.toml"), folder.path().join("state"));
+    fs::write(&config, "[users]\nann = \"pass\"\n").unwrap();
+    let mut command = Command::new(pop3d_tests::program());
+    command.arg("-m").arg(mail.path()).args(["-p", "0", "--state"]).arg(&state).arg("-c").arg(&config);
+    let mut server = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    wait_until("it serves", || std::os::unix::net::UnixStream::connect(state.join("peep.sock")).is_ok());
+    let mut admin = admin(&state);
+    fs::write(&config, "").unwrap();
+    admin.says("cf").hears("-11");
+    assert_eq!(admin.lines("u?").len(), 1);
+    // Where an administrator may add some, it is.
+    fs::write(&config, "[peep.admins]\nroot = \"root\"\n").unwrap();
+    admin.says("cf").hears("+");
+    assert_eq!(admin.lines("u?").len(), 0);
+    server.kill().unwrap();
+    let said = std::io::read_to_string(server.stderr.take().unwrap()).unwrap();
+    assert!(said.contains("there would be no accounts; add one in [users]"), "{said}");
+    assert!(
+        said.contains("nobody can log in: there are no accounts") && said.contains("read again: 0 accounts"),
+        "{said}"
+    );
+    server.wait().unwrap();
+}

@@ -9,11 +9,12 @@ use log::{info, warn};
 use pop3d_protocol::engine::Engine;
 use pop3d_protocol::peep::{Action, Answer, Failure, Session};
 
-use super::Results;
-use super::door::Stream;
 use zeroize::Zeroizing;
 
-use crate::administration::{Administration, makes_transforms};
+use super::door::Stream;
+use super::{Outcome, Results};
+use crate::accounts::UserName;
+use crate::administration::{Administration, Administrators, makes_transforms};
 use crate::pool::Pool;
 use crate::token::Key;
 
@@ -53,6 +54,8 @@ pub(super) struct Desk {
 pub(super) struct Administrator {
     stream: Stream,
     session: Session,
+    /// Who came by TCP and is known; none: nobody yet, or the owner of the socket.
+    authority: Option<Authority>,
     peer: Arc<str>,
     /// What was read and not taken; at most `SHARE`. It may hold a password.
     inbound: Zeroizing<Vec<u8>>,
@@ -70,12 +73,21 @@ pub(super) struct Administrator {
     stage: Stage,
 }
 
+/// Who an administrator is, and by which accounts.
+struct Authority {
+    user: UserName,
+    administrators: Administrators,
+}
+
 /// What the session waits for.
 enum Task {
     None,
-    /// A job of the pool. `wrong_before`: of one that looks at credentials.
-    Job {
+    /// A job of the pool.
+    Job,
+    /// One that looks at credentials, of which so many were wrong before.
+    Login {
         wrong_before: u32,
+        administrators: Administrators,
     },
     /// The time until which a refusal is held back.
     Held(Instant),
@@ -109,6 +121,7 @@ impl Administrator {
                 Session::new().with_wrong_credentials_max(failed_logins)
             },
             stream,
+            authority: None,
             peer: peer.into(),
             inbound: Zeroizing::default(),
             outbound: Vec::new(),
@@ -147,7 +160,7 @@ impl Administrator {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let held = match self.task {
             Task::Held(until) => Some(until),
-            Task::None | Task::Job { .. } => None,
+            Task::None | Task::Job | Task::Login { .. } => None,
         };
         held.into_iter().chain(self.limit()).min()
     }
@@ -170,24 +183,31 @@ impl Administrator {
     }
 
     /// Takes what came of the job.
-    pub(super) fn handle_result(&mut self, answer: Answer, desk: &Desk) {
-        let Task::Job { wrong_before } = self.task else { return };
-        self.task = Task::None;
+    pub(super) fn handle_result(&mut self, outcome: Outcome, desk: &Desk) {
+        let task = match &self.task {
+            Task::Job | Task::Login { .. } => std::mem::replace(&mut self.task, Task::None),
+            Task::None | Task::Held(_) => return,
+        };
         if !self.has_output() {
             // The time for the reader begins with the reply, however long the job took.
             self.written = desk.now;
         }
-        match answer {
-            Answer::Authenticated(false) => {
+        match (outcome, task) {
+            (Outcome::Known(user), Task::Login { administrators, .. }) => {
+                self.peer = format!("{user} at {}", self.peer).into();
+                info!(target: "pop3d::peep", "{}: administrator logged in", self.peer);
+                self.authority = Some(Authority { user, administrators });
+                self.session.handle_answer(Answer::Authenticated(true));
+            }
+            (Outcome::Unknown, Task::Login { wrong_before, .. }) => {
                 warn!(target: "pop3d::peep", "{}: wrong user or password of an administrator", self.peer);
                 let delay = WRONG_DELAY * (1 << wrong_before.min(DOUBLINGS_MAX));
                 self.task = Task::Held(desk.now + delay);
             }
-            Answer::Authenticated(true) => {
-                info!(target: "pop3d::peep", "{}: administrator logged in", self.peer);
-                self.session.handle_answer(answer);
+            (Outcome::Known(_) | Outcome::Unknown, _) => {
+                self.session.handle_answer(Answer::Authenticated(false));
             }
-            Answer::Ranges(_) | Answer::Done(_) => self.session.handle_answer(answer),
+            (Outcome::Done(answer), _) => self.session.handle_answer(answer),
         }
     }
 
@@ -254,10 +274,19 @@ impl Administrator {
             return false;
         }
         let Some(action) = self.session.poll_action() else { return false };
+        if let Some(Authority { user, administrators }) = &self.authority
+            && !desk.administration.still_admits(administrators, user)
+        {
+            info!(target: "pop3d::peep", "{}: closed, the account was removed or has another password", self.peer);
+            self.stage = Stage::Ending;
+            return true;
+        }
         match action {
             Action::Authenticate { user, password, wrong_before } => {
-                self.run(key, desk, &desk.pool, wrong_before, move |administration, _| {
-                    Answer::Authenticated(administration.authenticate(&user, &password))
+                let administrators = desk.administration.administrators();
+                self.task = Task::Login { wrong_before, administrators: administrators.clone() };
+                self.run(key, desk, &desk.pool, move |_, _| {
+                    administrators.authenticate(&user, &password).map_or(Outcome::Unknown, Outcome::Known)
                 });
             }
             Action::Ranges => self.session.handle_answer(Answer::Ranges(desk.administration.ranges())),
@@ -265,8 +294,9 @@ impl Administrator {
                 Some(result) => self.session.handle_answer(Answer::Done(result)),
                 None => {
                     let pool = if makes_transforms(&command) { &desk.loader } else { &desk.pool };
-                    self.run(key, desk, pool, 0, move |administration, peer| {
-                        Answer::Done(administration.change(command, peer))
+                    self.task = Task::Job;
+                    self.run(key, desk, pool, move |administration, peer| {
+                        Outcome::Done(Answer::Done(administration.change(command, peer)))
                     });
                 }
             },
@@ -277,19 +307,17 @@ impl Administrator {
 
     /// Has a job of a pool find the answer.
     fn run(
-        &mut self,
+        &self,
         key: Key,
         desk: &Desk,
         pool: &Pool,
-        wrong_before: u32,
-        job: impl FnOnce(&Administration, &str) -> Answer + Send + 'static,
+        job: impl FnOnce(&Administration, &str) -> Outcome + Send + 'static,
     ) {
-        self.task = Task::Job { wrong_before };
-        let owed = Owed { key, results: Arc::clone(&desk.results), answer: None };
+        let owed = Owed { key, results: Arc::clone(&desk.results), outcome: None };
         let (administration, peer) = (Arc::clone(&desk.administration), Arc::clone(&self.peer));
         pool.run(move || {
             let mut owed = owed;
-            owed.answer = Some(job(&administration, &peer));
+            owed.outcome = Some(job(&administration, &peer));
         });
     }
 
@@ -387,12 +415,12 @@ fn is_transient(error: io::Error) -> io::Result<()> {
 struct Owed {
     key: Key,
     results: Arc<Results>,
-    answer: Option<Answer>,
+    outcome: Option<Outcome>,
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        let answer = self.answer.take().unwrap_or(Answer::Done(Err(Failure::NotTaken)));
-        self.results.push(self.key, answer);
+        let outcome = self.outcome.take().unwrap_or(Outcome::Done(Answer::Done(Err(Failure::NotTaken))));
+        self.results.push(self.key, outcome);
     }
 }
