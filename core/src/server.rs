@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -71,8 +71,9 @@ impl std::error::Error for ListenError {
 pub struct Running {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// One message from each worker that has ended.
-    ended: Receiver<()>,
+    /// One from each worker that has ended, and from a stopper.
+    signs: Receiver<Sign>,
+    sender: Sender<Sign>,
 }
 
 impl Server {
@@ -169,40 +170,43 @@ impl Server {
         let mut shared = Shared::new(settings, before, self.pools, self.notices, descriptors);
         shared.pop3s_port = self.pop3s_port;
         let shared = Arc::new(shared);
-        let (sender, ended) = mpsc::channel();
+        let (sender, signs) = mpsc::channel();
         let mut listeners = self.listeners;
         let mut workers = Vec::new();
         for (number, poll) in self.polls.into_iter().enumerate() {
             let own = listeners.iter_mut().filter_map(Vec::pop).collect();
             let worker = Worker::new(number, poll, Arc::clone(&self.reactor), own, Arc::clone(&shared))?;
-            let sender = sender.clone();
+            let farewell = Farewell(sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             workers.push(thread.spawn(move || {
+                let _farewell = farewell;
                 worker.run();
-                // Nobody hears it where the server is not being drained.
-                let _ = sender.send(());
             })?);
         }
-        Ok(Running { shared, workers, ended })
+        Ok(Running { shared, workers, signs, sender })
     }
 }
 
 /// Ends a server that is being drained, from another thread.
 #[derive(Clone)]
-pub struct Stopper(Arc<Shared>);
+pub struct Stopper(Sender<Sign>);
 
 impl Stopper {
     /// Resets every connection: nothing that is under way is taken for whole. `drain` returns soon after.
     pub fn stop(&self) {
-        self.0.tell_all(|| Notice::Stop);
+        // Where nobody hears it, it is drained.
+        let _ = self.0.send(Sign::Stop);
     }
 }
+
+/// How long workers may take to end once every connection is reset.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 impl Running {
     /// What can end the server while it is being drained.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.shared))
+        Stopper(self.sender.clone())
     }
 
     /// The server for other threads.
@@ -212,15 +216,23 @@ impl Running {
     }
 
     /// Accepts no more, lets transfers run to their end for at most `limit`, tells the other sessions, and returns
-    /// once every connection is closed. Waits.
+    /// once every connection is closed. Waits; but not for ever for a worker that hangs, in a file system that does not answer
+    /// or in a filter: the end of the process is to end it.
     pub fn drain(self, limit: Duration) {
-        let until = Instant::now() + limit;
         self.shared.tell_all(|| Notice::Drain);
-        for _ in &self.workers {
-            let left = until.saturating_duration_since(Instant::now());
-            if let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(left) {
-                self.shared.tell_all(|| Notice::Stop);
-                break;
+        let (mut left, mut until, mut is_stopped) = (self.workers.len(), Instant::now() + limit, false);
+        while left > 0 {
+            match self.signs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Sign::Ended) => left -= 1,
+                Ok(Sign::Stop) | Err(_) if !is_stopped => {
+                    self.shared.tell_all(|| Notice::Stop);
+                    (until, is_stopped) = (Instant::now() + STOP_LIMIT, true);
+                }
+                Ok(Sign::Stop) => {}
+                Err(_) => {
+                    log::error!(target: "pop3d::server", "workers that hang, and end with the process: {left}");
+                    return;
+                }
             }
         }
         for worker in self.workers {
@@ -228,6 +240,24 @@ impl Running {
                 log::error!(target: "pop3d::server", "a worker panicked");
             }
         }
+    }
+}
+
+/// What whoever drains the server waits for.
+enum Sign {
+    /// A worker has ended.
+    Ended,
+    /// It is to be stopped.
+    Stop,
+}
+
+/// Says that a worker has ended, also where it panicked.
+struct Farewell(Sender<Sign>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // Nobody hears it where the server is not being drained.
+        let _ = self.0.send(Sign::Ended);
     }
 }
 

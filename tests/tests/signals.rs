@@ -6,7 +6,8 @@
 use std::fs;
 
 use pop3d_tests::{
-    Client, End, Mail, Options, Plugins, Server, as_sent, fails_to_start_with, message, wait_until,
+    Client, End, Mail, Options, Plugins, Server, as_sent, fails_to_start_with, message, plugin_config,
+    wait_until,
 };
 use rustix::process::Signal;
 
@@ -58,6 +59,27 @@ fn a_second_signal_resets_what_is_under_way() {
         assert_eq!(server.wait().code(), Some(128 + 15));
         assert_eq!(client.rest().1, End::Reset);
     }
+}
+
+#[test]
+fn a_second_signal_ends_a_server_whose_workers_hang() {
+    let plugins = Plugins::default();
+    let file = plugins.build("hangs.so", &["TEST_FLAGS=POP3D_FLAG_NONBLOCKING"]);
+    let mail = Mail::flat("user", &["1\n"]);
+    let config = plugin_config(&file, "none", "options = { do = \"hang\" }\n");
+    let mut server = Server::with(
+        &mail,
+        &Options { config: &config, arguments: &["--log-level", "debug"], ..Options::default() },
+    );
+    let mut client = Client::login(server.address(), "user");
+    client.says("RETR 1");
+    server.logs("RETR");
+    server.signal(Signal::TERM);
+    server.logs("stopping");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(128 + 15));
+    assert!(server.log().contains("workers that hang, and end with the process: 1"), "{}", server.log());
+    assert!(server.log().contains("stopped\n"), "{}", server.log());
 }
 
 #[test]
