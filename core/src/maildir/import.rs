@@ -103,9 +103,12 @@ impl Notes {
                 |letter| fields.split(|&octet| octet == b' ').find_map(|field| field.strip_prefix(letter));
             let usual = || number(uid).map(|uid| format!("{uid:08x}{validity:08x}").into_bytes());
             let unique_id = match unique_ids {
-                UniqueIds::Dovecot => {
-                    field(b"P").filter(|id| !id.is_empty()).map(<[u8]>::to_vec).or_else(usual)
-                }
+                UniqueIds::Dovecot => match field(b"P") {
+                    // So it says that the unique-id is the name.
+                    Some(b"") => None,
+                    Some(id) => Some(id.to_vec()),
+                    None => usual(),
+                },
                 UniqueIds::Names | UniqueIds::Courier => None,
             };
             self.add(name, Note { octets: field(b"W").and_then(number), unique_id });

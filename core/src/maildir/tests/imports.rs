@@ -47,6 +47,14 @@ fn an_index_says_whether_it_has_unique_ids_that_nothing_else_tells() {
 }
 
 #[test]
+fn an_empty_unique_id_of_dovecot_is_the_name() {
+    let house = House::maildir(&MESSAGES);
+    house.put("dovecot-uidlist", "3 V1 N4 Gab\n1 P W5 :1.a.host\n2 P :2.b.host,S=5\n3 W5 P :3.c.host\n");
+    let found = unique_ids(&*open_as(&house, UniqueIds::Dovecot));
+    assert_eq!(found, ["1.a.host", "2.b.host,S=5", "3.c.host"]);
+}
+
+#[test]
 fn unique_ids_of_an_early_dovecot_are_kept() {
     let house = House::maildir(&MESSAGES);
     house.put("dovecot-uidlist", "1 1145307358 3\n1 1.a.host\n2 2.b.host,S=5:2,S\n");
