@@ -192,6 +192,16 @@ impl Claim {
 }
 
 impl Claim {
+    /// Gives a file another name, under which nothing of the server reads it.
+    ///
+    /// # Errors
+    /// Where that cannot be.
+    pub fn set_aside(&self, name: &str, other: &str) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = &*self.files.folder;
+        Ok(renameat(folder, name, folder, other)?)
+    }
+
     /// There is no such folder any more. It is not made again: the claim is on the one that was removed, so that another process
     /// could have the new one, and all the other files that were kept would be missing in it.
     fn removed(&self) -> io::Error {

@@ -79,13 +79,13 @@ impl Accounts {
         }
     }
 
-    /// Whether these are the user's credentials, and the account is one that may be used from somewhere.
+    /// Whether these are the user's credentials, whatever is switched for the account.
     #[must_use]
     pub fn is_password(&self, credentials: &Credentials) -> bool {
         let (Credentials::Password { user, .. } | Credentials::Apop { user, .. }) = credentials;
         let Some(user) = UserName::parse(user) else { return false };
         let mut accounts = self.clone();
-        accounts.switch(&user, Switches { nets: None, ..self.switches(&user) });
+        accounts.switch(&user, Switches::default());
         accounts.verify(credentials, None, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)).is_ok()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use pop3d_core::accounts::{Accounts, UserName};
+use pop3d_core::accounts::{Accounts, UserName, told_password};
 use pop3d_core::admin::Bounds;
 use serde::Deserialize;
 use toml::Spanned;
@@ -109,6 +109,9 @@ pub(crate) fn administrators(cli: &Cli, file: &File) -> Result<Accounts, Exit> {
         }
         let octets = secret.as_ref().0.octets();
         if octets.starts_with(b"{") {
+            if told_password(octets).is_some_and(|password| !is_argument(password.octets())) {
+                return Err(file.error(secret.span(), ADMINISTRATOR_RULE));
+            }
             let added = accounts.add_stored(user, octets);
             added.map_err(|error| file.error(secret.span(), &error.to_string()))?;
         } else if is_argument(octets) {
@@ -132,6 +135,23 @@ mod tests {
     fn bounds_of(text: &str) -> Result<Bounds, String> {
         let file = File::parse(Path::new("pop3d.toml"), text.as_bytes());
         file.and_then(|file| bounds(&file)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_password_that_no_administrator_could_send_is_an_error() {
+        let said = |secret: &str| {
+            let text = format!("[peep.admins]\nroot = \"{secret}\"\n");
+            let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).unwrap();
+            let cli = <Cli as clap::Parser>::try_parse_from(["pop3d"]).unwrap();
+            administrators(&cli, &file).map(drop).map_err(|error| error.to_string())
+        };
+        for wrong in ["pass word", "", "{PLAIN}pass word", "{PLAIN}", "{PLAIN.b64}cGFzcyB3b3Jk"] {
+            let said = said(wrong).unwrap_err();
+            assert!(said.starts_with("pop3d.toml:2:8: ") && said.contains(ADMINISTRATOR_RULE), "{said}");
+        }
+        for right in ["pass", "{PLAIN}pass", "{CLEAR.hex}70617373"] {
+            assert_eq!(said(right), Ok(()));
+        }
     }
 
     #[test]

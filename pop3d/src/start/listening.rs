@@ -134,7 +134,12 @@ fn unavailable(error: &dyn std::error::Error, cause: &io::Error, option: &str) -
         io::ErrorKind::AddrInUse => {
             format!("; another program listens there: end it, or take another port by {option}")
         }
-        io::ErrorKind::PermissionDenied => "; a port below 1024 needs root".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "; a port below 1024 needs root, or the capability CAP_NET_BIND_SERVICE".to_owned()
+        }
+        _ if Errno::from_io_error(cause) == Some(Errno::AFNOSUPPORT) => {
+            "; this machine has no addresses of that kind: name one of IPv4, such as 0.0.0.0".to_owned()
+        }
         io::ErrorKind::AddrNotAvailable => "; this machine has no such address".to_owned(),
         _ => String::new(),
     };
