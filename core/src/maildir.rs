@@ -26,6 +26,7 @@ mod state;
 mod tests;
 mod update;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pop3d_protocol::maildrop::{Deletions, Snapshot};
 use pop3d_protocol::multiline::Measure;
 use pop3d_protocol::number::{MessageNumber, Octets};
+use rustix::fs::Statx;
 
 use self::cache::Cache;
 use self::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
@@ -163,7 +165,8 @@ impl LocalStore {
         lock: Lock,
     ) -> LocalMaildrop {
         let (shared, user) = (Arc::clone(&self.shared), user.clone());
-        LocalMaildrop { shared, mail, user, index, trust: Trust::Kept, moved: None, _lock: lock }
+        let (trust, shown) = (Trust::Kept, BTreeMap::new());
+        LocalMaildrop { shared, mail, user, index, trust, shown, moved: None, _lock: lock }
     }
 }
 
@@ -248,6 +251,8 @@ struct LocalMaildrop {
     user: UserName,
     index: Arc<Index>,
     trust: Trust,
+    /// What those messages looked like that were opened and have not been counted: QUIT removes no other file.
+    shown: BTreeMap<MessageNumber, Stamp>,
     /// Where messages were when one was not where it was at login.
     moved: Option<Box<(Listing, Instant)>>,
     _lock: Lock,
@@ -275,7 +280,12 @@ impl Maildrop for LocalMaildrop {
             io::ErrorKind::NotFound => MessageError::Vanished,
             _ => MessageError::Unreadable(error),
         })?;
-        let source = inspect(file, &record).map_err(MessageError::Unreadable)?;
+        let status = folder::status_of(&file).map_err(MessageError::Unreadable)?;
+        let source = inspect(file, &status, &record).map_err(MessageError::Unreadable)?;
+        if !matches!(record.size, Size::Counted { .. }) {
+            // As it was opened first: who got one part before the file grew and another one after has not got it all.
+            self.shown.entry(number).or_insert_with(|| Stamp::of(&status));
+        }
         let is_as_known = source.as_ref().is_some_and(|source| source.octets.is_some());
         if !is_as_known && !matches!(record.size, Size::Unknown { .. }) {
             self.doubt(&record);
@@ -285,7 +295,7 @@ impl Maildrop for LocalMaildrop {
 
     fn commit(&mut self, deletions: &Deletions) -> Committed {
         let user = &self.user;
-        let update = match Update::open(&self.mail, user, &self.index) {
+        let update = match Update::open(&self.mail, user, &self.index, &self.shown) {
             Ok(Some(update)) => update,
             Ok(None) => return Committed { gone: deletions.count(), ..Committed::default() },
             Err(error) => {
@@ -297,16 +307,21 @@ impl Maildrop for LocalMaildrop {
         // may come to have the same name: in a flat folder, and where a file hides another one. That must be known
         // also where this process does not live to tell which are gone.
         let may_come_again = matches!(self.index.layout(), Layout::Flat(_)) || update.may_uncover();
-        let state = self.shared.state.as_ref().filter(|_| may_come_again && deletions.count() > 0);
-        if let Some(state) = state {
+        let state = self.shared.state.as_ref().filter(|_| deletions.count() > 0);
+        if let Some(state) = state.filter(|_| may_come_again) {
             self.shared.cache.forget(user);
             state.mark(user, index::IN_UPDATE);
         }
-        let Updated { committed, removed, changed } = update.commit(&self.index, deletions);
-        if let Some(state) = state {
+        let Updated { committed, mut removed, others, changed } = update.commit(&self.index, deletions);
+        if let Some(state) = state.filter(|_| may_come_again || others.count() > 0) {
+            self.shared.cache.forget(user);
+            for number in others.iter() {
+                removed.mark(number);
+            }
             let without = || update::index_without(&self.index, &removed);
-            let index = (committed.removed + committed.gone > 0).then(without).flatten();
-            if index.and_then(|index| state.write_index(user, &index)).is_none() {
+            let index = (committed.removed + committed.gone + others.count() > 0).then(without).flatten();
+            let is_kept = index.is_some_and(|index| state.write_index(user, &index).is_some());
+            if may_come_again && !is_kept {
                 // The mark stays, and asks for more than doubt does.
                 return committed;
             }
@@ -376,17 +391,16 @@ impl LocalMaildrop {
 }
 
 /// Compares an open file with what is known of the message; none where it is not the file that was counted.
-fn inspect(file: File, record: &Record<'_>) -> io::Result<Option<Source>> {
-    let status = folder::status_of(&file)?;
-    if !folder::is_regular(&status) {
+fn inspect(file: File, status: &Statx, record: &Record<'_>) -> io::Result<Option<Source>> {
+    if !folder::is_regular(status) {
         return Err(io::Error::other("not a regular file"));
     }
     let length = status.stx_size;
     let (octets, wire_clean) = match record.size {
-        Size::Counted { stamp, .. } if !stamp.is_of_same_file(Stamp::of(&status)) => return Ok(None),
+        Size::Counted { stamp, .. } if !stamp.is_of_same_file(Stamp::of(status)) => return Ok(None),
         // A file that may have changed without a trace is sent through the encoder, which is right whatever it holds.
         Size::Counted { octets, wire_clean, racy, stamp, content: _ } => {
-            (Some(Octets(octets)), wire_clean && !racy && stamp == Stamp::of(&status))
+            (Some(Octets(octets)), wire_clean && !racy && stamp == Stamp::of(status))
         }
         Size::Named { .. } if Sizes::of(record.base).length.is_some_and(|named| named > length) => {
             return Ok(None);

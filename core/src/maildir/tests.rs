@@ -5,6 +5,7 @@ mod imports;
 mod kept;
 mod locks;
 mod messages;
+mod shown;
 mod twin;
 mod updates;
 

@@ -1,16 +1,17 @@
 //! UPDATE: removes the messages marked as deleted, each wholly or not at all (RFC 1939, section 6).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pop3d_protocol::maildrop::Deletions;
 use pop3d_protocol::number::MessageNumber;
-use rustix::fs::{AtFlags, fsync, unlinkat};
+use rustix::fs::{AtFlags, Statx, fsync, unlinkat};
 use rustix::io::Errno;
 
-use super::folder::{Layout, MailFolder, Place, UserFolder};
-use super::index::{Builder, Index, Record};
+use super::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
+use super::index::{Builder, Index, Record, Size};
 use super::listing::Listing;
 use super::{name, scan};
 use crate::accounts::UserName;
@@ -23,14 +24,18 @@ const BLOCK: usize = 64 * 1024;
 pub(super) struct Update<'a> {
     user: &'a UserName,
     layout: Layout,
+    /// What those messages looked like that were opened and had not been counted.
+    shown: &'a BTreeMap<MessageNumber, Stamp>,
     folder: UserFolder,
     folders: Vec<Opened>,
     /// Where messages are that are not where they were; listed once.
     moved: Option<Listing>,
     /// What is in the folders, where there are files that others hide.
     twice: Option<Listing>,
-    /// A message whose file is not the one that was counted.
+    /// A message whose file is not the one that was counted or sent.
     changed: Option<MessageNumber>,
+    /// Those of them that had not been counted.
+    others: Deletions,
 }
 
 /// What came of an update.
@@ -38,6 +43,9 @@ pub(super) struct Updated {
     pub(super) committed: Committed,
     /// The messages that are gone.
     pub(super) removed: Deletions,
+    /// Those that stay, since what was sent is not what is there, and nothing known of their files would tell: who has
+    /// fetched the one must not take the other for it.
+    pub(super) others: Deletions,
     /// One of those that stay, since another file has its name.
     pub(super) changed: Option<MessageNumber>,
 }
@@ -51,7 +59,12 @@ struct Opened {
 
 impl<'a> Update<'a> {
     /// Opens the folders that the index was made of; none where they are gone, and the messages with them.
-    pub(super) fn open(mail: &MailFolder, user: &'a UserName, index: &Index) -> io::Result<Option<Self>> {
+    pub(super) fn open(
+        mail: &MailFolder,
+        user: &'a UserName,
+        index: &Index,
+        shown: &'a BTreeMap<MessageNumber, Stamp>,
+    ) -> io::Result<Option<Self>> {
         let Some(folder) = UserFolder::open(mail, user.as_str())? else { return Ok(None) };
         let layout = folder.layout()?;
         if !layout.is_same_place(&index.layout()) {
@@ -71,7 +84,8 @@ impl<'a> Update<'a> {
             }
             Layout::Maildir { .. } | Layout::Flat(_) => None,
         };
-        Ok(Some(Self { user, layout, folder, folders, moved: None, twice, changed: None }))
+        let (moved, changed, others) = (None, None, Deletions::NONE);
+        Ok(Some(Self { user, layout, shown, folder, folders, moved, twice, changed, others }))
     }
 
     /// Whether what is removed may uncover another message that has the same base.
@@ -108,7 +122,7 @@ impl<'a> Update<'a> {
                 committed.doubt(opened.lost);
             }
         }
-        Updated { committed, removed, changed: self.changed }
+        Updated { committed, removed, others: self.others, changed: self.changed }
     }
 
     /// Removes one message; `false` where it is gone already.
@@ -149,12 +163,22 @@ impl<'a> Update<'a> {
         match super::folder::status_in(folder, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
-            Ok(status) if !scan::is_same_file(record, &status) => {
+            Ok(status) if !self.was_shown(number, record, &status) => {
                 self.changed = Some(number);
+                if super::folder::is_regular(&status) && !matches!(record.size, Size::Counted { .. }) {
+                    self.others.mark(number);
+                }
                 Err(io::Error::other("the file was changed during the session"))
             }
             Ok(_) => Ok(true),
         }
+    }
+
+    /// Whether this is how the file of a message looked when it was opened or counted.
+    fn was_shown(&self, number: MessageNumber, record: &Record<'_>, status: &Statx) -> bool {
+        let is_as_opened =
+            self.shown.get(&number).is_none_or(|stamp| stamp.is_of_same_file(Stamp::of(status)));
+        is_as_opened && scan::is_same_file(record, status)
     }
 
     /// The files that are hidden by that of a message and hold the same: a program that moves mail by a link was
