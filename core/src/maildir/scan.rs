@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use rustix::fs::Statx;
 
+pub(super) use self::counting::READ_MAX;
 use self::counting::{AHEAD, Counted, Counter, Wanted, count_all};
 use super::folder::{self, Layout, Listed, Place, Stamp, UserFolder};
 use super::import::{Notes, UniqueIds};

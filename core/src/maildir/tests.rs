@@ -3,6 +3,7 @@
 mod at_once;
 mod imports;
 mod kept;
+mod lengths;
 mod locks;
 mod messages;
 mod shown;

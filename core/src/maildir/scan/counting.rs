@@ -19,6 +19,10 @@ const BLOCK: usize = 256 * 1024;
 /// The same, at least.
 const BLOCK_MIN: usize = 4096;
 
+/// The longest file that is read to its end, in octets. IMAP cannot tell of a message of 4 GiB, and a disk reads this much
+/// in minutes; who may write to a folder makes a file of any length there without filling a block of the disk.
+pub(in crate::maildir) const READ_MAX: u64 = 64 << 30;
+
 /// Messages that are counted ahead of the one that is put into the index: what bounds the memory for it.
 pub(super) const AHEAD: usize = 8192;
 
@@ -105,6 +109,9 @@ pub(super) struct Counter {
 impl Counter {
     /// Reads a message to its end; none where it is no regular file or gone. `now` is given where the file may be
     /// written again.
+    ///
+    /// # Errors
+    /// Also where it is too long for that.
     pub(super) fn count(
         &mut self,
         folder: BorrowedFd<'_>,
@@ -122,6 +129,9 @@ impl Counter {
         if !folder::is_regular(&status) {
             return Ok(None);
         }
+        if status.stx_size > READ_MAX {
+            return Err(io::Error::other(format!("{} octets are too many to be counted", status.stx_size)));
+        }
         let mut content = now.map(|_| 0);
         let (measure, length) = self.measure(&file, status.stx_size, &mut content)?;
         let racy = length != status.stx_size || now.is_some_and(|now| folder::is_racy(&status, now));
@@ -134,7 +144,8 @@ impl Counter {
         }))
     }
 
-    /// Measures a file, and sums up its content where that is wanted; blocks of files of one length are of one length.
+    /// Measures a file, and sums up its content where that is wanted; blocks of files of one length are of one length. One
+    /// that is longer than expected is left within a block from there: it is still being written.
     fn measure(
         &mut self,
         mut file: &File,
@@ -159,8 +170,9 @@ impl Counter {
                         *content = mix(&[*content, checksum(read)]);
                     }
                     length += count as u64;
-                    // A small file is whole after one read: one call less for each message of a large maildrop.
-                    if length == expected && count < self.block.len() {
+                    // A small file is whole after one read: one call less for each message of a large maildrop. And one that
+                    // somebody writes on as fast as it is read has no end.
+                    if length > expected || length == expected && count < self.block.len() {
                         return Ok((measure, length));
                     }
                 }
@@ -174,6 +186,7 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::{Seek, Write};
     use std::os::fd::AsFd;
 
     use super::*;
@@ -205,5 +218,14 @@ mod tests {
                 assert_eq!(size.unwrap(), alone.count(one.folder, one.name, None).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn a_file_that_grows_is_not_followed() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[b'x'; 1 << 20]).unwrap();
+        file.rewind().unwrap();
+        let (_, length) = Counter::default().measure(&file, 10, &mut None).unwrap();
+        assert!(length > 10 && length <= BLOCK_MIN as u64, "{length}");
     }
 }
