@@ -234,7 +234,8 @@ impl Index {
         let [flags, ..] = sized.to_le_bytes();
         let octets = sized >> 8;
         let size = if flags & UNKNOWN != 0 {
-            Size::Unknown { length: octets }
+            let stamp = Some(word(record, 16)).filter(|&stamp| stamp > 0).map(Stamp::from_value);
+            Size::Unknown { length: octets, stamp }
         } else if flags & NAMED != 0 {
             Size::Named { octets }
         } else {

@@ -46,14 +46,11 @@ pub(super) fn is_as_known(record: &Record<'_>, folder: BorrowedFd<'_>) -> bool {
     folder::status_in(folder, record.name).is_ok_and(|status| is_same_file(record, &status))
 }
 
-/// Whether this is how the file of a message looked when it was counted. One that was not counted may look like
-/// anything.
+/// Whether this is how the file of a message looked when it was counted, or found to be unreadable. One that was not looked
+/// at may look like anything.
 pub(super) fn is_same_file(record: &Record<'_>, status: &Statx) -> bool {
     folder::is_regular(status)
-        && match record.size {
-            Size::Counted { stamp, .. } => stamp.is_of_same_file(Stamp::of(status)),
-            Size::Named { .. } | Size::Unknown { .. } => true,
-        }
+        && record.size.stamp().is_none_or(|stamp| stamp.is_of_same_file(Stamp::of(status)))
 }
 
 /// Lists the folders and looks at what is not known.
@@ -262,8 +259,9 @@ impl<'a> Scan<'a> {
                     log::warn!(target: "pop3d::maildir", "{user}: message {name} cannot be read: {error}");
                 }
                 self.unreadable += 1;
-                let length = folder::status_in(folder, name).map_or(0, |status| status.stx_size);
-                Ok(Some(Size::Unknown { length }))
+                let status = folder::status_in(folder, name).ok();
+                let length = status.as_ref().map_or(0, |status| status.stx_size);
+                Ok(Some(Size::Unknown { length, stamp: status.as_ref().map(Stamp::of) }))
             }
         }
     }
@@ -337,7 +335,10 @@ impl<'a> Scan<'a> {
             Size::Counted { octets: after, stamp: found, content: has, .. },
         ) = (before, after)
         else {
-            return false;
+            // What one of the two holds nobody has read: they are the same message only where they look the same.
+            let is_same =
+                before.stamp().zip(after.stamp()).is_some_and(|(seen, found)| seen.is_of_same_file(found));
+            return matches!(self.layout, Layout::Flat(_)) && !is_same;
         };
         let may_be_removed = || self.known.is_some_and(Index::is_in_update);
         let has_another = had.zip(has).is_some_and(|(had, has)| had != has);

@@ -8,6 +8,7 @@ mod locks;
 mod messages;
 mod shown;
 mod twin;
+mod unread;
 mod updates;
 
 use std::fs;

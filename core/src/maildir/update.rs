@@ -174,11 +174,12 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// Whether this is how the file of a message looked when it was opened or counted.
+    /// Whether this is how the file of a message looked when it was opened, or else at login.
     fn was_shown(&self, number: MessageNumber, record: &Record<'_>, status: &Statx) -> bool {
-        let is_as_opened =
-            self.shown.get(&number).is_none_or(|stamp| stamp.is_of_same_file(Stamp::of(status)));
-        is_as_opened && scan::is_same_file(record, status)
+        match self.shown.get(&number) {
+            Some(stamp) => super::folder::is_regular(status) && stamp.is_of_same_file(Stamp::of(status)),
+            None => scan::is_same_file(record, status),
+        }
     }
 
     /// The files that are hidden by that of a message and hold the same: a program that moves mail by a link was

@@ -1,7 +1,7 @@
 //! Puts an index together.
 
 use super::super::checksum::checksum;
-use super::super::folder::{Layout, Listed, Place, Visit};
+use super::super::folder::{Layout, Listed, Place, Stamp, Visit};
 use super::{
     COUNT_MAX, COVERED, HAS_CONTENT, HEADER, IN_CUR, IN_NEW, Index, MAGIC, NAMED, OCTETS_MAX, RACY, RECORD,
     Record, STRINGS_MAX, Size, UNKNOWN, WIRE_CLEAN,
@@ -42,7 +42,7 @@ impl Builder {
                 (flags, stamp.value(), content)
             }
             Size::Named { .. } => (NAMED, 0, None),
-            Size::Unknown { .. } => (UNKNOWN, 0, None),
+            Size::Unknown { stamp, .. } => (UNKNOWN, stamp.map_or(0, Stamp::value), None),
         };
         let place = match record.place {
             Place::Top => 0,

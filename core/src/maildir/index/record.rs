@@ -27,6 +27,8 @@ pub(in crate::maildir) enum Size {
     Unknown {
         /// Its length, as far as known.
         length: u64,
+        /// What it looked like, as far as known.
+        stamp: Option<Stamp>,
     },
 }
 
@@ -34,9 +36,18 @@ impl Size {
     /// The size to be listed.
     pub(in crate::maildir) fn octets(self) -> u64 {
         match self {
-            Self::Counted { octets, .. } | Self::Named { octets } | Self::Unknown { length: octets } => {
+            Self::Counted { octets, .. } | Self::Named { octets } | Self::Unknown { length: octets, .. } => {
                 octets
             }
+        }
+    }
+
+    /// What the file looked like, as far as known.
+    pub(in crate::maildir) fn stamp(self) -> Option<Stamp> {
+        match self {
+            Self::Counted { stamp, .. } => Some(stamp),
+            Self::Named { .. } => None,
+            Self::Unknown { stamp, .. } => stamp,
         }
     }
 }

@@ -351,7 +351,7 @@ fn unread() -> (House, UserFolder, Vec<u8>, Index) {
     let mail = MailFolder::open(&house.folder.path().join("mail")).unwrap();
     let folder = UserFolder::open(&mail, "ann").unwrap().unwrap();
     let mut builder = Builder::with_room(1, 20);
-    let (name, size) = (b"1.a.host", Size::Unknown { length: 4 });
+    let (name, size) = (b"1.a.host", Size::Unknown { length: 4, stamp: None });
     builder.push(&Record { name, base: name, unique_id: Some(b"kept"), place: Place::New, size }).unwrap();
     let known = builder.finish(folder.layout().unwrap(), None, &[], &owner);
     (house, folder, owner, known)

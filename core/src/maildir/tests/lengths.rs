@@ -6,7 +6,7 @@ use super::*;
 use crate::maildir::scan::READ_MAX;
 
 /// Makes a file of such a length, which takes no room on the disk.
-fn put_long(house: &House, name: &str) {
+pub(super) fn put_long(house: &House, name: &str) {
     house.put(name, "");
     let file = fs::File::options().write(true).open(house.user().join(name)).unwrap();
     file.set_len(READ_MAX + 1).unwrap();

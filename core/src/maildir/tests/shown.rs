@@ -14,7 +14,7 @@ fn unread(house: &House) -> impl Maildrop + use<> {
     let mail = Arc::new(MailFolder::open(&house.folder.path().join("mail")).unwrap());
     let folder = UserFolder::open(&mail, "ann").unwrap().unwrap();
     let mut builder = Builder::with_room(1, 20);
-    let (name, size) = (b"1.eml", Size::Unknown { length: 4 });
+    let (name, size) = (b"1.eml", Size::Unknown { length: 4, stamp: None });
     builder.push(&Record { name, base: name, unique_id: None, place: Place::Top, size }).unwrap();
     let index = builder.finish(folder.layout().unwrap(), None, &[], &store.shared.owner(&ann()));
     let lock = Lock::acquire(&store.shared.locks, None, mail.identity(), &ann()).unwrap();
