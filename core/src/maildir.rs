@@ -201,6 +201,13 @@ impl Shared {
         };
         let index = scan::scan(&folder, &owner, known.as_deref(), unique_ids, SystemTime::now)?;
         let index = Arc::new(index);
+        if let Some(known) = &known
+            && matches!((known.layout(), index.layout()), (Layout::Maildir { .. }, Layout::Flat(_)))
+        {
+            // What lies beside the folders is no mail. Where there is nothing, that is told as where the user's folder is
+            // gone. Either way it stays known as a Maildir: somebody may be making the folders anew.
+            return if index.count() == 0 { Ok(index) } else { Err(self.no_places(user)) };
+        }
         if let Some(state) = &self.state
             && known.is_none_or(|known| !known.is_as_good_as(&index))
         {
@@ -210,6 +217,14 @@ impl Shared {
             }
         }
         Ok(index)
+    }
+
+    /// Why the folder of a user is not served that was a Maildir, and has neither `new` nor `cur`.
+    fn no_places(&self, user: &UserName) -> io::Error {
+        let index = self.state.as_ref().map(|state| state.index_path(user)).unwrap_or_default();
+        let index = index.display();
+        let what = "neither new nor cur is there, which were at the last login";
+        io::Error::other(format!("{what}; make them, or remove {index} if each file is to be a message"))
     }
 
     /// What is known of a maildrop: by heart, where the file is as it was, else by reading it.

@@ -82,6 +82,11 @@ impl StateFolder {
         &self.path
     }
 
+    /// Where the index of a user is.
+    pub(super) fn index_path(&self, user: &UserName) -> PathBuf {
+        self.path.join("indexes").join(&self.mail).join(user.as_str())
+    }
+
     /// The lock file of that number; none where it cannot be had.
     ///
     /// # Errors
