@@ -45,7 +45,7 @@ use self::cache::Cache;
 use self::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
 pub use self::import::UniqueIds;
 use self::index::{Builder, Index, Record, Size};
-use self::listing::Listing;
+use self::listing::Moved;
 use self::lock::{Lock, LockTable};
 use self::name::Sizes;
 use self::state::StateFolder;
@@ -269,7 +269,7 @@ struct LocalMaildrop {
     /// What those messages looked like that were opened and have not been counted: QUIT removes no other file.
     shown: BTreeMap<MessageNumber, Stamp>,
     /// Where messages were when one was not where it was at login.
-    moved: Option<Box<(Listing, Instant)>>,
+    moved: Option<Box<(Moved, Instant)>>,
     _lock: Lock,
 }
 
@@ -390,7 +390,7 @@ impl LocalMaildrop {
         }
         let user = self.user.as_str();
         if let Some(moved) = self.moved.as_ref().filter(|moved| moved.1.elapsed() < MOVED_KEPT) {
-            let (place, name) = moved.0.find(record.base).ok_or(io::ErrorKind::NotFound)?;
+            let (place, name) = moved.0.find(record.base)?.ok_or(io::ErrorKind::NotFound)?;
             match self.mail.open_message(user, place, name) {
                 // Moved once more since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -398,9 +398,8 @@ impl LocalMaildrop {
             }
         }
         let folder = UserFolder::open(&self.mail, user)?.ok_or(io::ErrorKind::NotFound)?;
-        let listing = Listing::of(&folder, &folder.layout()?, None)?;
-        let moved = &self.moved.insert(Box::new((listing, Instant::now()))).0;
-        let (place, name) = moved.find(record.base).ok_or(io::ErrorKind::NotFound)?;
+        let moved = &self.moved.insert(Box::new((Moved::look(&folder)?, Instant::now()))).0;
+        let (place, name) = moved.find(record.base)?.ok_or(io::ErrorKind::NotFound)?;
         self.mail.open_message(user, place, name)
     }
 }

@@ -13,6 +13,9 @@ use super::name::{self, Delivery};
 /// Room for the directory entries of one system call.
 const ENTRIES_ROOM: usize = 64 * 1024;
 
+/// How often the folders are listed at most, where they change while they are.
+pub(super) const LISTINGS_MAX: u32 = 3;
+
 /// One message found in a folder.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -35,6 +38,46 @@ pub(super) struct Listing {
 impl fmt::Debug for Listing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Listing of {}", self.entries.len())
+    }
+}
+
+/// Where messages are that are not where they were.
+pub(super) struct Moved {
+    listing: Listing,
+    /// Whether nothing was put in or taken out while the folders were listed. A message that is renamed meanwhile may be met by
+    /// neither name.
+    is_certain: bool,
+}
+
+impl Moved {
+    /// Looks where the messages of a user are.
+    pub(super) fn look(folder: &UserFolder) -> io::Result<Self> {
+        Self::look_by(folder, || folder.layout())
+    }
+
+    /// The same by somebody's word on what the folders look like.
+    pub(super) fn look_by(folder: &UserFolder, layout: impl Fn() -> io::Result<Layout>) -> io::Result<Self> {
+        let (mut before, mut looks) = (layout()?, 1);
+        loop {
+            let listing = Listing::of(folder, &before, None)?;
+            let after = layout()?;
+            let is_certain = after == before;
+            if is_certain || looks == LISTINGS_MAX {
+                return Ok(Self { listing, is_certain });
+            }
+            (before, looks) = (after, looks + 1);
+        }
+    }
+
+    /// Where the message with that base is; none where it is gone.
+    ///
+    /// # Errors
+    /// Where it may have been missed.
+    pub(super) fn find(&self, base: &[u8]) -> io::Result<Option<(Place, &[u8])>> {
+        match self.listing.find(base) {
+            None if !self.is_certain => Err(io::Error::other("it was not met while others were moved")),
+            found => Ok(found),
+        }
     }
 }
 

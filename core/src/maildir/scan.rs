@@ -18,11 +18,9 @@ use self::counting::{AHEAD, Counted, Counter, Wanted, count_all};
 use super::folder::{self, Layout, Listed, Place, Stamp, UserFolder};
 use super::import::{Notes, UniqueIds};
 use super::index::{Builder, Index, Record, Size};
-use super::listing::{Entry, Listing};
+use super::listing::{Entry, LISTINGS_MAX, Listing};
 use super::name::{self, Sizes};
 
-/// How often the folders are listed at most, where they change while they are.
-const LISTINGS_MAX: u32 = 3;
 /// Unique-ids of messages that are gone, kept so that they are not given out again. The oldest are forgotten.
 pub(super) const RETIRED_MAX: usize = 4096;
 /// Stands before the retired unique-ids where some were forgotten: no unique-id is empty.

@@ -6,6 +6,7 @@ mod kept;
 mod lengths;
 mod locks;
 mod messages;
+mod moved;
 mod places;
 mod shown;
 mod twin;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
 use super::index::{Builder, Index, Record, Size};
-use super::listing::Listing;
+use super::listing::{Listing, Moved};
 use super::{name, scan};
 use crate::accounts::UserName;
 use crate::store::Committed;
@@ -28,8 +28,8 @@ pub(super) struct Update<'a> {
     shown: &'a BTreeMap<MessageNumber, Stamp>,
     folder: UserFolder,
     folders: Vec<Opened>,
-    /// Where messages are that are not where they were; listed once.
-    moved: Option<Listing>,
+    /// Where messages are that are not where they were.
+    moved: Option<Moved>,
     /// What is in the folders, where there are files that others hide.
     twice: Option<Listing>,
     /// A message whose file is not the one that was counted or sent.
@@ -138,13 +138,18 @@ impl<'a> Update<'a> {
         if let Layout::Flat(_) = self.layout {
             return Ok(false);
         }
-        if self.moved.is_none() {
-            self.moved = Some(Listing::of(&self.folder, &self.layout, None)?);
-        }
-        let moved = self.moved.as_ref().and_then(|listing| listing.find(record.base));
-        let Some((place, name)) = moved.map(|(place, name)| (place, name.to_vec())) else { return Ok(false) };
-        if self.is_there(number, record, (place, &name))? && self.unlink(place, &name)? {
-            return Ok(true);
+        // One listing does for all messages that were moved before it was made. What it tells of one that was moved again
+        // another one tells better.
+        for is_again in [false, true] {
+            let moved = match &mut self.moved {
+                Some(moved) if !is_again => moved,
+                moved => moved.insert(Moved::look(&self.folder)?),
+            };
+            let Some((place, name)) = moved.find(record.base)? else { return Ok(false) };
+            let name = name.to_vec();
+            if self.is_there(number, record, (place, &name))? && self.unlink(place, &name)? {
+                return Ok(true);
+            }
         }
         Err(io::Error::other("the file was renamed while it was looked for"))
     }
@@ -291,7 +296,40 @@ pub(super) fn index_without(index: &Index, removed: &Deletions) -> Option<Index>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn a_message_that_moves_again_after_others_were_looked_for_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let ann = root.path().join("ann");
+        for folder in ["new", "cur"] {
+            fs::create_dir_all(ann.join(folder)).unwrap();
+        }
+        let names: [&[u8]; 2] = [b"1.a", b"2.b"];
+        let mail = MailFolder::open(root.path()).unwrap();
+        let layout = UserFolder::open(&mail, "ann").unwrap().unwrap().layout().unwrap();
+        let mut builder = Builder::with_room(2, 6);
+        for name in names {
+            let size = Size::Named { octets: 3 };
+            builder.push(&Record { name, base: name, unique_id: None, place: Place::New, size }).unwrap();
+        }
+        let index = builder.finish(layout, None, &[], b"ann");
+        for name in ["cur/1.a:2,", "cur/2.b:2,"] {
+            fs::write(ann.join(name), "x\n").unwrap();
+        }
+        let (user, shown) = (UserName::parse(b"ann").unwrap(), BTreeMap::new());
+        let mut update = Update::open(&mail, &user, &index, &shown).unwrap().unwrap();
+        let mut remove = |value| {
+            let record = index.record(value).unwrap();
+            update.remove(MessageNumber::from_index(value).unwrap(), &record).unwrap()
+        };
+        assert!(remove(0));
+        fs::rename(ann.join("cur/2.b:2,"), ann.join("cur/2.b:2,S")).unwrap();
+        assert!(remove(1));
+        assert!(!remove(1), "it is gone");
+    }
 
     #[test]
     fn a_folder_that_the_disk_refuses_is_not_told_as_done() {
