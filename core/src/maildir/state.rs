@@ -2,8 +2,8 @@
 //!
 //! All of it can be thrown away and is made again. So nothing here fails: what cannot be used is warned of, once until
 //! it could be used again, and service goes on from the mail folder. An index is written to a temporary file and
-//! renamed. It checks itself, and one that a crash cut is as good as none, so that only those are synced which hold
-//! unique-ids that nothing else tells: those of another server's lists, and those that are not given out again.
+//! renamed. It checks itself, and one that a crash cut is as good as none, so that only those are synced, and their names,
+//! which hold unique-ids that nothing else tells: those of another server's lists, and those that are not given out again.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, mkdirat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::checksum::{checksum, mix};
 use super::folder::{is_exhausted, status_in, status_of};
 use super::index::{DOUBT_AT, HEADER, Index, IndexError};
+use super::update::is_on_disk;
 use crate::accounts::UserName;
 
 /// Nobody else needs to know who gets mail from whom.
@@ -204,8 +205,9 @@ impl StateFolder {
             file = openat(&*indexes, &temporary, flags, FILE_MODE);
         }
         let mut file = File::from(file?);
+        let is_irreplaceable = index.has_own_unique_ids();
         let mut written = file.write_all(index.as_octets());
-        if index.has_own_unique_ids() {
+        if is_irreplaceable {
             written = written.and_then(|()| file.sync_all());
         }
         let renamed = written.and_then(|()| Ok(renameat(&*indexes, &temporary, &*indexes, user.as_str())?));
@@ -213,7 +215,12 @@ impl StateFolder {
             // Whether that works or not, the next one written takes the same name.
             let _ = unlinkat(&*indexes, &temporary, AtFlags::empty());
         }
-        renamed
+        renamed?;
+        if is_irreplaceable {
+            // Until the folder is on disk too, the name may be of the index before again after a loss of power.
+            is_on_disk(fsync(&*indexes))?;
+        }
+        Ok(())
     }
 
     /// Asks for a look at every message at the next login, and says why: `DOUBTFUL` or `IN_UPDATE`.

@@ -256,7 +256,7 @@ impl<'a> Update<'a> {
 }
 
 /// What an `fsync` of a folder tells.
-fn is_on_disk(synced: rustix::io::Result<()>) -> io::Result<()> {
+pub(super) fn is_on_disk(synced: rustix::io::Result<()>) -> io::Result<()> {
     match synced {
         // Of folders the file system knows no such thing, and none will ever succeed.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
