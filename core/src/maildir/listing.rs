@@ -31,7 +31,7 @@ pub(super) struct Entry {
 pub(super) struct Listing {
     names: Vec<u8>,
     entries: Vec<Entry>,
-    /// Files whose base was met before: what is shown of it hides them.
+    /// Files whose base was met before: what is shown of it hides them. In the same order.
     hidden: Vec<Entry>,
 }
 
@@ -175,7 +175,10 @@ impl Listing {
 
     /// The files of that base that are hidden by the one that is shown.
     pub(super) fn hidden(&self, base: &[u8]) -> impl Iterator<Item = (Place, &[u8])> {
-        let hidden = self.hidden.iter().filter(move |entry| self.base(entry) == base);
+        let wanted = (Delivery::of(base), base);
+        let is_before = |entry: &Entry| name::order((entry.delivery, self.base(entry)), wanted).is_lt();
+        let hidden = self.hidden.iter().skip(self.hidden.partition_point(is_before));
+        let hidden = hidden.take_while(move |entry| self.base(entry) == base);
         hidden.map(|entry| (entry.place, self.name(entry)))
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::maildir::folder::{MailFolder, Place, UserFolder};
-use crate::maildir::listing::{LISTINGS_MAX, Moved};
+use crate::maildir::listing::{LISTINGS_MAX, Listing, Moved};
 
 /// Looks where messages are, while something happens before each look at the folders: it hears which look it is.
 fn look(house: &House, happens: impl Fn(u32)) -> Moved {
@@ -47,4 +47,27 @@ fn nothing_is_said_to_be_gone_where_messages_are_renamed_all_the_time() {
     assert_eq!(listings.get(), LISTINGS_MAX);
     assert_eq!(moved.find(b"1.a").unwrap(), Some((Place::New, &b"1.a"[..])));
     assert!(moved.find(b"2.b").is_err());
+}
+
+#[test]
+fn the_files_that_another_hides_are_found_by_their_base() {
+    let house = House::maildir(&[]);
+    let bases = ["9.a", "10.a", "10.ab", "a", "ab"];
+    for base in bases {
+        for name in [format!("new/{base}"), format!("cur/{base}:2,"), format!("cur/{base}:2,S")] {
+            house.put(&name, "x\n");
+        }
+    }
+    house.put("new/11.alone", "x\n");
+    let mail = MailFolder::open(&house.folder.path().join("mail")).unwrap();
+    let folder = UserFolder::open(&mail, "ann").unwrap().unwrap();
+    let listing = Listing::of(&folder, &folder.layout().unwrap(), None).unwrap();
+    for base in bases {
+        let hidden: Vec<_> = listing.hidden(base.as_bytes()).collect();
+        let flagged = format!("{base}:2,S");
+        assert_eq!(hidden, [(Place::Cur, flagged.as_bytes()), (Place::New, base.as_bytes())]);
+    }
+    for base in ["11.alone", "8.none", "b"] {
+        assert_eq!(listing.hidden(base.as_bytes()).count(), 0);
+    }
 }
