@@ -2,7 +2,11 @@
 //! its size is kept as long as the chain is.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use log::warn;
@@ -48,8 +52,15 @@ struct Passage {
     /// The same without the links that have failed it and are to be passed by, as RETR does.
     left: Arc<Chain>,
     source: Source,
+    /// None where nobody can say; its size is not kept then.
+    look: Option<Look>,
     message: Arc<Message>,
 }
+
+/// Which file a message is, how long, and when it was written, in a number. Another mail folder may hold another message of
+/// the same unique-id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Look(u64);
 
 /// The sizes that are known, of the chains that were used last.
 #[derive(Default)]
@@ -60,7 +71,7 @@ pub(crate) struct ExactSizes(Mutex<Vec<Known>>);
 struct Known {
     chain: Weak<Chain>,
     /// By user and unique-id, with a NUL between them, which neither holds.
-    sizes: HashMap<Box<[u8]>, Octets>,
+    sizes: HashMap<Box<[u8]>, (Look, Octets)>,
 }
 
 /// Chains whose sizes are kept; past it those of the oldest are forgotten.
@@ -140,13 +151,15 @@ impl Measuring {
             self.sizes.push(self.snapshot.octets(number));
             return;
         };
-        if let Some(octets) = known.find(&chain, &self.user, self.snapshot.unique_id(number)) {
+        let look = Look::of(&source.file).ok();
+        let find = |look| known.find(&chain, &self.user, self.snapshot.unique_id(number), look);
+        if let Some(octets) = look.and_then(find) {
             self.sizes.push(octets);
             return;
         }
         let message = message_of(&self.user, maildrop, number, source.length, Command::Retr, self.remote);
         let left = Arc::clone(&chain);
-        self.pass(number, Passage { chain, left, source, message }, wake);
+        self.pass(number, Passage { chain, left, source, look, message }, wake);
     }
 
     /// Has a message begin.
@@ -188,8 +201,8 @@ impl Measuring {
         let Some(Current { passage, measure, .. }) = self.current.take() else { return };
         let octets = measure.octets();
         // A link that was passed by may not fail the next time.
-        if Arc::ptr_eq(&passage.chain, &passage.left) {
-            known.keep(&passage.chain, &self.user, self.snapshot.unique_id(number), octets);
+        if let Some(look) = passage.look.filter(|_| Arc::ptr_eq(&passage.chain, &passage.left)) {
+            known.keep(&passage.chain, &self.user, self.snapshot.unique_id(number), (look, octets));
         }
         self.sizes.push(octets);
     }
@@ -221,19 +234,29 @@ impl Current {
     }
 }
 
+impl Look {
+    fn of(file: &File) -> io::Result<Self> {
+        let status = file.metadata()?;
+        let mut hash = DefaultHasher::new();
+        (status.dev(), status.ino(), status.len(), status.mtime(), status.mtime_nsec()).hash(&mut hash);
+        Ok(Self(hash.finish()))
+    }
+}
+
 impl ExactSizes {
-    fn find(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8]) -> Option<Octets> {
+    fn find(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8], look: Look) -> Option<Octets> {
         let mut chains = self.lock();
-        of(&mut chains, chain).get(&*size_key(user, unique_id)).copied()
+        let (known, octets) = of(&mut chains, chain).get(&*size_key(user, unique_id)).copied()?;
+        (known == look).then_some(octets)
     }
 
-    fn keep(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8], octets: Octets) {
+    fn keep(&self, chain: &Arc<Chain>, user: &UserName, unique_id: &[u8], size: (Look, Octets)) {
         let mut chains = self.lock();
         let sizes = of(&mut chains, chain);
         if sizes.len() >= KNOWN_MAX {
             sizes.clear();
         }
-        sizes.insert(size_key(user, unique_id), octets);
+        sizes.insert(size_key(user, unique_id), size);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
@@ -242,7 +265,10 @@ impl ExactSizes {
 }
 
 /// The sizes of a chain, which stands last from here on.
-fn of<'known>(chains: &'known mut Vec<Known>, chain: &Arc<Chain>) -> &'known mut HashMap<Box<[u8]>, Octets> {
+fn of<'known>(
+    chains: &'known mut Vec<Known>,
+    chain: &Arc<Chain>,
+) -> &'known mut HashMap<Box<[u8]>, (Look, Octets)> {
     // The weak reference keeps the address from being given to another chain.
     let place = chains.iter().position(|known| known.chain.as_ptr() == Arc::as_ptr(chain));
     let known = match place {
@@ -272,5 +298,48 @@ impl Snapshot for Measured {
 
     fn unique_id(&self, number: MessageNumber) -> &[u8] {
         self.snapshot.unique_id(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::transform::{Error, Kind, Stream};
+
+    struct Never;
+
+    impl Transform for Never {
+        fn name(&self) -> &str {
+            "never"
+        }
+
+        fn kind(&self) -> Kind {
+            Kind::Process
+        }
+
+        fn open(self: Arc<Self>, _: Arc<Message>, _: Wake) -> Result<Box<dyn Stream>, Error> {
+            Err(Error::Permanent("never".into()))
+        }
+    }
+
+    #[test]
+    fn another_file_by_the_same_unique_id_has_a_size_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| {
+            let path = folder.path().join(name);
+            fs::write(&path, "of equal length\n").unwrap();
+            File::open(path).unwrap()
+        });
+        let look = |file| Look::of(file).unwrap();
+        let (known, user) = (ExactSizes::default(), UserName::parse(b"ann").unwrap());
+        let chain = Arc::new(Chain::new(vec![Arc::new(Never)]));
+        known.keep(&chain, &user, b"1.eml", (look(&first), Octets(7)));
+        fs::rename(folder.path().join("first"), folder.path().join("flagged")).unwrap();
+        assert_eq!(known.find(&chain, &user, b"1.eml", look(&first)), Some(Octets(7)));
+        assert_eq!(known.find(&chain, &user, b"1.eml", look(&second)), None);
+        known.keep(&chain, &user, b"1.eml", (look(&second), Octets(8)));
+        assert_eq!(known.find(&chain, &user, b"1.eml", look(&second)), Some(Octets(8)));
     }
 }
