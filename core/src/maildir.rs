@@ -384,7 +384,9 @@ impl LocalMaildrop {
         for flags in USUAL_FLAGS {
             let name = [record.base, flags].concat();
             match self.mail.open_message(self.user.as_str(), Place::Cur, &name) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // No file has a name that is too long with more flags.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename) => {}
                 file => return file,
             }
         }

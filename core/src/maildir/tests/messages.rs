@@ -115,6 +115,17 @@ fn a_message_that_moved_or_was_flagged_after_login_is_found() {
 }
 
 #[test]
+fn a_message_that_moved_is_found_where_its_name_leaves_no_room_for_other_flags() {
+    let (gone, moved) = ("1".repeat(253), "2".repeat(252));
+    let house = House::maildir(&[(&format!("new/{gone}"), "a\n"), (&format!("new/{moved}"), "b\n")]);
+    let mut maildrop = house.open();
+    fs::remove_file(house.user().join("new").join(gone)).unwrap();
+    house.rename(&format!("new/{moved}"), &format!("cur/{moved}:2,"));
+    assert!(matches!(maildrop.message(number(1)), Err(MessageError::Vanished)));
+    assert_eq!(text(&mut *maildrop, 2), "b\n");
+}
+
+#[test]
 fn what_takes_the_place_of_a_message_is_neither_followed_nor_waited_for() {
     let house = House::flat(&[("a", "a\n"), ("b", "b\n"), ("c", "c\n"), ("d", "d\n")]);
     let mut maildrop = house.open();
