@@ -87,8 +87,7 @@ impl LocalStore {
     /// on from the mail folder alone; one that cannot be written: the same, with a warning.
     #[must_use]
     pub fn new(mail: PathBuf, state: Option<PathBuf>) -> Self {
-        // A relative path that cannot be made absolute is still a path.
-        let mail = std::path::absolute(&mail).unwrap_or(mail);
+        let mail = plain(mail);
         let state = state.map(|state| StateFolder::new(state, &mail));
         let (locks, opened, cache) = (Arc::default(), Mutex::default(), Cache::default());
         let shared = Arc::new(Shared { mail, state, locks, opened, cache });
@@ -99,7 +98,7 @@ impl LocalStore {
     /// that a session of the one has open there is no session of the other.
     #[must_use]
     pub fn moved_to(&self, mail: PathBuf) -> Self {
-        let mail = std::path::absolute(&mail).unwrap_or(mail);
+        let mail = plain(mail);
         if mail == self.shared.mail {
             return self.clone();
         }
@@ -125,6 +124,12 @@ impl LocalStore {
     pub fn check(&self) -> io::Result<()> {
         self.shared.mail_folder()?.check()
     }
+}
+
+/// The path of a mail folder in the form by which it is known, however it was written.
+fn plain(mail: PathBuf) -> PathBuf {
+    // A relative path that cannot be made absolute is still a path. Components leave out a "/" at its end.
+    std::path::absolute(&mail).unwrap_or(mail).components().collect()
 }
 
 impl MailStore for LocalStore {

@@ -59,6 +59,8 @@ pub(super) struct StateFolder {
     path: PathBuf,
     /// The name of the mail folder among the indexes.
     mail: String,
+    /// The same as an older version made it of a path with "/" behind it.
+    former: String,
     indexes: Mutex<Option<Arc<OwnedFd>>>,
     locks: Mutex<[Option<Arc<File>>; LOCK_FILES]>,
     warned_of_indexes: AtomicBool,
@@ -68,9 +70,11 @@ pub(super) struct StateFolder {
 impl StateFolder {
     /// The part of a state folder that belongs to a mail folder. Nothing is made until it is needed.
     pub(super) fn new(path: PathBuf, mail: &Path) -> Self {
+        let mail = mail.as_os_str().as_bytes();
         Self {
             path,
-            mail: format!("{:016x}", checksum(mail.as_os_str().as_bytes())),
+            mail: name_of(mail),
+            former: name_of(&[mail, b"/"].concat()),
             indexes: Mutex::new(None),
             locks: Mutex::new([const { None }; LOCK_FILES]),
             warned_of_indexes: AtomicBool::new(false),
@@ -130,7 +134,7 @@ impl StateFolder {
     /// For want of descriptors or memory: an index made anew would replace one that knows more.
     pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> io::Result<Option<(Index, Seal)>> {
         Ok(match self.read(user) {
-            Ok(Ok((index, seal))) if index.owner() == owner => Some((index, seal)),
+            Ok(Ok((index, seal))) if is_of(&index, owner) => Some((index, seal)),
             Ok(Ok(_)) => {
                 log::warn!(target: "pop3d::maildir", "{user}: index of another maildrop; made anew");
                 None
@@ -250,7 +254,10 @@ impl StateFolder {
         if let Some(folder) = &*kept {
             return Ok(Arc::clone(folder));
         }
-        let folder = Arc::new(make_folder(&self.folder("indexes")?, &self.mail)?);
+        let indexes = self.folder("indexes")?;
+        // Mostly there is none of that name. And it takes the place of no other but an empty one.
+        let _ = renameat(&indexes, &self.former, &indexes, &self.mail);
+        let folder = Arc::new(make_folder(&indexes, &self.mail)?);
         *kept = Some(Arc::clone(&folder));
         Ok(folder)
     }
@@ -266,6 +273,16 @@ impl StateFolder {
         };
         make_folder(&state, name)
     }
+}
+
+/// The name of a mail folder among the indexes.
+fn name_of(mail: &[u8]) -> String {
+    format!("{:016x}", checksum(mail))
+}
+
+/// Whether an index is of that maildrop. An older version wrote "/" behind the path of the mail folder where it was given so.
+fn is_of(index: &Index, owner: &[u8]) -> bool {
+    index.owner() == owner || index.owner().strip_suffix(b"/") == Some(owner)
 }
 
 /// Whether a file that is open has no name any more.

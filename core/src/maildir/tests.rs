@@ -7,6 +7,7 @@ mod lengths;
 mod locks;
 mod messages;
 mod moved;
+mod paths;
 mod places;
 mod shown;
 mod twin;
