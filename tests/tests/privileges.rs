@@ -142,6 +142,34 @@ fn a_state_folder_that_its_user_cannot_look_into_ends_a_start() {
 }
 
 #[test]
+fn an_index_that_is_there_and_cannot_be_read_is_not_made_anew() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("left out: only root becomes another user");
+    }
+    let mail = Mail::maildir("user", &["x\n"]);
+    gives(mail.path());
+    let state = tempfile::tempdir().unwrap();
+    gives(state.path());
+    let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n");
+    let server =
+        Server::with(&mail, &Options { config: &config, state: Some(state.path()), ..Options::default() });
+    assert!(Client::tries(server.address(), "user", "pass").starts_with("+OK"));
+    let mut folders = fs::read_dir(state.path().join("indexes")).unwrap();
+    let index = folders.next().unwrap().unwrap().path().join("user");
+    drop(server);
+    let before = fs::read(&index).unwrap();
+    chown(&index, Some(0), Some(0)).unwrap();
+    // A copy of the folder that root brought back.
+    let server =
+        Server::with(&mail, &Options { config: &config, state: Some(state.path()), ..Options::default() });
+    assert!(Client::tries(server.address(), "user", "pass").starts_with("-ERR [SYS/TEMP]"));
+    server.logs(index.to_str().unwrap());
+    assert!(fs::read(&index).unwrap() == before);
+    chown(&index, Some(NOBODY), Some(NOBODY)).unwrap();
+    assert!(Client::tries(server.address(), "user", "pass").starts_with("+OK"));
+}
+
+#[test]
 fn files_that_only_root_could_read_again_are_named() {
     if !rustix::process::geteuid().is_root() {
         return eprintln!("left out: only root becomes another user");

@@ -131,9 +131,18 @@ impl StateFolder {
     /// Reads the index of a user; none where there is none that can be used.
     ///
     /// # Errors
-    /// For want of descriptors or memory: an index made anew would replace one that knows more.
+    /// For want of descriptors or memory, or where it is there and cannot be read now, as it may be another time: an index made
+    /// anew would replace one that knows more.
     pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> io::Result<Option<(Index, Seal)>> {
-        Ok(match self.read(user) {
+        let indexes = match self.indexes() {
+            Ok(indexes) => indexes,
+            Err(error) if is_exhausted(&error) => return Err(error),
+            Err(error) => {
+                self.warn_of_indexes("read", &error);
+                return Ok(None);
+            }
+        };
+        Ok(match Self::read(&indexes, user) {
             Ok(Ok((index, seal))) if is_of(&index, owner) => Some((index, seal)),
             Ok(Ok(_)) => {
                 log::warn!(target: "pop3d::maildir", "{user}: index of another maildrop; made anew");
@@ -144,7 +153,10 @@ impl StateFolder {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if is_exhausted(&error) => return Err(error),
+            Err(error) if may_be_read_later(&error) => {
+                let path = self.index_path(user);
+                return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+            }
             Err(error) => {
                 self.warn_of_indexes("read", &error);
                 None
@@ -158,10 +170,9 @@ impl StateFolder {
         status_in(indexes.as_fd(), user.as_str().as_bytes()).ok().map(|status| Seal::of(&status))
     }
 
-    fn read(&self, user: &UserName) -> io::Result<Result<(Index, Seal), IndexError>> {
+    fn read(indexes: &OwnedFd, user: &UserName) -> io::Result<Result<(Index, Seal), IndexError>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let indexes = self.indexes()?;
-        let file = File::from(openat(&*indexes, user.as_str(), flags, Mode::empty())?);
+        let file = File::from(openat(indexes, user.as_str(), flags, Mode::empty())?);
         let status = status_of(&file)?;
         let length = status.stx_size;
         let mut header = [0; HEADER];
@@ -283,6 +294,12 @@ fn name_of(mail: &[u8]) -> String {
 /// Whether an index is of that maildrop. An older version wrote "/" behind the path of the mail folder where it was given so.
 fn is_of(index: &Index, owner: &[u8]) -> bool {
     index.owner() == owner || index.owner().strip_suffix(b"/") == Some(owner)
+}
+
+/// Whether what could not be read is there, and may be read once somebody has mended the disk or the rights.
+fn may_be_read_later(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| matches!(errno, Errno::ACCESS | Errno::PERM | Errno::IO | Errno::STALE))
 }
 
 /// Whether a file that is open has no name any more.
