@@ -126,6 +126,11 @@ impl LocalStore {
     }
 }
 
+/// Whether a file is one of those that servers keep in a Maildir beside its folders.
+fn is_beside_places(name: &[u8]) -> bool {
+    [&b"dovecot"[..], b"courier", b"maildir", b"subscriptions"].iter().any(|start| name.starts_with(start))
+}
+
 /// The path of a mail folder in the form by which it is known, however it was written.
 fn plain(mail: PathBuf) -> PathBuf {
     // A relative path that cannot be made absolute is still a path. Components leave out a "/" at its end.
@@ -209,9 +214,14 @@ impl Shared {
         if let Some(known) = &known
             && matches!((known.layout(), index.layout()), (Layout::Maildir { .. }, Layout::Flat(_)))
         {
-            // What lies beside the folders is no mail. Where there is nothing, that is told as where the user's folder is
-            // gone. Either way it stays known as a Maildir: somebody may be making the folders anew.
-            return if index.count() == 0 { Ok(index) } else { Err(self.no_places(user)) };
+            // Somebody may be making the folders anew, beside which there is what is no mail. Where there is nothing, that is
+            // told as where the user's folder is gone, and stays known as a Maildir.
+            if index.count() == 0 {
+                return Ok(index);
+            }
+            if folder.has_temporary()? || index.records().any(|record| is_beside_places(record.base)) {
+                return Err(self.no_places(user));
+            }
         }
         if let Some(state) = &self.state
             && known.is_none_or(|known| !known.is_as_good_as(&index))

@@ -328,6 +328,15 @@ impl UserFolder {
         &self.user
     }
 
+    /// Whether it has the folder that deliveries to a Maildir are written in.
+    pub(super) fn has_temporary(&self) -> io::Result<bool> {
+        match status_in(self.folder.as_fd(), b"tmp") {
+            Ok(status) => Ok(FileType::from_raw_mode(status.stx_mode.into()).is_dir()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Finds out which kind of folder it is, and when it was last changed.
     pub(super) fn layout(&self) -> io::Result<Layout> {
         let (new, cur) = (self.visit(Place::New)?, self.visit(Place::Cur)?);

@@ -50,6 +50,21 @@ fn what_lies_in_an_empty_maildir_does_not_become_mail_when_its_folders_are_remov
 }
 
 #[test]
+fn a_folder_with_nothing_of_a_maildir_is_the_flat_one_that_it_is() {
+    let house = House::maildir(&[("new/1.a.host", "one\n")]);
+    drop(house.open());
+    fs::remove_dir_all(house.user()).unwrap();
+    fs::create_dir(house.user()).unwrap();
+    for name in ["courierimapuiddb", "dovecot.index", "maildirfolder", "subscriptions"] {
+        house.put(name, "no mail\n");
+        refused(&house);
+        fs::remove_file(house.user().join(name)).unwrap();
+    }
+    house.put("1.eml", "two\n");
+    assert_eq!(unique_ids(&*house.open()), ["1.eml"]);
+}
+
+#[test]
 fn a_maildir_that_became_a_flat_folder_is_served_once_its_index_is_removed() {
     let house = House::maildir(&[("new/1.a.host", "one\n")]);
     drop(house.open());
