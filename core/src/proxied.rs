@@ -22,6 +22,9 @@ const UNKNOWN_PREFIX: &[u8] = b"PROXY UNKNOWN";
 const FIXED: usize = 16;
 const _: () = assert!(TEXT_MAX <= HEADER_MAX && FIXED < HEADER_MAX, "each version fits");
 
+/// The version and the command of a header of version 2 whose connection is the balancer's own.
+const LOCAL: u8 = 0x20;
+
 /// What octets at the beginning of a connection are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Header {
@@ -53,13 +56,17 @@ impl Header {
 
     /// None: it is not whole.
     fn read_binary(octets: &[u8]) -> Option<Self> {
-        let &[high, low] = octets.get(FIXED - 2..FIXED)? else { return None };
+        let &[.., command, _family, high, low] = octets.get(..FIXED)? else { return None };
         let length = FIXED + usize::from(u16::from_be_bytes([high, low]));
         if length > HEADER_MAX {
             return Some(Self::Garbage);
         }
-        let Ok(v2::Header { command, protocol, addresses, .. }) = v2::Header::try_from(octets.get(..length)?)
-        else {
+        let header = octets.get(..length)?;
+        if command == LOCAL {
+            // What follows is thrown away, its family included, whether it makes sense or not (section 2.2).
+            return Some(Self::Whole { length, client: None });
+        }
+        let Ok(v2::Header { command, protocol, addresses, .. }) = v2::Header::try_from(header) else {
             return Some(Self::Garbage);
         };
         let client = match (command, protocol, addresses) {
@@ -147,6 +154,8 @@ mod tests {
             (binary(0x21, 0x21, &six), Some("[2001:db8::7]:256")),
             (binary(0x20, 0x00, &[]), None),
             (binary(0x20, 0x11, &four(9)), None),
+            (binary(0x20, 0x11, &[]), None),
+            (binary(0x20, 0x55, b"xyz"), None),
             (binary(0x21, 0x00, &[]), None),
             (binary(0x21, 0x31, &[b'/'; 216]), None),
         ]
