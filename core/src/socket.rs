@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
@@ -17,8 +18,9 @@ const BACKLOG: i32 = 4096;
 /// Where the address is in use by another program, is not of this machine, or may not be taken.
 pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(address, Sharing::Workers)?;
-    // Accepted sockets inherit it. A reply is written in one go: waiting for more would only cost time.
+    // Accepted sockets inherit both. A reply is written in one go: waiting for more would only cost time.
     sockopt::set_tcp_nodelay(&socket, true)?;
+    keep_alive(&socket)?;
     listen(&socket, BACKLOG)?;
     Ok(TcpListener::from_std(std::net::TcpListener::from(socket)))
 }
@@ -38,7 +40,7 @@ enum Sharing {
     Nobody,
 }
 
-fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<std::os::fd::OwnedFd> {
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
@@ -61,12 +63,12 @@ pub(crate) fn has_client(listener: &TcpListener) -> bool {
 }
 
 /// Has the kernel find out whether the other end is still there, where nothing is said for long: one that lost its power
-/// says no farewell.
-pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, Duration::from_mins(2))?;
-    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(30))?;
-    Ok(sockopt::set_tcp_keepcnt(stream, 4)?)
+/// says no farewell, and where silence has no bound it would keep its maildrop locked for ever.
+fn keep_alive(socket: &OwnedFd) -> io::Result<()> {
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, Duration::from_mins(2))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(30))?;
+    Ok(sockopt::set_tcp_keepcnt(socket, 4)?)
 }
 
 /// Has the closing of the socket reset the connection: what is unsent is thrown away, and the client sees an error.
@@ -79,15 +81,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_to_be_missed_is_asked_whether_it_is_there() {
-        let listener = listener(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        keep_alive(&stream).unwrap();
-        assert!(sockopt::socket_keepalive(&stream).unwrap());
-        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_mins(2));
-    }
-
-    #[test]
     fn an_address_that_a_sharing_listener_has_is_not_free() {
         let first = listener(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = first.local_addr().unwrap();
@@ -95,19 +88,33 @@ mod tests {
         assert!(listener(address).is_ok());
     }
 
-    #[test]
+    /// What a listener accepts, and the client.
     #[expect(clippy::disallowed_methods, reason = "the test waits for nothing else")]
-    fn what_is_accepted_sends_at_once() {
+    fn accepted() -> (TcpStream, std::net::TcpStream) {
         let listener = listener(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let limit = std::time::Instant::now() + Duration::from_secs(30);
-        let accepted = loop {
+        loop {
             match listener.accept() {
-                Ok((accepted, _)) => break accepted,
+                Ok((accepted, _)) => return (accepted, client),
                 Err(error) => assert!(error.kind() == io::ErrorKind::WouldBlock, "{error}"),
             }
             assert!(std::time::Instant::now() < limit, "nobody came");
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_sends_at_once() {
+        let (accepted, _client) = accepted();
         assert!(accepted.nodelay().unwrap());
+    }
+
+    #[test]
+    fn who_was_accepted_and_says_nothing_is_asked_whether_it_is_there() {
+        let (accepted, _client) = accepted();
+        assert!(sockopt::socket_keepalive(&accepted).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&accepted).unwrap(), Duration::from_mins(2));
+        assert_eq!(sockopt::tcp_keepintvl(&accepted).unwrap(), Duration::from_secs(30));
+        assert_eq!(sockopt::tcp_keepcnt(&accepted).unwrap(), 4);
     }
 }

@@ -252,7 +252,6 @@ impl Stream {
             Self::Tcp(stream) | Self::Tls(stream, _) => {
                 // Replies are short, and somebody waits for each.
                 stream.set_nodelay(true)?;
-                socket::keep_alive(stream)?;
                 stream.register(registry, token, interest)
             }
             Self::Unix(stream) => stream.register(registry, token, interest),
