@@ -108,6 +108,32 @@ fn a_trusted_proxy_speaks_for_clients_who_are_limited_by_their_own_addresses() {
 }
 
 #[test]
+fn a_trusted_proxy_itself_is_counted_once_it_logs_in_without_saying_for_whom() {
+    let mail = Mail::maildir("user", &["x\n"]);
+    let config = "[proxy]\nxclient_nets = [\"127.0.0.1\"]\n\
+                  [limits]\nconnections_per_address = 1\nexcepted_nets = []\nfailed_login_delay = 0\n\
+                  [limits.failed_logins]\nrefuse_after = 1\n";
+    let server = Server::with(&mail, &Options { config, ..Options::default() });
+    let connects = || {
+        let mut proxy = Client::silent(server.address());
+        proxy.hears("+OK [XCLIENT] ");
+        proxy
+    };
+    // More than an address may have: nobody knows yet for whom.
+    let [mut first, mut second, mut third] = [connects(), connects(), connects()];
+    first.says("USER user").hears("+OK");
+    first.says("PASS wrong").hears("-ERR [AUTH]");
+    second.says("USER user").hears("+OK");
+    second.says("PASS pass").hears("-ERR [SYS/TEMP]");
+    third.says("XCLIENT ADDR=192.0.2.7").hears("+OK");
+    third.says("USER user").hears("+OK");
+    third.says("PASS pass").hears("+OK");
+    // Its own address is refused, and it speaks for others.
+    let mut fourth = connects();
+    fourth.says("XCLIENT ADDR=192.0.2.8").hears("+OK");
+}
+
+#[test]
 fn for_who_is_not_trusted_there_is_no_xclient() {
     let mail = Mail::maildir("user", &["x\n"]);
     for config in ["", "[proxy]\nxclient_nets = [\"192.0.2.0/24\"]\n"] {

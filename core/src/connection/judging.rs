@@ -12,9 +12,9 @@ use pop3d_protocol::reply::ResponseCode;
 
 use super::{Connection, Desk, Task, temporary};
 use crate::accounts::{Accounts, Asking, USER_NAME_MAX, UserName, WrongCredentials, prepared};
-use crate::guesses::{DELAY_DOUBLINGS_MAX, FAILED_LOGINS, Penalty};
+use crate::guesses::{DELAY_DOUBLINGS_MAX, Penalty};
 use crate::notice::Outcome;
-use crate::shared::Shared;
+use crate::shared::{Shared, TurnedAway};
 
 /// Counts one login.
 pub(super) struct Judge {
@@ -120,15 +120,26 @@ impl Connection {
         Judge { shared: Arc::clone(&desk.shared), peer: self.peer, now: desk.now }
     }
 
-    /// Whether nobody from the client's address may log in: then it is told so, and sent away.
+    /// Whether nobody from the client's address may log in: then it is told so, and sent away. A proxy that logs in without a
+    /// word of for whom is a client of its own address.
     pub(super) fn is_turned_away(&mut self, desk: &Desk) -> bool {
-        if !desk.shared.is_refused(self.peer.ip(), desk.now) {
-            return false;
-        }
+        let address = self.peer.ip();
+        let settled = self.admission.as_mut().map(|admission| admission.settle(address, desk.now));
+        let why = match settled {
+            Some(Err(why)) => {
+                desk.counters.refused.add(1);
+                why
+            }
+            Some(Ok(())) | None if desk.shared.is_refused(address, desk.now) => TurnedAway::FailedLogins,
+            Some(Ok(())) | None => return false,
+        };
         self.exchange = None;
         self.explained = None;
-        self.reason = "too many failed logins from its address";
-        let refusal = temporary(FAILED_LOGINS);
+        self.reason = match why {
+            TurnedAway::TooMany => "too many connections from its address",
+            TurnedAway::FailedLogins => "too many failed logins from its address",
+        };
+        let refusal = temporary(why.reply());
         self.session.refuse_and_close(&refusal);
         // The session says farewell once it has its answer.
         self.session.handle_answer(Answer::Verified(Err(refusal)));

@@ -21,9 +21,10 @@ impl Connection {
     pub(super) fn identify(&mut self, proxied: Proxied, desk: &Desk) {
         let address = proxied.address.map_or(self.peer.ip(), |address| address.to_canonical());
         let peer = SocketAddr::new(address, proxied.port.unwrap_or(self.peer.port()));
-        let moved = match &mut self.admission {
-            Some(admission) => admission.move_to(address, desk.now),
-            None => Ok(()),
+        // One that says no address is counted where it is, once it logs in.
+        let moved = match (&mut self.admission, proxied.address) {
+            (Some(admission), Some(_)) => admission.move_to(address, desk.now),
+            (Some(_), None) | (None, _) => Ok(()),
         };
         let answer = match moved {
             Ok(()) => {

@@ -20,7 +20,7 @@ pub(crate) struct Seat {
 /// A seat and what is counted for the client's address.
 pub(crate) struct Admission {
     seat: Seat,
-    /// None: an address without a bound.
+    /// None: an address without a bound, or that of a trusted proxy that may still say for whom it speaks.
     address: Option<CountedAddress>,
 }
 
@@ -67,11 +67,20 @@ impl Drop for Seat {
 }
 
 impl Admission {
-    /// Counts a client for its address; an error where nobody from there may come in.
+    /// Counts a client for its address; an error where nobody from there may come in. Not so a trusted proxy: what there is
+    /// at its own address is others' doing, for whom it is yet to speak.
     pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
+        let is_trusted = seat.shared.settings.load().limits.trusted.contains(address);
         let mut admission = Self { seat, address: None };
-        admission.move_to(address, now)?;
+        if !is_trusted {
+            admission.move_to(address, now)?;
+        }
         Ok(admission)
+    }
+
+    /// Counts a client that begins a login at its address, where it is not counted yet; an error as that of `new`.
+    pub(crate) fn settle(&mut self, address: IpAddr, now: Instant) -> Result<(), TurnedAway> {
+        if self.address.is_some() { Ok(()) } else { self.move_to(address, now) }
     }
 
     /// Counts the client for another address, and not for the one before; an error where nobody from there may come in.

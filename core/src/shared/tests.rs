@@ -81,6 +81,33 @@ fn an_address_with_too_many_failed_logins_is_not_let_in_for_a_while() {
 }
 
 #[test]
+fn a_trusted_proxy_is_counted_where_it_logs_in_by_itself_and_nowhere_before() {
+    let rules = Limits::default().failed_logins;
+    let (now, proxy, client) = (Instant::now(), IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 7]));
+    let trusted = ["192.0.2.1".parse().unwrap()].into_iter().collect();
+    let shared = shared(Limits { connections_per_address: 2, trusted, ..Limits::default() });
+    let admit = || Admission::new(Shared::take_seat(&shared).unwrap(), proxy, now);
+    let mut admitted: Vec<_> = (0..6).map(|_| admit().unwrap_or_else(|why| panic!("{why:?}"))).collect();
+    assert!(shared.addresses.lock().unwrap().is_empty());
+    // Those for whom it speaks are counted where they are, also when they log in.
+    assert_eq!((admitted[0].move_to(client, now), admitted[1].move_to(client, now)), (Ok(()), Ok(())));
+    assert_eq!(admitted[0].settle(client, now), Ok(()));
+    assert_eq!(admitted[2].move_to(client, now), Err(TurnedAway::TooMany));
+    for _ in 0..2 {
+        assert_eq!((admitted[3].settle(proxy, now), admitted[4].settle(proxy, now)), (Ok(()), Ok(())));
+        assert_eq!(admitted[5].settle(proxy, now), Err(TurnedAway::TooMany));
+    }
+    drop(admitted);
+    assert!(shared.addresses.lock().unwrap().is_empty());
+    // What failed there closes its logins, and not those of others.
+    for _ in 0..rules.refused_after.unwrap() {
+        shared.guesses.fail(CountedAddress::of(proxy), b"user", now, &rules);
+    }
+    assert_eq!(admit().ok().unwrap().settle(proxy, now), Err(TurnedAway::FailedLogins));
+    assert_eq!(admit().ok().unwrap().move_to(client, now), Ok(()));
+}
+
+#[test]
 fn a_user_has_so_many_sessions() {
     let shared = shared(Limits::default());
     let user = |name: &[u8]| UserName::parse(name).unwrap();

@@ -222,6 +222,26 @@ fn a_client_that_does_not_wait_for_the_answer_has_failed_too() {
 }
 
 #[test]
+fn who_guesses_at_a_proxy_shuts_out_nobody_for_whom_it_speaks() {
+    let mut stage = stage(FailedLogins { refused_after: Some(1), ..RULES });
+    let mut settings = Settings::clone(&stage.desk.shared.settings.load());
+    settings.limits.trusted = [FROM.parse().unwrap()].into_iter().collect();
+    stage.desk.shared.settings.store(Arc::new(settings));
+    stage.fails(FROM, "user");
+    assert!(stage.is_refused(FROM));
+    for (says, is_let_in) in [(format!("XCLIENT ADDR=192.0.2.9\r\n{LOGIN}"), true), (LOGIN.to_owned(), false)]
+    {
+        stage.comes(FROM, &says);
+        let seat = Shared::take_seat(&stage.desk.shared).unwrap();
+        let admission = Admission::new(seat, FROM.parse().unwrap(), stage.desk.now);
+        stage.connection.admission = Some(admission.unwrap_or_else(|why| panic!("{why:?}")));
+        stage.play();
+        assert_eq!(stage.connection.session.is_authenticated(), is_let_in, "{}", stage.heard());
+        assert_eq!(stage.heard().ends_with(TURNED_AWAY), !is_let_in, "{}", stage.heard());
+    }
+}
+
+#[test]
 fn loopback_addresses_are_never_turned_away_by_default() {
     let mut stage = stage(RULES);
     let base = Limits::default().failed_login_delay;
