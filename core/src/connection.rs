@@ -295,7 +295,7 @@ impl Connection {
                 // must not take what it has for the whole.
                 let _ = self.transport.reset();
                 self.log_end(&format!("connection lost: {error}"));
-                Turn::Gone
+                self.leave(desk)
             }
             Err(Fault::Cut(reason)) => {
                 warn!(
@@ -329,6 +329,9 @@ impl Connection {
     }
 
     fn steps(&mut self, desk: &mut Desk) -> Result<Turn, Fault> {
+        if self.ending == Ending::AfterJob {
+            return Ok(self.leave(desk));
+        }
         let mut reads = READS_PER_TURN;
         let mut writes = WRITE_SHARE;
         loop {

@@ -207,6 +207,8 @@ pub(crate) mod tests {
         pub(crate) ends: bool,
         /// How many octets it takes; none: all.
         pub(crate) takes: Option<usize>,
+        /// Whether it has gone: what is written meets a reset.
+        pub(crate) is_gone: bool,
         /// Whether files cannot be read from this offset on.
         pub(crate) fails_at: Option<u64>,
         pub(crate) reads: usize,
@@ -240,6 +242,9 @@ pub(crate) mod tests {
 
         pub(crate) fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
             self.writes += 1;
+            if self.is_gone {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
             let heard = self.heard.lock().unwrap().octets.len();
             if self.writes.is_multiple_of(2)
                 || self.piece == 0

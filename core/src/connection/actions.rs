@@ -242,7 +242,9 @@ impl Connection {
             return;
         }
         self.task = Task::None;
-        self.take_outcome(outcome, desk);
+        if self.ending != Ending::AfterJob {
+            self.take_outcome(outcome, desk);
+        }
     }
 
     pub(super) fn take_outcome(&mut self, outcome: Outcome, desk: &Desk) {

@@ -94,7 +94,7 @@ impl Connection {
                 self.turn(desk)
             }
             Wait::Command if is_silent && self.transport.is_handshaking() => {
-                self.cut("no handshake within its time")
+                self.cut("no handshake within its time", desk)
             }
             Wait::Command if is_silent => {
                 self.reason = "silent for too long";
@@ -105,7 +105,7 @@ impl Connection {
                 let is_slow = self.slow.is_some_and(|slow| slow.is_due(limits, desk.now));
                 if is_silent || is_slow { self.judge_reader(limits, desk) } else { Turn::Waiting }
             }
-            Wait::Gone if self.last_sign + HALF_CLOSED <= desk.now => self.cut("the client has gone"),
+            Wait::Gone if self.last_sign + HALF_CLOSED <= desk.now => self.cut("the client has gone", desk),
             Wait::Linger(until) if until <= desk.now => Turn::Gone,
             Wait::Command | Wait::Gone | Wait::Linger(_) => Turn::Waiting,
         }
@@ -122,23 +122,23 @@ impl Connection {
             return turn;
         }
         if self.silence(limits).is_some_and(|silence| self.last_sign + silence <= desk.now) {
-            return self.cut("nothing taken for too long");
+            return self.cut("nothing taken for too long", desk);
         }
         if let Some(slow) = &mut self.slow
             && slow.is_due(limits, desk.now)
         {
             if slow.taken < limits.slow_reader_rate * limits.slow_reader_period.as_secs() {
-                return self.cut("taken too slowly");
+                return self.cut("taken too slowly", desk);
             }
             *slow = SlowReader { since: desk.now, taken: 0 };
         }
         turn
     }
 
-    fn cut(&mut self, reason: &str) -> Turn {
+    fn cut(&mut self, reason: &str, desk: &mut Desk) -> Turn {
         debug!(target: "pop3d::session", "{}: {reason}", self.peer);
         self.reset();
-        Turn::Gone
+        self.leave(desk)
     }
 
     fn silence(&self, limits: &Limits) -> Option<Duration> {
@@ -146,8 +146,10 @@ impl Connection {
     }
 
     fn wait(&mut self, desk: &mut Desk) -> Wait {
-        if let Ending::Lingering { until } = self.ending {
-            return Wait::Linger(until);
+        match self.ending {
+            Ending::Lingering { until } => return Wait::Linger(until),
+            Ending::AfterJob => return Wait::Others,
+            Ending::No | Ending::AfterOutput => {}
         }
         if let Task::Delayed { until, .. } = self.task {
             return Wait::Delay(until);

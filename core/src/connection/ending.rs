@@ -16,6 +16,9 @@ pub(super) enum Ending {
     No,
     /// What waits is sent first.
     AfterOutput,
+    /// The client has gone, or was given up, and a job is under way for it. Neither its seat nor what is held for it is
+    /// another's before that is done: who came and went without end would have jobs queued without end.
+    AfterJob,
     /// Our half is closed; what the client still sends is thrown away, so that the kernel does not reset the
     /// connection and with it the last reply.
     Lingering {
@@ -29,6 +32,16 @@ impl Connection {
         // Where the socket is beyond that it is beyond being believed, too.
         let _ = self.transport.reset();
         self.log_end("reset");
+    }
+
+    /// The client is beyond reach: that is the end, unless a job is under way for it. What comes of that job is dropped.
+    pub(super) fn leave(&mut self, desk: &mut Desk) -> Turn {
+        if !matches!(self.task, Task::Job) {
+            return Turn::Gone;
+        }
+        self.abandon_output(desk);
+        self.ending = Ending::AfterJob;
+        Turn::Waiting
     }
 
     /// The connection has gone: gives back what it holds of the worker's.
@@ -139,7 +152,7 @@ impl Connection {
     }
 
     pub(super) fn log_end(&mut self, reason: &str) {
-        if let Ending::Lingering { .. } = self.ending {
+        if let Ending::Lingering { .. } | Ending::AfterJob = self.ending {
             return;
         }
         // Before the socket is closed: who sees the end of the connection does not find the session listed.

@@ -4,6 +4,7 @@
 mod draining;
 mod guessing;
 mod holding;
+mod leaving;
 mod logging;
 
 use std::io::Write as _;
