@@ -116,6 +116,17 @@ impl Transport {
         }
     }
 
+    /// Octets that the kernel took since the last call, of which `written` were told to be written: TLS tells of a write once
+    /// all of it was taken, which from a slow reader may be minutes later. It counts them as they are once encrypted.
+    pub(crate) fn take_handed(&mut self, written: usize) -> usize {
+        match self {
+            Self::Socket(_, Some(tls)) => tls.take_handed(),
+            Self::Socket(_, None) => written,
+            #[cfg(test)]
+            Self::Scripted(script) => script.take_handed(written),
+        }
+    }
+
     /// Whether a read of less than there was room for has taken all that the kernel had, so that an event announces what
     /// comes next, and another read would only find nothing. Not where an octet was sent as urgent: a read ends before it.
     pub(crate) fn is_drained_by_less(&self) -> bool {
@@ -190,10 +201,14 @@ impl Write for Transport {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::mem;
     use std::os::unix::fs::FileExt;
     use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    /// Octets of a file that are written at once where a write is told as a whole.
+    const WHOLE: usize = 64 * 1024;
 
     /// A client that says what it was told to, in pieces, and takes little at a time.
     #[derive(Default)]
@@ -207,6 +222,12 @@ pub(crate) mod tests {
         pub(crate) ends: bool,
         /// How many octets it takes; none: all.
         pub(crate) takes: Option<usize>,
+        /// Whether a write is told, as by TLS, once all of it was taken.
+        pub(crate) in_wholes: bool,
+        /// Octets that were taken of such a write.
+        pub(crate) begun: usize,
+        /// Octets that were taken since somebody asked.
+        pub(crate) handed: usize,
         /// Whether it has gone: what is written meets a reset.
         pub(crate) is_gone: bool,
         /// Whether files cannot be read from this offset on.
@@ -252,16 +273,30 @@ pub(crate) mod tests {
             {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            let count = octets.len().min(self.piece);
-            self.heard.lock().unwrap().octets.extend_from_slice(&octets[..count]);
-            Ok(count)
+            let rest = &octets[self.begun..];
+            let count = rest.len().min(self.piece);
+            self.heard.lock().unwrap().octets.extend_from_slice(&rest[..count]);
+            if !self.in_wholes {
+                return Ok(count);
+            }
+            self.begun += count;
+            self.handed += count;
+            if self.begun < octets.len() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(mem::take(&mut self.begun))
+        }
+
+        pub(crate) fn take_handed(&mut self, written: usize) -> usize {
+            if self.in_wholes { mem::take(&mut self.handed) } else { written }
         }
 
         pub(crate) fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
             if self.fails_at.is_some_and(|at| offset >= at) {
                 return Err(io::Error::other("as told"));
             }
-            let mut octets = vec![0; count.min(self.piece.max(1))];
+            let most = if self.in_wholes { WHOLE } else { self.piece.max(1) };
+            let mut octets = vec![0; count.min(most)];
             let count = file.read_at(&mut octets, offset)?;
             if count == 0 { Ok(0) } else { self.write(&octets[..count]) }
         }

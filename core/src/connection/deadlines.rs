@@ -49,12 +49,12 @@ enum Wait {
 
 impl Connection {
     /// Keeps account of a client that does not take what is sent.
-    pub(super) fn watch_reader(&mut self, written: u64, desk: &Desk) {
+    pub(super) fn watch_reader(&mut self, taken: u64, desk: &Desk) {
         if !self.is_writable {
             self.slow.get_or_insert(SlowReader { since: desk.now, taken: 0 });
         }
         if let Some(slow) = &mut self.slow {
-            slow.taken += written;
+            slow.taken += taken;
         }
     }
 

@@ -129,10 +129,11 @@ impl Connection {
                 Err(error) => return Err(Fault::Client(error)),
             }
         }
-        if written > 0 {
+        let taken = self.transport.take_handed(written);
+        if taken > 0 {
             self.last_sign = desk.now;
         }
-        self.watch_reader(written as u64, desk);
+        self.watch_reader(taken as u64, desk);
         Ok(written)
     }
 

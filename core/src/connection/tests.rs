@@ -6,6 +6,7 @@ mod guessing;
 mod holding;
 mod leaving;
 mod logging;
+mod reading;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -326,12 +327,12 @@ fn a_client_that_takes_less_than_the_least_rate_is_reset_and_one_that_takes_more
     let limits = Limits::default();
     let period = Limits::default().slow_reader_period.as_secs();
     assert_eq!((limits.slow_reader_rate, period), (1024, 300));
-    // The first is sent from the file, the second by way of the cursor.
-    for message in ["x\r\n", "x\n"].map(|line| line.repeat(400_000)) {
+    // The first is sent from the file, the second by way of the cursor; both without TLS and as with it.
+    for (line, in_wholes) in [("x\r\n", false), ("x\n", false), ("x\r\n", true), ("x\n", true)] {
         for (rate, lasts) in [(1000, period), (1050, 2 * period)] {
             let says = format!("{LOGIN}RETR 1\r\n");
-            let slow = Script { ends: false, takes: Some(1000), ..script(&says, 50) };
-            let mut stage = Stage::new(vec![message.clone().into_bytes()], slow);
+            let slow = Script { ends: false, in_wholes, takes: Some(1000), ..script(&says, 50) };
+            let mut stage = Stage::new(vec![line.repeat(400_000).into_bytes()], slow);
             assert_eq!(stage.play(), Turn::Waiting);
             let begun = stage.desk.now;
             let mut turn = Turn::Waiting;

@@ -34,6 +34,8 @@ pub(crate) struct Channel {
     tls: ServerConnection,
     /// Octets that were encrypted and are not told to be written: their cipher text is not all with the kernel.
     accepted: usize,
+    /// Octets of cipher text of these that the kernel took since somebody asked.
+    handed: usize,
 }
 
 impl Channel {
@@ -45,7 +47,7 @@ impl Channel {
         let mut tls = ServerConnection::new(config)?;
         // It counts what is encrypted: without the overhead the last record would be cut, and its rest have one of its own.
         tls.set_buffer_limit(Some(WRITE_MAX + WRITE_MAX / RECORD * RECORD_OVERHEAD));
-        Ok(Self { tls, accepted: 0 })
+        Ok(Self { tls, accepted: 0, handed: 0 })
     }
 
     /// Whether the handshake is not over.
@@ -152,12 +154,19 @@ impl Channel {
         while self.tls.wants_write() {
             match self.tls.write_tls(stream) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                // What TLS has of its own to say, which a client can have it say, is nothing that the client takes.
+                Ok(count) if self.accepted > 0 => self.handed += count,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Octets that the kernel took since the last call, encrypted as they are, of writes that may not be told yet.
+    pub(crate) fn take_handed(&mut self) -> usize {
+        mem::take(&mut self.handed)
     }
 
     /// Says that what was written is all there is.
@@ -221,9 +230,30 @@ fn give_file(writer: &mut dyn Write, file: &File, offset: u64, count: usize) -> 
 mod tests {
     use std::collections::BTreeMap;
 
+    use rustls::ClientConnection;
+
     use super::*;
     use crate::tls::Version;
-    use crate::tls::tests::{carry, in_memory};
+    use crate::tls::tests::{carry, connect, in_memory};
+
+    /// A channel whose handshake is over.
+    fn open(config: Arc<ServerConfig>, mut client: ClientConnection) -> Channel {
+        let mut channel = Channel::new(config).unwrap();
+        while client.wants_write() || channel.tls.wants_write() {
+            carry(&mut client, &mut channel.tls);
+            carry(&mut channel.tls, &mut client);
+        }
+        channel
+    }
+
+    /// A socket of a server, and its client's.
+    fn sockets() -> (TcpStream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (TcpStream::from_std(stream), client)
+    }
 
     /// The lengths of the records that wait to be written, and how many there are of each.
     fn records(channel: &mut Channel) -> BTreeMap<usize, usize> {
@@ -247,17 +277,39 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&octets).unwrap();
         for (version, length) in [(Version::Tls12, 8 + 16), (Version::Tls13, 1 + 16)] {
-            let (config, mut client) = in_memory(version);
-            let mut channel = Channel::new(config).unwrap();
-            while client.wants_write() || channel.tls.wants_write() {
-                carry(&mut client, &mut channel.tls);
-                carry(&mut channel.tls, &mut client);
-            }
+            let (config, client) = in_memory(version);
+            let mut channel = open(config, client);
             let whole = BTreeMap::from([(RECORD + length, WRITE_MAX / RECORD)]);
             for _ in 0..2 {
                 assert_eq!(give_file(&mut channel.tls.writer(), &file, 0, octets.len()).unwrap(), WRITE_MAX);
                 assert_eq!(records(&mut channel), whole);
             }
         }
+    }
+
+    #[test]
+    fn what_the_kernel_took_of_a_write_is_told_before_it_has_taken_all() {
+        let (config, client) = in_memory(Version::Tls13);
+        let mut channel = open(config, client);
+        let (mut stream, mut peer) = sockets();
+        let octets = vec![b'x'; WRITE_MAX];
+        let (mut handed, mut read, mut has_seen_part) = (0, 0, false);
+        loop {
+            let written = channel.write(&mut stream, &octets);
+            let count = channel.take_handed();
+            handed += count;
+            match written {
+                Ok(_) if has_seen_part => break,
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    has_seen_part |= count > 0;
+                    read += peer.read(&mut [0; RECORD]).unwrap();
+                    assert!(read < 1 << 30, "no write was ever taken in part");
+                }
+            }
+        }
+        drop(stream);
+        assert_eq!(read + peer.read_to_end(&mut Vec::new()).unwrap(), handed);
     }
 }

@@ -243,7 +243,7 @@ fn client_with(address: SocketAddr, name: &str, config: ClientConfig) -> Client 
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits")]
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     Ok(stream)
