@@ -12,7 +12,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConfig, ServerConnection};
-use rustls::{HandshakeKind, ProtocolVersion};
+use rustls::{HandshakeKind, ProtocolVersion, SupportedCipherSuite, Writer};
 
 /// Octets that are encrypted before they are written: the system calls of a download, against the memory of a slow reader.
 const WRITE_MAX: usize = 4 * RECORD;
@@ -22,6 +22,10 @@ const RECORD: usize = 16 * 1024;
 
 /// Octets that a record is longer than its content, at most: those of TLS 1.2 with AES-GCM (RFC 5288, section 3) are 29.
 const RECORD_OVERHEAD: usize = 32;
+
+/// Records that are left of those that one key may encrypt: TLS has something to say of its own.
+const RECORDS_LEFT: u64 = 256;
+const _: () = assert!((WRITE_MAX / RECORD) as u64 <= RECORDS_LEFT / 2, "a write that begins fits");
 
 /// Reads from the socket in one call: records may be empty, and a handshake may come octet by octet.
 const READS_MAX: usize = 8;
@@ -36,6 +40,16 @@ pub(crate) struct Channel {
     accepted: usize,
     /// Octets of cipher text of these that the kernel took since somebody asked.
     handed: usize,
+    /// Records that were encrypted of what was given.
+    records: u64,
+}
+
+/// Takes what is to be encrypted, as long as the key is good for it.
+struct Given<'channel> {
+    writer: Writer<'channel>,
+    records: &'channel mut u64,
+    /// So many records, and no further one.
+    most: u64,
 }
 
 impl Channel {
@@ -47,7 +61,7 @@ impl Channel {
         let mut tls = ServerConnection::new(config)?;
         // It counts what is encrypted: without the overhead the last record would be cut, and its rest have one of its own.
         tls.set_buffer_limit(Some(WRITE_MAX + WRITE_MAX / RECORD * RECORD_OVERHEAD));
-        Ok(Self { tls, accepted: 0, handed: 0 })
+        Ok(Self { tls, accepted: 0, handed: 0, records: 0 })
     }
 
     /// Whether the handshake is not over.
@@ -114,7 +128,7 @@ impl Channel {
     /// Writes octets. Those that are refused by `WouldBlock` may be encrypted, and must be given again.
     ///
     /// # Errors
-    /// Those of the socket.
+    /// Those of the socket, and one where the key is good for no more.
     pub(crate) fn write(&mut self, stream: &mut TcpStream, octets: &[u8]) -> io::Result<usize> {
         self.send(stream, |writer| writer.write(octets.get(..WRITE_MAX).unwrap_or(octets)))
     }
@@ -122,7 +136,7 @@ impl Channel {
     /// Writes octets of a file, from `offset` on; 0: it ends there. As `write`.
     ///
     /// # Errors
-    /// Those of the socket and of the file.
+    /// As `write`, and those of the file.
     pub(crate) fn send_file(
         &mut self,
         stream: &mut TcpStream,
@@ -140,10 +154,23 @@ impl Channel {
     ) -> io::Result<usize> {
         if self.accepted == 0 {
             self.flush(stream)?;
-            self.accepted = give(&mut self.tls.writer())?;
+            let most = self.records_max();
+            let mut given = Given { writer: self.tls.writer(), records: &mut self.records, most };
+            self.accepted = give(&mut given)?;
         }
         self.flush(stream)?;
         Ok(mem::take(&mut self.accepted))
+    }
+
+    /// Records that may be encrypted. TLS 1.3 has another key in time. In TLS 1.2, where the key is good for no more, rustls says
+    /// close_notify, and takes what it is given for nothing: a cut message would look whole.
+    fn records_max(&self) -> u64 {
+        match self.tls.negotiated_cipher_suite() {
+            Some(SupportedCipherSuite::Tls12(suite)) => {
+                suite.common.confidentiality_limit.saturating_sub(RECORDS_LEFT)
+            }
+            Some(SupportedCipherSuite::Tls13(_)) | None => u64::MAX,
+        }
     }
 
     /// Writes what is encrypted, of the handshake too.
@@ -203,6 +230,21 @@ impl Channel {
     }
 }
 
+impl Write for Given<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if *self.records >= self.most {
+            return Err(io::Error::other("one key may encrypt no more in TLS 1.2"));
+        }
+        let count = self.writer.write(octets)?;
+        *self.records += count.div_ceil(RECORD) as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Has octets of a file encrypted, from `offset` on, as many as are written at once; returns how many.
 fn give_file(writer: &mut dyn Write, file: &File, offset: u64, count: usize) -> io::Result<usize> {
     let count = count.min(WRITE_MAX);
@@ -230,20 +272,55 @@ fn give_file(writer: &mut dyn Write, file: &File, offset: u64, count: usize) -> 
 mod tests {
     use std::collections::BTreeMap;
 
-    use rustls::ClientConnection;
+    use rustls::crypto::{CryptoProvider, ring};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::version::TLS12;
+    use rustls::{CipherSuiteCommon, ClientConnection, Tls12CipherSuite};
 
     use super::*;
     use crate::tls::Version;
     use crate::tls::tests::{carry, connect, in_memory};
 
     /// A channel whose handshake is over.
-    fn open(config: Arc<ServerConfig>, mut client: ClientConnection) -> Channel {
+    fn open(config: Arc<ServerConfig>, client: &mut ClientConnection) -> Channel {
         let mut channel = Channel::new(config).unwrap();
         while client.wants_write() || channel.tls.wants_write() {
-            carry(&mut client, &mut channel.tls);
-            carry(&mut channel.tls, &mut client);
+            carry(client, &mut channel.tls);
+            carry(&mut channel.tls, client);
         }
         channel
+    }
+
+    /// The configuration of a server that speaks TLS 1.2, where one key may encrypt so many records.
+    fn bounded(records: u64) -> Arc<ServerConfig> {
+        let bounded = |suite: &SupportedCipherSuite| match suite {
+            SupportedCipherSuite::Tls12(suite) => {
+                let common = CipherSuiteCommon { confidentiality_limit: records, ..suite.common };
+                let suite = Box::leak(Box::new(Tls12CipherSuite { common, ..**suite }));
+                Some(SupportedCipherSuite::Tls12(suite))
+            }
+            SupportedCipherSuite::Tls13(_) => None,
+        };
+        let provider = ring::default_provider();
+        let cipher_suites = provider.cipher_suites.iter().filter_map(bounded).collect();
+        let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(CryptoProvider { cipher_suites, ..provider });
+        let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS12]).unwrap();
+        let config = config.with_no_client_auth();
+        Arc::new(config.with_single_cert(vec![made.cert.der().clone()], key.into()).unwrap())
+    }
+
+    /// How much of what came from a channel the client can read, and whether it was told that this is all.
+    fn hears(client: &mut ClientConnection, mut said: &[u8]) -> (usize, bool) {
+        let (mut heard, mut room) = (0, vec![0; RECORD]);
+        while client.read_tls(&mut said).unwrap() > 0 {
+            client.process_new_packets().unwrap();
+            while let Ok(count @ 1..) = client.reader().read(&mut room) {
+                heard += count;
+            }
+        }
+        (heard, client.process_new_packets().unwrap().peer_has_closed())
     }
 
     /// A socket of a server, and its client's.
@@ -277,8 +354,8 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&octets).unwrap();
         for (version, length) in [(Version::Tls12, 8 + 16), (Version::Tls13, 1 + 16)] {
-            let (config, client) = in_memory(version);
-            let mut channel = open(config, client);
+            let (config, mut client) = in_memory(version);
+            let mut channel = open(config, &mut client);
             let whole = BTreeMap::from([(RECORD + length, WRITE_MAX / RECORD)]);
             for _ in 0..2 {
                 assert_eq!(give_file(&mut channel.tls.writer(), &file, 0, octets.len()).unwrap(), WRITE_MAX);
@@ -289,8 +366,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_took_of_a_write_is_told_before_it_has_taken_all() {
-        let (config, client) = in_memory(Version::Tls13);
-        let mut channel = open(config, client);
+        let (config, mut client) = in_memory(Version::Tls13);
+        let mut channel = open(config, &mut client);
         let (mut stream, mut peer) = sockets();
         let octets = vec![b'x'; WRITE_MAX];
         let (mut handed, mut read, mut has_seen_part) = (0, 0, false);
@@ -311,5 +388,32 @@ mod tests {
         }
         drop(stream);
         assert_eq!(read + peer.read_to_end(&mut Vec::new()).unwrap(), handed);
+    }
+
+    #[test]
+    fn what_a_key_of_tls_1_2_may_not_encrypt_any_more_is_neither_taken_nor_followed_by_a_farewell() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"x").unwrap();
+        for (length, is_file) in [(1, false), (1, true), (RECORD + 1, false)] {
+            let (_, mut client) = in_memory(Version::Tls12);
+            let mut channel = open(bounded(RECORDS_LEFT + 4), &mut client);
+            let (mut stream, mut peer) = sockets();
+            let octets = vec![b'x'; length];
+            let mut written = 0;
+            let error = (0..2 * RECORDS_LEFT).find_map(|_| {
+                let count = if is_file {
+                    channel.send_file(&mut stream, &file, 0, 1)
+                } else {
+                    channel.write(&mut stream, &octets)
+                };
+                count.map(|count| written += count).err()
+            });
+            assert_eq!(error.map(|error| error.kind()), Some(io::ErrorKind::Other));
+            assert_eq!(written, 4 / length.div_ceil(RECORD) * length);
+            drop(stream);
+            let mut said = Vec::new();
+            peer.read_to_end(&mut said).unwrap();
+            assert_eq!(hears(&mut client, &said), (written, false));
+        }
     }
 }
