@@ -274,6 +274,14 @@ enum Trust {
     Lost,
 }
 
+/// What a file looked like that was opened.
+#[derive(Clone, Copy)]
+struct Shown {
+    stamp: Stamp,
+    /// Whether it was sent, and not refused.
+    is_sent: bool,
+}
+
 /// The maildrop of a user while it is locked.
 struct LocalMaildrop {
     shared: Arc<Shared>,
@@ -282,7 +290,7 @@ struct LocalMaildrop {
     index: Arc<Index>,
     trust: Trust,
     /// What those messages looked like that were opened and have not been counted: QUIT removes no other file.
-    shown: BTreeMap<MessageNumber, Stamp>,
+    shown: BTreeMap<MessageNumber, Shown>,
     /// Where messages were when one was not where it was at login.
     moved: Option<Box<(Moved, Instant)>>,
     _lock: Lock,
@@ -313,8 +321,13 @@ impl Maildrop for LocalMaildrop {
         let status = folder::status_of(&file).map_err(MessageError::Unreadable)?;
         let source = inspect(file, &status, &record).map_err(MessageError::Unreadable)?;
         if !matches!(record.size, Size::Counted { .. }) {
-            // As it was opened first: who got one part before the file grew and another one after has not got it all.
-            self.shown.entry(number).or_insert_with(|| Stamp::of(&status));
+            // As it was sent first: who got one part before the file grew and another one after has not got it all. What
+            // was refused is as good as not seen once it is sent.
+            let shown = Shown { stamp: Stamp::of(&status), is_sent: source.is_some() };
+            let kept = self.shown.entry(number).or_insert(shown);
+            if !kept.is_sent {
+                *kept = shown;
+            }
         }
         let is_as_known = source.as_ref().is_some_and(|source| source.octets.is_some());
         if !is_as_known && !matches!(record.size, Size::Unknown { .. }) {

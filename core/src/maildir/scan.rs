@@ -242,7 +242,7 @@ impl<'a> Scan<'a> {
                 }
             }
         }
-        let now = self.counted_at();
+        let (now, seen) = (self.counted_at(), known.and_then(|record| record.size.stamp()));
         let counted = self.ahead.remove(&place).unwrap_or_else(|| self.counter.count(folder, name, now));
         match counted {
             Ok(counted) => {
@@ -259,7 +259,9 @@ impl<'a> Scan<'a> {
                 self.unreadable += 1;
                 let status = folder::status_in(folder, name).ok();
                 let length = status.as_ref().map_or(0, |status| status.stx_size);
-                Ok(Some(Size::Unknown { length, stamp: status.as_ref().map(Stamp::of) }))
+                // Where it cannot be looked at either, it is taken for what it was.
+                let stamp = status.as_ref().map(Stamp::of).or(seen);
+                Ok(Some(Size::Unknown { length, stamp }))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The store's part of the state folder: `indexes/<mail folder>/<user>` and `locks/<number>`.
 //!
-//! All of it can be thrown away and is made again. So nothing here fails: what cannot be used is warned of, once until
-//! it could be used again, and service goes on from the mail folder. An index is written to a temporary file and
+//! What is damaged, absent or cannot be written is made again: it is warned of, once until it could be used again, and
+//! service goes on from the mail folder. Only an index that is there and cannot be read keeps its user out. An index is written to a temporary file and
 //! renamed. It checks itself, and one that a crash cut is as good as none, so that only those are synced, and their names,
 //! which hold unique-ids that nothing else tells: those of another server's lists, and those that are not given out again.
 
@@ -137,6 +137,10 @@ impl StateFolder {
         let indexes = match self.indexes() {
             Ok(indexes) => indexes,
             Err(error) if is_exhausted(&error) => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.has_indexes() => {
+                let path = self.path.join("indexes");
+                return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+            }
             Err(error) => {
                 self.warn_of_indexes("read", &error);
                 return Ok(None);
@@ -153,7 +157,8 @@ impl StateFolder {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if may_be_read_later(&error) => {
+            Err(error) if is_exhausted(&error) => return Err(error),
+            Err(error) if is_there(&error) => {
                 let path = self.index_path(user);
                 return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
             }
@@ -162,6 +167,12 @@ impl StateFolder {
                 None
             }
         })
+    }
+
+    /// Whether there is a folder of indexes of this mail folder, or may be one: it cannot be looked at.
+    fn has_indexes(&self) -> bool {
+        let looked = self.path.join("indexes").join(&self.mail).symlink_metadata();
+        looked.map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
     }
 
     /// What the index file of a user looks like; none where there is none, or it cannot be said.
@@ -296,10 +307,10 @@ fn is_of(index: &Index, owner: &[u8]) -> bool {
     index.owner() == owner || index.owner().strip_suffix(b"/") == Some(owner)
 }
 
-/// Whether what could not be read is there, and may be read once somebody has mended the disk or the rights.
-fn may_be_read_later(error: &io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    errno.is_some_and(|errno| matches!(errno, Errno::ACCESS | Errno::PERM | Errno::IO | Errno::STALE))
+/// Whether what could not be read is a file that is there, and may be read once somebody has mended the disk or the rights.
+fn is_there(error: &io::Error) -> bool {
+    let no_file = [Errno::NOENT, Errno::LOOP, Errno::ISDIR, Errno::NXIO];
+    Errno::from_io_error(error).is_some_and(|errno| !no_file.contains(&errno))
 }
 
 /// Whether a file that is open has no name any more.
@@ -315,4 +326,20 @@ fn make_folder(parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
         Err(error) => return Err(error.into()),
     }
     Ok(openat(parent, name, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_may_be_read_later_is_told_from_none() {
+        for errno in [Errno::ACCESS, Errno::IO, Errno::STALE, Errno::MFILE, Errno::NOMEM, Errno::TIMEDOUT] {
+            assert!(is_there(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::NOENT, Errno::LOOP, Errno::ISDIR, Errno::NXIO] {
+            assert!(!is_there(&errno.into()), "{errno}");
+        }
+        assert!(!is_there(&io::Error::other("too long for this machine")));
+    }
 }

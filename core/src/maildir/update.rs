@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::folder::{Layout, MailFolder, Place, Stamp, UserFolder};
 use super::index::{Builder, Index, Record, Size};
 use super::listing::{Listing, Moved};
-use super::{name, scan};
+use super::{Shown, name, scan};
 use crate::accounts::UserName;
 use crate::store::Committed;
 
@@ -25,7 +25,7 @@ pub(super) struct Update<'a> {
     user: &'a UserName,
     layout: Layout,
     /// What those messages looked like that were opened and had not been counted.
-    shown: &'a BTreeMap<MessageNumber, Stamp>,
+    shown: &'a BTreeMap<MessageNumber, Shown>,
     folder: UserFolder,
     folders: Vec<Opened>,
     /// Where messages are that are not where they were.
@@ -63,7 +63,7 @@ impl<'a> Update<'a> {
         mail: &MailFolder,
         user: &'a UserName,
         index: &Index,
-        shown: &'a BTreeMap<MessageNumber, Stamp>,
+        shown: &'a BTreeMap<MessageNumber, Shown>,
     ) -> io::Result<Option<Self>> {
         let Some(folder) = UserFolder::open(mail, user.as_str())? else { return Ok(None) };
         let layout = folder.layout()?;
@@ -182,7 +182,9 @@ impl<'a> Update<'a> {
     /// Whether this is how the file of a message looked when it was opened, or else at login.
     fn was_shown(&self, number: MessageNumber, record: &Record<'_>, status: &Statx) -> bool {
         match self.shown.get(&number) {
-            Some(stamp) => super::folder::is_regular(status) && stamp.is_of_same_file(Stamp::of(status)),
+            Some(shown) => {
+                super::folder::is_regular(status) && shown.stamp.is_of_same_file(Stamp::of(status))
+            }
             None => scan::is_same_file(record, status),
         }
     }

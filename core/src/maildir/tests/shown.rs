@@ -43,6 +43,23 @@ fn a_file_that_grew_after_it_was_sent_stays_where_its_name_or_a_list_told_its_si
 }
 
 #[test]
+fn a_file_that_was_refused_while_it_was_copied_and_sent_later_is_removed() {
+    let name = "new/1.a,S=16,W=18";
+    let house = House::maildir(&[(name, "begun\n")]);
+    let mut maildrop = house.open();
+    assert!(maildrop.message(number(1)).is_err());
+    house.put(name, "begun\nand ended\n");
+    assert_eq!(text(&mut *maildrop, 1), "begun\nand ended\n");
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(1, 0));
+    // Refused, and never sent, it stays.
+    let house = House::maildir(&[(name, "begun\n")]);
+    let mut maildrop = house.open();
+    assert!(maildrop.message(number(1)).is_err());
+    house.put(name, "begun\nand ended\n");
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(0, 1));
+}
+
+#[test]
 fn a_file_whose_size_its_name_told_is_removed_as_it_was_sent_under_other_flags_too() {
     let house =
         House::maildir(&[("new/1.a,W=5", "one\n"), ("new/2.b,W=5", "two\n"), ("new/3.c,W=7", "three\n")]);
