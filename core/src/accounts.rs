@@ -197,10 +197,11 @@ impl Accounts {
         self.accounts.get(user)?.weak_of_file()
     }
 
-    /// How many secrets are kept by hashes that are guessed fast.
+    /// How many passwords, and how many app passwords, are kept by hashes that are guessed fast.
     #[must_use]
-    pub fn guessed_fast(&self) -> usize {
-        self.accounts.values().map(Account::guessed_fast).sum()
+    pub fn guessed_fast(&self) -> (usize, usize) {
+        let add = |(own, apps), (one, more)| (own + one, apps + more);
+        self.accounts.values().map(Account::guessed_fast).fold((0, 0), add)
     }
 
     /// Adds an app password to an account, as it stands in the configuration; nothing happens where there is no account.

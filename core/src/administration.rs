@@ -33,6 +33,7 @@ use crate::accounts::{Accounts, UserName};
 use crate::maildir::LocalStore;
 use crate::server::Handle;
 use crate::state::Claim;
+use crate::state::accounts::KeptAccounts;
 
 /// Longest time that `t=` takes, in seconds: a day.
 pub const TIMEOUT_MAX: u64 = 86_400;
@@ -165,8 +166,12 @@ impl Administration {
         let before = self.server.settings();
         accounts.inherit(&before.accounts);
         if accounts.is_empty() {
-            // A start would be refused for the same, and warn of the same.
-            if configured.accounts_file.is_none() && configured.administrators.is_empty() {
+            // A start with that configuration would be refused, and otherwise warn of it.
+            let names_none = configured.accounts.is_empty()
+                && configured.command_line.is_empty()
+                && configured.accounts_file.is_none()
+                && configured.administrators.is_empty();
+            if names_none && kept.accounts == KeptAccounts::default() {
                 return Err("there would be no accounts; add one in [users] of the configuration".to_owned());
             }
             warn!(target: "pop3d::peep", "nobody can log in: there are no accounts");

@@ -189,9 +189,7 @@ impl Claim {
         }
         Ok(())
     }
-}
 
-impl Claim {
     /// Gives a file another name, under which nothing of the server reads it.
     ///
     /// # Errors

@@ -14,7 +14,9 @@ use crate::plan::ACCOUNTS_MAX;
 pub(crate) struct Locked {
     /// Without symbolic links: the file that they lead to is replaced.
     path: PathBuf,
-    file: File,
+    _lock: File,
+    /// How it looked before it was read.
+    found: fs::Metadata,
     /// What stands in it.
     pub(crate) text: Vec<u8>,
     /// Whether it was made here, and has nothing in it yet.
@@ -85,7 +87,7 @@ impl Locked {
             if u64::try_from(text.len()).is_ok_and(|length| length > ACCOUNTS_MAX) {
                 return Err(io::Error::other(format!("it has more than {ACCOUNTS_MAX} octets")));
             }
-            return Ok(Self { path, file, text, is_made });
+            return Ok(Self { path, _lock: file, found: locked, text, is_made });
         }
     }
 
@@ -102,6 +104,10 @@ impl Locked {
     }
 
     fn replace_inner(&self, text: &[u8]) -> io::Result<Replaced> {
+        if u64::try_from(text.len()).map_or(true, |length| length > ACCOUNTS_MAX) {
+            return Err(io::Error::other(format!("it would have more than {ACCOUNTS_MAX} octets")));
+        }
+        let found = &self.found;
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         let name = self.path.file_name().unwrap_or_default();
         let mut temporary = std::ffi::OsString::from(".");
@@ -113,7 +119,6 @@ impl Locked {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let found = self.file.metadata()?;
         let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         let written = (|| {
             let own = made.metadata()?;
@@ -123,6 +128,10 @@ impl Locked {
             made.set_permissions(fs::Permissions::from_mode(found.mode() & 0o7777))?;
             made.write_all(text)?;
             made.sync_all()?;
+            // Editors and scripts lock nothing: what they have written is not to be lost.
+            if !is_same(&self.found, &fs::metadata(&self.path)?) {
+                return Err(io::Error::other("it was changed meanwhile by another program; try again"));
+            }
             fs::rename(&temporary, &self.path)
         })();
         if let Err(error) = written {
@@ -132,6 +141,12 @@ impl Locked {
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(synced.map_or_else(Replaced::Unsynced, |()| Replaced::Synced))
     }
+}
+
+/// Whether a file is the one that it was, and nothing was written to it since.
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    let look = |it: &fs::Metadata| (it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec());
+    look(one) == look(other)
 }
 
 impl Drop for Locked {

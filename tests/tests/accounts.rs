@@ -65,7 +65,9 @@ fn a_weak_hash_of_the_accounts_file_is_made_anew_at_login_where_that_is_wanted()
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("accounts");
     let lines = |ann: &str, bob: &str| {
-        format!("# who\nann:{ann}:1:1::/home/ann::nodelete\r\nbob:{bob}\ncarl:{SALTED}\neve:{SALTED}")
+        format!(
+            "# who\nann:{ann}:1:1::/home/ann::nodelete\r\nbob:{bob}\ncarl:{SALTED}\neve:{SALTED}\nzoe:{SALTED}"
+        )
     };
     fs::write(&file, lines(SALTED, WEAK)).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
@@ -78,8 +80,10 @@ fn a_weak_hash_of_the_accounts_file_is_made_anew_at_login_where_that_is_wanted()
         Server::with(&mail, &Options { config: &config, ..Options::default() })
     };
     {
-        let server = start("");
+        let mut server = start("");
         assert!(login(&server, "ann", "secret").starts_with("+OK"));
+        server.signal(Signal::TERM);
+        server.wait();
         assert_eq!(kept(), lines(SALTED, WEAK));
     }
     {
@@ -104,8 +108,11 @@ fn a_weak_hash_of_the_accounts_file_is_made_anew_at_login_where_that_is_wanted()
             fs::read_to_string(&file).unwrap().replace(&format!("eve:{SALTED}"), &format!("eve:{WEAK}"));
         fs::write(&file, &other).unwrap();
         assert!(login(&server, "eve", "secret").starts_with("+OK"));
+        // Made anew behind eve's, which was left.
+        assert!(login(&server, "zoe", "secret").starts_with("+OK"));
+        wait_until("zoe's is made anew", || !kept().contains(&format!("zoe:{SALTED}")));
         assert!(login(&server, "ann", "secret").starts_with("+OK"));
-        assert_eq!(kept(), other);
+        assert!(kept().contains(&format!("eve:{WEAK}")), "{}", kept());
     }
     let server = start("");
     for user in ["ann", "bob", "eve"] {
@@ -119,7 +126,7 @@ fn an_accounts_file_that_cannot_be_written_is_told_once_until_the_configuration_
     let mail = Mail::default();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("accounts");
-    let text = format!("ann:{SALTED}\nbob:{SALTED}\n");
+    let text = format!("ann:{SALTED}\nbob:{SALTED}\ncarl:{SALTED}\n");
     fs::write(&file, &text).unwrap();
     // Where the new one would be written first.
     let obstacle = folder.path().join(".accounts.passwd");
@@ -135,9 +142,9 @@ fn an_accounts_file_that_cannot_be_written_is_told_once_until_the_configuration_
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     fs::remove_dir(&obstacle).unwrap();
     Admin::of(&server).says("cf").hears("+");
-    assert!(login(&server, "bob", "secret").starts_with("+OK"));
-    wait_until("bob's is made anew", || {
-        fs::read_to_string(&file).unwrap().contains("bob:{ARGON2ID}$argon2id$")
+    assert!(login(&server, "carl", "secret").starts_with("+OK"));
+    wait_until("carl's is made anew", || {
+        fs::read_to_string(&file).unwrap().contains("carl:{ARGON2ID}$argon2id$")
     });
     assert!(!obstacle.exists());
 }

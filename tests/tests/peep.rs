@@ -164,7 +164,7 @@ fn the_log_names_who_closed_sessions_and_who_silenced_it() {
     ];
     for told in [&kick, "ku ****", "lg= ****"].into_iter().chain(refused) {
         let end = format!(": {told}");
-        let tells = |line: &str| line.contains(" pop3d::peep: 127.0.0.1:") && line.ends_with(&end);
+        let tells = |line: &str| line.contains(" pop3d::peep: root at 127.0.0.1:") && line.ends_with(&end);
         wait_until(told, || server.log().lines().any(tells));
     }
 }

@@ -131,8 +131,9 @@ fn a_state_folder_that_its_user_cannot_look_into_ends_a_start() {
     }
     let mail = Mail::maildir("user", &["x\n"]);
     let state = tempfile::tempdir().unwrap();
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let server = Server::with(&mail, &Options { state: Some(state.path()), ..Options::default() });
-    Admin::of(&server).says("u- user").hears("+");
+    Admin::at(&state.path().join("peep.sock")).says("u- user").hears("+");
     drop(server);
     gives(mail.path());
     let config = format!("user = \"{NOBODY}\"\ngroup = \"{NOBODY}\"\n");

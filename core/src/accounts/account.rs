@@ -139,10 +139,13 @@ impl Account {
         self.weak().filter(|_| self.is_of_file)
     }
 
-    /// How many of its secrets are kept by hashes that are guessed fast.
-    pub(super) fn guessed_fast(&self) -> usize {
-        let hashes = self.stored().filter_map(|stored| stored.hash());
-        hashes.filter(|hashed| hashed.scheme().is_guessed_fast()).count()
+    /// How many of its passwords are kept by hashes that are guessed fast: its own, and those of programs.
+    pub(super) fn guessed_fast(&self) -> (usize, usize) {
+        let is_fast =
+            |kept: &&Kept| kept.stored.hash().is_some_and(|hashed| hashed.scheme().is_guessed_fast());
+        let (apps, own): (Vec<_>, Vec<_>) =
+            self.secrets.iter().filter(is_fast).partition(|kept| kept.app.is_some());
+        (own.len(), apps.len())
     }
 
     /// What a failed login costs.

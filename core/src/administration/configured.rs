@@ -216,13 +216,18 @@ fn read_statistics(files: &StateFiles, claim: Option<&Claim>) -> Totals {
         Ok(Some(octets)) => octets,
         Ok(None) => return Totals::default(),
         Err(error) => {
-            warn!(
-                target: "pop3d::peep",
-                "the statistics cannot be read and begin anew, and the file is kept as statistics.damaged: {error}; let it \
-                 belong to the server's user, and put it back while the server does not run"
-            );
-            if let Some(Err(error)) = claim.map(|claim| claim.set_aside(STATISTICS, "statistics.damaged")) {
-                warn!(target: "pop3d::peep", "it cannot be renamed, and is lost once statistics are kept: {error}");
+            warn!(target: "pop3d::peep", "the statistics cannot be read and begin anew: {error}");
+            match claim.map(|claim| claim.set_aside(STATISTICS, "statistics.damaged")) {
+                Some(Ok(())) => warn!(
+                    target: "pop3d::peep",
+                    "the file is kept as statistics.damaged; let it belong to the server's user, and put it back while the \
+                     server does not run"
+                ),
+                Some(Err(error)) => {
+                    warn!(target: "pop3d::peep", "it cannot be renamed, and is lost once statistics are kept: {error}");
+                }
+                // Nothing is written there by this process.
+                None => {}
             }
             return Totals::default();
         }

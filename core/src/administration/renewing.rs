@@ -1,7 +1,7 @@
 //! Weak hashes that are made anew once a login has told the password: those that PEEP has set, and those of the
 //! accounts file.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 
 use log::{info, warn};
 
@@ -63,7 +63,9 @@ impl Administration {
     fn renew_kept(&self, user: &UserName, password: &[u8]) {
         let weak =
             |state: &State| state.kept.accounts.hashed(user).filter(|hashed| hashed.is_weak()).cloned();
-        let Some(before) = weak(&self.lock()).filter(|before| before.verify(password)) else { return };
+        // Let go of before the hash: it takes long.
+        let before = weak(&self.lock());
+        let Some(before) = before.filter(|before| before.verify(password)) else { return };
         let Some(hashed) = hashed_anew(user, password) else { return };
         let mut state = self.lock();
         // Meanwhile it may have been changed, or made anew by another login.
@@ -94,6 +96,10 @@ impl Administration {
         let Some(before) = weak.cloned() else { return };
         let Some(hashed) = hashed_anew(user, password) else { return };
         let mut renewals = self.renewals();
+        // One of each is enough, and bounds what waits.
+        if renewals.waiting.iter().any(|(waiting, _)| waiting.user == *user) {
+            return;
+        }
         renewals.waiting.push((Renewal { user: user.clone(), before, hashed }, Secret::new(password)));
         match renewals.writing {
             Writing::Nobody => renewals.writing = Writing::Somebody,
@@ -124,7 +130,11 @@ impl Administration {
     /// anew at another login.
     fn write_renewals(&self, renewals: &[Renewal], passwords: &[Secret]) -> bool {
         // A configuration that is read meanwhile would put those of before in force again.
-        let Ok(_loading) = self.loading.try_lock() else { return true };
+        let _loading = match self.loading.try_lock() {
+            Ok(loading) => loading,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return true,
+        };
         let view = self.view.load();
         let Some(file) = &view.accounts_file else { return true };
         let written = match self.host.renew_hashes(file, renewals) {

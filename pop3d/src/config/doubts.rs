@@ -26,15 +26,15 @@ pub(crate) fn of_accounts_file(path: &Path, doubts: &Doubts) -> Vec<String> {
 }
 
 /// What is said of so many hashes in the accounts file that are guessed fast; none: nothing.
-pub(crate) fn of_fast_hashes(path: &Path, count: usize, is_renewed: bool) -> Option<String> {
-    (count > 0).then(|| {
-        let advice = if is_renewed { "rehash makes each" } else { "write rehash = true, which makes each" };
-        format!(
-            "{}: {count} passwords are kept by MD5, SHA or the like, and are guessed fast by whoever gets the file; {advice} \
-             anew at its next login",
-            path.display()
-        )
-    })
+pub(crate) fn of_fast_hashes(path: &Path, (own, apps): (usize, usize), is_renewed: bool) -> Vec<String> {
+    let what = "kept by MD5, SHA or the like, and guessed fast by whoever gets the file";
+    let advice = if is_renewed { "rehash makes each" } else { "write rehash = true, which makes each" };
+    let own = (own > 0)
+        .then(|| format!("{}: {own} passwords are {what}; {advice} anew at its next login", path.display()));
+    let apps = (apps > 0).then(|| {
+        format!("{}: {apps} app passwords are {what}; set others by pop3d passwd --app", path.display())
+    });
+    own.into_iter().chain(apps).collect()
 }
 
 /// Those of `[users]`.

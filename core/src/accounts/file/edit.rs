@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::{Hashed, UserName};
-use super::{Line, Secret, parse_line, without_mark};
+use super::{LINE_MAX, Line, Secret, parse_line, without_mark};
 
 /// What changing an account came to.
 #[derive(Debug, Eq, PartialEq)]
@@ -35,9 +35,11 @@ pub fn is_writable(user: &UserName) -> bool {
 /// The text with another secret for a user, `{SCHEME}hash` without ":" or a line end.
 #[must_use]
 pub fn with_secret(text: &[u8], user: &UserName, secret: &str) -> Edited {
-    let mut edited = Vec::with_capacity(text.len() + secret.len());
+    let (mark, lines) = lines(text);
+    let mut edited = mark.to_vec();
+    edited.reserve(text.len() + secret.len());
     let mut is_changed = false;
-    for line in text.split_inclusive(|&octet| octet == b'\n') {
+    for line in lines {
         if !is_changed && is_of(line, user) {
             push_with_secret(&mut edited, line, secret);
             is_changed = true;
@@ -48,7 +50,7 @@ pub fn with_secret(text: &[u8], user: &UserName, secret: &str) -> Edited {
     if is_changed {
         return Edited::Changed(edited);
     }
-    if !edited.is_empty() && !edited.ends_with(b"\n") {
+    if edited.len() > mark.len() && !edited.ends_with(b"\n") {
         edited.push(b'\n');
     }
     edited.extend_from_slice(format!("{user}:{secret}\n").as_bytes());
@@ -59,12 +61,16 @@ pub fn with_secret(text: &[u8], user: &UserName, secret: &str) -> Edited {
 #[must_use]
 pub fn renewed(text: &[u8], renewals: &[Renewal]) -> (Vec<u8>, Vec<UserName>) {
     let of: HashMap<_, _> = renewals.iter().map(|renewal| (&renewal.user, renewal)).collect();
-    let (mut edited, mut users) = (Vec::with_capacity(text.len()), Vec::new());
-    for line in text.split_inclusive(|&octet| octet == b'\n') {
+    let (mark, lines) = lines(text);
+    let (mut edited, mut users) = (mark.to_vec(), Vec::new());
+    for line in lines {
         let renewal = account(line).and_then(|parsed| {
             let renewal = of.get(&parsed.user)?;
             let Secret::Stored(stored) = parsed.secret else { return None };
-            (Hashed::parse(stored).as_ref() == Ok(&renewal.before)).then_some(renewal)
+            // One that would be too long is left as it is: the file could not be read again.
+            let length = line.len() - stored.len() + renewal.hashed.stored().len();
+            let is_before = Hashed::parse(stored).as_ref() == Ok(&renewal.before);
+            (is_before && length <= LINE_MAX).then_some(renewal)
         });
         match renewal {
             Some(renewal) => {
@@ -95,9 +101,10 @@ fn push_with_secret(edited: &mut Vec<u8>, line: &[u8], secret: &str) {
 /// The text with another app password of a user, or without it; none: there is no such user, or nothing to be removed.
 #[must_use]
 pub fn with_app(text: &[u8], user: &UserName, name: &str, secret: Option<&str>) -> Option<Vec<u8>> {
-    let mut edited = Vec::with_capacity(text.len());
+    let (mark, lines) = lines(text);
+    let mut edited = mark.to_vec();
     let (mut is_there, mut was_there) = (false, false);
-    for line in text.split_inclusive(|&octet| octet == b'\n') {
+    for line in lines {
         if !is_of(line, user) {
             edited.extend_from_slice(line);
             continue;
@@ -126,9 +133,10 @@ pub fn with_app(text: &[u8], user: &UserName, name: &str, secret: Option<&str>) 
 /// The text without a user's line; none where there is none.
 #[must_use]
 pub fn without(text: &[u8], user: &UserName) -> Option<Vec<u8>> {
-    let lines = || text.split_inclusive(|&octet| octet == b'\n');
-    let is_there = lines().any(|line| is_of(line, user));
-    is_there.then(|| lines().filter(|line| !is_of(line, user)).flatten().copied().collect())
+    let (mark, lines) = lines(text);
+    let is_there = lines.clone().any(|line| is_of(line, user));
+    let rest = lines.filter(|line| !is_of(line, user)).flatten();
+    is_there.then(|| mark.iter().chain(rest).copied().collect())
 }
 
 fn is_of(line: &[u8], user: &UserName) -> bool {
@@ -137,7 +145,14 @@ fn is_of(line: &[u8], user: &UserName) -> bool {
 
 /// The account of a line with its end.
 fn account(line: &[u8]) -> Option<Line<'_>> {
-    parse_line(without_mark(line.strip_suffix(b"\n").unwrap_or(line))).ok().flatten()
+    parse_line(line.strip_suffix(b"\n").unwrap_or(line)).ok().flatten()
+}
+
+/// The lines of a text, each with its end, and what stands before the first.
+fn lines(text: &[u8]) -> (&[u8], impl Iterator<Item = &[u8]> + Clone) {
+    let rest = without_mark(text);
+    let mark = text.get(..text.len() - rest.len()).unwrap_or_default();
+    (mark, rest.split_inclusive(|&octet| octet == b'\n'))
 }
 
 #[cfg(test)]
@@ -189,6 +204,9 @@ mod tests {
         );
         assert_eq!(String::from_utf8(edited).unwrap(), expected);
         assert_eq!(users, [name("ann"), name("bob")]);
+        let long = format!("ann:{weak}:::::::x={}\n", "y".repeat(LINE_MAX - 60));
+        let longer = [Renewal { hashed: Hashed::parse(b"{SHA512}lZ9yMft8fVHVJ+UzMKOj5CsbrM1iI0VwhldS4yvUgbjJWfSIKEZ5z02LkV6f3caZMpOHkByhFdL2tZ3hPvxlhA==").unwrap(), ..renewal("ann") }];
+        assert_eq!(renewed(long.as_bytes(), &longer), (long.into_bytes(), Vec::new()));
         assert_eq!(renewed(expected.as_bytes(), &renewals), (expected.into_bytes(), Vec::new()));
     }
 

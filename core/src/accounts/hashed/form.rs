@@ -1,5 +1,7 @@
 //! Hashes as they are written: read, found to be hashes that a login can afford, and held against a password.
 
+use std::ops::RangeInclusive;
+
 use argon2::{Algorithm, Argon2, MIN_SALT_LEN, Params, PasswordHash, PasswordVerifier, Version};
 use base64ct::{Base64, Encoding};
 use pbkdf2::pbkdf2_hmac;
@@ -65,12 +67,8 @@ impl Form {
             Scheme::ScramSha1 => scram(scram::Hash::Sha1, text),
             Scheme::Md5Crypt => md5_crypt_of(text),
             Scheme::CramMd5 => cram_md5_of(text),
-            Scheme::Digest(digest) => {
-                digest_of(digest, text).filter(|(_, _, salt)| salt.is_empty()).map(whole)
-            }
-            Scheme::SaltedDigest(digest) => {
-                digest_of(digest, text).filter(|(_, _, salt)| (1..=SALT_MAX).contains(&salt.len())).map(whole)
-            }
+            Scheme::Digest(digest) => digest_of(digest, text, 0..=0),
+            Scheme::SaltedDigest(digest) => digest_of(digest, text, 1..=SALT_MAX),
         };
         let (form, cost) = parsed.ok_or(bad)?;
         let is_bounded = match &cost {
@@ -226,13 +224,10 @@ fn cram_md5_of(text: &str) -> Option<(Form, Cost)> {
     Some((Form::CramMd5(both), Cost::CramMd5))
 }
 
-/// The digest, what it is to be, and the salt behind it.
-fn digest_of(digest: Digest, text: &str) -> Option<(Digest, Box<[u8]>, Box<[u8]>)> {
+/// The digest, and the salt behind it, which has so many octets.
+fn digest_of(digest: Digest, text: &str, salted: RangeInclusive<usize>) -> Option<(Form, Cost)> {
     let octets = Base64::decode_vec(text).ok()?;
     let (expected, salt) = octets.split_at_checked(digest.length())?;
-    Some((digest, expected.into(), salt.into()))
-}
-
-fn whole((digest, expected, salt): (Digest, Box<[u8]>, Box<[u8]>)) -> (Form, Cost) {
-    (Form::Digest { digest, expected, salt }, Cost::Digest(digest))
+    let form = Form::Digest { digest, expected: expected.into(), salt: salt.into() };
+    salted.contains(&salt.len()).then_some((form, Cost::Digest(digest)))
 }
