@@ -114,18 +114,23 @@ pub(crate) struct Connection {
     reason: &'static str,
     failed_logins: u32,
     facts: Facts,
-    /// Messages that could not be opened, of which the log has warned.
-    unopened: BTreeSet<MessageNumber>,
+    /// Messages that could not be opened, of which the log has warned; mostly there are none.
+    #[expect(clippy::box_collection, reason = "most sessions have none, and their place is in each")]
+    unopened: Option<Box<BTreeSet<MessageNumber>>>,
     /// Told to who asks for sessions.
     present: Option<Present>,
     /// What the message under way was asked for by.
     part: Part,
     /// Octets of the greeting that are not sent yet; none: it is not written.
-    greeting: Option<usize>,
+    greeting: Option<u32>,
     /// When the client last ended a line, or took something.
     last_sign: Instant,
     slow: Option<deadlines::SlowReader>,
 }
+
+/// There may be twenty thousand that do nothing, and what is rare in one stands apart.
+#[cfg(all(target_pointer_width = "64", not(test)))]
+const _: () = assert!(size_of::<Connection>() <= 896, "an idle session is small");
 
 /// What comes from the client.
 #[derive(Default)]
@@ -263,7 +268,7 @@ impl Connection {
             reason: "session ended",
             failed_logins: 0,
             facts: Facts::default(),
-            unopened: BTreeSet::new(),
+            unopened: None,
             present: Sessions::enter(&desk.shared.sessions, desk.worker, key, peer, desk.now),
             part: Part::Whole,
             greeting: None,
@@ -410,7 +415,7 @@ impl Connection {
         let count = self.session.poll_output(self.outbound.room(&mut desk.spare));
         self.outbound.commit(count);
         // The greeting comes before all else.
-        self.greeting.get_or_insert(count);
+        self.greeting.get_or_insert(u32::try_from(count).unwrap_or(u32::MAX));
         count > 0
     }
 

@@ -175,8 +175,8 @@ impl LocalStore {
         lock: Lock,
     ) -> LocalMaildrop {
         let (shared, user) = (Arc::clone(&self.shared), user.clone());
-        let (trust, shown) = (Trust::Kept, BTreeMap::new());
-        LocalMaildrop { shared, mail, user, index, trust, shown, moved: None, _lock: lock }
+        let (trust, shown, moved) = (Trust::Kept, None, None);
+        LocalMaildrop { shared, mail, user, index, trust, shown, moved, _lock: lock }
     }
 }
 
@@ -290,7 +290,8 @@ struct LocalMaildrop {
     index: Arc<Index>,
     trust: Trust,
     /// What those messages looked like that were opened and have not been counted: QUIT removes no other file.
-    shown: BTreeMap<MessageNumber, Shown>,
+    #[expect(clippy::box_collection, reason = "most sessions have none, and their place is in each")]
+    shown: Option<Box<BTreeMap<MessageNumber, Shown>>>,
     /// Where messages were when one was not where it was at login.
     moved: Option<Box<(Moved, Instant)>>,
     _lock: Lock,
@@ -324,7 +325,7 @@ impl Maildrop for LocalMaildrop {
             // As it was sent first: who got one part before the file grew and another one after has not got it all. What
             // was refused is as good as not seen once it is sent.
             let shown = Shown { stamp: Stamp::of(&status), is_sent: source.is_some() };
-            let kept = self.shown.entry(number).or_insert(shown);
+            let kept = self.shown.get_or_insert_default().entry(number).or_insert(shown);
             if !kept.is_sent {
                 *kept = shown;
             }
@@ -338,7 +339,7 @@ impl Maildrop for LocalMaildrop {
 
     fn commit(&mut self, deletions: &Deletions) -> Committed {
         let user = &self.user;
-        let update = match Update::open(&self.mail, user, &self.index, &self.shown) {
+        let update = match Update::open(&self.mail, user, &self.index, self.shown.as_deref()) {
             Ok(Some(update)) => update,
             Ok(None) => return Committed { gone: deletions.count(), ..Committed::default() },
             Err(error) => {

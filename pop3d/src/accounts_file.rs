@@ -145,14 +145,17 @@ impl Locked {
 
 /// Whether a file is the one that it was, and nothing was written to it since.
 fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    let look = |it: &fs::Metadata| (it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec());
+    let look = |it: &fs::Metadata| {
+        (it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec(), it.mode(), it.uid(), it.gid())
+    };
     look(one) == look(other)
 }
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        // One that was made and is not needed after all.
-        if self.is_made {
+        // One that was made and is not needed after all; not what others have put there meanwhile.
+        let is_own = || fs::metadata(&self.path).is_ok_and(|there| is_same(&self.found, &there));
+        if self.is_made && self.found.len() == 0 && is_own() {
             let _ = fs::remove_file(&self.path);
         }
     }

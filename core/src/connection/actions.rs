@@ -134,7 +134,8 @@ impl Connection {
         let Account::Open(user, maildrop) = &mut self.account else { return Err(temporary("no maildrop")) };
         let source = maildrop.message(number).map_err(|error| {
             // A client may ask for it as often as it likes.
-            let is_told = self.unopened.len() < UNOPENED_MAX && self.unopened.insert(number);
+            let unopened = self.unopened.get_or_insert_default();
+            let is_told = unopened.len() < UNOPENED_MAX && unopened.insert(number);
             let level = if is_told { Level::Warn } else { Level::Debug };
             log!(target: "pop3d::retr", level, "user {user} from {}: message {number}: {error}", self.peer);
             match error {

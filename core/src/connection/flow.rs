@@ -142,7 +142,7 @@ impl Connection {
         let octets = self.outbound.len();
         let ahead = Ahead {
             octets,
-            answered: octets.saturating_sub(self.greeting.unwrap_or(0)),
+            answered: octets.saturating_sub(self.greeting.unwrap_or(0) as usize),
             retrieved: self.facts.unconfirmed,
             topped: self.facts.unconfirmed_tops,
         };
@@ -158,10 +158,14 @@ impl Connection {
     /// So many octets went: corrects what was counted ahead.
     fn count_sent(&mut self, count: usize, ahead: &Ahead, desk: &Desk) {
         let counters = &desk.counters;
-        let greeting = count.min(self.greeting.unwrap_or(0));
-        if let Some(left) = &mut self.greeting {
-            *left -= greeting;
-        }
+        let greeting = match &mut self.greeting {
+            Some(left) => {
+                let sent = u32::try_from(count).unwrap_or(u32::MAX).min(*left);
+                *left -= sent;
+                sent as usize
+            }
+            None => 0,
+        };
         counters.octets_sent.correct(ahead.octets as u64, count as u64);
         counters.octets_answered.correct(ahead.answered as u64, (count - greeting) as u64);
         self.facts.octets += count as u64;

@@ -137,7 +137,7 @@ impl StateFolder {
         let indexes = match self.indexes() {
             Ok(indexes) => indexes,
             Err(error) if is_exhausted(&error) => return Err(error),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.has_indexes() => {
+            Err(error) if is_there(&error) && self.has_indexes() => {
                 let path = self.path.join("indexes");
                 return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
             }
@@ -309,7 +309,7 @@ fn is_of(index: &Index, owner: &[u8]) -> bool {
 
 /// Whether what could not be read is a file that is there, and may be read once somebody has mended the disk or the rights.
 fn is_there(error: &io::Error) -> bool {
-    let no_file = [Errno::NOENT, Errno::LOOP, Errno::ISDIR, Errno::NXIO];
+    let no_file = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ISDIR, Errno::NXIO, Errno::SPIPE];
     Errno::from_io_error(error).is_some_and(|errno| !no_file.contains(&errno))
 }
 
@@ -337,7 +337,7 @@ mod tests {
         for errno in [Errno::ACCESS, Errno::IO, Errno::STALE, Errno::MFILE, Errno::NOMEM, Errno::TIMEDOUT] {
             assert!(is_there(&errno.into()), "{errno}");
         }
-        for errno in [Errno::NOENT, Errno::LOOP, Errno::ISDIR, Errno::NXIO] {
+        for errno in [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ISDIR, Errno::NXIO, Errno::SPIPE] {
             assert!(!is_there(&errno.into()), "{errno}");
         }
         assert!(!is_there(&io::Error::other("too long for this machine")));

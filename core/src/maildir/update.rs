@@ -25,7 +25,7 @@ pub(super) struct Update<'a> {
     user: &'a UserName,
     layout: Layout,
     /// What those messages looked like that were opened and had not been counted.
-    shown: &'a BTreeMap<MessageNumber, Shown>,
+    shown: Option<&'a BTreeMap<MessageNumber, Shown>>,
     folder: UserFolder,
     folders: Vec<Opened>,
     /// Where messages are that are not where they were.
@@ -63,7 +63,7 @@ impl<'a> Update<'a> {
         mail: &MailFolder,
         user: &'a UserName,
         index: &Index,
-        shown: &'a BTreeMap<MessageNumber, Shown>,
+        shown: Option<&'a BTreeMap<MessageNumber, Shown>>,
     ) -> io::Result<Option<Self>> {
         let Some(folder) = UserFolder::open(mail, user.as_str())? else { return Ok(None) };
         let layout = folder.layout()?;
@@ -181,7 +181,7 @@ impl<'a> Update<'a> {
 
     /// Whether this is how the file of a message looked when it was opened, or else at login.
     fn was_shown(&self, number: MessageNumber, record: &Record<'_>, status: &Statx) -> bool {
-        match self.shown.get(&number) {
+        match self.shown.and_then(|shown| shown.get(&number)) {
             Some(shown) => {
                 super::folder::is_regular(status) && shown.stamp.is_of_same_file(Stamp::of(status))
             }
@@ -321,8 +321,8 @@ mod tests {
         for name in ["cur/1.a:2,", "cur/2.b:2,"] {
             fs::write(ann.join(name), "x\n").unwrap();
         }
-        let (user, shown) = (UserName::parse(b"ann").unwrap(), BTreeMap::new());
-        let mut update = Update::open(&mail, &user, &index, &shown).unwrap().unwrap();
+        let user = UserName::parse(b"ann").unwrap();
+        let mut update = Update::open(&mail, &user, &index, None).unwrap().unwrap();
         let mut remove = |value| {
             let record = index.record(value).unwrap();
             update.remove(MessageNumber::from_index(value).unwrap(), &record).unwrap()

@@ -109,7 +109,7 @@ enum State {
     /// UPDATE (section 6): `Action::Commit` is unanswered.
     Update(Deletions),
     /// `Action::Close` was asked for while a listing waits for room; behind it this is said.
-    Leaving(Transaction, Refusal),
+    Leaving(Transaction, Box<Refusal>),
     /// `Action::Close` was asked for; what the client says is of no interest any more.
     Closed,
 }
@@ -354,7 +354,7 @@ impl Conversation {
         }
         match core::mem::replace(&mut self.state, State::Closed) {
             State::Transaction(transaction) if transaction.is_listing() => {
-                self.state = State::Leaving(transaction, refusal.clone());
+                self.state = State::Leaving(transaction, Box::new(refusal.clone()));
                 self.action = Some(Action::Close);
             }
             State::Authorization(_)
