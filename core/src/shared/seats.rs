@@ -20,8 +20,17 @@ pub(crate) struct Seat {
 /// A seat and what is counted for the client's address.
 pub(crate) struct Admission {
     seat: Seat,
-    /// None: an address without a bound, or that of a trusted proxy that may still say for whom it speaks.
-    address: Option<CountedAddress>,
+    counted: Counted,
+}
+
+/// Where a client is counted.
+enum Counted {
+    /// Nowhere yet: a trusted proxy may still say for whom it speaks.
+    NotYet,
+    /// Nowhere: its address has no bound.
+    Nowhere,
+    /// At this address.
+    At(CountedAddress),
 }
 
 /// One of the sessions that a user has at once. Dropping it gives it back.
@@ -71,7 +80,7 @@ impl Admission {
     /// at its own address is others' doing, for whom it is yet to speak.
     pub(crate) fn new(seat: Seat, address: IpAddr, now: Instant) -> Result<Self, TurnedAway> {
         let is_trusted = seat.shared.settings.load().limits.trusted.contains(address);
-        let mut admission = Self { seat, address: None };
+        let mut admission = Self { seat, counted: Counted::NotYet };
         if !is_trusted {
             admission.move_to(address, now)?;
         }
@@ -80,7 +89,10 @@ impl Admission {
 
     /// Counts a client that begins a login at its address, where it is not counted yet; an error as that of `new`.
     pub(crate) fn settle(&mut self, address: IpAddr, now: Instant) -> Result<(), TurnedAway> {
-        if self.address.is_some() { Ok(()) } else { self.move_to(address, now) }
+        match self.counted {
+            Counted::NotYet => self.move_to(address, now),
+            Counted::Nowhere | Counted::At(_) => Ok(()),
+        }
     }
 
     /// Counts the client for another address, and not for the one before; an error where nobody from there may come in.
@@ -90,7 +102,10 @@ impl Admission {
             let limits = &self.seat.shared.settings.load().limits;
             (limits.counted(address), limits.connections_per_address)
         };
-        let Some(address) = counted else { return Ok(()) };
+        let Some(address) = counted else {
+            self.counted = Counted::Nowhere;
+            return Ok(());
+        };
         if self.seat.shared.guesses.is_refused(address, now) {
             return Err(TurnedAway::FailedLogins);
         }
@@ -101,13 +116,13 @@ impl Admission {
             return Err(TurnedAway::TooMany);
         }
         addresses.insert(address, count + 1);
-        self.address = Some(address);
+        self.counted = Counted::At(address);
         Ok(())
     }
 
     /// Counts the client for no address.
     fn leave(&mut self) {
-        let Some(address) = self.address.take() else { return };
+        let Counted::At(address) = std::mem::replace(&mut self.counted, Counted::NotYet) else { return };
         let mut addresses = self.seat.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = addresses.get_mut(&address) {
             *count -= 1;
