@@ -1,9 +1,10 @@
 //! The store's part of the state folder: `indexes/<mail folder>/<user>` and `locks/<number>`.
 //!
 //! What is damaged, absent or cannot be written is made again: it is warned of, once until it could be used again, and
-//! service goes on from the mail folder. Only an index that is there and cannot be read keeps its user out. An index is written to a temporary file and
-//! renamed. It checks itself, and one that a crash cut is as good as none, so that only those are synced, and their names,
-//! which hold unique-ids that nothing else tells: those of another server's lists, and those that are not given out again.
+//! service goes on from the mail folder. Only an index that is there and cannot be read keeps its user out. An index is
+//! written to a temporary file and renamed. It checks itself, and one that a crash cut is as good as none, so that only
+//! those are synced, and their names, which hold unique-ids that nothing else tells: those of another server's lists, and
+//! those that are not given out again.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};

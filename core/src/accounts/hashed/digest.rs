@@ -20,9 +20,6 @@ pub enum Digest {
 }
 
 impl Digest {
-    /// All there are.
-    pub const ALL: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
-
     /// Its length in octets.
     pub(super) fn length(self) -> usize {
         match self {
