@@ -80,17 +80,19 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// What to do about a file that cannot be read or replaced by who calls the program.
-pub(crate) fn file_advice(error: &io::Error) -> &'static str {
-    match error.kind() {
+/// Why a file cannot be read or replaced, for who calls the program, and what to do.
+pub(crate) fn of_file(error: &io::Error) -> String {
+    let advice = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "call this as somebody who may replace it in its folder, such as root"
         }
         io::ErrorKind::NotFound => "name one that is there, or make its folder",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room; it is as it was",
         io::ErrorKind::ReadOnlyFilesystem => "have its folder writable; it is as it was",
-        _ => "name a file that can be replaced in its folder",
-    }
+        // It says so itself, or there is nothing to say.
+        _ => return error.to_string(),
+    };
+    format!("{error}; {advice}")
 }
 
 /// Says why the program ends, on one line; the status for the system.

@@ -79,16 +79,14 @@ fn change(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
 
 fn open(path: &Path, makes: bool) -> Result<Locked, Exit> {
     Locked::open(path, makes).map_err(|error| {
-        let advice = exit::file_advice(&error);
-        Exit::NoInput(format!("cannot read the accounts file {}: {error}; {advice}", path.display()))
+        Exit::NoInput(format!("cannot read the accounts file {}: {}", path.display(), exit::of_file(&error)))
     })
 }
 
 fn replace(path: &Path, locked: Locked, text: &[u8]) -> Result<(), Exit> {
     let path = path.display();
     let what = |error: io::Error| {
-        let advice = exit::file_advice(&error);
-        Exit::CannotCreate(format!("cannot write the accounts file {path}: {error}; {advice}"))
+        Exit::CannotCreate(format!("cannot write the accounts file {path}: {}", exit::of_file(&error)))
     };
     if let Replaced::Unsynced(error) = locked.replace(text).map_err(what)? {
         exit::warn(&format!("{path} is replaced, but its folder is not synced: {error}"));
