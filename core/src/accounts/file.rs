@@ -156,11 +156,36 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
             return Err(LineError::Colon);
         }
     }
-    let extra = fields.nth(3).unwrap_or_default();
-    let mut switches = Switches::default();
-    let (mut is_without_password, mut is_proxied) = (false, false);
-    let mut apps: Vec<(&str, &[u8])> = Vec::new();
-    for field in extra.split(|&octet| octet == b' ' || octet == b'\t') {
+    let mut extra = Extra::default();
+    for field in fields.nth(3).unwrap_or_default().split(|&octet| octet == b' ' || octet == b'\t') {
+        extra.take(field)?;
+    }
+    if extra.is_proxied && extra.is_without_password {
+        // There another server looks at the password.
+        return Err(LineError::NotUnderstood("proxy beside nopassword"));
+    }
+    let secret = match stored {
+        [] if extra.is_without_password => Secret::Anything,
+        [_, ..] if extra.is_without_password => return Err(LineError::Password),
+        [b'*' | b'!', ..] => Secret::Locked,
+        stored => Secret::Stored(stored),
+    };
+    Ok(Some(Line { user, secret, switches: extra.switches, apps: extra.apps }))
+}
+
+/// What the extra fields of a line say.
+#[derive(Default)]
+struct Extra<'a> {
+    switches: Switches,
+    is_without_password: bool,
+    /// Whether another server serves this account.
+    is_proxied: bool,
+    apps: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Extra<'a> {
+    /// Takes one field: "name" or "name=value".
+    fn take(&mut self, field: &'a [u8]) -> Result<(), LineError> {
         let equals = field.iter().position(|&octet| octet == b'=');
         let (name, value) = field.split_at_checked(equals.unwrap_or(field.len())).unwrap_or_default();
         let value = value.strip_prefix(b"=").unwrap_or(value);
@@ -171,26 +196,19 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
         };
         let is_on = !(value.eq_ignore_ascii_case(b"n") || value.eq_ignore_ascii_case(b"no"));
         match name {
-            b"nopassword" => is_without_password |= is_on,
+            b"nopassword" => self.is_without_password |= is_on,
             // For Dovecot these two are on whatever their value.
-            b"nologin" | b"fail" => switches.is_disabled = true,
-            b"disabled" => switches.is_disabled |= is_on,
-            b"nodelete" => switches.may_not_delete |= is_on,
-            b"allow_nets" if is_protected && switches.nets.is_some() => {}
+            b"nologin" | b"fail" => self.switches.is_disabled = true,
+            b"disabled" => self.switches.is_disabled |= is_on,
+            b"nodelete" => self.switches.may_not_delete |= is_on,
+            b"allow_nets" if is_protected && self.switches.nets.is_some() => {}
             b"allow_nets" => {
                 let nets = std::str::from_utf8(value).ok().and_then(parse_nets);
-                switches.nets = Some(nets.ok_or(LineError::Nets)?);
+                self.switches.nets = Some(nets.ok_or(LineError::Nets)?);
             }
             b"allow_real_nets" => return Err(LineError::RealNets),
-            b"proxy" | b"proxy_maybe" => is_proxied = true,
-            _ if name.starts_with(APP) => {
-                let name = name.strip_prefix(APP).and_then(|name| std::str::from_utf8(name).ok());
-                let name = name.filter(|name| is_app_name(name)).ok_or(LineError::AppName)?;
-                if apps.len() >= APPS_MAX || apps.iter().any(|(other, _)| *other == name) {
-                    return Err(LineError::Apps);
-                }
-                apps.push((name, value));
-            }
+            b"proxy" | b"proxy_maybe" => self.is_proxied = true,
+            _ if name.starts_with(APP) => self.take_app(name, value)?,
             _ => {
                 if let Some(field) = NOT_LEFT_OUT.iter().find(|field| field.as_bytes() == name) {
                     return Err(LineError::NotUnderstood(field));
@@ -198,18 +216,18 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Line<'_>>, LineError> {
                 // Other servers have others, which say nothing of who may log in.
             }
         }
+        Ok(())
     }
-    if is_proxied && is_without_password {
-        // There another server looks at the password.
-        return Err(LineError::NotUnderstood("proxy beside nopassword"));
+
+    fn take_app(&mut self, name: &'a [u8], hash: &'a [u8]) -> Result<(), LineError> {
+        let name = name.strip_prefix(APP).and_then(|name| std::str::from_utf8(name).ok());
+        let name = name.filter(|name| is_app_name(name)).ok_or(LineError::AppName)?;
+        if self.apps.len() >= APPS_MAX || self.apps.iter().any(|(other, _)| *other == name) {
+            return Err(LineError::Apps);
+        }
+        self.apps.push((name, hash));
+        Ok(())
     }
-    let secret = match stored {
-        [] if is_without_password => Secret::Anything,
-        [_, ..] if is_without_password => return Err(LineError::Password),
-        [b'*' | b'!', ..] => Secret::Locked,
-        stored => Secret::Stored(stored),
-    };
-    Ok(Some(Line { user, secret, switches, apps }))
 }
 
 #[cfg(test)]
