@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::command::{Keyword, split};
+use super::command::{Command, Keyword, split};
 use super::sasl::Mechanism;
 use crate::line::Line;
 
@@ -14,6 +14,9 @@ const ENTRY_MAX: usize = 255;
 /// Most entries that wait; more are lost. Not reached by who takes them whenever input was handled: replies to more
 /// commands than this do not fit.
 const ENTRIES_MAX: usize = 128;
+
+/// Words that are commands to other servers, or to a proxy's, and not passwords.
+const ELSEWHERE: [&str; 9] = ["XCLIENT", "XTND", "RPOP", "LAST", "HELP", "HELO", "EHLO", "GET", "POST"];
 
 /// Commands that nobody has taken yet.
 #[derive(Debug, Default)]
@@ -45,14 +48,13 @@ impl Trace {
     }
 }
 
-/// Shows a line. A client that is out of step, or a person who mistypes, may send a password anywhere but behind a
-/// keyword that takes none, so nothing else is shown.
+/// Shows a line. A client that is out of step, or a person who mistypes, may send a password anywhere: as a command (a client
+/// that goes on with a login that was refused), or behind a name. So nothing is shown but commands and good arguments.
 fn show(line: &[u8]) -> String {
     let (word, rest) = split(line);
     let Some(keyword) = Keyword::parse(word) else {
-        let secret = word.windows(4).any(|part| part.eq_ignore_ascii_case(b"PASS"));
-        let word = if secret { String::from("****") } else { escape(word) };
-        return if rest.is_some() { format!("{word} ****") } else { word };
+        let elsewhere = ELSEWHERE.iter().find(|other| word.eq_ignore_ascii_case(other.as_bytes()));
+        return elsewhere.map_or_else(|| String::from("(no command)"), |word| format!("{word} ****"));
     };
     match keyword {
         Keyword::Pass => String::from("PASS ****"),
@@ -82,8 +84,18 @@ fn show(line: &[u8]) -> String {
         | Keyword::Dele
         | Keyword::Rset
         | Keyword::Noop
-        | Keyword::Quit => escape(line),
+        | Keyword::Quit => match rest {
+            Some(rest) if Command::parse(line).is_err() && !is_of_numbers(rest) => {
+                format!("{} ****", escape(word))
+            }
+            _ => escape(line),
+        },
     }
+}
+
+/// Whether arguments are what a client may take for numbers.
+fn is_of_numbers(arguments: &[u8]) -> bool {
+    arguments.iter().all(|octet| matches!(octet, b'0'..=b'9' | b'+' | b'-' | b' '))
 }
 
 /// Shows printable ASCII as it is, any other octet as `\xNN`, and what is too long cut.
@@ -117,10 +129,16 @@ mod tests {
             (&b"PASS secret"[..], "PASS ****"),
             (b"pass secret word ", "PASS ****"),
             (b"PASS", "PASS ****"),
-            (b"PASSsecret", "****"),
-            (b"PASS\tsecret", "****"),
-            (b" PASS secret", " ****"),
-            (b"PSAS secret", "PSAS ****"),
+            (b"PASSsecret", "(no command)"),
+            (b"PASS\tsecret", "(no command)"),
+            (b" PASS secret", "(no command)"),
+            (b"PSAS secret", "(no command)"),
+            (b"secret", "(no command)"),
+            (b"xtnd secret", "XTND ****"),
+            (b"AHVzZXIAc2VjcmV0", "(no command)"),
+            (b"USER ann secret", "USER ****"),
+            (b"STAT secret", "STAT ****"),
+            (b"RETR secret", "RETR ****"),
             (b"AUTH PLAIN AHVzZXIAc2VjcmV0", "AUTH PLAIN ****"),
             (b"AUTH secret", "AUTH ****"),
             (b"auth  secret", "AUTH ****"),
@@ -136,8 +154,10 @@ mod tests {
     #[test]
     fn other_commands_are_shown_escaped() {
         assert_eq!(show(b"TOP 1 10"), "TOP 1 10");
-        assert_eq!(show(b"USER a\0b\r\xff\\"), "USER a\\x00b\\x0d\\xff\\\\");
-        assert_eq!(show(b""), "");
+        assert_eq!(show(b"TOP -1 +1 2"), "TOP -1 +1 2");
+        assert_eq!(show("USER \u{fc}\\".as_bytes()), "USER \\xc3\\xbc\\\\");
+        assert_eq!(show(b""), "(no command)");
+        assert_eq!(escape(b"a\0b\r\xff"), "a\\x00b\\x0d\\xff");
     }
 
     #[test]
