@@ -93,6 +93,10 @@ impl Header {
         if let Some(b"\r\n" | [b' ', .., b'\r', b'\n']) = window[..length].strip_prefix(UNKNOWN_PREFIX) {
             return Self::Whole { length, client: None };
         }
+        // The library takes a sign before a port, where there are to be digits only.
+        if memchr(b'+', &window[..length]).is_some() {
+            return Self::Garbage;
+        }
         let Ok(v1::Header { addresses, .. }) = v1::Header::try_from(&window[..length]) else {
             return Self::Garbage;
         };
@@ -167,6 +171,8 @@ mod tests {
                 b"PROXY\r\n".to_vec(),
                 b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 110\n".to_vec(),
                 b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 70000\r\n".to_vec(),
+                b"PROXY TCP4 192.0.2.7 198.51.100.1 +50000 110\r\n".to_vec(),
+                b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 +110\r\n".to_vec(),
                 b"PROXY TCP4 2001:db8::7 2001:db8::1 1 110\r\n".to_vec(),
                 b"PROXY UDP4 192.0.2.7 198.51.100.1 50000 110\r\n".to_vec(),
                 b"PROXY TCP4 192.0.2.7 198.51.100.1 50000 110 more\r\n".to_vec(),
