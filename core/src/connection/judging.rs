@@ -2,7 +2,7 @@
 //! waits for its answer or not.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
@@ -14,7 +14,7 @@ use super::{Connection, Desk, Task, temporary};
 use crate::accounts::{Accounts, Asking, USER_NAME_MAX, UserName, WrongCredentials, prepared};
 use crate::guesses::{DELAY_DOUBLINGS_MAX, Penalty};
 use crate::notice::Outcome;
-use crate::shared::{Shared, TurnedAway};
+use crate::shared::{Pools, Shared, TurnedAway};
 
 /// Counts one login.
 pub(super) struct Judge {
@@ -77,8 +77,34 @@ fn shown(claimed: &[u8]) -> String {
     format!("{}{more}", shown.escape_ascii())
 }
 
-/// How long a login may have waited for its turn to be asked about.
+/// How long a login may wait for its turn to be asked about.
 const TURN_MAX: Duration = Duration::from_secs(30);
+
+/// Has a login asked about in its turn, which is told to come; or, where it has not come in time, tells that.
+pub(super) fn in_turn(pools: &Pools, ask: impl FnOnce(Turned) + Send + 'static) {
+    in_turn_within(TURN_MAX, pools, ask);
+}
+
+/// Whether a login's turn has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Turned {
+    InTime,
+    TooLate,
+}
+
+fn in_turn_within(limit: Duration, pools: &Pools, ask: impl FnOnce(Turned) + Send + 'static) {
+    let waits = Arc::new(Mutex::new(Some(ask)));
+    let turn = move |turned| {
+        let ask = waits.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ask) = ask {
+            ask(turned);
+        }
+    };
+    let too_late = turn.clone();
+    pools.externals.run(move || turn(Turned::InTime));
+    // Where all who ask are held up, only another pool can tell.
+    pools.passwords.run_after(limit, move || too_late(Turned::TooLate));
+}
 
 impl Judge {
     /// Says what came of a password that is known to be right, without waiting for those who are asked about others.
@@ -86,13 +112,12 @@ impl Judge {
         self.judge(asking.user().as_str().as_bytes(), Ok(asking.user().clone()))
     }
 
-    /// Asks about somebody's password, and says what came of it. Waits for another program.
-    pub(super) fn judge_asked(&self, asking: &Asking, password: &[u8]) -> Outcome {
+    /// Asks about somebody's password, where its turn has come in time, and says what came of it. Waits for another program.
+    pub(super) fn judge_asked(&self, asking: &Asking, password: &[u8], turned: Turned) -> Outcome {
         let user = asking.user();
-        let asked = if self.now.elapsed() > TURN_MAX {
-            Err("too many others are being checked".to_owned())
-        } else {
-            asking.ask(password)
+        let asked = match turned {
+            Turned::InTime => asking.ask(password),
+            Turned::TooLate => Err("too many others are being checked".to_owned()),
         };
         match asked {
             Ok(is_right) => {
@@ -181,7 +206,33 @@ fn refusal_line(address: IpAddr, refused_for: Duration, failures: u32) -> String
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
+    use crate::pool::Pool;
+
+    #[test]
+    fn a_login_hears_of_it_when_its_turn_does_not_come() {
+        let pools = Pools {
+            passwords: Pool::start("passwords", 1).unwrap(),
+            externals: Pool::start("externals", 1).unwrap(),
+            maildrops: Pool::start("maildrops", 1).unwrap(),
+            transforms: Pool::start("transforms", 1).unwrap(),
+        };
+        let (go_on, held_up) = channel::<()>();
+        pools.externals.run(move || {
+            let _ = held_up.recv();
+        });
+        let (tell, told) = channel();
+        in_turn_within(Duration::ZERO, &pools, {
+            let tell = tell.clone();
+            move |turned| tell.send(turned).unwrap()
+        });
+        assert_eq!(told.recv(), Ok(Turned::TooLate));
+        go_on.send(()).unwrap();
+        in_turn_within(TURN_MAX, &pools, move |turned| tell.send(turned).unwrap());
+        assert_eq!(told.recv(), Ok(Turned::InTime), "one is told twice, or the other not");
+    }
 
     #[test]
     fn the_line_that_others_read_is_this_one() {

@@ -6,6 +6,7 @@ use pop3d_protocol::engine::Engine;
 use pop3d_protocol::pop3::{Answer, Credentials, Mechanism, Step as SaslStep};
 
 use super::actions::Job;
+use super::judging::in_turn;
 use super::{Connection, Desk, Task, temporary};
 use crate::accounts::{Exchange, Secret, Stepped};
 use crate::notice::Outcome;
@@ -47,8 +48,9 @@ impl Connection {
         self.last_sign = desk.now;
         if let Some((asking, password)) = asking {
             let password = Secret::new(password);
-            desk.shared.pools.externals.run(move || job.done(judge.judge_asked(&asking, password.octets())));
-            return;
+            return in_turn(&desk.shared.pools, move |turned| {
+                job.done(judge.judge_asked(&asking, password.octets(), turned));
+            });
         }
         desk.shared.pools.passwords.run(move || {
             let verified = accounts.verify(&credentials, timestamp.as_deref(), from);
@@ -105,7 +107,7 @@ impl Connection {
         let (job, judge, mut exchange) = (Job::new(self.key, desk), self.judge(desk), exchange);
         self.judged_by = Some(Arc::clone(exchange.accounts()));
         self.last_sign = desk.now;
-        let externals = desk.shared.pools.externals.clone();
+        let pools = desk.shared.pools.clone();
         desk.shared.pools.passwords.run(move || match exchange.step(response.as_deref()) {
             Ok(Stepped::Challenge(challenge)) => {
                 let tell = judge.when_given_up(exchange.user());
@@ -121,8 +123,8 @@ impl Connection {
             Ok(Stepped::Ask(asking)) if asking.is_known(exchange.password().unwrap_or_default()) => {
                 job.done(judge.judge_known(&asking));
             }
-            Ok(Stepped::Ask(asking)) => externals.run(move || {
-                let outcome = judge.judge_asked(&asking, exchange.password().unwrap_or_default());
+            Ok(Stepped::Ask(asking)) => in_turn(&pools, move |turned| {
+                let outcome = judge.judge_asked(&asking, exchange.password().unwrap_or_default(), turned);
                 job.done(explain(outcome, &mut exchange));
             }),
             Err(wrong) => job.done(explain(judge.judge(exchange.user(), Err(wrong)), &mut exchange)),
