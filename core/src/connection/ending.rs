@@ -49,18 +49,22 @@ impl Connection {
         self.outbound.abandon(&mut desk.spare);
     }
 
-    /// An administrator wants it closed: at once, and without UPDATE.
+    /// An administrator wants it closed: at once, and without UPDATE. One that has begun goes on to its end, and its reply is
+    /// the last.
     pub(crate) fn kick(&mut self) -> Turn {
+        if self.session.is_updating() {
+            return Turn::Waiting;
+        }
         self.reason = "closed by an administrator";
         let is_idle = matches!(self.task, Task::None | Task::Delayed { .. }) && self.outbound.is_empty();
         if is_idle && !self.session.is_listing() {
             // The socket is closed when this is dropped, and the maildrop unlocked before.
             let _ = self.transport.close_notify();
-            self.log_end(self.reason);
         } else {
             // Something is under way that must not be taken for whole.
-            self.reset();
+            let _ = self.transport.reset();
         }
+        self.log_end(self.reason);
         Turn::Gone
     }
 
@@ -105,12 +109,10 @@ impl Connection {
         let answer = match self.task {
             Task::Opening(_) => Answer::Message(Err(refusal)),
             Task::Measuring(_) => Answer::Measured(Err(refusal)),
-            Task::None
-            | Task::Job
-            | Task::Delayed { .. }
-            | Task::Securing
-            | Task::Opened(_)
-            | Task::Sending { .. } => return,
+            // Nor need who is not let in yet: what comes of the credentials is counted all the same, and said to nobody.
+            Task::Delayed { .. } => Answer::Verified(Err(refusal)),
+            Task::Job if matches!(self.account, Account::Unknown) => Answer::Verified(Err(refusal)),
+            Task::None | Task::Job | Task::Securing | Task::Opened(_) | Task::Sending { .. } => return,
         };
         self.task = Task::None;
         self.session.handle_answer(answer);

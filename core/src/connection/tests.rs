@@ -230,20 +230,23 @@ const IDLE_TURNS: usize = 100;
 const LOGIN: &str = "USER user\r\nPASS pass\r\n";
 
 #[test]
-fn what_is_removed_counts_also_where_the_session_is_closed_meanwhile() {
+fn what_is_removed_counts_before_its_answer_is_taken_and_no_administrator_keeps_that_back() {
     let mut stage = Stage::new(vec![b"x\n".to_vec()], Script { ends: false, ..script(LOGIN, usize::MAX) });
     stage.play();
     stage.says("DELE 1\r\nQUIT\r\n");
     stage.connection.input.is_readable = true;
     stage.connection.turn(&mut stage.desk);
     assert!(matches!(stage.connection.task, Task::Job));
-    // Nobody takes what comes of the job.
     let until = std::time::Instant::now() + Duration::from_secs(60);
     while stage.desk.counters.messages_removed.value() == 0 {
         assert!(std::time::Instant::now() < until, "it is not counted where it is removed");
         std::thread::yield_now();
     }
-    assert_eq!(stage.connection.kick(), Turn::Gone);
+    assert_eq!(stage.connection.kick(), Turn::Waiting, "QUIT is carried out already");
+    stage.finish_job();
+    stage.play();
+    assert!(stage.heard().ends_with("+OK 1 message deleted\r\n"), "{}", stage.heard());
+    assert!(!stage.heard.lock().unwrap().is_reset);
     assert_eq!(stage.desk.counters.messages_removed.value(), 1);
 }
 

@@ -67,3 +67,32 @@ fn who_is_given_up_before_the_answer_to_a_password_keeps_its_seat_until_there_is
         ends_with_its_job(stage);
     }
 }
+
+#[test]
+fn who_is_being_logged_in_when_the_server_stops_hears_so_at_once() {
+    const FAREWELL: &str = "-ERR [SYS/TEMP] server is stopping\r\n";
+    // A wrong password, and a right one.
+    for says in [SAYS[0], "AUTH PLAIN AHVzZXIAcGFzcw==\r\nDELE 1\r\nQUIT\r\n"] {
+        let mut stage = Stage::new(vec![b"x\n".to_vec()], Script { ends: false, ..script(says, usize::MAX) });
+        while !matches!(stage.connection.task, Task::Job) {
+            stage.connection.input.is_readable = true;
+            stage.connection.is_writable = true;
+            stage.connection.turn(&mut stage.desk);
+        }
+        stage.connection.drain();
+        stage.play();
+        let heard = stage.heard();
+        assert!(heard.ends_with(FAREWELL), "{heard}");
+        stage.finish_job();
+        stage.play();
+        assert_eq!(stage.heard(), heard, "it is told what came of it");
+        assert!(!stage.connection.session.is_authenticated() && stage.removed.lock().unwrap().is_empty());
+    }
+    // The answer to a failed login is held back for no longer either.
+    let mut stage = Stage::new(Vec::new(), Script { ends: false, ..script(SAYS[0], usize::MAX) });
+    stage.play();
+    assert!(matches!(stage.connection.task, Task::Delayed { .. }));
+    stage.connection.drain();
+    stage.play();
+    assert!(stage.heard().ends_with(FAREWELL), "{}", stage.heard());
+}
