@@ -3,6 +3,7 @@
 
 mod administrator;
 mod door;
+mod regular;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,7 @@ use pop3d_protocol::peep::{Answer, WRONG_CREDENTIALS_MAX};
 use self::administrator::{Administrator, Desk, Turn};
 use self::door::Entered;
 pub use self::door::{Door, DoorError};
+use self::regular::Regular;
 use crate::accounts::UserName;
 use crate::administration::Administration;
 use crate::pool::Pool;
@@ -81,8 +83,8 @@ struct Loop {
     administrators: Slots<Administrator>,
     bounds: Bounds,
     desk: Desk,
-    keep_at: Instant,
-    renew_at: Instant,
+    keeping: Regular,
+    renewing: Regular,
 }
 
 impl AdminThread {
@@ -108,6 +110,7 @@ impl AdminThread {
             results: Arc::clone(&results),
             pool: Pool::start("administration", POOL_THREADS)?,
             loader: Pool::start("loading", 1)?,
+            looker: Pool::start("looking", 1)?,
             now,
         };
         let admin = Loop {
@@ -116,8 +119,8 @@ impl AdminThread {
             administrators: Slots::new(),
             bounds,
             desk,
-            keep_at: now + KEEP_EVERY,
-            renew_at: now + RENEW_EVERY,
+            keeping: Regular::new("statistics", KEEP_EVERY, now)?,
+            renewing: Regular::new("certificates", RENEW_EVERY, now)?,
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || admin.run())?;
         Ok(Self { results, thread })
@@ -187,7 +190,7 @@ impl Loop {
         let due = keys.iter().filter_map(|key| self.administrators.get(*key)?.next_due());
         // Without a seat it is not tried again, however long that is due.
         let again = self.doors.iter().filter(|door| self.has_seat(door)).filter_map(Door::again);
-        let due = due.chain([self.keep_at, self.renew_at]).chain(again).min();
+        let due = due.chain([self.keeping.at(), self.renewing.at()]).chain(again).min();
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
@@ -279,21 +282,13 @@ impl Loop {
 
     /// Looks at the files of certificates once it is time.
     fn renew(&mut self) {
-        if self.desk.now < self.renew_at {
-            return;
-        }
-        self.renew_at = self.desk.now + RENEW_EVERY;
         let administration = Arc::clone(&self.desk.administration);
-        self.desk.pool.run(move || administration.renew_certificates());
+        self.renewing.run(self.desk.now, move || administration.renew_certificates());
     }
 
     /// Keeps the statistics once it is time.
     fn keep(&mut self) {
-        if self.desk.now < self.keep_at {
-            return;
-        }
-        self.keep_at = self.desk.now + KEEP_EVERY;
         let administration = Arc::clone(&self.desk.administration);
-        self.desk.pool.run(move || administration.keep_statistics());
+        self.keeping.run(self.desk.now, move || administration.keep_statistics());
     }
 }

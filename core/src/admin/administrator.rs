@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use pop3d_protocol::engine::Engine;
-use pop3d_protocol::peep::{Action, Answer, Failure, Session};
+use pop3d_protocol::peep::{Action, Answer, Command, Failure, Session};
 
 use zeroize::Zeroizing;
 
@@ -46,6 +46,8 @@ pub(super) struct Desk {
     pub(super) pool: Pool,
     /// For those that make transforms: however long that takes, `pool` has threads for the others.
     pub(super) loader: Pool,
+    /// For those that look into another folder, which may be on a file system that does not answer.
+    pub(super) looker: Pool,
     /// When the round began.
     pub(super) now: Instant,
 }
@@ -293,7 +295,11 @@ impl Administrator {
             Action::Do(command) => match desk.administration.query(&command, &self.peer) {
                 Some(result) => self.session.handle_answer(Answer::Done(result)),
                 None => {
-                    let pool = if makes_transforms(&command) { &desk.loader } else { &desk.pool };
+                    let pool = match &command {
+                        Command::SetMailbox { .. } => &desk.looker,
+                        command if makes_transforms(command) => &desk.loader,
+                        _ => &desk.pool,
+                    };
                     self.task = Task::Job;
                     self.run(key, desk, pool, move |administration, peer| {
                         Outcome::Done(Answer::Done(administration.change(command, peer)))
