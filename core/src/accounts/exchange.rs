@@ -223,7 +223,8 @@ impl Exchange {
 
     fn begin(&mut self, mechanism: Mechanism, response: Option<&[u8]>) -> Result<Stepped, WrongCredentials> {
         match (mechanism, response) {
-            (Mechanism::Login, None) => {
+            // Some have the name asked for by an empty response: it is nobody's.
+            (Mechanism::Login, None | Some([])) => {
                 self.state = State::LoginUser;
                 Ok(Stepped::Challenge(b"Username:".to_vec()))
             }
