@@ -309,6 +309,14 @@ impl UserFolder {
         match openat(&mail.folder, user, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(folder) => Ok(Some(Self { folder, user: user.into() })),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let status = statx(&mail.folder, user, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)?;
+                let why = match FileType::from_raw_mode(status.stx_mode.into()) {
+                    FileType::Symlink => "is a symbolic link, and not followed",
+                    _ => "is no folder; a mailbox that is one file is not understood",
+                };
+                Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{user} {why}")))
+            }
             Err(error) => Err(error.into()),
         }
     }

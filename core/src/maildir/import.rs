@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::folder::UserFolder;
-use super::{name, scan};
+use super::name;
 
 /// Longest line of a list that is taken; a file name has 255 octets at most.
 const LINE_MAX: u64 = 4096;
@@ -44,21 +44,23 @@ impl Notes {
     /// Reads the lists in a user's folder. One that is not there or not understood says nothing.
     ///
     /// # Errors
-    /// One that unique-ids are to be from cannot be read now: messages would get others, and keep them.
+    /// One that unique-ids are to be from cannot be read now, or is a link or a folder: messages would get others, and keep them.
     pub(super) fn read(folder: &UserFolder, unique_ids: UniqueIds) -> io::Result<Self> {
         let mut notes = Self::default();
         let file = match unique_ids {
             UniqueIds::Names | UniqueIds::Dovecot => "dovecot-uidlist",
             UniqueIds::Courier => "courierpop3dsizelist",
         };
-        let read = folder.open_file(file).map(BufReader::new).and_then(|list| match unique_ids {
+        let opened = folder.open_file(file).map(BufReader::new);
+        let is_closed = opened.is_err();
+        let read = opened.and_then(|list| match unique_ids {
             UniqueIds::Names | UniqueIds::Dovecot => notes.add_dovecot(unique_ids, list),
             UniqueIds::Courier => notes.add_courier(list),
         });
         match read {
             Ok(()) => Ok(notes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(notes),
-            Err(error) if unique_ids != UniqueIds::Names && is_of_system(&error) => {
+            Err(error) if unique_ids != UniqueIds::Names && (is_closed || error.raw_os_error().is_some()) => {
                 Err(io::Error::new(error.kind(), format!("{file}: {error}")))
             }
             Err(error) => {
@@ -147,11 +149,6 @@ impl Notes {
     }
 }
 
-/// Whether a file could not be read, rather than not be understood or be none.
-fn is_of_system(error: &io::Error) -> bool {
-    error.raw_os_error().is_some() && !scan::is_no_file(error)
-}
-
 /// Reads a line without its end; `false` where there is none, or one too long.
 fn next_line(list: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
@@ -168,21 +165,4 @@ fn split_once(line: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
 fn number(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     is_number.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
-}
-
-#[cfg(test)]
-mod tests {
-    use rustix::io::Errno;
-
-    use super::*;
-
-    #[test]
-    fn what_may_be_read_later_is_told_from_what_is_no_list() {
-        for error in [Errno::IO, Errno::ACCESS, Errno::MFILE, Errno::STALE] {
-            assert!(is_of_system(&error.into()), "{error}");
-        }
-        for error in [Errno::LOOP.into(), io::Error::other("not a regular file")] {
-            assert!(!is_of_system(&error), "{error}");
-        }
-    }
 }

@@ -27,6 +27,20 @@ fn unique_ids_of_dovecot_are_kept() {
 }
 
 #[test]
+fn a_list_that_is_a_link_or_a_folder_is_not_passed_over_where_unique_ids_are_to_be_from_it() {
+    let house = House::maildir(&MESSAGES);
+    let list = house.user().join("dovecot-uidlist");
+    std::fs::write(house.user().join("kept"), "3 V1 N4\n1 :1.a.host\n").unwrap();
+    std::os::unix::fs::symlink("kept", &list).unwrap();
+    let is_refused = |unique_ids| house.store().with_unique_ids(unique_ids).open(&ann()).is_err();
+    assert!(is_refused(UniqueIds::Dovecot));
+    std::fs::remove_file(&list).unwrap();
+    std::fs::create_dir(&list).unwrap();
+    assert!(is_refused(UniqueIds::Dovecot) && !is_refused(UniqueIds::Courier));
+    assert!(!is_refused(UniqueIds::Names));
+}
+
+#[test]
 fn an_index_says_whether_it_has_unique_ids_that_nothing_else_tells() {
     let has_own = |house: &House| Index::parse(octets_of(&house.index())).unwrap().has_own_unique_ids();
     let maildir = House::maildir(&MESSAGES);
