@@ -23,7 +23,7 @@ const REMEMBERED: usize = 32 * 1024;
 pub(crate) const DELAY_DOUBLINGS_MAX: u32 = 4;
 
 /// What a client hears whose address is refused.
-pub(crate) const FAILED_LOGINS: &str = "too many failed logins from your address, try again later";
+pub(crate) const FAILED_LOGINS: &str = "too many failed logins from your address, wait and try again later";
 
 /// The failed logins of a while, for all threads.
 pub(crate) struct Guesses {

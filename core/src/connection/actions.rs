@@ -261,7 +261,11 @@ impl Connection {
             Outcome::Unverified => {
                 desk.counters.logins_unavailable.add(1);
                 // Held back as any other: each may have cost a program, and nothing is counted.
-                self.hold_back(temporary("passwords cannot be checked now, try again later"), 0, desk);
+                self.hold_back(
+                    temporary("passwords cannot be checked now, wait and try again later"),
+                    0,
+                    desk,
+                );
             }
             Outcome::Challenged(exchange, challenge) => {
                 self.exchange = Some(exchange);
@@ -342,7 +346,7 @@ impl Connection {
                     target: "pop3d::login",
                     "user {} from {}: the maildrop cannot be opened: {cause}", self.user(), self.peer,
                 );
-                temporary("maildrop cannot be opened now, try again later")
+                temporary("maildrop cannot be opened now, wait and try again later")
             }
         }
     }

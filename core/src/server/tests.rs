@@ -74,7 +74,8 @@ fn who_fails_too_often_hears_no_greeting_and_others_do() {
     guesser.says("USER user");
     assert!(guesser.says("PASS wrong").starts_with("-ERR [AUTH]"));
 
-    let turned_away = "-ERR [SYS/TEMP] too many failed logins from your address, try again later\r\n";
+    let turned_away =
+        "-ERR [SYS/TEMP] too many failed logins from your address, wait and try again later\r\n";
     let mut refused = Client::new([127, 0, 0, 3], address);
     assert_eq!(refused.hears(), turned_away);
     refused.hears_the_end();

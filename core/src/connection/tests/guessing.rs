@@ -15,7 +15,8 @@ const RULES: FailedLogins = FailedLogins {
 };
 
 const FROM: &str = "192.0.2.7";
-const TURNED_AWAY: &str = "-ERR [SYS/TEMP] too many failed logins from your address, try again later\r\n";
+const TURNED_AWAY: &str =
+    "-ERR [SYS/TEMP] too many failed logins from your address, wait and try again later\r\n";
 
 /// A server whose rules are these.
 fn stage(rules: FailedLogins) -> Stage {
