@@ -23,6 +23,8 @@ const RSA_BITS_MIN: usize = 2048;
 
 /// The object identifier of Ed25519 (RFC 8410, section 3).
 const ED25519: &str = "1.3.101.112";
+/// That of P-256 (RFC 5480, section 2.1.1.1).
+const P256: &str = "1.2.840.10045.3.1.7";
 
 /// Why a file has no key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,8 +96,8 @@ impl TokenKeys {
             Ok(PublicKey::RSA(rsa)) if rsa.key_size() >= RSA_BITS_MIN => {
                 (Algorithm::RS256, DecodingKey::from_rsa_der(octets))
             }
-            // Uncompressed, which says by its length that it is P-256.
-            Ok(PublicKey::EC(_)) if octets.len() == 1 + 2 * COORDINATE => {
+            // Uncompressed. Keys of other curves have the same length.
+            Ok(PublicKey::EC(_)) if is_of_p256(&info) && octets.len() == 1 + 2 * COORDINATE => {
                 (Algorithm::ES256, DecodingKey::from_ec_der(octets))
             }
             _ if info.algorithm.algorithm.to_id_string() == ED25519 && octets.len() == COORDINATE => {
@@ -113,6 +115,12 @@ impl TokenKeys {
         self.keys.push(key);
         Ok(())
     }
+}
+
+/// Whether a key of an elliptic curve names P-256 as its curve.
+fn is_of_p256(info: &SubjectPublicKeyInfo<'_>) -> bool {
+    let curve = info.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+    curve.is_some_and(|curve| curve.to_id_string() == P256)
 }
 
 /// A key of a set; none: it is not for signatures, or of a kind that is not understood. A secret has no place among public

@@ -196,6 +196,9 @@ fn what_is_no_key_is_an_error() {
     assert_eq!(keys.add_public(b"{\"keys\":[]}"), Err(KeyError::NoneOfSet));
     assert_eq!(keys.add_public(include_bytes!("tests/short.pem")), Err(KeyError::Kind));
     assert_eq!(keys.add_public(include_bytes!("tests/p384.pem")), Err(KeyError::Kind));
+    // Of other curves, and as long as one of P-256.
+    assert_eq!(keys.add_public(include_bytes!("tests/secp256k1.pem")), Err(KeyError::Kind));
+    assert_eq!(keys.add_public(include_bytes!("tests/brainpool.pem")), Err(KeyError::Kind));
     let other_use = String::from_utf8_lossy(SET).replace("\"sig\"", "\"enc\"").replace("ES256", "ES384");
     keys.add_public(other_use.as_bytes()).unwrap();
     assert_eq!(keys.algorithms().into_iter().collect::<Vec<_>>(), ["EdDSA"]);
