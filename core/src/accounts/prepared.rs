@@ -25,19 +25,38 @@ impl Deref for Prepared<'_> {
     }
 }
 
-/// The prepared form; what SASLprep refuses, and what is no UTF-8, as it is.
+/// What a string is for (RFC 3454, section 7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Purpose {
+    /// Presented, and held against what is kept. Characters younger than Unicode 3.2, such as emoji, are let pass.
+    Query,
+    /// Kept: a later Unicode may give such a character another form.
+    Stored,
+}
+
+/// The prepared form of what a client presents (RFC 4616, section 2); what SASLprep refuses, and what is no UTF-8, as it is.
 pub(crate) fn prepared(octets: &[u8]) -> Prepared<'_> {
+    prepared_for(octets, Purpose::Query)
+}
+
+/// The same of a password that keys of SCRAM are made of, where a character younger than Unicode 3.2 is refused (RFC 5802,
+/// section 2.2).
+pub(super) fn prepared_for_keys(octets: &[u8]) -> Prepared<'_> {
+    prepared_for(octets, Purpose::Stored)
+}
+
+fn prepared_for(octets: &[u8], purpose: Purpose) -> Prepared<'_> {
     // Of ASCII there is one form only.
     if octets.is_ascii() {
         return Prepared::AsTheyAre(octets);
     }
     let text = std::str::from_utf8(octets).ok();
-    text.and_then(saslprep).map_or(Prepared::AsTheyAre(octets), Prepared::Mapped)
+    text.and_then(|text| saslprep(text, purpose)).map_or(Prepared::AsTheyAre(octets), Prepared::Mapped)
 }
 
-/// The form of a text that is not all ASCII (RFC 4013, section 2); none: it is refused. The library's own function gives the same,
-/// and leaves copies of the password in memory that was given back.
-fn saslprep(text: &str) -> Option<Zeroizing<String>> {
+/// The form of a text that is not all ASCII (RFC 4013, section 2); none: it is refused. Of what is stored the library's own function
+/// gives the same, and leaves copies of the password in memory that was given back.
+fn saslprep(text: &str, purpose: Purpose) -> Option<Zeroizing<String>> {
     let normalized = || {
         let mapped = text.chars().filter(|&character| !tables::commonly_mapped_to_nothing(character));
         mapped.map(|it| if tables::non_ascii_space_character(it) { ' ' } else { it }).nfkc()
@@ -46,16 +65,16 @@ fn saslprep(text: &str) -> Option<Zeroizing<String>> {
     let length = normalized().map(char::len_utf8).sum();
     let mut prepared = Zeroizing::new(String::with_capacity(length));
     normalized().for_each(|character| prepared.push(character));
-    let is_refused = prepared.contains(is_refused) || mixes_directions(&prepared);
-    (!is_refused).then_some(prepared)
+    let is_refused = prepared.contains(|character| is_refused(character, purpose));
+    (!is_refused && !mixes_directions(&prepared)).then_some(prepared)
 }
 
 /// Whether no prepared form has that character (RFC 4013, sections 2.3 and 2.5).
-fn is_refused(character: char) -> bool {
+fn is_refused(character: char, purpose: Purpose) -> bool {
     tables::non_ascii_space_character(character)
         || tables::ascii_control_character(character)
         || is_prohibited_character(character)
-        || tables::unassigned_code_point(character)
+        || purpose == Purpose::Stored && tables::unassigned_code_point(character)
 }
 
 /// Whether it is written from right to left, and not all of it (RFC 3454, section 6).
@@ -128,10 +147,15 @@ mod tests {
             ("\u{fc}", "\u{fc}"),
             // SASLprep refuses this.
             ("\u{627}\u{31}", "\u{627}\u{31}"),
+            // Younger than its tables, and let pass.
+            ("u\u{308}\u{1F511}\u{20BD}", "\u{fc}\u{1F511}\u{20BD}"),
+            ("\u{1E9E}u\u{308}", "\u{1E9E}\u{fc}"),
         ] {
             assert_eq!(*prepared(sent.as_bytes()), *same.as_bytes());
         }
         assert_eq!(*prepared(b"\xFF"), *b"\xFF");
+        let young = "u\u{308}\u{1F511}".as_bytes();
+        assert_eq!(*prepared_for_keys(young), *young);
     }
 
     /// Characters that are mapped, composed, refused, or of some direction, and any others.
@@ -139,7 +163,7 @@ mod tests {
         prop_oneof![
             2 => prop::sample::select(vec!['a', '\u{7}', ' ', '\u{AD}', '\u{A0}', '\u{308}', '\u{301}', '\u{345}']),
             2 => prop::sample::select(vec!['\u{627}', '\u{5D0}', '\u{661}', '\u{FDFA}', '\u{2168}', '\u{AC00}', '\u{1100}']),
-            1 => prop::sample::select(vec!['\u{E000}', '\u{FFFD}', '\u{340}', '\u{200E}', '\u{E0001}', '\u{2028}']),
+            1 => prop::sample::select(vec!['\u{1F511}', '\u{1E9E}', '\u{E000}', '\u{FFFD}', '\u{340}', '\u{200E}', '\u{E0001}', '\u{2028}']),
             1 => any::<char>(),
         ]
     }
@@ -150,11 +174,15 @@ mod tests {
             let text: String = text.into_iter().collect();
             prop_assume!(!text.is_ascii());
             let expected = stringprep::saslprep(&text).ok().map(std::borrow::Cow::into_owned);
-            let prepared = saslprep(&text);
-            prop_assert_eq!(prepared.as_ref().map(|text| text.as_str()), expected.as_deref());
-            if let Some(prepared) = prepared {
-                prop_assert_eq!(prepared.capacity(), prepared.len(), "it never grew");
+            let stored = saslprep(&text, Purpose::Stored);
+            prop_assert_eq!(stored.as_ref().map(|text| text.as_str()), expected.as_deref());
+            if let Some(stored) = &stored {
+                prop_assert_eq!(stored.capacity(), stored.len(), "it never grew");
             }
+            let query = saslprep(&text, Purpose::Query);
+            // What is presented differs where a character is younger than the tables, and nowhere else.
+            let is_young = query.as_ref().is_some_and(|text| text.contains(tables::unassigned_code_point));
+            prop_assert_eq!(query.filter(|_| !is_young), stored);
         }
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::number::number;
-use super::prepared::prepared;
+use super::prepared::prepared_for_keys;
 
 /// Rounds of the keys that are made here (RFC 7677, section 4).
 pub(super) const ITERATIONS: u32 = 4096;
@@ -77,7 +77,7 @@ pub(super) struct Keys {
 impl Keys {
     /// Makes the keys of a password. Takes a millisecond or two.
     pub(super) fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Self {
-        let prepared = prepared(password);
+        let prepared = prepared_for_keys(password);
         let salted = match hash {
             Hash::Sha1 => {
                 let mut salted = [0; 20];

@@ -101,6 +101,18 @@ fn a_name_and_a_password_may_be_composed_in_another_way() {
 }
 
 #[test]
+fn a_character_younger_than_the_tables_keeps_no_other_from_being_composed() {
+    let mut accounts = Accounts::new(false);
+    accounts.add(name("m\u{fc}ller\u{20BD}"), "schl\u{fc}ssel\u{1F511}".as_bytes());
+    for user in ["m\u{fc}ller\u{20BD}", "mu\u{308}ller\u{20BD}"] {
+        for password in ["schl\u{fc}ssel\u{1F511}", "schlu\u{308}ssel\u{1F511}"] {
+            let let_in = login(&accounts, user.as_bytes(), password.as_bytes());
+            assert_eq!(let_in, Ok("m\u{fc}ller\u{20BD}".into()));
+        }
+    }
+}
+
+#[test]
 fn who_sends_what_none_may_have_is_refused_at_the_same_cost() {
     let mut accounts = Accounts::new(false);
     let secret = "pass\u{202E}".as_bytes();
