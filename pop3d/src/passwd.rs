@@ -56,7 +56,7 @@ fn change(path: &Path, passwd: &Passwd) -> Result<(), Exit> {
     }
     let password = if passwd.stdin { prompt::read_line()? } else { prompt::ask_new(user)? };
     check(&password)?;
-    let hashed = accounts::hash_by(passwd.scheme, password.octets())
+    let hashed = accounts::hash_by(passwd.scheme, &accounts::form_to_keep(password.octets()))
         .map_err(|error| Exit::Data(format!("the password cannot be hashed: {error}")))?;
     let locked = open(path, true)?;
     read(path, &locked.text)?;

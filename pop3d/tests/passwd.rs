@@ -146,6 +146,17 @@ fn what_holds_in_place_of_the_accounts_file_is_told() {
 }
 
 #[test]
+fn a_password_that_was_typed_decomposed_is_right_for_a_client_that_composes_it() {
+    let house = House::new("");
+    for typed in ["pa\u{308}ss\u{1F511}", "p\u{e4}ss\u{1F511}"] {
+        assert_eq!(house.passwd(&["ann", "--stdin"], typed.as_bytes()).0, 0);
+        for sent in ["pa\u{308}ss\u{1F511}", "p\u{e4}ss\u{1F511}"] {
+            assert_eq!(house.passwd(&["ann", "--stdin", "--verify"], sent.as_bytes()).0, 0, "{typed} {sent}");
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_and_the_file_stays_as_it_is() {
     let text = "bob:{PLAIN}x\nany:::::::nopassword\n";
     let house = House::new(text);

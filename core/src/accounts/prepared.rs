@@ -8,9 +8,10 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 /// Octets in their prepared form, which is wiped where it is another one.
-pub(crate) enum Prepared<'a> {
+pub enum Prepared<'a> {
     /// They have it already, or there is none.
     AsTheyAre(&'a [u8]),
+    /// They have another one.
     Mapped(Zeroizing<String>),
 }
 
@@ -37,6 +38,14 @@ enum Purpose {
 /// The prepared form of what a client presents (RFC 4616, section 2); what SASLprep refuses, and what is no UTF-8, as it is.
 pub(crate) fn prepared(octets: &[u8]) -> Prepared<'_> {
     prepared_for(octets, Purpose::Query)
+}
+
+/// The form in which a password is kept: prepared, so that a client that composes its characters is right, and one that does not. One
+/// of which that would leave nothing is kept as it is: else the empty password would be right.
+#[must_use]
+pub fn form_to_keep(password: &[u8]) -> Prepared<'_> {
+    let prepared = prepared(password);
+    if prepared.is_empty() { Prepared::AsTheyAre(password) } else { prepared }
 }
 
 /// The same of a password that keys of SCRAM are made of, where a character younger than Unicode 3.2 is refused (RFC 5802,

@@ -8,6 +8,7 @@ use zeroize::Zeroize;
 
 use super::code::{Code, MemoryKey};
 use super::hashed::{self, Hashed, SchemeError};
+use super::prepared::form_to_keep;
 use super::secret::Secret;
 use super::verified::Verified;
 
@@ -36,7 +37,10 @@ pub(super) enum Stored {
 
 impl Stored {
     pub(super) fn keyed(key: &MemoryKey, password: &[u8], keeps_plain: bool) -> Self {
-        Self::Keyed { code: key.code(password), plain: keeps_plain.then(|| Secret::new(password)) }
+        Self::Keyed {
+            code: key.code(&form_to_keep(password)),
+            plain: keeps_plain.then(|| Secret::new(password)),
+        }
     }
 
     /// Keeps a hash whose password is not known.

@@ -86,6 +86,8 @@ fn a_name_and_a_password_may_be_composed_in_another_way() {
     let mut accounts = Accounts::new(false);
     accounts.add(name("m\u{fc}ller"), "p\u{e4}ss".as_bytes());
     accounts.add(name("old"), "pa\u{308}ss".as_bytes());
+    accounts.add_stored(name("hashed"), hashed("pa\u{308}ss".as_bytes(), 8).as_bytes()).unwrap();
+    accounts.add(name("nothing"), "\u{ad}".as_bytes());
     let composed = |user: &str, password: &str| login(&accounts, user.as_bytes(), password.as_bytes());
     for user in ["m\u{fc}ller", "mu\u{308}ller"] {
         for password in ["p\u{e4}ss", "pa\u{308}ss", "\u{ff50}\u{e4}ss"] {
@@ -93,9 +95,15 @@ fn a_name_and_a_password_may_be_composed_in_another_way() {
         }
         assert_eq!(composed(user, "pass"), Err(WrongCredentials));
     }
-    // One that was not prepared where it was made is right as it is.
-    assert_eq!(composed("old", "pa\u{308}ss"), Ok("old".into()));
-    assert_eq!(composed("old", "p\u{e4}ss"), Err(WrongCredentials));
+    for password in ["p\u{e4}ss", "pa\u{308}ss"] {
+        assert_eq!(composed("old", password), Ok("old".into()));
+    }
+    // A hash that was made of another form is right for that one.
+    assert_eq!(composed("hashed", "pa\u{308}ss"), Ok("hashed".into()));
+    assert_eq!(composed("hashed", "p\u{e4}ss"), Err(WrongCredentials));
+    // One that is prepared to nothing is not the empty one.
+    assert_eq!(composed("nothing", "\u{ad}"), Ok("nothing".into()));
+    assert_eq!(composed("nothing", ""), Err(WrongCredentials));
     // What becomes a path when it is prepared is no name: fullwidth full stops and a solidus.
     assert_eq!(composed("\u{ff0e}\u{ff0e}\u{ff0f}old", "pa\u{308}ss"), Err(WrongCredentials));
 }

@@ -65,10 +65,12 @@ impl Accounts {
         let kept = account.map(|(_, account)| account);
         let is_right = match credentials {
             Credentials::Password { user, password } => {
-                // A hash of another server may be of either form.
+                // A hash of another server may be of either form. One that is known to be right costs no hash of the other.
                 let prepared = prepared(password);
-                let is_right = self.verify_password(kept, user, password, from, now)
-                    || *prepared != **password && self.verify_password(kept, user, &prepared, from, now);
+                let has_two = *prepared != **password;
+                let is_right = has_two && self.recognize(kept, &prepared, from, now)
+                    || self.verify_password(kept, user, password, from, now)
+                    || has_two && self.verify_password(kept, user, &prepared, from, now);
                 is_right && !is_prohibited(password)
             }
             Credentials::Apop { digest, .. } => verify_apop(kept, digest, timestamp),
@@ -95,6 +97,14 @@ impl Accounts {
         }
         let named = |user: &[u8]| UserName::parse(user).and_then(|user| self.accounts.get_key_value(&user));
         named(user).or_else(|| named(&prepared(user)))
+    }
+
+    /// Whether it is known already that it is the password of an account that may be used from there.
+    fn recognize(&self, account: Option<&Account>, password: &[u8], from: IpAddr, now: Instant) -> bool {
+        // Made for everybody, as below.
+        let code = self.key.code(password);
+        let account = account.filter(|account| account.switches.permit(from));
+        account.is_some_and(|account| account.recognize(&code, now))
     }
 
     fn verify_password(

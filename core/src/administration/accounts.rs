@@ -76,7 +76,8 @@ impl Administration {
         if accounts::is_prohibited(password.octets()) {
             return Err(Failure::BadSyntax);
         }
-        let hashed = accounts::hash(password.octets()).map_err(|error| {
+        let password = accounts::form_to_keep(password.octets());
+        let hashed = accounts::hash(&password).map_err(|error| {
             error!(target: "pop3d::peep", "the password of {user} cannot be hashed: {error}");
             Failure::NotSaved
         })?;
@@ -91,7 +92,7 @@ impl Administration {
         state.kept = kept;
         self.note_override(&mut state, user);
         self.replace_accounts(|accounts| {
-            let mut changed = accounts.with(user.clone(), &hashed, password.octets());
+            let mut changed = accounts.with(user.clone(), &hashed, &password);
             if is_new {
                 changed.switch(user, self.view.load().accounts.switches(user));
             }

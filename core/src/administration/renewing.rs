@@ -7,7 +7,7 @@ use log::{info, warn};
 
 use super::{Administration, State};
 use crate::accounts::file::edit::Renewal;
-use crate::accounts::{self, Hashed, Secret, UserName};
+use crate::accounts::{self, Hashed, Prepared, Secret, UserName};
 
 /// Hashes that are to come into the accounts file. It is written as a whole, so that those that come while it is written
 /// wait, and are written together.
@@ -65,8 +65,9 @@ impl Administration {
             |state: &State| state.kept.accounts.hashed(user).filter(|hashed| hashed.is_weak()).cloned();
         // Let go of before the hash: it takes long.
         let before = weak(&self.lock());
-        let Some(before) = before.filter(|before| before.verify(password)) else { return };
-        let Some(hashed) = hashed_anew(user, password) else { return };
+        let Some(before) = before else { return };
+        let Some(password) = form_of(&before, password) else { return };
+        let Some(hashed) = hashed_anew(user, &password) else { return };
         let mut state = self.lock();
         // Meanwhile it may have been changed, or made anew by another login.
         if weak(&state).as_ref() != Some(&before) {
@@ -80,7 +81,7 @@ impl Administration {
         state.kept = kept;
         self.replace_accounts(|accounts| {
             let mut changed = accounts.clone();
-            changed.renew(user, &hashed, password);
+            changed.renew(user, &hashed, &password);
             changed
         });
         info!(target: "pop3d::peep", "the password of {user} is kept by a stronger hash");
@@ -92,15 +93,15 @@ impl Administration {
             return;
         }
         let accounts = Arc::clone(&self.server.settings().accounts);
-        let weak = accounts.weak_of_file(user).filter(|before| before.verify(password));
-        let Some(before) = weak.cloned() else { return };
-        let Some(hashed) = hashed_anew(user, password) else { return };
+        let Some(before) = accounts.weak_of_file(user).cloned() else { return };
+        let Some(password) = form_of(&before, password) else { return };
+        let Some(hashed) = hashed_anew(user, &password) else { return };
         let mut renewals = self.renewals();
         // One of each is enough, and bounds what waits.
         if renewals.waiting.iter().any(|(waiting, _)| waiting.user == *user) {
             return;
         }
-        renewals.waiting.push((Renewal { user: user.clone(), before, hashed }, Secret::new(password)));
+        renewals.waiting.push((Renewal { user: user.clone(), before, hashed }, Secret::new(&password)));
         match renewals.writing {
             Writing::Nobody => renewals.writing = Writing::Somebody,
             Writing::Somebody => return,
@@ -169,10 +170,42 @@ impl Administration {
     }
 }
 
+/// The form in which a password is to be hashed anew; none: the hash is of another. Those of other servers may be of either form.
+fn form_of<'a>(before: &Hashed, password: &'a [u8]) -> Option<Prepared<'a>> {
+    if before.verify(password) {
+        return Some(accounts::form_to_keep(password));
+    }
+    let prepared = accounts::prepared(password);
+    (*prepared != *password && before.verify(&prepared)).then_some(prepared)
+}
+
 fn hashed_anew(user: &UserName, password: &[u8]) -> Option<Hashed> {
     let hashed = accounts::hash(password);
     let told = hashed.inspect_err(|error| {
         warn!(target: "pop3d::login", "the password of {user} cannot be hashed anew: {error}");
     });
     told.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of "pässword", composed and not.
+    const COMPOSED: &str = "{SSHA}0IWXldXFVZ7t3Labg0KrWqyxprtzYWx0c2FsdA==";
+    const DECOMPOSED: &str = "{SSHA}/nrzpE09kj3iAvKJXUz/shDkwMBzYWx0c2FsdA==";
+
+    #[test]
+    fn a_hash_of_either_form_of_a_password_is_found_and_made_anew_of_the_composed_one() {
+        let (composed, decomposed) = ("p\u{e4}ssword".as_bytes(), "pa\u{308}ssword".as_bytes());
+        let form = |before: &str, password| {
+            form_of(&Hashed::parse(before.as_bytes()).unwrap(), password).map(|form| form.to_vec())
+        };
+        assert_eq!(form(COMPOSED, composed).as_deref(), Some(composed));
+        assert_eq!(form(COMPOSED, decomposed).as_deref(), Some(composed));
+        assert_eq!(form(DECOMPOSED, decomposed).as_deref(), Some(composed));
+        // Nor is it let in by that.
+        assert_eq!(form(DECOMPOSED, composed), None);
+        assert_eq!(form(COMPOSED, b"password"), None);
+    }
 }

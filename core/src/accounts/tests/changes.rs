@@ -53,6 +53,16 @@ fn a_wrong_password_costs_one_hash_whether_the_right_one_is_remembered_or_not() 
 }
 
 #[test]
+fn a_client_that_comes_again_with_another_form_of_the_password_costs_no_hash_either() {
+    let mut accounts = Accounts::new(false);
+    accounts.add_hashed(name("ann"), &hash_of("p\u{e4}ss".as_bytes()));
+    let (decomposed, now) = ("pa\u{308}ss".as_bytes(), Instant::now());
+    assert_eq!(cost(&accounts, "ann", decomposed, now), (2, true), "each form is tried");
+    assert_eq!(cost(&accounts, "ann", decomposed, now), (0, true));
+    assert_eq!(cost(&accounts, "ann", "p\u{e4}ss".as_bytes(), now), (0, true));
+}
+
+#[test]
 fn the_password_of_one_account_is_not_remembered_for_another() {
     let (mut accounts, now) = (ann(), Instant::now());
     accounts.add_hashed(name("bob"), &hash_of(b"other"));
