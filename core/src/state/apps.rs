@@ -1,10 +1,12 @@
 //! The app passwords that PEEP made or took back: the file `app-passwords` of the state folder.
 //!
 //! A line is `user:name:seconds:{ARGON2ID}hash`, with the seconds after 1970 when it was made, or `user:name::{REMOVED}` for one
-//! of the configuration that PEEP took back. User names are written as in the file `accounts`.
+//! of the configuration that PEEP took back. One that was made under that name since has both. User names are written as in the
+//! file `accounts`.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 
 use super::accounts::{REMOVED, parse_name, push_name};
 use super::seal;
@@ -17,18 +19,46 @@ pub const FILE: &str = "app-passwords";
 
 /// What is wrong with a line.
 const FORM: &str =
-    "a line is user:name:seconds:{ARGON2ID}hash or user:name::{REMOVED}, each name of a user once";
+    "a line is user:name:seconds:{ARGON2ID}hash or user:name::{REMOVED}, each once for each name of a user";
 
 /// The app passwords that PEEP made or took back. To change them, change a copy, save it, and only then put it in place.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KeptApps(BTreeMap<(UserName, String), Kept>);
 
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Kept {
-    /// Made at that time, in seconds after 1970.
+/// What is kept under one name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Kept {
+    /// One that was made, and when, in seconds after 1970.
+    made: Option<(u64, Hashed)>,
+    /// Whether one of the configuration was taken back. It stays so, also while there is one that was made.
+    is_taken_back: bool,
+}
+
+/// What a line says.
+enum Line {
     Made(u64, Hashed),
-    /// Of the configuration, and of no use any more.
-    Removed,
+    TakenBack,
+}
+
+impl Kept {
+    /// Adds what a line says; whether no other line has said it.
+    fn add(&mut self, line: Line) -> bool {
+        match line {
+            Line::Made(made, hashed) => self.made.replace((made, hashed)).is_none(),
+            Line::TakenBack => !mem::replace(&mut self.is_taken_back, true),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.made.is_none() && !self.is_taken_back
+    }
+
+    fn apply(&self, user: &UserName, name: &str, accounts: &mut Accounts) {
+        match &self.made {
+            Some((made, hashed)) => accounts.add_made_app(user, name, *made, hashed),
+            None => accounts.remove_app(user, name),
+        }
+    }
 }
 
 impl KeptApps {
@@ -51,8 +81,8 @@ impl KeptApps {
             if text.is_empty() || text.starts_with(b"#") {
                 return Ok(());
             }
-            let (key, app) = parse_line(text).ok_or(FORM)?;
-            if kept.0.insert(key, app).is_some() { Err(FORM) } else { Ok(()) }
+            let (key, line) = parse_line(text).ok_or(FORM)?;
+            if kept.0.entry(key).or_default().add(line) { Ok(()) } else { Err(FORM) }
         })?;
         Ok(kept)
     }
@@ -60,33 +90,33 @@ impl KeptApps {
     /// Puts them over those of the configuration.
     pub fn apply(&self, accounts: &mut Accounts) {
         for ((user, name), kept) in &self.0 {
-            match kept {
-                Kept::Made(made, hashed) => accounts.add_made_app(user, name, *made, hashed),
-                Kept::Removed => accounts.remove_app(user, name),
-            }
+            kept.apply(user, name, accounts);
         }
     }
 
     /// Keeps one.
     pub fn add(&mut self, user: &UserName, name: &str, made: u64, hashed: &Hashed) {
-        self.0.insert((user.clone(), name.to_owned()), Kept::Made(made, hashed.clone()));
+        let kept = self.0.entry((user.clone(), name.to_owned())).or_default();
+        kept.made = Some((made, hashed.clone()));
     }
 
-    /// Takes one back. One that the configuration has would come back with the next start, so that this is kept.
+    /// Takes one back. One that the configuration has, or had when one was taken back, would come back with a later start, so that
+    /// this is kept.
     pub fn remove(&mut self, user: &UserName, name: &str, was_configured: bool) {
-        let key = (user.clone(), name.to_owned());
-        if was_configured {
-            self.0.insert(key, Kept::Removed);
-        } else {
-            self.0.remove(&key);
-        }
+        let kept = self.0.entry((user.clone(), name.to_owned())).or_default();
+        kept.made = None;
+        kept.is_taken_back |= was_configured;
+        self.0.retain(|_, kept| !kept.is_empty());
     }
 
     /// Forgets those that were made for a user; whether there were any.
     pub fn forget(&mut self, user: &UserName) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(of, _), kept| of != user || *kept == Kept::Removed);
-        self.0.len() < before
+        let mut is_forgotten = false;
+        for ((of, _), kept) in &mut self.0 {
+            is_forgotten |= of == user && kept.made.take().is_some();
+        }
+        self.0.retain(|_, kept| !kept.is_empty());
+        is_forgotten
     }
 
     /// Writes them to disk.
@@ -107,18 +137,21 @@ impl KeptApps {
             seal::ADVICE
         );
         for ((user, name), kept) in &self.0 {
-            push_name(&mut text, user);
-            text.push_str(&match kept {
-                Kept::Made(made, hashed) => format!(":{name}:{made}:{}\n", hashed.stored()),
-                Kept::Removed => format!(":{name}::{}\n", String::from_utf8_lossy(REMOVED)),
-            });
+            if kept.is_taken_back {
+                push_name(&mut text, user);
+                text.push_str(&format!(":{name}::{}\n", String::from_utf8_lossy(REMOVED)));
+            }
+            if let Some((made, hashed)) = &kept.made {
+                push_name(&mut text, user);
+                text.push_str(&format!(":{name}:{made}:{}\n", hashed.stored()));
+            }
         }
         seal::seal(&mut text);
         text
     }
 }
 
-fn parse_line(line: &[u8]) -> Option<((UserName, String), Kept)> {
+fn parse_line(line: &[u8]) -> Option<((UserName, String), Line)> {
     if line.len() > LINE_MAX {
         return None;
     }
@@ -126,13 +159,13 @@ fn parse_line(line: &[u8]) -> Option<((UserName, String), Kept)> {
     let user = parse_name(fields.next()?)?;
     let name = str::from_utf8(fields.next()?).ok().filter(|name| is_app_name(name))?;
     let (made, secret) = (fields.next()?, fields.next()?);
-    let kept = if secret.eq_ignore_ascii_case(REMOVED) && made.is_empty() {
-        Kept::Removed
+    let said = if secret.eq_ignore_ascii_case(REMOVED) && made.is_empty() {
+        Line::TakenBack
     } else {
         let digits = str::from_utf8(made).ok().filter(|made| made.bytes().all(|it| it.is_ascii_digit()))?;
-        Kept::Made(digits.parse().ok()?, Hashed::parse(secret).ok()?)
+        Line::Made(digits.parse().ok()?, Hashed::parse(secret).ok()?)
     };
-    Some(((user, name.to_owned()), kept))
+    Some(((user, name.to_owned()), said))
 }
 
 #[cfg(test)]
@@ -152,8 +185,9 @@ mod tests {
     fn some() -> KeptApps {
         let mut kept = KeptApps::default();
         kept.add(&name("#a:b%"), "phone", 1_780_000_000, &Hashed::parse(HASH.as_bytes()).unwrap());
-        kept.add(&name("ann"), "tv", 1, &hash(b"x").unwrap());
         kept.remove(&name("ann"), "old", true);
+        kept.remove(&name("ann"), "tv", true);
+        kept.add(&name("ann"), "tv", 1, &hash(b"x").unwrap());
         kept
     }
 
@@ -170,7 +204,7 @@ mod tests {
     /// The second hash has a salt of its own each time.
     fn some_as(text: &str) -> KeptApps {
         let mut kept = some();
-        let line = text.lines().find(|line| line.starts_with("ann:tv:")).unwrap();
+        let line = text.lines().find(|line| line.starts_with("ann:tv:1:")).unwrap();
         kept.add(
             &name("ann"),
             "tv",
@@ -192,6 +226,7 @@ mod tests {
             "ann:tv:+1:{ARGON2ID}x",
             "../ann:tv::{REMOVED}",
             "ann:tv::{REMOVED}\nann:tv::{REMOVED}",
+            &format!("ann:tv:1:{HASH}\nann:tv:2:{HASH}"),
         ] {
             assert!(KeptApps::parse(format!("{line}\n# end\n").as_bytes()).is_err(), "{line}");
         }
@@ -202,9 +237,32 @@ mod tests {
         let mut kept = some();
         assert!(kept.forget(&name("ann")) && !kept.forget(&name("ann")));
         let text = kept.text();
-        assert!(text.contains("ann:old::{REMOVED}\n") && !text.contains("ann:tv"), "{text}");
+        assert!(text.contains("ann:old::{REMOVED}\n") && !text.contains("ann:tv:1"), "{text}");
         kept.remove(&name("#a:b%"), "phone", false);
         assert!(!kept.text().contains("phone"));
+    }
+
+    #[test]
+    fn one_of_the_configuration_stays_taken_back_whatever_was_made_under_its_name() {
+        let (user, hashed) = (name("ann"), Hashed::parse(HASH.as_bytes()).unwrap());
+        let mut kept = KeptApps::default();
+        kept.remove(&user, "tv", true);
+        kept.add(&user, "tv", 1, &hashed);
+        let mut configured = Accounts::new(false);
+        configured.add(user.clone(), b"x");
+        configured.add_app(&user, "tv", b"of the file").unwrap();
+        let apps = |kept: &KeptApps| {
+            let mut accounts = configured.clone();
+            kept.apply(&mut accounts);
+            accounts.app_passwords(&user).unwrap().iter().map(|app| app.made).collect::<Vec<_>>()
+        };
+        assert_eq!(apps(&kept), [Some(1)]);
+        // The file has none of that name at the time.
+        kept.remove(&user, "tv", false);
+        assert_eq!(apps(&kept), []);
+        kept.add(&user, "tv", 2, &hashed);
+        assert!(kept.forget(&user));
+        assert_eq!(apps(&kept), []);
     }
 
     proptest! {
