@@ -178,15 +178,15 @@ impl Administration {
         }
         state.store = state.store.moved_to(kept.mailbox(&configured));
         let settings = configured.settings(&kept, &state.store, Arc::new(accounts), Some(before.as_ref()))?;
+        let forgotten = kept.apps.forget_strangers(&settings.accounts);
         // A full disk keeps nobody from a configuration of which nothing is kept.
-        if kept.settings != state.kept.settings {
-            self.keep_settings(&kept).map_err(|_| "what is kept cannot be written".to_owned())?;
-        }
+        self.keep_changed(&state.kept, &kept).map_err(|_| "what is kept cannot be written".to_owned())?;
         self.host.taken();
         state.kept = kept;
         self.server.replace_settings(settings);
         self.view.store(configured);
         self.renewals().try_again();
+        configured::tell_forgotten(&forgotten);
         let count = self.server.settings().accounts.names().count();
         log::info!(target: "pop3d::peep", "the configuration was read again: {count} accounts");
         Ok(())
@@ -232,6 +232,23 @@ impl Administration {
         state.kept = kept;
         self.server.replace_settings(settings);
         Ok(())
+    }
+
+    /// Keeps settings and app passwords where they are others than before, both or none of them.
+    fn keep_changed(&self, before: &Kept, kept: &Kept) -> Result<(), Failure> {
+        let has_other_apps = kept.apps != before.apps;
+        if has_other_apps {
+            self.keep_apps(kept)?;
+        }
+        if kept.settings == before.settings {
+            return Ok(());
+        }
+        self.keep_settings(kept).inspect_err(|_| {
+            if has_other_apps {
+                // Should that fail as well, it has been told.
+                let _ = self.keep_apps(before);
+            }
+        })
     }
 
     fn keep_settings(&self, kept: &Kept) -> Result<(), Failure> {

@@ -96,3 +96,38 @@ fn of_an_account_that_was_removed_nothing_comes_back_with_one_of_its_name() {
     let server = house.start(config);
     are_gone(&server, &mut house.admin());
 }
+
+#[test]
+fn who_gets_a_name_that_was_taken_out_of_the_configuration_gets_none_of_its_app_passwords() {
+    let house = House::new();
+    let with = |password: &str| format!("[users]\nann = {password:?}\n");
+    for is_started_anew in [false, true] {
+        let server = house.start(&with("one"));
+        let mut admin = house.admin();
+        let secret = admin.says("ua+ ann phone").line();
+        let secret = secret.strip_prefix('+').unwrap();
+        assert!(login(&server, "ann", secret));
+        // A file that cannot be taken makes nothing forgotten.
+        let config = fs::read_to_string(server.config()).unwrap();
+        fs::write(server.config(), "[users]\nann = \n").unwrap();
+        admin.says("cf").hears("-11");
+        fs::write(server.config(), &config).unwrap();
+        admin.says("cf").hears("+");
+        assert!(login(&server, "ann", secret));
+        let server = if is_started_anew {
+            stop(server);
+            house.start("")
+        } else {
+            fs::write(server.config(), config.replace("ann = \"one\"\n", "")).unwrap();
+            admin.says("cf").hears("+");
+            server
+        };
+        assert!(!login(&server, "ann", secret));
+        assert!(!fs::read_to_string(house.state.path().join("app-passwords")).unwrap().contains("\nann:"));
+        stop(server);
+        let server = house.start(&with("another"));
+        assert!(house.admin().lines("ua? ann").is_empty() && !login(&server, "ann", secret));
+        assert!(login(&server, "ann", "another"));
+        stop(server);
+    }
+}

@@ -1,7 +1,8 @@
 //! What command line and configuration say, what was changed at run time since, and the settings that follow from both.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +143,7 @@ impl Beginning {
             }
         }
         let configured = Arc::new(configured);
-        let found = kept.settings.clone();
+        let found = kept.clone();
         kept.forget_stale(&configured);
         if let Some(program) = &kept.settings.program {
             configured.registry.set_program(program).map_err(|error| {
@@ -156,14 +157,14 @@ impl Beginning {
         let store = store.moved_to(kept.mailbox(&configured));
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
         restore_uses(&accounts, &mut totals);
+        let forgotten = kept.apps.forget_strangers(&accounts);
         let settings = configured.settings(&kept, &store, accounts, None).map_err(BeginningError)?;
-        if kept.settings != found
-            && let Some(Err(error)) = claim.as_ref().map(|claim| kept.settings.save(claim))
-        {
+        if let Some(Err(error)) = claim.as_ref().map(|claim| kept.save_changed(&found, claim)) {
             // It holds for this process, and the next one forgets it where the configuration is the same still.
             warn!(target: "pop3d::peep", "what the configuration overrules of what was set at run time stays in the state folder: {error}");
         }
         kept.tell(&configured);
+        tell_forgotten(&forgotten);
         Ok(Self { configured, kept, store, claim, settings, totals })
     }
 
@@ -403,7 +404,22 @@ impl Configured {
     }
 }
 
+/// Says whose app passwords were forgotten with the account.
+pub(super) fn tell_forgotten(users: &BTreeSet<UserName>) {
+    for user in users {
+        info!(target: "pop3d", "the app passwords that were made for user {user} are forgotten: there is no such account");
+    }
+}
+
 impl Kept {
+    /// Writes settings and app passwords where they are others than those that were found.
+    fn save_changed(&self, found: &Self, claim: &Claim) -> io::Result<()> {
+        if self.apps != found.apps {
+            self.apps.save(claim)?;
+        }
+        if self.settings == found.settings { Ok(()) } else { self.settings.save(claim) }
+    }
+
     /// Forgets what was set at run time where the configuration has said something else since.
     pub(super) fn forget_stale(&mut self, configured: &Configured) {
         let settings = &mut self.settings;

@@ -4,7 +4,7 @@
 //! of the configuration that PEEP took back. One that was made under that name since has both. User names are written as in the
 //! file `accounts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
 
@@ -111,12 +111,27 @@ impl KeptApps {
 
     /// Forgets those that were made for a user; whether there were any.
     pub fn forget(&mut self, user: &UserName) -> bool {
-        let mut is_forgotten = false;
-        for ((of, _), kept) in &mut self.0 {
-            is_forgotten |= of == user && kept.made.take().is_some();
+        !self.forget_of(|of| of == user).is_empty()
+    }
+
+    /// Forgets those that were made for users who have no account, and tells who they are: whoever gets an account of that name
+    /// later is somebody else. What was taken back stays so.
+    pub fn forget_strangers(&mut self, accounts: &Accounts) -> BTreeSet<UserName> {
+        // Where nobody has one, an accounts file may have been read between its being emptied and being written.
+        let is_anybody_there = accounts.names().next().is_some();
+        self.forget_of(|user| is_anybody_there && !accounts.contains(user))
+    }
+
+    fn forget_of(&mut self, is_forgotten: impl Fn(&UserName) -> bool) -> BTreeSet<UserName> {
+        let mut forgotten = BTreeSet::new();
+        for ((user, _), kept) in &mut self.0 {
+            if kept.made.is_some() && is_forgotten(user) {
+                kept.made = None;
+                forgotten.insert(user.clone());
+            }
         }
         self.0.retain(|_, kept| !kept.is_empty());
-        is_forgotten
+        forgotten
     }
 
     /// Writes them to disk.
@@ -263,6 +278,24 @@ mod tests {
         kept.add(&user, "tv", 2, &hashed);
         assert!(kept.forget(&user));
         assert_eq!(apps(&kept), []);
+    }
+
+    #[test]
+    fn those_of_users_without_an_account_are_forgotten_and_those_of_others_stay() {
+        let mut kept = some();
+        let mut accounts = Accounts::new(false);
+        assert!(kept.forget_strangers(&accounts).is_empty(), "the accounts file is empty for a moment");
+        accounts.add(name("#a:b%"), b"x");
+        let forgotten = kept.forget_strangers(&accounts);
+        assert_eq!(forgotten.into_iter().collect::<Vec<_>>(), [name("ann")]);
+        // Whoever is ann later has none of them, and is still not let in by what was taken back.
+        accounts.add(name("ann"), b"another");
+        accounts.add_app(&name("ann"), "old", b"of the file").unwrap();
+        kept.apply(&mut accounts);
+        assert_eq!(accounts.app_passwords(&name("ann")), Some(Vec::new()));
+        assert_eq!(accounts.app_passwords(&name("#a:b%")).unwrap().len(), 1);
+        assert!(kept.forget_strangers(&accounts).is_empty());
+        assert_eq!(KeptApps::parse(kept.text().as_bytes()), Ok(kept));
     }
 
     proptest! {
