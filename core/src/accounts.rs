@@ -321,6 +321,13 @@ impl Accounts {
         }
     }
 
+    /// Puts the account of that name in place that there is in others; nothing happens where there is none.
+    pub fn copy(&mut self, user: &UserName, from: &Self) {
+        if let Some(account) = from.accounts.get(user) {
+            self.insert(user.clone(), account.clone());
+        }
+    }
+
     /// A copy without that account. What is verified of the others stays so.
     #[must_use]
     pub fn without(&self, user: &UserName) -> Self {

@@ -131,3 +131,24 @@ fn who_gets_a_name_that_was_taken_out_of_the_configuration_gets_none_of_its_app_
         stop(server);
     }
 }
+
+#[test]
+fn what_the_configuration_gives_an_account_while_it_is_removed_holds_once_it_is_added() {
+    let house = House::new();
+    let server = house.start("[users]\nann = \"one\"\n");
+    let mut admin = house.admin();
+    admin.says("u- ann").hears("+");
+    let config = fs::read_to_string(server.config()).unwrap();
+    let with = "ann = { password = \"two\", app_passwords = { q = \"tap\" } }\n";
+    fs::write(server.config(), config.replace("ann = \"one\"\n", with)).unwrap();
+    admin.says("cf").hears("+");
+    assert!(!login(&server, "ann", "tap"));
+    admin.says("u+ ann new").hears("+");
+    for _ in 0..2 {
+        assert_eq!(admin.lines("ua? ann").len(), 1);
+        assert!(
+            login(&server, "ann", "tap") && login(&server, "ann", "new") && !login(&server, "ann", "two")
+        );
+        admin.says("cf").hears("+");
+    }
+}

@@ -92,10 +92,14 @@ impl Administration {
         state.kept = kept;
         self.note_override(&mut state, user);
         self.replace_accounts(|accounts| {
-            let mut changed = accounts.with(user.clone(), &hashed, &password);
-            if is_new {
-                changed.switch(user, self.view.load().accounts.switches(user));
+            if !is_new {
+                return accounts.with(user.clone(), &hashed, &password);
             }
+            // As the configuration would make it when it is read again.
+            let mut changed = accounts.clone();
+            changed.copy(user, &self.view.load().accounts);
+            let mut changed = changed.with(user.clone(), &hashed, &password);
+            state.kept.apps.apply_to(user, &mut changed);
             changed
         });
         Ok(())

@@ -94,6 +94,14 @@ impl KeptApps {
         }
     }
 
+    /// The same for one user.
+    pub fn apply_to(&self, user: &UserName, accounts: &mut Accounts) {
+        let from = self.0.range((user.clone(), String::new())..);
+        for ((_, name), kept) in from.take_while(|((of, _), _)| of == user) {
+            kept.apply(user, name, accounts);
+        }
+    }
+
     /// Keeps one.
     pub fn add(&mut self, user: &UserName, name: &str, made: u64, hashed: &Hashed) {
         let kept = self.0.entry((user.clone(), name.to_owned())).or_default();

@@ -98,6 +98,20 @@ fn a_password_that_was_changed_is_forgotten_at_once() {
 }
 
 #[test]
+fn an_account_that_is_added_anew_is_as_the_configuration_has_it_but_for_the_password() {
+    let mut configured = Accounts::new(false);
+    configured.add_file(b"ann:{PLAIN}x::::::nodelete app.q={PLAIN}of-the-file").unwrap();
+    let mut accounts = Accounts::new(false);
+    accounts.add(name("bob"), b"x");
+    accounts.copy(&name("ann"), &configured);
+    accounts.copy(&name("nobody"), &configured);
+    let accounts = accounts.with(name("ann"), &hash_of(b"new"), b"new");
+    assert!(login(&accounts, b"ann", b"new").is_ok() && login(&accounts, b"ann", b"of-the-file").is_ok());
+    assert!(login(&accounts, b"ann", b"x").is_err() && login(&accounts, b"bob", b"x").is_ok());
+    assert!(accounts.switches(&name("ann")).may_not_delete && !accounts.contains(&name("nobody")));
+}
+
+#[test]
 fn an_account_that_was_removed_is_nobody() {
     let (mut accounts, now) = (ann(), Instant::now());
     accounts.add(name("plain"), b"x");
