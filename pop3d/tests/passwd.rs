@@ -146,6 +146,31 @@ fn what_holds_in_place_of_the_accounts_file_is_told() {
 }
 
 #[test]
+fn an_app_password_of_which_peep_holds_another_is_told() {
+    let house = House::new("ann:{PLAIN}x\n");
+    let (config, state) = (house.folder.path().join("pop3d.toml"), house.folder.path().join("state"));
+    fs::write(&config, format!("accounts = {:?}\nstate = {state:?}\n", house.file)).unwrap();
+    fs::create_dir(&state).unwrap();
+    let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let kept =
+        format!("ann:phone::{{REMOVED}}\nann:radio::{{REMOVED}}\nann:radio:1:{{ARGON2ID}}{hash}\n# end\n");
+    fs::write(state.join("app-passwords"), kept).unwrap();
+    for (app, set, removed) in [
+        ("phone", "none of that name here lets in", ""),
+        ("radio", "PEEP has made an app password radio of ann", "\"ua-\" of PEEP too"),
+        ("tv", "", ""),
+    ] {
+        for (further, warning) in [("--stdin", set), ("--remove", removed)] {
+            let (status, said) =
+                run(&["-c", config.to_str().unwrap(), "ann", "--app", app, further], b"secret\n");
+            assert_eq!(status, 0, "{said}");
+            assert_eq!(said.contains("pop3d: warning: "), !warning.is_empty(), "{said}");
+            assert!(said.contains(warning), "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_password_that_was_typed_decomposed_is_right_for_a_client_that_composes_it() {
     let house = House::new("");
     for typed in ["pa\u{308}ss\u{1F511}", "p\u{e4}ss\u{1F511}"] {

@@ -117,6 +117,22 @@ impl KeptApps {
         self.0.retain(|_, kept| !kept.is_empty());
     }
 
+    /// Whether one was made under that name, which holds in place of one of the configuration.
+    #[must_use]
+    pub fn is_made(&self, user: &UserName, name: &str) -> bool {
+        self.get(user, name).is_some_and(|kept| kept.made.is_some())
+    }
+
+    /// Whether one of the configuration that has that name is of no use, for it was taken back.
+    #[must_use]
+    pub fn is_taken_back(&self, user: &UserName, name: &str) -> bool {
+        self.get(user, name).is_some_and(|kept| kept.made.is_none() && kept.is_taken_back)
+    }
+
+    fn get(&self, user: &UserName, name: &str) -> Option<&Kept> {
+        self.0.get(&(user.clone(), name.to_owned()))
+    }
+
     /// Forgets those that were made for a user; whether there were any.
     pub fn forget(&mut self, user: &UserName) -> bool {
         !self.forget_of(|of| of == user).is_empty()
@@ -280,9 +296,12 @@ mod tests {
             accounts.app_passwords(&user).unwrap().iter().map(|app| app.made).collect::<Vec<_>>()
         };
         assert_eq!(apps(&kept), [Some(1)]);
+        assert!(kept.is_made(&user, "tv") && !kept.is_taken_back(&user, "tv"));
         // The file has none of that name at the time.
         kept.remove(&user, "tv", false);
         assert_eq!(apps(&kept), []);
+        assert!(!kept.is_made(&user, "tv") && kept.is_taken_back(&user, "tv"));
+        assert!(!kept.is_taken_back(&user, "phone") && !kept.is_taken_back(&name("bob"), "tv"));
         kept.add(&user, "tv", 2, &hashed);
         assert!(kept.forget(&user));
         assert_eq!(apps(&kept), []);

@@ -6,6 +6,7 @@ use std::path::Path;
 use pop3d_core::accounts::{Accounts, UserName};
 use pop3d_core::state::StateFiles;
 use pop3d_core::state::accounts::KeptAccounts;
+use pop3d_core::state::apps::KeptApps;
 
 use crate::cli::Passwd;
 use crate::config::File;
@@ -32,15 +33,14 @@ fn by_peep(file: &File, passwd: &Passwd) -> Option<String> {
     let state = file.config.state.clone().or_else(pop3d_programs::state_folder);
     let state = state.filter(|state| state.is_dir())?;
     // What cannot be read tells nothing: a start says what is wrong there.
-    let kept = KeptAccounts::read(&StateFiles::open(&state).ok()?).ok()?;
+    let files = StateFiles::open(&state).ok()?;
+    let kept = KeptAccounts::read(&files).ok()?;
     let place = state.display();
-    if kept.hashed(user).is_some() {
-        let (what, how) = match (&passwd.app, passwd.remove) {
-            (Some(_), _) => return None,
-            (None, true) => {
-                ("and by that password it can be logged in to still", r#"remove it by "u-" of PEEP too"#)
-            }
-            (None, false) => ("which is what holds", r#"change it by "u=" of PEEP"#),
+    if kept.hashed(user).is_some() && passwd.app.is_none() {
+        let (what, how) = if passwd.remove {
+            ("and by that password it can be logged in to still", r#"remove it by "u-" of PEEP too"#)
+        } else {
+            ("which is what holds", r#"change it by "u=" of PEEP"#)
         };
         return Some(format!(
             "PEEP has set another password of {user}, {what} (state folder {place}); {how}"
@@ -49,10 +49,34 @@ fn by_peep(file: &File, passwd: &Passwd) -> Option<String> {
     let mut accounts = Accounts::new(false);
     accounts.add(user.clone(), b"");
     kept.apply(&mut accounts);
-    let is_removed = !accounts.contains(user);
-    is_removed.then(|| {
-        format!(
+    if !accounts.contains(user) {
+        return Some(format!(
             "PEEP has removed {user}, which is what holds (state folder {place}); add it by \"u+\" of PEEP"
-        )
+        ));
+    }
+    let name = passwd.app.as_deref()?;
+    let (what, how) = app_by_peep(&KeptApps::read(&files).ok()?, user, name, passwd.remove)?;
+    Some(format!("PEEP has {what} (state folder {place}); {how}"))
+}
+
+/// The same of an app password: what PEEP has done, and what to do.
+fn app_by_peep(
+    kept: &KeptApps,
+    user: &UserName,
+    name: &str,
+    removes: bool,
+) -> Option<(String, &'static str)> {
+    if kept.is_made(user, name) {
+        let how = if removes {
+            r#"take it back by "ua-" of PEEP too"#
+        } else {
+            r#"take it back by "ua-" of PEEP, or choose another name"#
+        };
+        return Some((format!("made an app password {name} of {user}, which is what holds"), how));
+    }
+    (kept.is_taken_back(user, name) && !removes).then(|| {
+        let what =
+            format!("taken back the app password {name} of {user}, so that none of that name here lets in");
+        (what, r#"make one by "ua+" of PEEP, or choose another name"#)
     })
 }
