@@ -185,7 +185,7 @@ impl Accounts {
         Some(Asking::new(external, UserName::parse(user)?))
     }
 
-    /// Whether the one secret of an account is a hash weaker than those that are made here.
+    /// Whether the password of an account is kept by a hash that is to be made anew.
     #[must_use]
     pub fn is_weak(&self, user: &UserName) -> bool {
         self.accounts.get(user).is_some_and(Account::is_weak)

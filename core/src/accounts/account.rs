@@ -125,7 +125,7 @@ impl Account {
         used.is_some()
     }
 
-    /// Whether its password is kept by a hash weaker than those that are made here.
+    /// Whether its password is kept by a hash that is to be made anew.
     pub(super) fn is_weak(&self) -> bool {
         self.weak().is_some()
     }

@@ -186,7 +186,7 @@ impl Hashed {
         self.0.scheme
     }
 
-    /// Whether it is weaker than what [`hash`] makes.
+    /// Whether it is to be made anew: all but argon2id of the costs of what [`hash`] makes, and keys of SCRAM.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         match (&self.0.cost, &self.0.form) {
