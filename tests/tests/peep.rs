@@ -314,7 +314,7 @@ fn users_come_and_go() {
     let server = Server::start(&mail, &[]);
     let mut admin = Admin::of(&server);
     admin.says("u+ user x").hears("-3");
-    for name in ["../x", ".x", "a/b"] {
+    for name in ["../x", ".x", "a/b", "a\u{202e}b"] {
         admin.says(&format!("u+ {name} x")).hears("-1");
         admin.says(&format!("u- {name}")).hears("-4");
     }

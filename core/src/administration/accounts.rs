@@ -12,6 +12,10 @@ use crate::settings::Settings;
 impl Administration {
     pub(super) fn add_user(&self, user: &Argument, password: &Argument) -> Result<(), Failure> {
         let user = UserName::parse(user.octets()).ok_or(Failure::BadSyntax)?;
+        // Nobody could log in by it.
+        if accounts::is_prohibited(user.as_str().as_bytes()) {
+            return Err(Failure::BadSyntax);
+        }
         let is_free = |accounts: &Accounts| !accounts.contains(&user);
         // Asked before so that a refusal costs no hash, and asked again once nobody else changes anything.
         self.require(is_free, Failure::UserExists)?;
