@@ -362,8 +362,11 @@ impl Maildrop for LocalMaildrop {
             for number in others.iter() {
                 removed.mark(number);
             }
+            // Where all of them stay it is written as well, to be without the mark, by which each file that was copied since would be
+            // another message. Where files are gone, and nobody knows whether that is on disk, the mark is right.
+            let is_known = committed.removed + committed.gone + others.count() > 0 || removed.count() == 0;
             let without = || update::index_without(&self.index, &removed);
-            let index = (committed.removed + committed.gone + others.count() > 0).then(without).flatten();
+            let index = is_known.then(without).flatten();
             let is_kept = index.is_some_and(|index| state.write_index(user, &index).is_some());
             if may_come_again && !is_kept {
                 // The mark stays, and asks for more than doubt does.

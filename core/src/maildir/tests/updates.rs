@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::maildir::index::Index;
 
 fn left(house: &House, folder: &str) -> Vec<String> {
     let files = fs::read_dir(house.user().join(folder)).unwrap();
@@ -141,6 +142,34 @@ fn a_failed_removal_keeps_its_unique_id() {
     fs::rename(&saved, house.user().join("1.eml")).unwrap();
     drop(maildrop);
     assert_eq!(unique_ids(&*house.open()), ["1.eml"]);
+}
+
+#[test]
+fn a_quit_that_removes_nothing_takes_no_unique_id_from_files_that_are_copied_afterwards() {
+    let house = House::flat(&[("1.eml", "one\n"), ("2.eml", "two\n")]);
+    house.settle();
+    let mut maildrop = house.open();
+    let before = unique_ids(&*maildrop);
+    house.put("1.eml", "one, and more\n");
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(0, 1));
+    drop(maildrop);
+    // Somebody mends the rights by a copy.
+    house.put("2.copy", "two\n");
+    house.rename("2.copy", "2.eml");
+    let after = unique_ids(&*house.open());
+    assert_ne!(after[0], before[0]);
+    assert_eq!(after[1], before[1]);
+}
+
+#[test]
+fn a_quit_that_removes_nothing_and_cannot_write_the_index_leaves_its_mark() {
+    let house = House::flat(&[("1.eml", "one\n")]);
+    house.settle();
+    let mut maildrop = house.open();
+    house.put("1.eml", "one, and more\n");
+    fs::create_dir(house.index().with_file_name(".ann")).unwrap();
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(0, 1));
+    assert!(Index::parse(octets_of(&house.index())).unwrap().is_in_update());
 }
 
 #[test]
