@@ -211,15 +211,19 @@ impl Shared {
         };
         let index = scan::scan(&folder, &owner, known.as_deref(), unique_ids, SystemTime::now)?;
         let index = Arc::new(index);
-        if let Some(known) = &known
-            && matches!((known.layout(), index.layout()), (Layout::Maildir { .. }, Layout::Flat(_)))
-        {
-            // Somebody may be making the folders anew, beside which there is what is no mail. Where there is nothing, that is
-            // told as where the user's folder is gone, and stays known as a Maildir.
+        if let Some(known) = known.as_ref().filter(|known| !known.layout().is_same_kind(&index.layout())) {
+            let is_flat = matches!(index.layout(), Layout::Flat(_));
+            if !is_flat && known.count() > 0 {
+                log::warn!(target: "pop3d::maildir", "{user}: new or cur is there since; what lies beside them is no mail");
+            }
+            // Somebody may be making the folders anew, or has made them by mistake. Where there is nothing, that is told as
+            // where the user's folder is gone, and what was known stays known.
             if index.count() == 0 {
                 return Ok(index);
             }
-            if folder.has_temporary()? || index.records().any(|record| is_beside_places(record.base)) {
+            // Beside the folders of a Maildir there is what is no mail.
+            let has_beside = || index.records().any(|record| is_beside_places(record.base));
+            if is_flat && (folder.has_temporary()? || has_beside()) {
                 return Err(self.no_places(user));
             }
         }

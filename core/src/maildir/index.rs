@@ -274,11 +274,9 @@ impl Index {
         })
     }
 
-    /// Whether it holds unique-ids that nothing else tells: those that are not the messages' names, and in a flat folder, where
-    /// names come back, those that are retired.
+    /// Whether it holds unique-ids that nothing else tells: those that are not the messages' names, and those that are retired.
     pub(super) fn has_own_unique_ids(&self) -> bool {
-        let is_flat = matches!(self.layout(), Layout::Flat(_));
-        (is_flat && self.retired < self.owner) || self.records().any(|record| record.unique_id.is_some())
+        self.retired < self.owner || self.records().any(|record| record.unique_id.is_some())
     }
 
     /// The octets of the index file.

@@ -65,11 +65,11 @@ pub(super) fn scan(
         let began = now();
         let started = Listed::at(began);
         // Not what was made of the listing before, which may have missed a message that was moved: it is none that is gone.
-        // But what was counted is not counted again.
+        // But what was counted is not counted again. Names that came back in a flat folder are held against it as a Maildir, too.
         let of_kind = |index: &&Index| index.layout().is_same_kind(&layout);
         let of_place = |index: &&Index| index.layout().is_same_place(&layout);
         let before = made.as_ref().filter(of_kind);
-        let known = known.filter(of_place).or(before).or(known.filter(of_kind));
+        let known = known.filter(of_place).or(before).or(known);
         let listing = Listing::of(folder, &layout, known)?;
         let mut scan = Scan::new(folder, &layout, known, (began, started), unique_ids)?;
         let builder = scan.merge(&listing)?;
@@ -111,6 +111,8 @@ struct Scan<'a> {
     is_doubtful: bool,
     /// Whether the folders are others, as where a backup was brought back: messages keep their unique-ids, and are counted anew.
     is_elsewhere: bool,
+    /// Whether another message may come to have the name of one that is gone: in a flat folder, or what was one.
+    has_names_again: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -136,7 +138,8 @@ impl<'a> Scan<'a> {
         let taken = own.chain(retired.iter().copied()).map(<[u8]>::to_vec).collect();
         let counter = Counter::default();
         // Sizes noted are worth reading a list for where there are many to be counted.
-        let notes = match (layout, known, unique_ids) {
+        let of_kind = known.filter(|known| known.layout().is_same_kind(layout));
+        let notes = match (layout, of_kind, unique_ids) {
             (Layout::Flat(_), ..) | (_, Some(_), UniqueIds::Names) => Notes::default(),
             (Layout::Maildir { .. }, ..) => Notes::read(folder, unique_ids)?,
         };
@@ -156,6 +159,7 @@ impl<'a> Scan<'a> {
             unreadable: 0,
             is_doubtful: known.is_some_and(Index::is_doubtful),
             is_elsewhere: known.is_some_and(|known| !known.layout().is_same_place(layout)),
+            has_names_again: is_flat(layout) || known.is_some_and(|known| is_flat(&known.layout())),
         })
     }
 
@@ -290,9 +294,10 @@ impl<'a> Scan<'a> {
         Sizes::of(base).octets.or_else(noted)
     }
 
-    /// When messages are counted, where that matters: a file of a flat folder may be written again.
+    /// When messages are counted, where that matters: a file of a flat folder may be written again, and another than was known have
+    /// its name.
     fn counted_at(&self) -> Option<Listed> {
-        matches!(self.layout, Layout::Flat(_)).then_some(self.started)
+        self.has_names_again.then_some(self.started)
     }
 
     /// A unique-id for a new message, where it is not to be its base.
@@ -321,7 +326,7 @@ impl<'a> Scan<'a> {
 
     /// Remembers the unique-id of a message that is gone. In a Maildir no other message will ever have its name.
     fn retire(&mut self, gone: &Record<'a>) {
-        if let Layout::Flat(_) = self.layout {
+        if self.has_names_again {
             self.retired.push(gone.unique_id());
             self.taken.insert(gone.unique_id().to_vec());
         }
@@ -338,7 +343,7 @@ impl<'a> Scan<'a> {
             // What one of the two holds nobody has read: they are the same message only where they look the same.
             let is_same =
                 before.stamp().zip(after.stamp()).is_some_and(|(seen, found)| seen.is_of_same_file(found));
-            return matches!(self.layout, Layout::Flat(_)) && !is_same;
+            return self.has_names_again && !is_same;
         };
         let may_be_removed = || self.known.is_some_and(Index::is_in_update);
         let has_another = had.zip(has).is_some_and(|(had, has)| had != has);
@@ -356,6 +361,10 @@ impl<'a> Scan<'a> {
         let forgotten = (start > 0 || self.fresh.is_some()).then_some(FORGOTTEN);
         forgotten.into_iter().chain(self.retired.iter().skip(start).copied()).collect()
     }
+}
+
+fn is_flat(layout: &Layout) -> bool {
+    matches!(layout, Layout::Flat(_))
 }
 
 /// The folder of a message that was listed.
