@@ -121,6 +121,8 @@ pub(crate) struct Connection {
     present: Option<Present>,
     /// What the message under way was asked for by.
     part: Part,
+    /// That message.
+    number: Option<MessageNumber>,
     /// Octets of the greeting that are not sent yet; none: it is not written.
     greeting: Option<u32>,
     /// When the client last ended a line, or took something.
@@ -271,6 +273,7 @@ impl Connection {
             unopened: None,
             present: Sessions::enter(&desk.shared.sessions, desk.worker, key, peer, desk.now),
             part: Part::Whole,
+            number: None,
             greeting: None,
             last_sign: desk.now,
             slow: None,
@@ -394,6 +397,11 @@ impl Connection {
             let fill = fill.map_err(|cut| Fault::Cut(cut.to_string()))?;
             *is_pending = matches!(fill, Fill::Pending);
             if let Fill::Finished = fill {
+                if !cursor.is_as_told()
+                    && let (Account::Open(_, maildrop), Some(number)) = (&mut self.account, self.number)
+                {
+                    maildrop.miscounted(number);
+                }
                 self.task = Task::None;
                 match self.part {
                     Part::Whole => self.facts.unconfirmed += 1,

@@ -279,6 +279,8 @@ struct Shown {
     stamp: Stamp,
     /// Whether it was sent, and not refused.
     is_sent: bool,
+    /// Whether it turned out to have other octets than its name or a list tells.
+    is_miscounted: bool,
 }
 
 /// The maildrop of a user while it is locked.
@@ -319,14 +321,18 @@ impl Maildrop for LocalMaildrop {
             _ => MessageError::Unreadable(error),
         })?;
         let status = folder::status_of(&file).map_err(MessageError::Unreadable)?;
-        let source = inspect(file, &status, &record).map_err(MessageError::Unreadable)?;
+        let mut source = inspect(file, &status, &record).map_err(MessageError::Unreadable)?;
         if !matches!(record.size, Size::Counted { .. }) {
             // As it was sent first: who got one part before the file grew and another one after has not got it all. What
             // was refused is as good as not seen once it is sent.
-            let shown = Shown { stamp: Stamp::of(&status), is_sent: source.is_some() };
+            let (stamp, is_sent) = (Stamp::of(&status), source.is_some());
+            let shown = Shown { stamp, is_sent, is_miscounted: false };
             let kept = self.shown.get_or_insert_default().entry(number).or_insert(shown);
             if !kept.is_sent {
                 *kept = shown;
+            }
+            if let Some(source) = source.as_mut().filter(|_| kept.is_miscounted) {
+                source.octets = None;
             }
         }
         let is_as_known = source.as_ref().is_some_and(|source| source.octets.is_some());
@@ -334,6 +340,17 @@ impl Maildrop for LocalMaildrop {
             self.doubt(&record);
         }
         source.ok_or(MessageError::Changed)
+    }
+
+    fn miscounted(&mut self, number: MessageNumber) {
+        // One that was counted has been written to in place, which the next login cannot tell either.
+        if let Some(shown) = self.shown.as_mut().and_then(|shown| shown.get_mut(&number)) {
+            shown.is_miscounted = true;
+            let index = Arc::clone(&self.index);
+            if let Some(record) = index.record(number.index()) {
+                self.doubt(&record);
+            }
+        }
     }
 
     fn commit(&mut self, deletions: &Deletions) -> Committed {

@@ -11,6 +11,7 @@ mod told;
 use std::io;
 
 use pop3d_protocol::multiline::MultiLine;
+use pop3d_protocol::number::Octets;
 use pop3d_protocol::pop3::Part;
 use pop3d_protocol::top::TopLimit;
 
@@ -42,6 +43,8 @@ pub(crate) struct RetrCursor {
     body: Body,
     top: Option<TopLimit>,
     encoder: MultiLine,
+    /// What the encoder comes to, where that was told.
+    told: Option<Octets>,
 }
 
 /// Where the next octets come from.
@@ -82,7 +85,8 @@ impl RetrCursor {
         let verbatim = source.wire_clean && part == Part::Whole;
         let encoder = if verbatim { MultiLine::after_wire_clean() } else { MultiLine::default() };
         let body = if verbatim { Body::Verbatim { offset: 0 } } else { Body::Stored { offset: 0 } };
-        Self { source, body, top: top_limit(part), encoder }
+        let told = source.octets.filter(|_| part == Part::Whole && !verbatim);
+        Self { source, body, top: top_limit(part), encoder, told }
     }
 
     /// A message whose first output was held; then comes the stream, or the file from `passes_from` on, or nothing.
@@ -98,7 +102,13 @@ impl RetrCursor {
             (None, Some(offset)) => Then::Stored(offset),
             (None, None) => Then::Nothing,
         };
-        Self { source, body: Body::Held { held, offset: 0, then }, top, encoder: MultiLine::default() }
+        let (body, encoder) = (Body::Held { held, offset: 0, then }, MultiLine::default());
+        Self { source, body, top, encoder, told: None }
+    }
+
+    /// Whether a message that no transform changed, once it has `Finished`, had the octets that were told of it.
+    pub(crate) fn is_as_told(&self) -> bool {
+        self.told.is_none_or(|told| told == self.encoder.octets())
     }
 
     /// Puts what fits into the outbound buffer.

@@ -41,6 +41,9 @@ pub trait Maildrop: Send {
     /// Where the file vanished or changed, cannot be read, or is not a regular file.
     fn message(&mut self, number: MessageNumber) -> Result<Source, MessageError>;
 
+    /// Hears that a message, sent whole as it is stored, had other octets than its `Source` told. Does not wait.
+    fn miscounted(&mut self, _number: MessageNumber) {}
+
     /// Removes the messages marked as deleted, in the order of their numbers, then makes the removal durable
     /// (RFC 1939, section 6). May wait: called in the pool. What cannot be removed is logged and counted;
     /// a message that is gone already is no failure.

@@ -37,6 +37,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
     let (body, stuffed) = twin(&message);
     assert_eq!(sent, [stuffed.as_slice(), b".\r\n"].concat());
     assert_eq!(measure.octets().0, body.len() as u64);
+    assert_eq!(encoder.octets(), measure.octets());
     assert_eq!(measure.is_wire_clean(), stuffed == message);
 });
 

@@ -35,6 +35,8 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct MultiLine {
     phase: Phase,
+    /// Octets written, byte-stuffing and termination octet not counted.
+    octets: u64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,7 +74,7 @@ impl MultiLine {
     /// ([`Measure::is_wire_clean`]): only `finish` is left.
     #[must_use]
     pub fn after_wire_clean() -> Self {
-        Self { phase: Phase::Message(Place::LineStart) }
+        Self { phase: Phase::Message(Place::LineStart), octets: 0 }
     }
 
     /// Encodes what fits: line ends become CRLF, a leading "." is doubled (RFC 1939, section 3).
@@ -85,10 +87,11 @@ impl MultiLine {
         let mut rest = message;
         let capacity = room.len();
         let mut room = room;
+        let mut stuffed = 0;
         loop {
             let sure = room.len().saturating_sub(1) / 2;
             if let Some(chunk) = rest.get(..sure.min(rest.len())).filter(|chunk| chunk.len() >= SURE_MIN) {
-                let produced = place.encode_all(chunk, room);
+                let produced = place.encode_all(chunk, room, &mut stuffed);
                 room = room.get_mut(produced..).unwrap_or_default();
                 rest = rest.get(chunk.len()..).unwrap_or_default();
                 continue;
@@ -118,12 +121,15 @@ impl MultiLine {
                     // A window that ends before the "." never shows it, so there is room for one octet. The "." in
                     // the input is no longer the first octet of the line and follows in the next run.
                     room = put(room, b".");
+                    stuffed += 1;
                     place = Place::Within;
                 }
             }
         }
         self.phase = Phase::Message(place);
-        Progress { consumed: message.len() - rest.len(), produced: capacity - room.len() }
+        let produced = capacity - room.len();
+        self.octets += (produced - stuffed) as u64;
+        Progress { consumed: message.len() - rest.len(), produced }
     }
 
     /// Writes the line end that the message lacks and the termination octet with its CRLF, as far as there is
@@ -131,7 +137,10 @@ impl MultiLine {
     pub fn finish(&mut self, room: &mut [u8]) -> usize {
         let left = match self.phase {
             Phase::Message(Place::LineStart) => 3,
-            Phase::Message(Place::Within | Place::AfterCr) => 5,
+            Phase::Message(Place::Within | Place::AfterCr) => {
+                self.octets += 2;
+                5
+            }
             Phase::Ending(left) => left,
         };
         let owed = TERMINATION.get(TERMINATION.len() - usize::from(left)..).unwrap_or_default();
@@ -144,6 +153,12 @@ impl MultiLine {
         usize::from(written)
     }
 
+    /// The octets of the message that were encoded, as [`Measure::octets`] tells them; those of all of it once `finish` has begun.
+    #[must_use]
+    pub fn octets(&self) -> Octets {
+        Octets(self.octets)
+    }
+
     /// Whether the termination octet and its CRLF have been written.
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -153,17 +168,20 @@ impl MultiLine {
 
 impl Default for MultiLine {
     fn default() -> Self {
-        Self { phase: Phase::Message(Place::LineStart) }
+        Self { phase: Phase::Message(Place::LineStart), octets: 0 }
     }
 }
 
 impl Place {
     /// Encodes all of the octets, for which there is room whatever they are: twice as much and one. Returns how many octets
-    /// it wrote. One search goes through all lines, and each is copied once.
-    fn encode_all(&mut self, message: &[u8], room: &mut [u8]) -> usize {
+    /// it wrote, and adds those that stuff. One search goes through all lines, and each is copied once. It stands by itself: what
+    /// its caller keeps would be in the way in the loop over lines.
+    #[inline(never)]
+    fn encode_all(&mut self, message: &[u8], room: &mut [u8], stuffed: &mut usize) -> usize {
         let mut written = 0;
         if *self == Self::LineStart && message.first() == Some(&b'.') {
             written = put_one(room, written, b'.');
+            *stuffed += 1;
         }
         // What comes from here on is not copied yet.
         let mut start = 0;
@@ -180,6 +198,7 @@ impl Place {
             if message.get(end + 1) == Some(&b'.') {
                 written = put_at(room, written, message, start..end + 1);
                 written = put_one(room, written, b'.');
+                *stuffed += 1;
                 start = end + 1;
             }
         }

@@ -148,7 +148,7 @@ impl Connection {
         })?;
         let octets = source.octets.filter(|_| part == Part::Whole);
         let settings = desk.shared.settings.load();
-        self.part = part;
+        (self.part, self.number) = (part, Some(number));
         let command = match part {
             Part::Whole => Command::Retr,
             Part::Top { lines } => Command::Top { lines },

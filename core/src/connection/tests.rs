@@ -7,6 +7,7 @@ mod holding;
 mod leaving;
 mod logging;
 mod reading;
+mod told;
 
 use std::io::Write as _;
 use std::path::PathBuf;

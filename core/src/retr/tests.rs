@@ -2,6 +2,7 @@
 
 mod feeding;
 mod sending;
+mod told;
 
 use std::cell::Cell;
 use std::fs::File;

@@ -33,6 +33,7 @@ fn encode(message: &[u8], chunks: &[usize], rooms: &[usize]) -> Vec<u8> {
         sent.extend_from_slice(&room[..produced]);
     }
     assert_eq!(encoder.finish(&mut [0; 8]), 0, "a finished response has nothing more");
+    assert_eq!(encoder.octets(), Octets(octets_twin(message)));
     sent
 }
 
