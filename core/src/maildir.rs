@@ -356,8 +356,7 @@ impl Maildrop for LocalMaildrop {
     fn commit(&mut self, deletions: &Deletions) -> Committed {
         let user = &self.user;
         let update = match Update::open(&self.mail, user, &self.index, self.shown.as_deref()) {
-            Ok(Some(update)) => update,
-            Ok(None) => return Committed { gone: deletions.count(), ..Committed::default() },
+            Ok(update) => update,
             Err(error) => {
                 log::warn!(target: "pop3d::maildir", "{user}: nothing removed: {error}");
                 return Committed { remaining: deletions.count(), ..Committed::default() };

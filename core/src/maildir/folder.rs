@@ -130,6 +130,11 @@ impl Layout {
         }
     }
 
+    /// Whether a folder is not there that was there before.
+    pub(super) fn lacks_any_of(&self, before: &Self) -> bool {
+        self.places().iter().any(|&place| self.visit(place).is_none() && before.visit(place).is_some())
+    }
+
     /// Whether messages are kept the same way, in the same folders or in others.
     pub(super) fn is_same_kind(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Flat(_), Self::Flat(_)) | (Self::Maildir { .. }, Self::Maildir { .. }))

@@ -28,6 +28,8 @@ pub(super) struct Update<'a> {
     shown: Option<&'a BTreeMap<MessageNumber, Shown>>,
     folder: UserFolder,
     folders: Vec<Opened>,
+    /// Whether a folder is away that was there at login, and with it nobody knows which messages.
+    is_away: bool,
     /// Where messages are that are not where they were.
     moved: Option<Moved>,
     /// What is in the folders, where there are files that others hide.
@@ -58,14 +60,19 @@ struct Opened {
 }
 
 impl<'a> Update<'a> {
-    /// Opens the folders that the index was made of; none where they are gone, and the messages with them.
+    /// Opens the folders that the index was made of.
+    ///
+    /// # Errors
+    /// Where the user's folder is another one, or away: a mount that is gone, or a backup that is being brought back. Messages
+    /// would be there again with it that a client was told are gone.
     pub(super) fn open(
         mail: &MailFolder,
         user: &'a UserName,
         index: &Index,
         shown: Option<&'a BTreeMap<MessageNumber, Shown>>,
-    ) -> io::Result<Option<Self>> {
-        let Some(folder) = UserFolder::open(mail, user.as_str())? else { return Ok(None) };
+    ) -> io::Result<Self> {
+        let folder = UserFolder::open(mail, user.as_str())?;
+        let folder = folder.ok_or_else(|| io::Error::other("the folder is away"))?;
         let layout = folder.layout()?;
         if !layout.is_same_place(&index.layout()) {
             // Names in another folder are names of other messages.
@@ -84,8 +91,9 @@ impl<'a> Update<'a> {
             }
             Layout::Maildir { .. } | Layout::Flat(_) => None,
         };
+        let is_away = layout.lacks_any_of(&index.layout());
         let (moved, changed, others) = (None, None, Deletions::NONE);
-        Ok(Some(Self { user, layout, shown, folder, folders, moved, twice, changed, others }))
+        Ok(Self { user, layout, shown, folder, folders, is_away, moved, twice, changed, others })
     }
 
     /// Whether what is removed may uncover another message that has the same base.
@@ -145,7 +153,10 @@ impl<'a> Update<'a> {
                 Some(moved) if !is_again => moved,
                 moved => moved.insert(Moved::look(&self.folder)?),
             };
-            let Some((place, name)) = moved.find(record.base)? else { return Ok(false) };
+            let Some((place, name)) = moved.find(record.base)? else {
+                let away = || io::Error::other("new or cur is away");
+                return if self.is_away { Err(away()) } else { Ok(false) };
+            };
             let name = name.to_vec();
             if self.is_there(number, record, (place, &name))? && self.unlink(place, &name)? {
                 return Ok(true);
@@ -322,7 +333,7 @@ mod tests {
             fs::write(ann.join(name), "x\n").unwrap();
         }
         let user = UserName::parse(b"ann").unwrap();
-        let mut update = Update::open(&mail, &user, &index, None).unwrap().unwrap();
+        let mut update = Update::open(&mail, &user, &index, None).unwrap();
         let mut remove = |value| {
             let record = index.record(value).unwrap();
             update.remove(MessageNumber::from_index(value).unwrap(), &record).unwrap()

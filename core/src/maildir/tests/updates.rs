@@ -40,11 +40,31 @@ fn a_message_that_is_gone_already_is_no_failure_and_not_counted_as_removed() {
 }
 
 #[test]
-fn all_messages_of_a_folder_that_is_gone_are_gone() {
-    let house = House::maildir(&[("new/1.a", "a\n"), ("cur/2.b:2,", "b\n")]);
+fn messages_of_a_folder_that_is_away_are_not_told_as_gone() {
+    let house = House::maildir(&[("new/1.a", "a\n"), ("cur/2.b:2,", "b\n"), ("cur/3.c:2,", "c\n")]);
+    let aside = house.folder.path().join("aside");
+    for (away, expected) in [("", committed(0, 2)), ("new", committed(1, 1)), ("cur", committed(0, 1))] {
+        let mut maildrop = house.open();
+        let place = house.user().join(away);
+        fs::rename(&place, &aside).unwrap();
+        assert_eq!(maildrop.commit(&Deletions::NONE), committed(0, 0));
+        let marks: &[u32] = if away == "cur" { &[2] } else { &[1, 2] };
+        assert_eq!(maildrop.commit(&marked(marks)), expected, "{away:?} is away");
+        fs::rename(&aside, &place).unwrap();
+    }
+    assert_eq!(unique_ids(&*house.open()), ["1.a", "3.c"]);
+}
+
+#[test]
+fn messages_of_a_flat_folder_that_is_away_are_not_told_as_gone() {
+    let house = House::flat(&[("a", "a\n"), ("b", "b\n")]);
     let mut maildrop = house.open();
-    fs::remove_dir_all(house.user()).unwrap();
-    assert_eq!(maildrop.commit(&marked(&[1, 2])), Committed { gone: 2, ..committed(0, 0) });
+    let aside = house.folder.path().join("aside");
+    fs::rename(house.user(), &aside).unwrap();
+    assert_eq!(maildrop.commit(&marked(&[1])), committed(0, 1));
+    fs::rename(&aside, house.user()).unwrap();
+    drop(maildrop);
+    assert_eq!(unique_ids(&*house.open()), ["a", "b"]);
 }
 
 #[test]
