@@ -15,6 +15,7 @@
 //! ```
 
 mod builder;
+mod partial;
 mod record;
 
 use std::fmt;
@@ -96,6 +97,8 @@ pub struct Index {
     retired: usize,
     /// Where the owner begins.
     owner: usize,
+    /// See `is_partial`; of the one in memory alone.
+    is_partial: bool,
 }
 
 impl Index {
@@ -120,7 +123,7 @@ impl Index {
         let retired = end(strings, word(&octets, 96)).map_err(|_| IndexError::Length)?;
         let owner = end(retired, word(&octets, 104)).map_err(|_| IndexError::Length)?;
         let whole = octets.len();
-        let mut index = Self { octets, count, total: 0, retired, owner };
+        let mut index = Self { octets, count, total: 0, retired, owner, is_partial: false };
         if retired > owner || owner > whole || layout_of(&index.octets).is_none() || !index.is_consistent() {
             return Err(IndexError::Record);
         }

@@ -13,7 +13,7 @@ use super::name::{self, Delivery};
 /// Room for the directory entries of one system call.
 const ENTRIES_ROOM: usize = 64 * 1024;
 
-/// How often the folders are listed at most, where they change while they are.
+/// How often the folders are listed at most to look for a message, where they change while they are.
 pub(super) const LISTINGS_MAX: u32 = 3;
 
 /// One message found in a folder.
@@ -166,6 +166,19 @@ impl Listing {
             }
             is_hidden
         });
+    }
+
+    /// Adds the messages that a listing before met and this one did not, where they were; whether this one met some that
+    /// the other did not.
+    pub(super) fn add_missed(&mut self, before: &Self) -> bool {
+        let met = self.entries.len();
+        let is_missed = |entry: &&Entry| self.find(before.base(entry)).is_none();
+        let missed: Vec<Entry> = before.entries().filter(is_missed).copied().collect();
+        for entry in &missed {
+            self.push(before.name(entry), entry.place);
+        }
+        self.sort();
+        met + missed.len() > before.entries.len()
     }
 
     /// Whether a base was met twice.

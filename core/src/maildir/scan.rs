@@ -18,13 +18,18 @@ use self::counting::{AHEAD, Counted, Counter, Wanted, count_all};
 use super::folder::{self, Layout, Listed, Place, Stamp, UserFolder};
 use super::import::{Notes, UniqueIds};
 use super::index::{Builder, Index, Record, Size};
-use super::listing::{Entry, LISTINGS_MAX, Listing};
+use super::listing::{Entry, Listing};
 use super::name::{self, Sizes};
 
 /// Unique-ids of messages that are gone, kept so that they are not given out again. The oldest are forgotten.
 pub(super) const RETIRED_MAX: usize = 4096;
 /// Stands before the retired unique-ids where some were forgotten: no unique-id is empty.
 const FORGOTTEN: &[u8] = b"";
+
+/// How often the folders are listed at least where they change each time.
+const LISTINGS_MIN: u32 = 3;
+/// The same at most, as long as each listing finds a message that those before missed.
+const LISTINGS_MAX: u32 = 8;
 
 /// Whether `known` still tells what is in the folders.
 pub(super) fn is_current(known: &Index, folder: &UserFolder, layout: &Layout) -> io::Result<bool> {
@@ -60,8 +65,10 @@ pub(super) fn scan(
     now: impl Fn() -> SystemTime,
 ) -> io::Result<Index> {
     let mut layout = folder.layout()?;
-    let mut made: Option<Index> = None;
-    for _ in 0..LISTINGS_MAX {
+    let (mut made, mut met): (Option<Index>, Option<Listing>) = (None, None);
+    let mut listings = 0;
+    loop {
+        listings += 1;
         let began = now();
         let started = Listed::at(began);
         // Not what was made of the listing before, which may have missed a message that was moved: it is none that is gone.
@@ -69,21 +76,34 @@ pub(super) fn scan(
         let of_kind = |index: &&Index| index.layout().is_same_kind(&layout);
         let of_place = |index: &&Index| index.layout().is_same_place(&layout);
         let before = made.as_ref().filter(of_kind);
-        let known = known.filter(of_place).or(before).or(known);
-        let listing = Listing::of(folder, &layout, known)?;
-        let mut scan = Scan::new(folder, &layout, known, (began, started), unique_ids)?;
+        let believed = known.filter(of_place).or(before).or(known);
+        let mut listing = Listing::of(folder, &layout, believed)?;
+        let listed = folder.layout()?;
+        if listed != layout {
+            // A message that is renamed meanwhile may be met by neither name; hardly by none of several listings.
+            let has_more = met.is_none_or(|met| listing.add_missed(&met));
+            if listings < LISTINGS_MIN || has_more && listings < LISTINGS_MAX {
+                met = Some(listing).filter(|_| listed.is_same_place(&layout));
+                layout = listed;
+                continue;
+            }
+        }
+        let mut scan = Scan::new(folder, &layout, believed, (began, started), unique_ids)?;
         let builder = scan.merge(&listing)?;
         let after = folder.layout()?;
-        let is_certain = after == layout && scan.is_complete() && !listing.has_twice();
+        let is_as_listed = after == layout;
+        let is_certain = is_as_listed && scan.is_complete() && !listing.has_twice();
         let index = builder.finish(layout, is_certain.then_some(started), &scan.retired(), owner);
-        if after == layout {
-            return Ok(index);
+        let is_whole = is_as_listed || listed == layout && scan.vanished == 0;
+        // A message that was renamed before it was counted is looked for again. Else what was found is true enough, and
+        // unsettled where somebody keeps changing the folders.
+        let is_enough = listings >= LISTINGS_MIN && scan.vanished == 0 || listings >= LISTINGS_MAX;
+        if is_as_listed || is_enough {
+            return Ok(index.missing_from(known, is_whole));
         }
-        layout = after;
-        made = Some(index);
+        met = Some(listing).filter(|_| after.is_same_place(&layout));
+        (layout, made) = (after, Some(index));
     }
-    // Somebody keeps changing the folders: what was found last is true enough, and unsettled.
-    made.ok_or_else(|| io::Error::other("folders could not be listed"))
 }
 
 /// One pass over a listing.
@@ -105,6 +125,8 @@ struct Scan<'a> {
     ahead: HashMap<usize, Counted>,
     /// Messages to be looked at again next time.
     loose_ends: u32,
+    /// Messages that were not there any more when they were to be counted.
+    vanished: u32,
     /// Messages that could not be read.
     unreadable: u32,
     /// Whether what is known of a file is to be held against it: somebody has seen one that is not so.
@@ -156,6 +178,7 @@ impl<'a> Scan<'a> {
             counter,
             ahead: HashMap::new(),
             loose_ends: 0,
+            vanished: 0,
             unreadable: 0,
             is_doubtful: known.is_some_and(Index::is_doubtful),
             is_elsewhere: known.is_some_and(|known| !known.layout().is_same_place(layout)),
@@ -181,7 +204,7 @@ impl<'a> Scan<'a> {
             }
             let known = known.next_if(|record| record.base == base);
             let Some(size) = self.size(listing, place, entry, known.as_ref())? else {
-                self.loose_ends += 1;
+                self.vanished += 1;
                 if let Some(gone) = known {
                     self.retire(&gone);
                 }
@@ -352,7 +375,7 @@ impl<'a> Scan<'a> {
 
     /// Whether nothing is left to be looked at again.
     fn is_complete(&self) -> bool {
-        self.loose_ends == 0 && self.unreadable == 0
+        self.loose_ends == 0 && self.vanished == 0 && self.unreadable == 0
     }
 
     /// The retired unique-ids that are kept.

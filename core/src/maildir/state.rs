@@ -204,8 +204,12 @@ impl StateFolder {
         Ok(Index::parse(octets).map(|index| (index, Seal::of(&status))))
     }
 
-    /// Keeps the index of a user; what its file looks like, where that worked.
+    /// Keeps the index of a user; what its file looks like, where that worked. One that lacks messages which may be there is
+    /// not kept: it is made anew at the next login.
     pub(super) fn write_index(&self, user: &UserName, index: &Index) -> Option<Seal> {
+        if index.is_partial() {
+            return None;
+        }
         match self.write(user, index) {
             Ok(()) => {
                 self.warned_of_indexes.store(false, Ordering::Relaxed);

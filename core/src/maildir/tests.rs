@@ -6,6 +6,7 @@ mod kept;
 mod lengths;
 mod locks;
 mod messages;
+mod missed;
 mod moved;
 mod paths;
 mod places;

@@ -304,7 +304,7 @@ pub(super) fn index_without(index: &Index, removed: &Deletions) -> Option<Index>
             builder.push(&record).ok()?;
         }
     }
-    Some(builder.finish(index.layout(), None, &retired, index.owner()))
+    Some(builder.finish(index.layout(), None, &retired, index.owner()).in_place_of(index))
 }
 
 #[cfg(test)]

@@ -102,7 +102,8 @@ impl Builder {
         }
         // It lives as long as a session does.
         octets.shrink_to_fit();
-        let mut index = Index { octets, count, total: 0, retired: retired_start, owner: owner_start };
+        let (retired, owner) = (retired_start, owner_start);
+        let mut index = Index { octets, count, total: 0, retired, owner, is_partial: false };
         index.total = index.sum();
         index
     }
