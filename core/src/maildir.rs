@@ -222,7 +222,14 @@ impl Shared {
                 return Err(self.no_places(user));
             }
         }
-        if let Some(state) = &self.state
+        if let Some(state) = self.state.as_ref().filter(|_| index.is_partial()) {
+            let path = state.index_path(user);
+            let path = path.display();
+            log::warn!(
+                target: "pop3d::maildir",
+                "{user}: {path} knows messages that were not met, and stays as it is; remove it if they are gone for good"
+            );
+        } else if let Some(state) = &self.state
             && known.is_none_or(|known| !known.is_as_good_as(&index))
         {
             self.cache.forget(user);

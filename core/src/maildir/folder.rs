@@ -153,7 +153,7 @@ impl Layout {
     }
 
     /// What a folder looked like; none where it is not there.
-    fn visit(&self, place: Place) -> Option<Visit> {
+    pub(super) fn visit(&self, place: Place) -> Option<Visit> {
         match (self, place) {
             (Self::Flat(top), Place::Top) => Some(*top),
             (Self::Maildir { new, .. }, Place::New) => *new,

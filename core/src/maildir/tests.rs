@@ -1,6 +1,7 @@
 //! The store as a session sees it: open, read, delete, come back.
 
 mod at_once;
+mod away;
 mod imports;
 mod kept;
 mod lengths;

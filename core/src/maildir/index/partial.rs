@@ -1,7 +1,7 @@
 //! Whether an index lacks messages that the one before knows and that may be there all the same: it is shown, and does not
 //! take that one's place, which has unique-ids that nothing else tells.
 
-use super::super::folder::Layout;
+use super::super::folder::{Layout, Place};
 use super::super::name::{self, Delivery};
 use super::{Index, Record};
 
@@ -17,7 +17,8 @@ impl Index {
         self
     }
 
-    /// The same index, which is partial where it lacks what `known` has. `is_whole` says that nothing was missed.
+    /// The same index, which is partial where it lacks what `known` has: since listings may have missed it, which they did
+    /// not where they are whole, or since a folder is away, or another one that has nothing of what was in it.
     pub(in crate::maildir) fn missing_from(mut self, known: Option<&Self>, is_whole: bool) -> Self {
         self.is_partial = known.is_some_and(|known| self.lacks(known, is_whole));
         self
@@ -25,10 +26,25 @@ impl Index {
 
     fn lacks(&self, known: &Self, is_whole: bool) -> bool {
         match (known.layout(), self.layout()) {
-            (Layout::Maildir { .. }, Layout::Maildir { .. }) if !is_whole => {
-                known.unmet_in(self).any(|record| record.unique_id.is_some())
+            // So does a mount point look whose folder is not mounted. What is in another one that is not empty must be known
+            // at the next login.
+            (Layout::Flat(before), Layout::Flat(top)) => {
+                before.inode != top.inode && self.count() == 0 && known.count() > 0
             }
-            _ => false,
+            (before @ Layout::Maildir { .. }, layout @ Layout::Maildir { .. }) => {
+                let is_own = |record: &Record<'_>| record.unique_id.is_some();
+                let is_missed = || !is_whole && known.unmet_in(self).any(|record| is_own(&record));
+                let is_away = |&place: &Place| {
+                    let there = before.visit(place).map(|visit| visit.inode);
+                    there.is_some()
+                        && there != layout.visit(place).map(|visit| visit.inode)
+                        && known.unmet_in(self).any(|record| record.place == place && is_own(&record))
+                        && known.records().filter(|record| record.place == place).count()
+                            == known.unmet_in(self).filter(|record| record.place == place).count()
+                };
+                is_missed() || layout.places().iter().any(is_away)
+            }
+            (Layout::Flat(_), Layout::Maildir { .. }) | (Layout::Maildir { .. }, Layout::Flat(_)) => false,
         }
     }
 
