@@ -43,6 +43,9 @@ pub(super) const DOUBT_AT: u64 = 8;
 pub(super) const DOUBTFUL: u64 = 1;
 /// The mark that messages were being removed: another one may have come in the place of each since.
 pub(super) const IN_UPDATE: u64 = 2;
+/// The mark that an index of a flat folder could not be written that was to take this one's place: unique-ids were given
+/// out since that nobody knows.
+pub(super) const OLDER: u64 = 3;
 /// Where the octets begin that the checksum covers.
 const COVERED: usize = 24;
 /// Most messages in a maildrop: numbers are 32 bits from 1, and one value is left over.
@@ -217,9 +220,15 @@ impl Index {
         word(&self.octets, 8) != 0
     }
 
-    /// Whether messages were being removed, and this index was not replaced afterwards: the server was killed before.
+    /// Whether messages were being removed, and this index was not replaced afterwards: the server was killed before, or
+    /// could not write.
     pub(super) fn is_in_update(&self) -> bool {
-        word(&self.octets, 8) == IN_UPDATE
+        matches!(word(&self.octets, 8), IN_UPDATE | OLDER)
+    }
+
+    /// Whether unique-ids were given out that it does not know.
+    pub(super) fn is_older(&self) -> bool {
+        word(&self.octets, 8) == OLDER
     }
 
     /// The message at `index`, which counts from 0.

@@ -69,8 +69,7 @@ pub(super) fn scan(
     let mut listings = 0;
     loop {
         listings += 1;
-        let began = now();
-        let started = Listed::at(began);
+        let started = Listed::at(now());
         // Not what was made of the listing before, which may have missed a message that was moved: it is none that is gone.
         // But what was counted is not counted again. Names that came back in a flat folder are held against it as a Maildir, too.
         let of_kind = |index: &&Index| index.layout().is_same_kind(&layout);
@@ -88,7 +87,7 @@ pub(super) fn scan(
                 continue;
             }
         }
-        let mut scan = Scan::new(folder, &layout, believed, (began, started), unique_ids)?;
+        let mut scan = Scan::new(folder, &layout, believed, started, unique_ids)?;
         let builder = scan.merge(&listing)?;
         let after = folder.layout()?;
         let is_as_listed = after == layout;
@@ -118,8 +117,8 @@ struct Scan<'a> {
     /// Unique-ids that a base must not take.
     taken: HashSet<Vec<u8>>,
     retired: Vec<&'a [u8]>,
-    /// Where unique-ids were forgotten: what no forgotten one was made of. A base may be one of them then.
-    fresh: Option<[u8; 16]>,
+    /// Whether unique-ids were forgotten, or never written: a base may be one of them.
+    is_forgetful: bool,
     counter: Counter,
     /// Messages that were counted ahead, by their places in the listing.
     ahead: HashMap<usize, Counted>,
@@ -142,7 +141,7 @@ impl<'a> Scan<'a> {
         folder: &'a UserFolder,
         layout: &'a Layout,
         known: Option<&'a Index>,
-        (began, started): (SystemTime, Listed),
+        started: Listed,
         unique_ids: UniqueIds,
     ) -> io::Result<Self> {
         let mut folders = Vec::new();
@@ -152,10 +151,11 @@ impl<'a> Scan<'a> {
             }
         }
         let mut retired: Vec<&[u8]> = known.into_iter().flat_map(Index::retired).collect();
-        let fresh = (retired.first() == Some(&FORGOTTEN)).then(|| {
+        let has_forgotten = retired.first() == Some(&FORGOTTEN);
+        if has_forgotten {
             retired.remove(0);
-            began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_le_bytes()
-        });
+        }
+        let is_forgetful = has_forgotten || known.is_some_and(Index::is_older);
         let own = known.into_iter().flat_map(Index::records).filter_map(|record| record.unique_id);
         let taken = own.chain(retired.iter().copied()).map(<[u8]>::to_vec).collect();
         let counter = Counter::default();
@@ -174,7 +174,7 @@ impl<'a> Scan<'a> {
             notes,
             taken,
             retired,
-            fresh,
+            is_forgetful,
             counter,
             ahead: HashMap::new(),
             loose_ends: 0,
@@ -218,7 +218,7 @@ impl<'a> Scan<'a> {
                         self.retired.push(record.unique_id());
                         self.taken.insert(record.unique_id().to_vec());
                     }
-                    given = self.unique_id(base, listing);
+                    given = self.unique_id(base, size, listing);
                     given.as_deref()
                 }
             };
@@ -324,22 +324,39 @@ impl<'a> Scan<'a> {
     }
 
     /// A unique-id for a new message, where it is not to be its base.
-    fn unique_id(&mut self, base: &[u8], listing: &Listing) -> Option<Vec<u8>> {
+    fn unique_id(&mut self, base: &[u8], size: Size, listing: &Listing) -> Option<Vec<u8>> {
         let noted = self.notes.of(base).and_then(|note| note.unique_id.clone());
         let noted = noted.filter(|unique_id| self.is_free(unique_id, listing));
-        if noted.is_none() && self.fresh.is_none() && name::is_unique_id(base) && !self.taken.contains(base) {
+        let is_named = !self.is_forgetful && name::is_unique_id(base);
+        if noted.is_none() && is_named && !self.taken.contains(base) {
             return None;
         }
-        // "/" occurs in no file name: no base has this input, nor another attempt, which is shorter.
-        let fresh = self.fresh.map(|fresh| [base, b"/", &fresh].concat());
-        let input = fresh.as_deref().unwrap_or(base);
         let hashed = || {
-            let mut hashed = (0..).map(|attempt| name::hashed_unique_id(input, attempt));
-            hashed.find(|unique_id| self.is_free(unique_id, listing)).map(|unique_id| unique_id.to_vec())
+            let input = self.told_apart(base, size);
+            let by_name = || {
+                let unique_id = name::hashed_unique_id(base, 0);
+                (!is_named && !self.is_forgetful && self.is_free(&unique_id, listing)).then_some(unique_id)
+            };
+            let mut hashed = (0..).map(|attempt| name::hashed_unique_id(&input, attempt));
+            let unique_id = by_name().or_else(|| hashed.find(|unique_id| self.is_free(unique_id, listing)));
+            unique_id.map(|unique_id| unique_id.to_vec())
         };
         let unique_id = noted.or_else(hashed);
         self.taken.extend(unique_id.clone());
         unique_id
+    }
+
+    /// What a unique-id is made of where the name alone does not do, since another message had it or may have had it. In a
+    /// flat folder it is what tells the file from that one: also where no index can be written the same file has the same
+    /// unique-id at the next login, and another one has another.
+    fn told_apart(&self, base: &[u8], size: Size) -> Vec<u8> {
+        if matches!(self.layout, Layout::Maildir { .. }) && !self.is_forgetful {
+            return base.to_vec();
+        }
+        let content = if let Size::Counted { content, .. } = size { content } else { None };
+        let file = [size.stamp().map_or(0, Stamp::value), content.unwrap_or_default()].map(u64::to_le_bytes);
+        // "/" occurs in no file name: no base has this input, nor another attempt, which is shorter.
+        [base, b"/", &file.concat()].concat()
     }
 
     /// Whether no message has this unique-id or might come to have it.
@@ -381,7 +398,7 @@ impl<'a> Scan<'a> {
     /// The retired unique-ids that are kept.
     fn retired(&self) -> Vec<&'a [u8]> {
         let start = self.retired.len().saturating_sub(RETIRED_MAX);
-        let forgotten = (start > 0 || self.fresh.is_some()).then_some(FORGOTTEN);
+        let forgotten = (start > 0 || self.is_forgetful).then_some(FORGOTTEN);
         forgotten.into_iter().chain(self.retired.iter().skip(start).copied()).collect()
     }
 }

@@ -19,8 +19,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, fsync, mkdirat, openat, rena
 use rustix::io::Errno;
 
 use super::checksum::{checksum, mix};
-use super::folder::{is_exhausted, status_in, status_of};
-use super::index::{DOUBT_AT, HEADER, Index, IndexError};
+use super::folder::{Layout, is_exhausted, status_in, status_of};
+use super::index::{DOUBT_AT, HEADER, Index, IndexError, OLDER};
 use super::update::is_on_disk;
 use crate::accounts::UserName;
 
@@ -218,6 +218,10 @@ impl StateFolder {
             }
             Err(error) => {
                 self.warn_of_indexes("written", &error);
+                // In a Maildir no name comes again.
+                if matches!(index.layout(), Layout::Flat(_)) {
+                    self.mark(user, OLDER);
+                }
                 None
             }
         }
@@ -254,12 +258,16 @@ impl StateFolder {
         Ok(())
     }
 
-    /// Asks for a look at every message at the next login, and says why: `DOUBTFUL` or `IN_UPDATE`.
+    /// Asks for a look at every message at the next login, and says why: `DOUBTFUL`, `IN_UPDATE` or `OLDER`, which stays.
     pub(super) fn mark(&self, user: &UserName, mark: u64) {
         let marked = self.indexes().and_then(|indexes| {
-            let flags =
-                OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
             let file = File::from(openat(&*indexes, user.as_str(), flags, Mode::empty())?);
+            let mut marked = [0; 8];
+            file.read_exact_at(&mut marked, DOUBT_AT)?;
+            if u64::from_le_bytes(marked) == OLDER {
+                return Ok(());
+            }
             file.write_all_at(&mark.to_le_bytes(), DOUBT_AT)
         });
         match marked {

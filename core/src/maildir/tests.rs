@@ -13,6 +13,7 @@ mod paths;
 mod places;
 mod shown;
 mod twin;
+mod unkept;
 mod unread;
 mod updates;
 
