@@ -346,11 +346,11 @@ impl<'a> Scan<'a> {
         unique_id
     }
 
-    /// What a unique-id is made of where the name alone does not do, since another message had it or may have had it. In a
-    /// flat folder it is what tells the file from that one: also where no index can be written the same file has the same
+    /// What a unique-id is made of where the name alone does not do, since another message had it or may have had it. Where
+    /// names come again it is what tells the file from that one: also where no index can be written the same file has the same
     /// unique-id at the next login, and another one has another.
     fn told_apart(&self, base: &[u8], size: Size) -> Vec<u8> {
-        if matches!(self.layout, Layout::Maildir { .. }) && !self.is_forgetful {
+        if !self.has_names_again && !self.is_forgetful {
             return base.to_vec();
         }
         let content = if let Size::Counted { content, .. } = size { content } else { None };
