@@ -4,9 +4,7 @@ mod listening;
 mod look;
 
 use std::env;
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,11 +76,11 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let state = fixed.state.clone().filter(|state| is_usable(state));
     let resources = resources(&fixed, &server, state.as_deref())?;
     let children = Arc::clone(&resources.children);
-    let store = LocalStore::new(plan.mailbox.clone(), state.clone());
+    // What it keeps, such as that a user was removed, and which unique-ids there are, holds also where nothing can be written there.
+    let files = look::kept(&fixed)?;
+    let store = LocalStore::new(plan.mailbox.clone(), fixed.state.clone().filter(|_| files.is_some()));
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
     let folder = program.folder();
-    // What it keeps, such as that a user was removed, holds also where nothing can be written there.
-    let files = look::kept(&fixed)?;
     let claim = files.as_ref().filter(|_| state.is_some()).and_then(claim);
     let is_owner = claim.is_some();
     let beginning = look::begin(configured, &store, files.as_ref(), claim)?;
@@ -184,14 +182,15 @@ fn confine(fixed: &Fixed, mailbox: &Path) -> Result<Vec<String>, Exit> {
         .map_err(|error| Exit::System(format!("cannot be confined: {error}; see [confine]")))
 }
 
-/// Makes the state folder, for the server's user alone; without one service goes on, a little slower.
+/// Makes the state folder, where there is none, and says whether something can be kept there; without one service goes on.
 fn is_usable(state: &Path) -> bool {
-    let made =
-        DirBuilder::new().recursive(true).mode(0o700).create(state).and_then(|()| look::is_writable(state));
-    if let Err(error) = &made {
-        warn!(target: "pop3d", "{}", look::unusable_state(state, error));
+    let made = privileges::make_folder(state, None);
+    let doubt =
+        made.map_or_else(|error| Some(look::unusable_state(state, &error)), |()| look::doubt_of_state(state));
+    if let Some(doubt) = &doubt {
+        warn!(target: "pop3d", "{doubt}");
     }
-    made.is_ok()
+    doubt.is_none()
 }
 
 /// The right to write what PEEP changes into the state folder.

@@ -5,11 +5,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine.
@@ -40,6 +41,11 @@ impl Server {
         for (number, message) in messages.iter().enumerate() {
             fs::write(maildrop.join(format!("{number}.eml")), message).unwrap();
         }
+        Self::in_folder(folder, arguments, config)
+    }
+
+    /// The same in a folder that another server had.
+    fn in_folder(folder: TempDir, arguments: &[&str], config: &str) -> Self {
         let file = folder.path().join("pop3d.toml");
         let text = format!("state = \"FOLDER/state\"\n{config}");
         fs::write(&file, text.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
@@ -340,6 +346,46 @@ fn what_is_not_right_and_stops_nothing_is_told_in_the_log() {
     let said = client.says("RETR 1");
     assert!(said.starts_with("-ERR [SYS/PERM]"), "{said}");
     assert!(client.says("NOOP").starts_with("+OK"));
+}
+
+/// What files and folders in a state folder may be used for, and the folder itself.
+fn permits(path: &Path, files: u32, folders: u32) {
+    let mode = if path.is_dir() {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::read_dir(path).unwrap().for_each(|entry| permits(&entry.unwrap().path(), files, folders));
+        folders
+    } else {
+        files
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn unique_ids_hold_where_the_state_folder_can_only_be_read() {
+    let (list, config) = ("mail/user/dovecot-uidlist", "allow_root = true\nunique_ids = \"dovecot\"\n");
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("mail/user/new")).unwrap();
+    fs::write(folder.path().join("mail/user/new/1.a.host"), "x\n").unwrap();
+    fs::write(folder.path().join(list), "3 V1275660208 N10 G0123\n1 :1.a.host\n").unwrap();
+    let mut server = Server::in_folder(folder, &USER, config);
+    let known = server.login().says("UIDL 1");
+    assert!(known.starts_with("+OK 1 ") && !known.contains("host"), "{known}");
+    let folder = std::mem::replace(&mut server.folder, tempfile::tempdir().unwrap());
+    server.signal(Signal::TERM);
+    server.ended();
+    fs::remove_file(folder.path().join(list)).unwrap();
+    permits(folder.path(), 0o644, 0o777);
+    permits(&folder.path().join("state"), 0o444, 0o555);
+    // Modes mean nothing to root.
+    let config = if geteuid().is_root() { "user = \"65534\"\ngroup = \"65534\"\n" } else { "" };
+    let server = Server::in_folder(folder, &USER, config);
+    let mut client = server.login();
+    assert_eq!(client.says("UIDL 1"), known);
+    let mut other = server.connect();
+    assert!(other.says("USER user\r\nPASS pass").starts_with("+OK"));
+    assert!(other.line().starts_with("-ERR [IN-USE]"));
+    assert!(client.says("DELE 1").starts_with("+OK") && client.says("QUIT").starts_with("+OK"));
+    permits(&server.path("state"), 0o644, 0o755);
 }
 
 #[test]

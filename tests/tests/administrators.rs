@@ -201,7 +201,7 @@ fn what_was_kept_holds_where_the_state_folder_can_only_be_read() {
     }
     let second = Server::with(&mail, &options);
     permits(state.path(), 0o644, 0o755);
-    second.logs("cannot be used");
+    second.logs("can only be read");
     assert!(Client::tries(second.address(), "ann", "secret").starts_with("+OK"));
     assert!(Client::tries(second.address(), "zoe", "pass").starts_with("-ERR [AUTH]"));
 }

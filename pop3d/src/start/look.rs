@@ -159,13 +159,13 @@ fn doubts(plan: &Plan) -> Vec<String> {
     let Fixed { state, peep_socket, identity, .. } = &plan.fixed;
     let mut doubts = Vec::new();
     // Where it is not there, root makes it for whom the server becomes.
-    let as_server = |state: &Path| match identity {
-        Some(identity) if state.exists() => identity.act(|| is_writable(state)),
-        Some(_) | None => is_writable(state),
+    let of_state = |state: &PathBuf| match identity {
+        Some(identity) if state.exists() => identity
+            .act(|| Ok(doubt_of_state(state)))
+            .unwrap_or_else(|error| Some(unusable_state(state, &error))),
+        Some(_) | None => doubt_of_state(state),
     };
-    let folder = state.as_deref();
-    let folder = folder.and_then(|state| Some(unusable_state(state, &as_server(state).err()?)));
-    doubts.extend(folder.or_else(|| state.is_none().then(|| NO_STATE.to_owned())));
+    doubts.extend(state.as_ref().map_or_else(|| Some(NO_STATE.to_owned()), of_state));
     if let Some(socket) = peep_socket.as_deref().filter(|it| folder_of(it) != state.as_deref()) {
         let look = || wrong_socket(socket).map_or(Ok(()), Err);
         let looked = identity.as_ref().map_or_else(look, |identity| identity.act(look));
@@ -180,6 +180,20 @@ fn doubts(plan: &Plan) -> Vec<String> {
 /// What is said where nothing names a state folder.
 pub(super) const NO_STATE: &str = "no state folder, for there is no HOME: every login counts its messages anew, and what PEEP changes ends with this \
      process; name one by --state";
+
+/// What is said where nothing can be kept in the state folder, or less than all; none: it can.
+pub(super) fn doubt_of_state(state: &Path) -> Option<String> {
+    let error = is_writable(state).err()?;
+    if !StateFiles::open_there(state).is_ok_and(|files| files.is_some()) {
+        return Some(unusable_state(state, &error));
+    }
+    Some(format!(
+        "the state folder {} can only be read: {error}; what is kept there holds, but new messages are counted at every login, \
+         other processes are not locked out, and what PEEP changes ends with this process; let the server's user write there, \
+         or name another by --state",
+        state.display(),
+    ))
+}
 
 /// What is said where the state folder cannot be used.
 pub(super) fn unusable_state(state: &Path, error: &io::Error) -> String {
@@ -199,7 +213,7 @@ pub(super) fn no_socket(socket: &Path, cause: &io::Error) -> String {
 ///
 /// # Errors
 /// Why not.
-pub(super) fn is_writable(folder: &Path) -> io::Result<()> {
+fn is_writable(folder: &Path) -> io::Result<()> {
     let absolute = std::path::absolute(folder)?;
     let there = absolute.ancestors().find(|it| it.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
     if !there.metadata()?.is_dir() {
