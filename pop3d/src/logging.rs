@@ -9,7 +9,7 @@ mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,7 +19,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use log::LevelFilter;
 use pop3d_protocol::text::one_line;
-use rustix::fs::Access;
+use rustix::fs::{Access, OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use crate::privileges::{self, Identity};
 
@@ -65,7 +66,7 @@ struct Lines {
 #[derive(Clone)]
 pub(crate) struct LogFile {
     path: PathBuf,
-    file: Arc<Mutex<File>>,
+    file: Arc<Mutex<Arc<File>>>,
 }
 
 impl LogFile {
@@ -85,7 +86,7 @@ impl LogFile {
                 opened => opened?,
             },
         };
-        let file = Arc::new(Mutex::new(file));
+        let file = Arc::new(Mutex::new(Arc::new(file)));
         Ok(Self { path, file })
     }
 
@@ -109,7 +110,9 @@ impl LogFile {
     }
 
     fn write(&self, octets: &[u8]) -> io::Result<usize> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(octets)
+        // Not written while it is locked: a pipe that is full would keep whoever opens another one, who hears signals.
+        let file = Arc::clone(&self.file.lock().unwrap_or_else(PoisonError::into_inner));
+        (&*file).write(octets)
     }
 
     /// Opens the file of that name anew; where it cannot be, the one that is open stays.
@@ -118,13 +121,27 @@ impl LogFile {
     /// Where it cannot be opened.
     fn reopen(&self) -> io::Result<()> {
         let file = open(&self.path)?;
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(file);
         Ok(())
     }
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    options().create(true).open(path)
+    open_by(options().create(true), path)
+}
+
+/// Opens a file without waiting for whoever is to read it: a pipe may never have a reader, and signals are not heard meanwhile.
+fn open_by(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.open(path).map_err(|error| {
+        let is_pipe = || path.metadata().is_ok_and(|found| found.file_type().is_fifo());
+        if Errno::from_io_error(&error) == Some(Errno::NXIO) && is_pipe() {
+            return io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads this pipe");
+        }
+        error
+    })?;
+    // What is written waits as ever: the thread of the log is there for that.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 /// Opens a file, where there is one, as it would be opened; else looks at its folder.
@@ -146,7 +163,7 @@ fn probe(path: &Path) -> io::Result<()> {
 
 /// Opens what only root may write. One that is made by it is given to whom the process becomes.
 fn open_as_root(path: &Path, identity: &Identity) -> io::Result<File> {
-    match options().create_new(true).open(path) {
+    match open_by(options().create_new(true), path) {
         Ok(file) => {
             identity.own(&file)?;
             Ok(file)
@@ -162,7 +179,7 @@ fn open_found_as_root(path: &Path) -> io::Result<File> {
         return open(path);
     }
     // Who writes in that folder may have put a name there of another file of root's.
-    let file = options().custom_flags(libc::O_NOFOLLOW).open(path)?;
+    let file = open_by(options().custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK), path)?;
     let has_another_name = file.metadata()?.nlink() > 1;
     if has_another_name { Err(io::Error::other("it has another name too")) } else { Ok(file) }
 }
@@ -175,7 +192,7 @@ fn is_roots(folder: &Path) -> bool {
 /// Names and addresses of users are not for everybody.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.append(true).mode(0o640);
+    options.append(true).mode(0o640).custom_flags(libc::O_NONBLOCK);
     options
 }
 

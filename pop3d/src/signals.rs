@@ -150,7 +150,9 @@ fn reopen(log: &Log, signal: i32) {
     let signal = name(signal);
     match log.reopen() {
         Ok(true) => info!(target: "pop3d", "{signal}: log opened anew"),
-        Err(error) => error!(target: "pop3d", "{signal}: the log cannot be opened anew: {error}"),
+        Err(error) => {
+            error!(target: "pop3d", "{signal}: the log cannot be opened anew: {error}; it goes on where it was");
+        }
         Ok(false) => info!(target: "pop3d", "{signal}: there is no log file to open anew"),
     }
 }

@@ -1,5 +1,9 @@
 //! The log: lines in their order, files opened anew, and disks that are full.
 
+use std::io::Read;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::*;
 
 #[test]
@@ -53,6 +57,53 @@ fn a_log_that_was_moved_away_is_made_anew() {
     std::fs::remove_dir_all(folder.path()).unwrap();
     log.reopen().unwrap_err();
     log.write(b"4\n").unwrap();
+}
+
+/// A log that is a pipe, and who reads it.
+fn pipe(folder: &Path) -> (PathBuf, File) {
+    let path = folder.join("log");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+    (path, reader)
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut reader) = pipe(folder.path());
+    let log = LogFile::open(&path, None).unwrap();
+    log.write(b"1\n").unwrap();
+    assert_eq!(reader.read(&mut [0; 9]).unwrap(), 2);
+    assert!(!fcntl_getfl(&**log.file.lock().unwrap()).unwrap().contains(OFlags::NONBLOCK));
+    drop(reader);
+    assert_eq!(log.reopen().unwrap_err().to_string(), "nobody reads this pipe");
+    assert_eq!(log.write(b"2\n").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert!(LogFile::open(&path, None).is_err());
+}
+
+#[test]
+fn a_pipe_that_is_full_keeps_nobody_from_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, reader) = pipe(folder.path());
+    let log = LogFile::open(&path, None).unwrap();
+    let (writing, other) = (log.clone(), log.clone());
+    let (sender, done) = sync_channel(1);
+    let writer = thread::spawn(move || {
+        while writing.write(&[b'x'; 4096]).is_ok() {
+            // Until the other end is gone.
+            let _ = sender.try_send(());
+        }
+    });
+    done.recv().unwrap();
+    // It is full once nothing was written for a while.
+    while done.recv_timeout(Duration::from_millis(100)).is_ok() {}
+    std::fs::remove_file(&path).unwrap();
+    let (sender, reopened) = sync_channel(1);
+    thread::spawn(move || sender.send(other.reopen().is_ok()));
+    assert_eq!(reopened.recv_timeout(Duration::from_secs(30)), Ok(true));
+    drop(reader);
+    log.write(b"1\n").unwrap();
+    writer.join().unwrap();
 }
 
 #[test]

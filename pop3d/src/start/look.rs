@@ -63,6 +63,9 @@ pub(super) fn no_log(log: &Path, error: &io::Error) -> Exit {
         Some(Errno::LOOP) => {
             "it is a link that others than root may have made: name the file that it leads to"
         }
+        None if error.kind() == io::ErrorKind::BrokenPipe => {
+            "start what reads it first, or name another file by file in [log]"
+        }
         _ => "let the server's user write there, or name another file by file in [log]",
     };
     Exit::NoInput(format!("cannot write the log {}: {error}; {advice}", log.display()))
