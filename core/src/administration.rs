@@ -10,6 +10,7 @@ mod change;
 mod configured;
 mod percent;
 mod query;
+mod refused;
 mod renewing;
 mod transforms;
 
@@ -27,7 +28,8 @@ use rustls::server::ServerConfig;
 
 pub(crate) use self::change::makes_transforms;
 use self::configured::Kept;
-pub use self::configured::{Beginning, BeginningError, Configured, Host};
+pub use self::configured::{Beginning, Configured, Host};
+pub use self::refused::BeginningError;
 use self::renewing::Renewals;
 use crate::accounts::{Accounts, UserName};
 use crate::maildir::LocalStore;

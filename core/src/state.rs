@@ -24,7 +24,7 @@ use nix::libc;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-pub use self::damage::KeptError;
+pub use self::damage::{KeptError, what_to_raise};
 
 /// Nobody else needs to know what is kept.
 const FOLDER_MODE: Mode = Mode::RWXU;
@@ -112,6 +112,19 @@ impl StateFiles {
         File::from(file).take(FILE_MAX + 1).read_to_end(&mut octets)?;
         is_short_enough(&octets)?;
         Ok(Some(octets))
+    }
+
+    /// Reads a file whose damage ends no start; what came of that.
+    ///
+    /// # Errors
+    /// For want of descriptors or memory: the file may be whole.
+    pub(crate) fn read_unless_wanting(&self, name: &str) -> Result<io::Result<Option<Vec<u8>>>, KeptError> {
+        match self.read(name) {
+            Err(error) if what_to_raise(&error).is_some() => {
+                Err(KeptError::Unreadable { path: self.path_of(name), error })
+            }
+            read => Ok(read),
+        }
     }
 
     /// Claims the right to write; none where another process, or another claim of this one, has it.

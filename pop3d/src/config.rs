@@ -205,8 +205,8 @@ impl File {
     /// Where it cannot be read, or is no configuration; then with line and column.
     pub(crate) fn read(path: &Path) -> Result<Self, Exit> {
         let (octets, is_open) = read(path, FILE_MAX).map_err(|error| {
-            let what = format!("cannot read the configuration file {}: {error}", path.display());
-            Exit::NoInput(format!("{what}; {}, or name another by --config", exit::advice(&error)))
+            let what = format!("cannot read the configuration file {}", path.display());
+            exit::no_input(&what, &error, &format!("{}, or name another by --config", exit::advice(&error)))
         })?;
         let mut file = Self::parse(path, &octets)?;
         file.is_open = is_open;

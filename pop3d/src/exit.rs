@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use pop3d_core::state::{KeptError, what_to_raise};
 use pop3d_protocol::text::one_line;
 
 /// Why the program does not go on. Each but one has the status that scripts and service managers know from `sysexits.h`.
@@ -78,6 +79,21 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "make it",
         _ => "put there what can be read",
     }
+}
+
+/// Says that something that is needed cannot be read, and what to do.
+pub(crate) fn no_input(what: &str, error: &io::Error, advice: &str) -> Exit {
+    match what_to_raise(error) {
+        // Nothing may be wrong with it.
+        Some(raise) => Exit::System(format!("{what}: {error}; {raise}")),
+        None => Exit::NoInput(format!("{what}: {error}; {advice}")),
+    }
+}
+
+/// Says that what is kept in the state folder cannot be used.
+pub(crate) fn of_kept(error: &KeptError) -> Exit {
+    let what = error.to_string();
+    if error.is_want() { Exit::System(what) } else { Exit::Config(what) }
 }
 
 /// Why a file cannot be read or replaced, for who calls the program, and what to do.

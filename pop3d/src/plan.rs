@@ -344,10 +344,8 @@ fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
 pub(crate) fn check_mailbox_as(mailbox: &Path, identity: &Identity) -> Result<(), Exit> {
     let checked = identity.act(|| LocalStore::new(mailbox.to_owned(), None).check());
     checked.map_err(|error| {
-        let (mailbox, user) = (mailbox.display(), identity.name());
-        Exit::NoInput(format!(
-            "the user {user} cannot read the mail folder {mailbox}: {error}; let that user read it, or name another user"
-        ))
+        let what = format!("the user {} cannot read the mail folder {}", identity.name(), mailbox.display());
+        exit::no_input(&what, &error, "let that user read it, or name another user")
     })
 }
 
@@ -362,8 +360,8 @@ pub(crate) fn check_kept_mailbox(mailbox: &Path) -> Result<(), Exit> {
 
 fn check_folder_of_mail(mailbox: &Path, advice: &str) -> Result<(), Exit> {
     LocalStore::new(mailbox.to_owned(), None).check().map_err(|error| {
-        let (mailbox, first) = (mailbox.display(), exit::advice(&error));
-        Exit::NoInput(format!("cannot read the mail folder {mailbox}: {error}; {first}, or {advice}"))
+        let what = format!("cannot read the mail folder {}", mailbox.display());
+        exit::no_input(&what, &error, &format!("{}, or {advice}", exit::advice(&error)))
     })
 }
 
@@ -372,8 +370,8 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     let mut accounts = Accounts::new(config.apop);
     if let Some(path) = &config.accounts {
         let (text, is_open) = config::read(path, ACCOUNTS_MAX).map_err(|error| {
-            let what = format!("cannot read the accounts file {}: {error}", path.display());
-            Exit::NoInput(format!("{what}; {}, or name another by accounts", exit::advice(&error)))
+            let what = format!("cannot read the accounts file {}", path.display());
+            exit::no_input(&what, &error, &format!("{}, or name another by accounts", exit::advice(&error)))
         })?;
         let doubts = accounts
             .add_file(&text)

@@ -14,14 +14,14 @@ use pop3d_core::administration::Administration;
 use pop3d_core::maildir::LocalStore;
 use pop3d_core::server::Server;
 use pop3d_core::state::accounts::KeptAccounts;
-use pop3d_core::state::{Claim, StateFiles};
+use pop3d_core::state::{Claim, StateFiles, what_to_raise};
 use pop3d_transforms::children::Children;
 use pop3d_transforms::resources::Resources;
 
 use self::listening::Listening;
 use crate::cli::Cli;
 use crate::config::folder_of;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::host::Program;
 use crate::logging::{Log, LogFile};
 use crate::plan::{Fixed, Plan};
@@ -46,7 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Exit> {
 /// Whether PEEP has set accounts.
 fn has_kept_accounts(plan: &Plan) -> Result<bool, Exit> {
     let Some(files) = look::kept(&plan.fixed)? else { return Ok(false) };
-    let kept = KeptAccounts::read(&files).map_err(|error| Exit::Config(error.to_string()))?;
+    let kept = KeptAccounts::read(&files).map_err(|error| exit::of_kept(&error))?;
     Ok(kept != KeptAccounts::default())
 }
 
@@ -81,7 +81,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
     let store = LocalStore::new(plan.mailbox.clone(), fixed.state.clone().filter(|_| files.is_some()));
     let (program, configured) = Program::new(cli, plan, resources, state.clone());
     let folder = program.folder();
-    let claim = files.as_ref().filter(|_| state.is_some()).and_then(claim);
+    let claim = files.as_ref().filter(|_| state.is_some()).map(claim).transpose()?.flatten();
     let is_owner = claim.is_some();
     let beginning = look::begin(configured, &store, files.as_ref(), claim)?;
     // Other processes find this one by it, so that it is there for the owner of the state alone.
@@ -117,7 +117,8 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
 
 /// What the system does not give.
 fn system(what: &str, error: &io::Error) -> Exit {
-    Exit::System(format!("cannot {what}: {error}"))
+    let advice = what_to_raise(error).map_or_else(String::new, |raise| format!("; {raise}"));
+    Exit::System(format!("cannot {what}: {error}{advice}"))
 }
 
 /// Says what is started, and what of it is not right.
@@ -194,10 +195,16 @@ fn is_usable(state: &Path) -> bool {
 }
 
 /// The right to write what PEEP changes into the state folder.
-fn claim(files: &StateFiles) -> Option<Claim> {
+///
+/// # Errors
+/// For want of descriptors or memory: nobody else may have it.
+fn claim(files: &StateFiles) -> Result<Option<Claim>, Exit> {
     let what = match files.claim() {
-        Ok(Some(claim)) => return Some(claim),
+        Ok(Some(claim)) => return Ok(Some(claim)),
         Ok(None) => "another server has it".to_owned(),
+        Err(error) if what_to_raise(&error).is_some() => {
+            return Err(system("claim the state folder", &error));
+        }
         Err(error) => error.to_string(),
     };
     warn!(
@@ -205,5 +212,5 @@ fn claim(files: &StateFiles) -> Option<Claim> {
         "the state folder {}: {what}; what PEEP changes ends with this process; name another by --state",
         files.path_of("").display(),
     );
-    None
+    Ok(None)
 }

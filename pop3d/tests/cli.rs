@@ -288,6 +288,32 @@ fn check_warns_of_what_is_written_and_has_no_effect() {
 }
 
 #[test]
+fn want_of_descriptors_is_no_fault_of_any_file() {
+    let folder = mail();
+    let (file, state) = (folder.path().join("pop3d.toml"), folder.path().join("state"));
+    write_for_its_owner(&file, b"allow_root = true\n[users]\na = \"b\"\n");
+    fs::create_dir(&state).unwrap();
+    write_for_its_owner(&state.join("statistics"), b"x 1\n");
+    let arguments = ["--check", "-c", path(&file), "-m", path(folder.path()), "--state", path(&state)];
+    let said_with = |files: u32| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_pop3d")]);
+        let output = shell.args(arguments).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for files in 4..64 {
+        let (status, said) = said_with(files);
+        match status {
+            0 => assert_eq!(said, "", "{files}"),
+            status => {
+                assert_eq!((status, said.matches('\n').count()), (71, 1), "{files}: {said}");
+                assert!(said.contains("raise the limit of open files"), "{files}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_password_is_never_repeated() {
     for arguments in
         [&["-u", "a/b:tanstaaf"][..], &["-u", "tanstaaf"], &["-utanstaaf"], &["-u", "a:tanstaaf"]]

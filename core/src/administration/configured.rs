@@ -1,7 +1,6 @@
 //! What command line and configuration say, what was changed at run time since, and the settings that follow from both.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use log::{LevelFilter, error, info, warn};
 
 use super::chains::Chains;
 use super::percent::{percent_decoded, percent_encoded};
+use super::refused::BeginningError;
 use super::{NAMES, NAMES_LENGTH, STATISTICS};
 use crate::accounts::file::edit::Renewal;
 use crate::accounts::{Accounts, Secret, UserName, answer_names_by};
@@ -106,18 +106,6 @@ pub struct Beginning {
     totals: Totals,
 }
 
-/// Why a server cannot be started with what was kept.
-#[derive(Debug)]
-pub struct BeginningError(String);
-
-impl fmt::Display for BeginningError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BeginningError {}
-
 impl Beginning {
     /// Reads what was kept in the state folder. Without a claim to it changes are not kept there: another process does.
     ///
@@ -133,12 +121,11 @@ impl Beginning {
         let mut kept = Kept::default();
         let mut totals = Totals::default();
         if let Some(files) = files {
-            let error = |error: &dyn fmt::Display| BeginningError(error.to_string());
-            kept.accounts = KeptAccounts::read(files).map_err(|it| error(&it))?;
-            kept.apps = KeptApps::read(files).map_err(|it| error(&it))?;
-            kept.settings = KeptSettings::read(files).map_err(|it| error(&it))?;
-            totals = read_statistics(files, claim.as_ref());
-            if let Some(key) = names_key(files, claim.as_ref()) {
+            kept.accounts = KeptAccounts::read(files)?;
+            kept.apps = KeptApps::read(files)?;
+            kept.settings = KeptSettings::read(files)?;
+            totals = read_statistics(files, claim.as_ref())?;
+            if let Some(key) = names_key(files, claim.as_ref())? {
                 answer_names_by(key);
             }
         }
@@ -147,7 +134,7 @@ impl Beginning {
         kept.forget_stale(&configured);
         if let Some(program) = &kept.settings.program {
             configured.registry.set_program(program).map_err(|error| {
-                BeginningError(format!(
+                BeginningError::Unusable(format!(
                     "the program that was set at run time, \"{program}\", cannot be used any more: {error}; {ADVICE}"
                 ))
             })?;
@@ -158,7 +145,8 @@ impl Beginning {
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
         restore_uses(&accounts, &mut totals);
         let forgotten = kept.apps.forget_strangers(&accounts);
-        let settings = configured.settings(&kept, &store, accounts, None).map_err(BeginningError)?;
+        let settings =
+            configured.settings(&kept, &store, accounts, None).map_err(BeginningError::Unusable)?;
         if let Some(Err(error)) = claim.as_ref().map(|claim| kept.save_changed(&found, claim)) {
             // It holds for this process, and the next one forgets it where the configuration is the same still.
             warn!(target: "pop3d::peep", "what the configuration overrules of what was set at run time stays in the state folder: {error}");
@@ -194,28 +182,35 @@ const ADVICE: &str = "bring it back, or take it out of what was set at run time:
 
 /// The key by which names without an account are answered, made where there is none; nothing of it can be lost but that it
 /// is the same as before.
-fn names_key(files: &StateFiles, claim: Option<&Claim>) -> Option<Secret> {
-    match files.read(NAMES) {
-        Ok(Some(octets)) if octets.len() == NAMES_LENGTH => return Some(Secret::new(&octets)),
+///
+/// # Errors
+/// For want of descriptors or memory.
+fn names_key(files: &StateFiles, claim: Option<&Claim>) -> Result<Option<Secret>, BeginningError> {
+    match files.read_unless_wanting(NAMES)? {
+        Ok(Some(octets)) if octets.len() == NAMES_LENGTH => return Ok(Some(Secret::new(&octets))),
         Ok(_) => {}
         Err(error) => {
             warn!(target: "pop3d::login", "{}: it cannot be read: {error}", files.path_of(NAMES).display());
-            return None;
+            return Ok(None);
         }
     }
+    let Some(claim) = claim else { return Ok(None) };
     let key = Secret::random();
-    if let Err(error) = claim?.replace(NAMES, key.octets()) {
+    if let Err(error) = claim.replace(NAMES, key.octets()) {
         warn!(target: "pop3d::login", "{}: it cannot be kept: {error}", files.path_of(NAMES).display());
     }
-    Some(key)
+    Ok(Some(key))
 }
 
 /// What was counted before. Numbers are no mail: where they cannot be read, counting begins anew, and what is there is
 /// kept under another name.
-fn read_statistics(files: &StateFiles, claim: Option<&Claim>) -> Totals {
-    let octets = match files.read(STATISTICS) {
+///
+/// # Errors
+/// For want of descriptors or memory.
+fn read_statistics(files: &StateFiles, claim: Option<&Claim>) -> Result<Totals, BeginningError> {
+    let octets = match files.read_unless_wanting(STATISTICS)? {
         Ok(Some(octets)) => octets,
-        Ok(None) => return Totals::default(),
+        Ok(None) => return Ok(Totals::default()),
         Err(error) => {
             warn!(target: "pop3d::peep", "the statistics cannot be read and begin anew: {error}");
             match claim.map(|claim| claim.set_aside(STATISTICS, "statistics.damaged")) {
@@ -230,16 +225,16 @@ fn read_statistics(files: &StateFiles, claim: Option<&Claim>) -> Totals {
                 // Nothing is written there by this process.
                 None => {}
             }
-            return Totals::default();
+            return Ok(Totals::default());
         }
     };
-    Totals::from_text(&String::from_utf8_lossy(&octets)).unwrap_or_else(|(line, what)| {
+    Ok(Totals::from_text(&String::from_utf8_lossy(&octets)).unwrap_or_else(|(line, what)| {
         warn!(target: "pop3d::peep", "statistics, line {line}: {what}; they begin anew, and the file is kept as statistics.damaged");
         if let Some(Err(error)) = claim.map(|claim| claim.replace("statistics.damaged", &octets)) {
             warn!(target: "pop3d::peep", "statistics.damaged cannot be written: {error}");
         }
         Totals::default()
-    })
+    }))
 }
 
 /// What the names begin with by which a transform's numbers are kept.

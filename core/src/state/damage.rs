@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 /// Why a file of the state folder cannot be used. The file is left as it is: what it keeps is in no other place.
 #[derive(Debug)]
 pub enum KeptError {
@@ -27,7 +29,26 @@ pub enum KeptError {
     },
 }
 
+/// What to do where something cannot be opened or read for want of descriptors or memory; none: it is for something else.
+#[must_use]
+pub fn what_to_raise(error: &io::Error) -> Option<&'static str> {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit of open files, such as by ulimit -n"),
+        _ if error.kind() == io::ErrorKind::OutOfMemory => Some("free memory, or raise its limit"),
+        _ => None,
+    }
+}
+
 impl KeptError {
+    /// Whether nothing may be wrong with the file: descriptors or memory were wanting.
+    #[must_use]
+    pub fn is_want(&self) -> bool {
+        match self {
+            Self::Unreadable { error, .. } => what_to_raise(error).is_some(),
+            Self::Damaged { .. } => false,
+        }
+    }
+
     /// The damage at a place of a text, counted in octets.
     pub(super) fn damaged(path: PathBuf, octets: &[u8], place: usize, what: String) -> Self {
         let before = octets.get(..place).unwrap_or(octets);
@@ -44,7 +65,7 @@ impl fmt::Display for KeptError {
             Self::Unreadable { path, error } => {
                 let advice = match error.kind() {
                     io::ErrorKind::PermissionDenied => "let the server's user read it",
-                    _ => "move it away to start without what it keeps",
+                    _ => what_to_raise(error).unwrap_or("move it away to start without what it keeps"),
                 };
                 write!(formatter, "cannot read {}: {error}; {advice}", path.display())
             }

@@ -185,3 +185,17 @@ fn threads_that_replace_one_file_leave_one_version_whole() {
     assert!(octets.iter().all(|octet| Some(octet) == octets.first()));
     assert_eq!(house.names(), ["accounts", "owner"]);
 }
+
+#[test]
+fn want_of_descriptors_is_no_damage() {
+    let said = |error: Errno| {
+        let error = KeptError::Unreadable { path: "accounts".into(), error: error.into() };
+        (error.is_want(), error.to_string())
+    };
+    for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+        let (is_want, text) = said(errno);
+        assert!(is_want && text.contains("raise") && !text.contains("move it away"), "{text}");
+    }
+    let (is_want, text) = said(Errno::IO);
+    assert!(!is_want && text.ends_with("; move it away to start without what it keeps"), "{text}");
+}

@@ -6,10 +6,10 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use pop3d_core::administration::{Beginning, Configured};
+use pop3d_core::administration::{Beginning, BeginningError, Configured};
 use pop3d_core::maildir::LocalStore;
 use pop3d_core::server::Server;
-use pop3d_core::state::{Claim, StateFiles};
+use pop3d_core::state::{Claim, StateFiles, what_to_raise};
 use pop3d_core::transform::Kind;
 use pop3d_core::transform::registry::{Listed, State};
 use pop3d_transforms::resources::Resources;
@@ -68,7 +68,7 @@ pub(super) fn no_log(log: &Path, error: &io::Error) -> Exit {
         }
         _ => "let the server's user write there, or name another file by file in [log]",
     };
-    Exit::NoInput(format!("cannot write the log {}: {error}; {advice}", log.display()))
+    exit::no_input(&format!("cannot write the log {}", log.display()), error, advice)
 }
 
 /// What is kept in a state folder; none: there is no such folder, which keeps nothing.
@@ -81,11 +81,16 @@ pub(super) fn kept(fixed: &Fixed) -> Result<Option<StateFiles>, Exit> {
     match StateFiles::open_there(state) {
         // One that nobody has named may never have been, below a folder that is closed to the server's user.
         Err(_) if !fixed.is_state_named && state.symlink_metadata().is_err() => Ok(None),
-        Err(error) => Err(Exit::Config(format!(
-            "the state folder {} cannot be looked into: {error}; what was set at run time is kept there, such as which \
+        Err(error) => Err(match what_to_raise(&error) {
+            Some(raise) => {
+                Exit::System(format!("cannot open the state folder {}: {error}; {raise}", state.display()))
+            }
+            None => Exit::Config(format!(
+                "the state folder {} cannot be looked into: {error}; what was set at run time is kept there, such as which \
              users were removed: have it belong to the server's user, or name another by --state",
-            state.display(),
-        ))),
+                state.display(),
+            )),
+        }),
         Ok(files) => Ok(files),
     }
 }
@@ -101,7 +106,10 @@ pub(super) fn begin(
     claim: Option<Claim>,
 ) -> Result<Beginning, Exit> {
     let beginning = Beginning::new(configured, store, files, claim);
-    let beginning = beginning.map_err(|error| Exit::Config(error.to_string()))?;
+    let beginning = beginning.map_err(|error| match error {
+        BeginningError::Want(what) => Exit::System(what),
+        BeginningError::Unusable(what) => Exit::Config(what),
+    })?;
     beginning.kept_mailbox().map_or(Ok(()), plan::check_kept_mailbox)?;
     Ok(beginning)
 }
