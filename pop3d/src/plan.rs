@@ -3,6 +3,7 @@
 
 mod listen;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -16,6 +17,7 @@ use pop3d_core::server::{Protocol, WORKERS_MAX};
 use pop3d_core::settings::Limits;
 use pop3d_core::tls::Tls;
 use pop3d_transforms::registry::Permissions;
+use rustix::fs::Access;
 use toml::Spanned;
 
 pub(crate) use self::listen::{Listen, PeepListen};
@@ -23,7 +25,7 @@ use self::listen::{check_apart, peep_tls_listen, proxy_listen};
 use crate::cli::{Cli, LEVEL_RULE};
 use crate::config::{self, File, Tokens, Transforms};
 use crate::exit::{self, Exit};
-use crate::privileges::{Confinement, Identity};
+use crate::privileges::{self, Confinement, Identity};
 
 /// The first port that everybody may listen on.
 const PRIVILEGED_END: u16 = 1024;
@@ -342,10 +344,10 @@ fn check_mailbox(mailbox: &Path) -> Result<(), Exit> {
 /// # Errors
 /// Where that user cannot, with what to do.
 pub(crate) fn check_mailbox_as(mailbox: &Path, identity: &Identity) -> Result<(), Exit> {
-    let checked = identity.act(|| LocalStore::new(mailbox.to_owned(), None).check());
+    let checked = identity.act(|| is_entered(mailbox));
     checked.map_err(|error| {
         let what = format!("the user {} cannot read the mail folder {}", identity.name(), mailbox.display());
-        exit::no_input(&what, &error, "let that user read it, or name another user")
+        exit::no_input(&what, &error, "let that user read and enter it, or name another user")
     })
 }
 
@@ -358,10 +360,23 @@ pub(crate) fn check_kept_mailbox(mailbox: &Path) -> Result<(), Exit> {
     check_folder_of_mail(mailbox, advice)
 }
 
+/// Whether a mail folder can be listed, and what is in it opened.
+///
+/// # Errors
+/// Why not.
+fn is_entered(mailbox: &Path) -> io::Result<()> {
+    LocalStore::new(mailbox.to_owned(), None).check()?;
+    privileges::permits(mailbox, Access::READ_OK | Access::EXEC_OK)
+}
+
 fn check_folder_of_mail(mailbox: &Path, advice: &str) -> Result<(), Exit> {
-    LocalStore::new(mailbox.to_owned(), None).check().map_err(|error| {
+    is_entered(mailbox).map_err(|error| {
         let what = format!("cannot read the mail folder {}", mailbox.display());
-        exit::no_input(&what, &error, &format!("{}, or {advice}", exit::advice(&error)))
+        let first = match error.kind() {
+            io::ErrorKind::PermissionDenied => "let the server's user read and enter it",
+            _ => exit::advice(&error),
+        };
+        exit::no_input(&what, &error, &format!("{first}, or {advice}"))
     })
 }
 

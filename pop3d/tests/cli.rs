@@ -96,6 +96,26 @@ fn a_mail_folder_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_mail_folder_that_cannot_be_entered_is_named() {
+    let (folder, state) = (mail(), mail());
+    let permit = |folder: &Path, mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+    permit(state.path(), 0o755);
+    let file = state.path().join("pop3d.toml");
+    // Modes mean nothing to root.
+    let is_root = rustix::process::geteuid().is_root();
+    let user = if is_root { "user = \"65534\"\ngroup = \"65534\"\n" } else { "" };
+    write_for_its_owner(&file, format!("{user}[users]\na = \"b\"\n").as_bytes());
+    permit(folder.path(), if is_root { 0o744 } else { 0o600 });
+    let arguments = ["-c", path(&file), "-m", path(folder.path()), "--state", path(state.path())];
+    for further in [&["--check"][..], &[]] {
+        let (status, said) = refused(&[&arguments[..], further].concat());
+        assert_eq!(status, 66, "{said}");
+        assert!(said.contains(path(folder.path())) && said.contains("read and enter it"), "{said}");
+    }
+    permit(folder.path(), 0o755);
+}
+
+#[test]
 fn a_server_that_nobody_could_log_in_to_does_not_start() {
     let folder = mail();
     let (status, said) = refused(&["-m", path(folder.path())]);

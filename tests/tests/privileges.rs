@@ -214,7 +214,7 @@ fn a_mail_folder_that_the_user_may_not_read_is_found_before_the_start() {
     let state = tempfile::tempdir().unwrap();
     for (status, said) in [checked(&mail, &config), fails_to_start_with(&mail, state.path(), &config)] {
         assert_eq!(status.code(), Some(66), "{said}");
-        assert!(said.contains("let that user read it, or name another user"), "{said}");
+        assert!(said.contains("let that user read and enter it, or name another user"), "{said}");
     }
 }
 
@@ -240,7 +240,7 @@ fn what_was_set_at_run_time_is_looked_at_as_the_user_too() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(66), "{said}");
         assert!(
-            said.contains("let the server's user read it, or remove [mailbox] from settings.toml"),
+            said.contains("let the server's user read and enter it, or remove [mailbox] from settings.toml"),
             "{said}"
         );
     }
