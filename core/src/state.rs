@@ -33,6 +33,8 @@ const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// The file whose lock says who may write.
 const OWNER: &str = "owner";
+const OWNER_FLAGS: OFlags =
+    OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// Longest file that is read or written, in octets: more than a million accounts.
 pub const FILE_MAX: u64 = 256 << 20;
@@ -127,6 +129,17 @@ impl StateFiles {
         }
     }
 
+    /// Finds out whether the right to write could be claimed, by the file for it: none is made, and none is locked.
+    ///
+    /// # Errors
+    /// Where it is there and cannot be written.
+    pub fn probe_claim(&self) -> io::Result<()> {
+        match openat(&*self.folder, OWNER, OWNER_FLAGS, Mode::empty()) {
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Claims the right to write; none where another process, or another claim of this one, has it.
     ///
     /// The kernel takes the claim back when the process ends, however it ends.
@@ -134,12 +147,7 @@ impl StateFiles {
     /// # Errors
     /// Where the folder can have no file or no lock.
     pub fn claim(&self) -> io::Result<Option<Claim>> {
-        let flags = OFlags::RDWR
-            | OFlags::CREATE
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY
-            | OFlags::CLOEXEC;
+        let flags = OWNER_FLAGS | OFlags::CREATE;
         let owner = File::from(openat(&*self.folder, OWNER, flags, FILE_MODE)?);
         match lock(&owner, libc::F_WRLCK) {
             Ok(()) => Ok(Some(Claim { files: self.clone(), owner, turn: Mutex::new(()) })),

@@ -2,6 +2,7 @@
 
 mod listening;
 mod look;
+mod told;
 
 use std::env;
 use std::io;
@@ -207,10 +208,6 @@ fn claim(files: &StateFiles) -> Result<Option<Claim>, Exit> {
         }
         Err(error) => error.to_string(),
     };
-    warn!(
-        target: "pop3d",
-        "the state folder {}: {what}; what PEEP changes ends with this process; name another by --state",
-        files.path_of("").display(),
-    );
+    warn!(target: "pop3d", "{}", look::unclaimed(files, &what));
     Ok(None)
 }

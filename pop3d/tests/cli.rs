@@ -280,11 +280,48 @@ fn check_warns_of_what_a_start_warns_of_once_it_meets_it() {
     assert!(output.status.success(), "{said}");
     let told: Vec<_> = said.lines().collect();
     assert_eq!(told.len(), 3, "{said}");
-    for (line, part) in
-        told.iter().zip(["the state folder ", "no socket for PEEP at ", "transform_dir: there is no folder "])
-    {
+    for (line, part) in told.iter().zip([
+        "the state folder ",
+        "no socket for PEEP at ",
+        "/file cannot be read: Not a directory",
+    ]) {
         assert!(line.starts_with("pop3d: warning: ") && line.contains(part), "{said}");
     }
+}
+
+#[test]
+fn check_warns_of_each_file_of_the_state_folder_that_a_start_warns_of() {
+    let folder = mail();
+    let state = folder.path().join("state");
+    for name in ["owner", "names"] {
+        fs::create_dir_all(state.join(name)).unwrap();
+    }
+    fs::write(state.join("statistics"), "no number\n").unwrap();
+    fs::write(state.join("peep.sock"), "somebody's").unwrap();
+    let text = |socket: &str| {
+        format!(
+            "mailbox = \"MAIL\"\nallow_root = true\nstate = {state:?}\n[users]\na = \"b\"\n[peep]\n{socket}"
+        )
+    };
+    let told = |text: &str| {
+        let output = check(text);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        said.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let lines = told(&text(""));
+    let parts = ["Is a directory", "statistics, line 1: ", "names: it cannot be read: not a regular file"];
+    assert_eq!(lines.len(), parts.len(), "{lines:?}");
+    for (line, part) in lines.iter().zip(parts) {
+        assert!(line.starts_with("pop3d: warning: ") && line.contains(part), "{lines:?}");
+    }
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 4);
+    fs::remove_dir(state.join("owner")).unwrap();
+    let lines = told(&text(""));
+    assert!(lines[0].contains("/state/peep.sock: File exists"), "{lines:?}");
+    let lines = told(&text(&format!("socket = \"/{}\"\n", "x".repeat(105))));
+    assert!(lines[0].contains("no socket for PEEP at /xxx") && lines[0].contains("SUN_LEN"), "{lines:?}");
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 3);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::env;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use pop3d_core::administration::{Beginning, BeginningError, Configured};
@@ -16,6 +17,7 @@ use pop3d_transforms::resources::Resources;
 use rustix::fs::Access;
 use rustix::io::Errno;
 
+use super::told::Told;
 use crate::cli::Cli;
 use crate::config::folder_of;
 use crate::exit::{self, Exit};
@@ -131,7 +133,10 @@ pub(super) fn check(cli: Cli, mut plan: Plan) -> Result<(), Exit> {
             .assume()
             .map_err(|error| super::system(&format!("become the user {}", identity.name()), &error))?;
     }
+    // From here on a start has a log.
+    let told = Told::listen();
     try_beginning(cli, plan)?;
+    warnings.extend(told.take());
     for warning in &warnings {
         exit::warn(warning);
     }
@@ -170,20 +175,20 @@ fn doubts(plan: &Plan) -> Vec<String> {
     let Fixed { state, peep_socket, identity, .. } = &plan.fixed;
     let mut doubts = Vec::new();
     // Where it is not there, root makes it for whom the server becomes.
+    let look = |state: &PathBuf| doubt_of_state(state).or_else(|| doubt_of_claim(state));
     let of_state = |state: &PathBuf| match identity {
-        Some(identity) if state.exists() => identity
-            .act(|| Ok(doubt_of_state(state)))
-            .unwrap_or_else(|error| Some(unusable_state(state, &error))),
-        Some(_) | None => doubt_of_state(state),
+        Some(identity) if state.exists() => {
+            identity.act(|| Ok(look(state))).unwrap_or_else(|error| Some(unusable_state(state, &error)))
+        }
+        Some(_) | None => look(state),
     };
     doubts.extend(state.as_ref().map_or_else(|| Some(NO_STATE.to_owned()), of_state));
-    if let Some(socket) = peep_socket.as_deref().filter(|it| folder_of(it) != state.as_deref()) {
-        let look = || wrong_socket(socket).map_or(Ok(()), Err);
+    let is_in_state = |socket: &Path| folder_of(socket) == state.as_deref();
+    // What is wrong with the folder has been told, as by a start.
+    if let Some(socket) = peep_socket.as_deref().filter(|it| !is_in_state(it) || doubts.is_empty()) {
+        let look = || wrong_socket(socket, is_in_state(socket)).map_or(Ok(()), Err);
         let looked = identity.as_ref().map_or_else(look, |identity| identity.act(look));
         doubts.extend(looked.err().map(|cause| no_socket(socket, &cause)));
-    }
-    if let Some(folder) = plan.transforms.definitions.folder.as_deref().filter(|folder| !folder.is_dir()) {
-        doubts.push(format!("transform_dir: there is no folder {}", folder.display()));
     }
     doubts
 }
@@ -215,6 +220,22 @@ pub(super) fn unusable_state(state: &Path, error: &io::Error) -> String {
     )
 }
 
+/// What is said where nothing can be kept in the state folder for another reason than the folder; none: it can.
+fn doubt_of_claim(state: &Path) -> Option<String> {
+    let files = StateFiles::open_there(state).ok()??;
+    let error = files.probe_claim().err()?;
+    Some(unclaimed(&files, &error.to_string()))
+}
+
+/// What is said where the state folder is not this server's to write.
+pub(super) fn unclaimed(files: &StateFiles, why: &str) -> String {
+    let state = files.path_of("");
+    let state = state.display();
+    format!(
+        "the state folder {state}: {why}; what PEEP changes ends with this process; name another by --state"
+    )
+}
+
 /// What is said where PEEP's socket cannot be.
 pub(super) fn no_socket(socket: &Path, cause: &io::Error) -> String {
     format!("no socket for PEEP at {}: {cause}; name another by socket in [peep]", socket.display())
@@ -234,13 +255,23 @@ fn is_writable(folder: &Path) -> io::Result<()> {
     privileges::permits(there, Access::WRITE_OK | Access::EXEC_OK)
 }
 
-/// Why there can be no socket; none: there can.
-fn wrong_socket(socket: &Path) -> Option<io::Error> {
+/// Why there can be no socket; none: there can. `is_in_state`: the folder has been looked at, or is made by a start.
+fn wrong_socket(socket: &Path, is_in_state: bool) -> Option<io::Error> {
+    // It is bound under another name first, which has the number of the process behind it.
+    let mut bound = socket.as_os_str().to_owned();
+    bound.push(LONGEST_END);
+    if let Err(error) = SocketAddr::from_pathname(bound) {
+        return Some(error);
+    }
     match socket.symlink_metadata() {
         Ok(found) if !found.file_type().is_socket() => Some(Errno::EXIST.into()),
         Ok(_) => None,
+        Err(_) if is_in_state => None,
         Err(_) => {
             folder_of(socket)?.metadata().and_then(|_| is_writable(folder_of(socket).unwrap_or(socket))).err()
         }
     }
 }
+
+/// The longest that stands behind a socket's name while it is bound: Linux has no process of a higher number.
+const LONGEST_END: &str = ".4194304";
