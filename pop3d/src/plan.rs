@@ -2,6 +2,7 @@
 //! started or changed.
 
 mod listen;
+mod places;
 
 use std::io;
 use std::net::SocketAddr;
@@ -164,6 +165,9 @@ impl Plan {
             Exit::Usage("no mail folder: name it by --mailbox, or as mailbox in the configuration".to_owned())
         })?;
         check_mailbox(&mailbox)?;
+        let is_user =
+            |name: &UserName| accounts.contains(name) || cli.users.iter().any(|it| it.name == *name);
+        places::check(&fixed, &mailbox, is_user)?;
         Ok(Self {
             fixed,
             mailbox,

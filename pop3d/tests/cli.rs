@@ -259,6 +259,12 @@ fn check_finds_a_log_that_cannot_be_written_and_makes_none() {
         assert!(output.status.code() == Some(66) && said.contains(named), "{said}");
         assert_eq!(said.matches('\n').count(), 1, "{said}");
     }
+    // What is read is not written into.
+    let file = log("accounts");
+    fs::write(&file, "").unwrap();
+    let output = check(&format!("accounts = {file:?}\n{}", text(&file)));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(78) && said.contains("which the server reads"), "{said}");
     let output = check(&text(&log("log")));
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     // A pipe without a reader is not waited for.
@@ -331,8 +337,9 @@ fn check_warns_of_what_is_written_and_has_no_effect() {
     let text = "allow_root = true\n[users]\na = \"b\"\n[peep]\ntls_listen = [\"127.0.0.1:0\"]\n\
                 [confine]\nlandlock = true\nwrite = [\"/no/such\"]\n";
     write_for_its_owner(&file, text.as_bytes());
-    let state = path(folder.path());
-    let output = pop3d(&["--check", "-c", path(&file), "-m", state, "--state", state, "--tls-self-signed"]);
+    let (mail, state) = (path(folder.path()), folder.path().join("state"));
+    let output =
+        pop3d(&["--check", "-c", path(&file), "-m", mail, "--state", path(&state), "--tls-self-signed"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     let told: Vec<_> = said.lines().collect();
