@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key known or an error with its line and column.
 
 pub(crate) mod doubts;
+mod kinds;
 mod limits;
 mod oauth;
 mod peep;
@@ -223,7 +224,7 @@ impl File {
         }
         file.config = toml::from_str(&file.text).map_err(|error| {
             let message = error.message().replace('\n', ", ");
-            file.error(error.span().unwrap_or_default(), &message)
+            file.error(error.span().unwrap_or_default(), &kinds::with_advice(message))
         })?;
         Ok(file)
     }
@@ -380,10 +381,14 @@ mod tests {
     #[test]
     fn who_is_not_there_is_named_with_its_place() {
         for (text, place, named) in [
-            ("\nuser = \"no-such-user\"", "2:8", "no user \"no-such-user\""),
-            ("user = \"root\"\ngroup = \"no-such-group\"", "2:9", "no group \"no-such-group\""),
+            ("\nuser = \"no-such-user\"", "2:8", "no user \"no-such-user\"; make it, or name another"),
+            (
+                "user = \"root\"\ngroup = \"no-such-group\"",
+                "2:9",
+                "no group \"no-such-group\"; make it, or name another",
+            ),
             ("group = \"root\"", "1:9", "without a user"),
-            ("user = 4242424", "1:8", "no user \"4242424\""),
+            ("user = 4242424", "1:8", "no user \"4242424\" whose group could be taken; name a group too"),
         ] {
             let file = File::parse(Path::new("pop3d.toml"), text.as_bytes()).ok().unwrap();
             let said = file.identity().unwrap_err().to_string();

@@ -65,8 +65,16 @@ impl Identity {
     /// Where there is none of that name, or the system does not say.
     pub(crate) fn new(user: &str, group: Option<&str>) -> Result<Self, IdentityError> {
         let failed = |error: nix::Error| format!("users cannot be looked up: {error}");
-        let no_user = || IdentityError::User(format!("there is no user \"{user}\""));
-        let no_group = |name: &str| IdentityError::Group(format!("there is no group \"{name}\""));
+        let no_user =
+            || IdentityError::User(format!("there is no user \"{user}\"; make it, or name another"));
+        let no_group_of = || {
+            IdentityError::User(format!(
+                "there is no user \"{user}\" whose group could be taken; name a group too"
+            ))
+        };
+        let no_group = |name: &str| {
+            IdentityError::Group(format!("there is no group \"{name}\"; make it, or name another"))
+        };
         let by_number = |text: &str| text.parse::<u32>().ok();
         let found = match by_number(user) {
             Some(number) => User::from_uid(Uid::from_raw(number)),
@@ -85,7 +93,7 @@ impl Identity {
                     found.ok_or_else(|| no_group(name))?.gid
                 }
             },
-            None => found.ok_or_else(no_user)?.gid,
+            None => found.ok_or_else(no_group_of)?.gid,
         };
         Ok(Self { user: number, group, name: user.to_owned() })
     }
@@ -373,15 +381,17 @@ mod tests {
         let other = Identity::new("4242424", Some("4242425")).unwrap();
         assert_eq!((other.user, other.group), (Uid::from_raw(4_242_424), Gid::from_raw(4_242_425)));
         assert_eq!(Identity::new("0", Some("root")).unwrap().group, Gid::from_raw(0));
-        let no_user = |name: &str| Err(IdentityError::User(format!("there is no user \"{name}\"")));
-        let no_group = Err(IdentityError::Group("there is no group \"no-such-group\"".to_owned()));
-        for (user, group, error) in [
-            ("no-such-user", None, no_user("no-such-user")),
-            ("no-such-user", Some("no-such-group"), no_user("no-such-user")),
-            ("root", Some("no-such-group"), no_group),
-            ("4242424", None, no_user("4242424")),
+        for (user, group, is_of_user, said) in [
+            ("no-such-user", None, true, "no user \"no-such-user\"; make it"),
+            ("no-such-user", Some("no-such-group"), true, "no user \"no-such-user\"; make it"),
+            ("root", Some("no-such-group"), false, "no group \"no-such-group\"; make it"),
+            ("4242424", None, true, "no user \"4242424\" whose group could be taken; name a group too"),
         ] {
-            assert_eq!(Identity::new(user, group), error);
+            let (of_user, what) = match Identity::new(user, group).unwrap_err() {
+                IdentityError::User(what) => (true, what),
+                IdentityError::Group(what) => (false, what),
+            };
+            assert!(of_user == is_of_user && what.contains(said), "{what}");
         }
     }
 }

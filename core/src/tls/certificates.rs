@@ -20,6 +20,8 @@ use rustls::sign::CertifiedKey;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroizing;
 
+use crate::state::what_to_raise;
+
 /// Longest file of a certificate chain or a key, in octets.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -80,9 +82,12 @@ impl PairError {
 
     /// A file could not be read.
     pub(super) fn unread(path: &Path, error: &io::Error) -> Self {
-        let is_refused = error.kind() == io::ErrorKind::PermissionDenied;
-        let advice = if is_refused { "; let the user read it whom the server serves as" } else { "" };
-        Self { is_unread: true, ..Self::new(path, format!("cannot be read: {error}{advice}")) }
+        let advice = match error.kind() {
+            io::ErrorKind::PermissionDenied => "let the user read it whom the server serves as",
+            io::ErrorKind::NotFound => "put it there, or name another file",
+            _ => what_to_raise(error).unwrap_or("name a file of PEM"),
+        };
+        Self { is_unread: true, ..Self::new(path, format!("cannot be read: {error}; {advice}")) }
     }
 }
 
@@ -197,9 +202,10 @@ fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> 
     let secret = PrivateKeyDer::from_pem_slice(&read(key)?)
         .map_err(|_| wrong(key, "no private key in it; write it as PEM, and not encrypted".to_owned()))?;
     CertifiedKey::from_der(chain, secret, &ring::default_provider()).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            wrong(key, format!("not the key of the certificate in {}", certificate.display()))
-        }
+        rustls::Error::InconsistentKeys(_) => wrong(
+            key,
+            format!("not the key of the certificate in {}; name the one that is", certificate.display()),
+        ),
         rustls::Error::InvalidCertificate(error) => {
             wrong(certificate, format!("no certificate that can be used: {error:?}"))
         }

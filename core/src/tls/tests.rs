@@ -100,8 +100,13 @@ fn a_certificate_that_cannot_be_used_is_named_with_what_is_wrong() {
     fs::write(files.path("cut"), &whole[..whole.len() / 2]).unwrap();
     for (certificate, key, file, said) in [
         ("a.crt", "b.key", "b.key", "not the key of"),
-        ("none", "a.key", "none", "cannot be read"),
-        ("a.crt", "none", "none", "cannot be read"),
+        (
+            "none",
+            "a.key",
+            "none",
+            "cannot be read: No such file or directory (os error 2); put it there, or name another",
+        ),
+        ("a.crt", "none", "none", "; put it there, or name another file"),
         ("empty", "a.key", "empty", "no certificate in it"),
         ("a.key", "a.key", "a.key", "no certificate in it"),
         ("wrong", "a.key", "wrong", "no PEM"),
