@@ -3,6 +3,7 @@
 mod feeding;
 mod sending;
 mod told;
+mod verdicts;
 
 use std::cell::Cell;
 use std::fs::File;
@@ -199,9 +200,18 @@ fn start(
     links: Vec<Copier>,
     part: Part,
 ) -> Result<Result<Opening, RetrCursor>, (Cut, Arc<Chain>)> {
+    start_holding(HOLD, source, links, part)
+}
+
+fn start_holding(
+    hold: usize,
+    source: Source,
+    links: Vec<Copier>,
+    part: Part,
+) -> Result<Result<Opening, RetrCursor>, (Cut, Arc<Chain>)> {
     let links: Vec<_> = links.into_iter().map(|link| Arc::new(link) as Arc<dyn Transform>).collect();
     let message = message_of_length(source.length);
-    let holding = Holding { hold: HOLD, spool_folder: PathBuf::from("/tmp") };
+    let holding = Holding { hold, spool_folder: PathBuf::from("/tmp") };
     Opening::start(source, Arc::new(Chain::new(links)), message, part, holding, Wake(Arc::new(|| ())))
 }
 

@@ -20,7 +20,8 @@ static OPENING: Mutex<()> = Mutex::new(());
 
 /// Several transforms, the output of each into the next. Is itself a `Transform`, so that the cursor knows only one.
 ///
-/// `take_file` goes to the first; the chain ends when the last one ends; an error of any is the error of the chain.
+/// `take_file` goes to the first; the chain ends when all have ended; an error of any is the error of the chain, also
+/// where a later link wanted no more of its output: what it says of the message holds all the same.
 pub struct Chain {
     /// The names of the links, joined by commas.
     pub name: String,
@@ -92,7 +93,7 @@ impl Transform for Chain {
 
 /// One message on its way through a chain of at least two links.
 struct ChainStream {
-    /// `None`: has ended, or nobody wants its output any more. Once one is `None`, all before it are.
+    /// `None`: has ended. Those before it may be at work still.
     streams: Vec<Option<Box<dyn Stream>>>,
     /// `joints[k]` is between `streams[k]` and `streams[k + 1]`.
     joints: Vec<Joint>,
@@ -151,13 +152,16 @@ impl ChainStream {
 
     /// Moves what can be moved over one joint in one step. `false`: nothing.
     fn step(&mut self, index: usize) -> Result<bool, (usize, Error)> {
-        let (before, behind) = self.streams.split_at_mut(index + 1);
-        let Some(Some(next)) = behind.first_mut() else { return Ok(false) };
+        let Some([stream, next]) = self.streams.get_mut(index..index + 2) else { return Ok(false) };
         let joint = &mut self.joints[index];
         let mut moved = false;
-        if joint.is_empty() && joint.source == Source::Writes {
-            let Some(Some(stream)) = before.last_mut() else { return Ok(false) };
-            match stream.read(joint.room()).map_err(|error| (index, error))? {
+        if next.is_none() {
+            // It wants no more. The links before it are read to their ends all the same, for one of them may refuse the
+            // message yet.
+            joint.clear();
+        }
+        if let (true, Some(before)) = (joint.is_empty(), stream.as_mut()) {
+            match before.read(joint.room()).map_err(|error| (index, error))? {
                 Read::Data(count) => {
                     joint.fill(count);
                     moved = true;
@@ -165,12 +169,12 @@ impl ChainStream {
                 Read::Pending => {}
                 Read::End => {
                     joint.source = Source::Ended;
-                    // Those before have nobody to write to. That is no failure of theirs.
-                    before.fill_with(|| None);
+                    *stream = None;
                     moved = true;
                 }
             }
         }
+        let Some(next) = next else { return Ok(moved) };
         if !joint.is_empty() {
             let count = next.write(joint.content()).map_err(|error| (index + 1, error))?;
             joint.start += count;
@@ -232,14 +236,18 @@ impl Stream for ChainStream {
                 }
             }
             let link = self.streams.len() - 1;
-            let Some(Some(last)) = self.streams.last_mut() else { return Ok(Read::End) };
-            match last.read(output).map_err(|error| self.fail(link, error))? {
-                Read::Data(count) => return Ok(Read::Data(count)),
-                Read::Pending => {}
-                Read::End => {
-                    self.streams.fill_with(|| None);
-                    return Ok(Read::End);
+            if let Some(Some(last)) = self.streams.last_mut() {
+                match last.read(output).map_err(|error| self.fail(link, error))? {
+                    Read::Data(count) => return Ok(Read::Data(count)),
+                    Read::Pending => {}
+                    Read::End => {
+                        self.streams[link] = None;
+                        moved = true;
+                    }
                 }
+            }
+            if self.streams.iter().all(Option::is_none) {
+                return Ok(Read::End);
             }
             if !moved {
                 return Ok(Read::Pending);
@@ -274,6 +282,10 @@ impl Joint {
             self.octets = vec![0; JOINT_CAPACITY].into_boxed_slice();
         }
         &mut self.octets
+    }
+
+    fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
     }
 
     fn fill(&mut self, count: usize) {

@@ -30,14 +30,20 @@ fn a_message_passes_a_chain_of_three_programs() {
 }
 
 #[test]
-fn a_later_program_that_ends_early_ends_the_chain_without_a_failure() {
+fn a_later_program_that_ends_early_leaves_those_before_to_say_how_they_end() {
     let mut worker = Loop::new();
-    let yes = worker.process_with("yes", |spec| spec.max_output = u64::MAX);
-    let (cat, head) = (worker.process("cat"), worker.process("head -n 2"));
-    let three = chain([yes.clone(), head, cat]);
-    assert_eq!(text(worker.send_file(three, b"x")), "y\ny\n");
+    let long = b"y\n".repeat(500_000);
+    let (first, head) = (worker.process("cat"), worker.process("head -n 2"));
+    let three = chain([first.clone(), head.clone(), worker.process("cat")]);
+    assert_eq!(text(worker.send_file(three, &long)), "y\ny\n");
     worker.wait_for_children();
-    assert_eq!(yes.statistics().failed, 0);
+    assert_eq!((first.statistics().failed, first.statistics().bytes_out), (0, long.len() as u64));
+    let refuses = chain([worker.process("cat; exit 78"), head.clone()]);
+    assert!(matches!(worker.send_file(refuses, &long), Err(Error::Permanent(_))));
+    // One that never ends is ended by its own bounds, and not by that nobody listens.
+    let endless = chain([worker.process("yes"), head]);
+    assert!(matches!(worker.send_file(endless, b"x"), Err(Error::Limit(_))));
+    worker.wait_for_children();
 }
 
 #[test]

@@ -33,6 +33,8 @@ struct Link {
     /// Decides where it cuts and when it is not ready, over and over. Never empty.
     moods: Vec<u8>,
     spool: bool,
+    /// Octets that its streams took.
+    taken: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
 }
 
@@ -47,8 +49,8 @@ struct Memory {
 
 impl Link {
     fn new(name: &str, habit: Habit) -> Self {
-        let dropped = Arc::default();
-        Self { name: name.to_owned(), habit, capacity: 100, moods: vec![1], spool: false, dropped }
+        let (taken, dropped) = Default::default();
+        Self { name: name.to_owned(), habit, capacity: 100, moods: vec![1], spool: false, taken, dropped }
     }
 }
 
@@ -97,6 +99,7 @@ impl Stream for Memory {
             self.wake.wake();
         }
         self.taken += count;
+        self.link.taken.fetch_add(count, Ordering::Relaxed);
         for octet in &input[..count] {
             match self.link.habit {
                 Habit::Shout => self.held.push_back(octet.to_ascii_uppercase()),
@@ -228,14 +231,36 @@ proptest! {
         prop_assert_eq!(link, place);
         prop_assert!(matches!(error, Error::Crashed(_)));
     }
+
+    #[test]
+    fn a_failure_before_a_link_that_ends_early_is_that_of_the_chain(
+        octets in 0..500_usize,
+        wanted in 0..500_usize,
+        place in 0..3_usize,
+        moods in prop::collection::vec(moods(), 4),
+    ) {
+        let links = moods.into_iter().enumerate().map(|(index, moods)| {
+            let habit = match index {
+                3 => Habit::Head(wanted),
+                index if index == place => Habit::Fail(octets),
+                _ => Habit::Copy,
+            };
+            Link { moods, ..Link::new("link", habit) }
+        });
+        let (link, error) = drive(&chain(links), &[b'x'; 500], 64).unwrap_err();
+        prop_assert_eq!(link, place);
+        prop_assert!(matches!(error, Error::Crashed(_)));
+    }
 }
 
 #[test]
-fn a_later_link_that_ends_early_ends_the_chain_and_cancels_those_before() {
+fn a_later_link_that_ends_early_leaves_those_before_at_work_to_their_ends() {
     let links =
         [Link::new("first", Habit::Copy), Link::new("head", Habit::Head(10)), Link::new("last", Habit::Copy)];
+    let taken = links.each_ref().map(|link| Arc::clone(&link.taken));
     let dropped = links.each_ref().map(|link| Arc::clone(&link.dropped));
     assert_eq!(drive(&chain(links), &[b'x'; 5000], 64).unwrap(), [b'x'; 10]);
+    assert_eq!(taken.map(|count| count.load(Ordering::Relaxed)), [5000, 10, 10]);
     assert_eq!(dropped.map(|count| count.load(Ordering::Relaxed)), [1, 1, 1]);
 }
 
