@@ -36,6 +36,8 @@ struct Attempt {
     measure: Measure,
     /// From where on the rest of the file is held as well; none: the chain has not passed it.
     rest: Option<u64>,
+    /// All of the answer is held, and only whether the chain fails the message is waited for.
+    is_complete: bool,
 }
 
 /// Output that was taken, as the transform wrote it.
@@ -182,6 +184,7 @@ impl Attempt {
             held: Held::Memory(Vec::new()),
             measure: Measure::default(),
             rest: None,
+            is_complete: false,
         })
     }
 
@@ -195,9 +198,17 @@ impl Attempt {
         if let Some(offset) = self.rest {
             return self.keep_more(source, offset, scratch);
         }
+        if self.is_complete {
+            return match self.pump.read(source, scratch)? {
+                Read::Data(count) => Ok(Advance::Taken(count)),
+                Read::Pending => Ok(Advance::Pending),
+                Read::End => Ok(Advance::Ended { passes_from: None }),
+            };
+        }
+        let is_spooled = chain.policy().spool;
         let room = match &self.held {
             Held::Memory(held) if held.len() >= holding.hold => {
-                if !chain.policy().spool {
+                if !is_spooled {
                     return Ok(Advance::Full);
                 }
                 let mut spool = Spool::new(&holding.spool_folder)?;
@@ -220,11 +231,18 @@ impl Attempt {
                 }
                 passes_from => Ok(Advance::Ended { passes_from }),
             },
-            Read::Data(count) => self.keep(&room[..count]),
+            Read::Data(count) => match self.keep(&room[..count])? {
+                // TOP has its lines. What spools is asked for its verdict on the whole message before any of it goes out.
+                Advance::Ended { .. } if is_spooled => {
+                    self.is_complete = true;
+                    Ok(Advance::Taken(count))
+                }
+                advance => Ok(advance),
+            },
         }
     }
 
-    /// Keeps what belongs to the answer.
+    /// Keeps what belongs to the answer; ended, where nothing after these octets does.
     fn keep(&mut self, octets: &[u8]) -> Result<Advance, Cut> {
         let (admitted, reached) = admit(&mut self.top, octets);
         let kept = &octets[..admitted];

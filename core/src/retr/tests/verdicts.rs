@@ -18,3 +18,24 @@ fn a_link_that_fails_behind_the_end_of_a_later_one_refuses_the_message_or_is_pas
     assert_eq!(response, expected(&message[..82]));
     assert_eq!(PASSED.get(), 1);
 }
+
+#[test]
+fn top_of_what_spools_waits_for_the_verdict() {
+    let message = [b"Subject: x\n\n".as_slice(), &lines(3 * HOLD)].concat();
+    let spools = Copier { spool: true, ..COPIER };
+    for lines in [0, 1, 50, 73, 74, 1000] {
+        let part = Part::Top { lines };
+        let plain = fetch(source(&message), vec![], part);
+        let Seen::Whole { response: plain, .. } = plain else { panic!("{lines}: {plain:?}") };
+        for links in [vec![spools.clone()], vec![spools.clone(), COPIER]] {
+            let seen = fetch(source(&message), links, part);
+            assert!(matches!(seen, Seen::Whole { response, .. } if response == plain), "{lines} lines");
+        }
+        let fails = Copier { fails_at: Some(message.len()), ..spools.clone() };
+        assert_eq!(fetch(source(&message), vec![fails], part), Seen::Refused, "{lines} lines");
+    }
+    // Without a spool it ends with its lines.
+    let fails = Copier { fails_at: Some(message.len()), ..COPIER };
+    let seen = fetch(source(&message), vec![fails], Part::Top { lines: 1 });
+    assert!(matches!(seen, Seen::Whole { .. }), "{seen:?}");
+}
