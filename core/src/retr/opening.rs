@@ -206,8 +206,10 @@ impl Attempt {
             };
         }
         let is_spooled = chain.policy().spool;
+        // Not even where nothing is to be held is "+OK" said before the chain has given something: it may not have begun.
+        let hold = holding.hold.max(1);
         let room = match &self.held {
-            Held::Memory(held) if held.len() >= holding.hold => {
+            Held::Memory(held) if held.len() >= hold => {
                 if !is_spooled {
                     return Ok(Advance::Full);
                 }
@@ -217,7 +219,7 @@ impl Attempt {
                 &mut *scratch
             }
             Held::Memory(held) => {
-                let room = scratch.len().min(holding.hold - held.len());
+                let room = scratch.len().min(hold - held.len());
                 &mut scratch[..room]
             }
             Held::Spool(_) => &mut *scratch,

@@ -39,3 +39,27 @@ fn top_of_what_spools_waits_for_the_verdict() {
     let seen = fetch(source(&message), vec![fails], Part::Top { lines: 1 });
     assert!(matches!(seen, Seen::Whole { .. }), "{seen:?}");
 }
+
+#[test]
+fn ok_is_not_said_before_a_chain_has_given_something_where_nothing_is_held() {
+    for octets in [0, 1, HOLD] {
+        let message = lines(octets);
+        let mut scratch = vec![0; SCRATCH_SIZE];
+        let open = |fails_at, scratch: &mut [u8]| {
+            let copier = Copier { fails_at, ..COPIER };
+            let opening = start_holding(0, source(&message), vec![copier], Part::Whole);
+            let Ok(Ok(opening)) = opening else { panic!("it begins") };
+            let mut opening = Box::new(opening);
+            loop {
+                match opening.step(scratch) {
+                    (Step::Pending | Step::Unfinished, Some(same)) => opening = same,
+                    (step, _) => return step,
+                }
+            }
+        };
+        assert!(matches!(open(Some(0), &mut scratch), Step::Refused(..)), "{octets} octets");
+        let Step::Open(cursor, announced) = open(None, &mut scratch) else { panic!("{octets} octets") };
+        let response = expected(&message);
+        assert_eq!(drain(cursor, announced, &mut scratch), Seen::Whole { announced, response });
+    }
+}
