@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use pop3d_core::transform::registry::{FolderChange, RESERVED_NAMES, State, is_name};
 
+use super::Registry;
+use super::entry::{Entry, stamp};
 use super::loaded::Loaded;
-use super::{Entry, Registry, stamp};
 use crate::folder::is_code;
 use crate::spec::{Awaited, PluginSpec, Spec};
 

@@ -6,7 +6,7 @@ use std::thread;
 
 use pop3d_core::transform::Kind;
 
-use super::Entry;
+use super::entry::Entry;
 use crate::resources::Resources;
 use crate::spec::{Isolation, Spec};
 
