@@ -93,9 +93,9 @@ impl Registry {
     /// What follows this registry once the configuration was read again, and `taken` was called. This one does not change.
     ///
     /// Names that stay keep their statistics, their last errors and their generations; one whose definition is the same
-    /// keeps its very transform, with the options that were set. The program of `set_program` and the files of `load` stay
-    /// as long as they are permitted and the folder is the same. What else an administrator has changed is as the
-    /// configuration has it.
+    /// keeps its very transform, with the options that were set. The program of `set_program` stays as long as it is
+    /// permitted, and the files of `load` as long as the folder is the same: that no more of them may be loaded takes none
+    /// away. What else an administrator has changed is as the configuration has it.
     #[must_use]
     pub fn renewed(&self, mut definitions: Definitions) -> Self {
         let _changing = self.change();
@@ -106,7 +106,7 @@ impl Registry {
         {
             definitions.specs.push(program(&definitions.template, spec.command.clone()));
         }
-        let is_same_folder = definitions.folder == self.folder && definitions.permissions.transform_load;
+        let is_same_folder = definitions.folder == self.folder;
         let added = if is_same_folder { added(&definitions, &entries) } else { Vec::new() };
         let names: Vec<_> = added.iter().map(|spec| spec.name().to_owned()).collect();
         definitions.specs.extend(added);
@@ -180,6 +180,50 @@ impl Registry {
         PluginSpec { name: name.to_owned(), file, ..template.clone() }
     }
 
+    /// Makes a transform of a file in the folder, whether or not that is permitted by now.
+    fn load_file(&self, name: &str, file: &str) -> Result<(), RegistryError> {
+        let is_free = || !self.entries().contains_key(name) || self.is_of_folder(name, file);
+        if RESERVED_NAMES.contains(&name) || !is_free() {
+            return Err(RegistryError::NameInUse);
+        }
+        let not_loadable = |what: String| Err(RegistryError::NotLoadable(what));
+        if !is_name(name) {
+            return not_loadable(format!("{name} cannot be a name"));
+        }
+        let Some(folder) = &self.folder else {
+            return not_loadable("the configuration names no transform_dir".to_owned());
+        };
+        // Nothing outside of the folder can be named.
+        if file.contains('/') || !is_code(Path::new(file)) {
+            return not_loadable(format!("{file} is no .so or .wasm file of {}", folder.display()));
+        }
+        let _changing = self.change();
+        if !is_free() {
+            return Err(RegistryError::NameInUse);
+        }
+        let spec = self.spec_of(name, folder.join(file));
+        let defined = Spec::Plugin(spec.clone());
+        // It may have been noticed by itself a moment ago, and is what it is then.
+        let before = self.entry(name).ok().filter(|before| before.defined == defined);
+        if let Some(before) = before.as_ref().filter(|before| before.is_current()) {
+            let entry = Entry { is_added: true, is_dropped: false, ..before.clone() };
+            self.entries().insert(name.to_owned(), entry);
+            return Ok(());
+        }
+        let stamp = settled(&defined);
+        let record = before.as_ref().map_or_else(Arc::default, |before| before.loaded.record());
+        let loaded = Loaded::of_file(spec, &self.resources, record);
+        let loaded = loaded.map_err(RegistryError::NotLoadable)?;
+        // What was wrong may be mended.
+        loaded.record().wake_up();
+        let generation = before.map_or(0, |before| before.generation) + 1;
+        let state = State::Ready;
+        let (is_added, is_dropped, is_untold) = (true, false, false);
+        let entry = Entry { defined, state, loaded, generation, is_added, is_dropped, stamp, is_untold };
+        self.entries().insert(name.to_owned(), entry);
+        Ok(())
+    }
+
     /// Puts a further generation in place of the current one. The caller holds `changing`.
     fn replace(
         &self,
@@ -229,55 +273,16 @@ impl registry::Registry for Registry {
     }
 
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError> {
-        let is_permitted = self.permissions.transform_load;
-        let is_free =
-            || !self.entries().contains_key(name) || (is_permitted && self.is_of_folder(name, file));
-        if RESERVED_NAMES.contains(&name) || !is_free() {
-            return Err(RegistryError::NameInUse);
+        if !self.permissions.transform_load {
+            let is_free = !RESERVED_NAMES.contains(&name) && !self.entries().contains_key(name);
+            return Err(if is_free { RegistryError::NotPermitted } else { RegistryError::NameInUse });
         }
-        if !is_permitted {
-            return Err(RegistryError::NotPermitted);
-        }
-        let not_loadable = |what: String| Err(RegistryError::NotLoadable(what));
-        if !is_name(name) {
-            return not_loadable(format!("{name} cannot be a name"));
-        }
-        let Some(folder) = &self.folder else {
-            return not_loadable("the configuration names no transform_dir".to_owned());
-        };
-        // Nothing outside of the folder can be named.
-        if file.contains('/') || !is_code(Path::new(file)) {
-            return not_loadable(format!("{file} is no .so or .wasm file of {}", folder.display()));
-        }
-        let _changing = self.change();
-        if !is_free() {
-            return Err(RegistryError::NameInUse);
-        }
-        let spec = self.spec_of(name, folder.join(file));
-        let defined = Spec::Plugin(spec.clone());
-        // It may have been noticed by itself a moment ago, and is what it is then.
-        let before = self.entry(name).ok().filter(|before| before.defined == defined);
-        if let Some(before) = before.as_ref().filter(|before| before.is_current()) {
-            let entry = Entry { is_added: true, is_dropped: false, ..before.clone() };
-            self.entries().insert(name.to_owned(), entry);
-            return Ok(());
-        }
-        let stamp = settled(&defined);
-        let record = before.as_ref().map_or_else(Arc::default, |before| before.loaded.record());
-        let loaded = Loaded::of_file(spec, &self.resources, record);
-        let loaded = loaded.map_err(RegistryError::NotLoadable)?;
-        // What was wrong may be mended.
-        loaded.record().wake_up();
-        let generation = before.map_or(0, |before| before.generation) + 1;
-        let state = State::Ready;
-        let (is_added, is_dropped, is_untold) = (true, false, false);
-        let entry = Entry { defined, state, loaded, generation, is_added, is_dropped, stamp, is_untold };
-        self.entries().insert(name.to_owned(), entry);
-        Ok(())
+        self.load_file(name, file)
     }
 
     fn load_kept(&self, name: &str, file: &str) -> Result<(), RegistryError> {
-        self.load(name, file).inspect_err(|error| {
+        // It was permitted when it was loaded.
+        self.load_file(name, file).inspect_err(|error| {
             if let RegistryError::NotLoadable(why) = error {
                 self.note_lost(name, file, why);
             }

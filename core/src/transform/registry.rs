@@ -49,10 +49,11 @@ pub trait Registry: Send + Sync {
     /// `NameInUse`, `NotPermitted`, `NotLoadable`, looked for in this order.
     fn load(&self, name: &str, file: &str) -> Result<(), RegistryError>;
 
-    /// The same of one that was loaded by an earlier process. Where that is not possible it is listed as failed.
+    /// The same of one that was loaded by an earlier process, when it was permitted. Where that is not possible it is listed
+    /// as failed.
     ///
     /// # Errors
-    /// As `load`.
+    /// `NameInUse`, `NotLoadable`.
     fn load_kept(&self, name: &str, file: &str) -> Result<(), RegistryError> {
         self.load(name, file)
     }

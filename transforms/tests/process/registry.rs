@@ -198,6 +198,25 @@ fn files_are_not_loaded() {
 }
 
 #[test]
+fn what_was_loaded_while_that_was_permitted_is_kept_once_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let definitions = |transform_load| {
+        let permissions = Permissions { transform_load, transform_exec: false };
+        Definitions { folder: Some(folder.path().to_owned()), permissions, ..definitions(&[]) }
+    };
+    // It is to be loaded, though its file is gone.
+    let registry = Registry::new(definitions(false), Loop::new().resources.clone());
+    assert!(matches!(registry.load_kept("mine", "x.so"), Err(RegistryError::NotLoadable(_))));
+    assert_eq!(listed(&registry), "mine native failed 1");
+    assert_eq!(registry.load("other", "x.so"), Err(RegistryError::NotPermitted));
+    assert_eq!(registry.load("mine", "x.so"), Err(RegistryError::NameInUse));
+    for transform_load in [true, false, true] {
+        let renewed = registry.renewed(definitions(transform_load));
+        assert_eq!(listed(&renewed), "mine native failed 1");
+    }
+}
+
+#[test]
 fn a_program_of_the_administrator_takes_the_place_of_the_one_before() {
     let mut worker = Loop::new();
     let registry = registry(&worker, &[]);
