@@ -122,6 +122,7 @@ fn a_file_is_loaded_under_another_name_and_what_cannot_be_is_refused() {
     let mut admin = Admin::of(&server);
     admin.says("tf+ again right.so").hears("+");
     admin.says("tf+ again right.so").hears("-22");
+    admin.says("tf+ bad! right.so").hears("-1");
     for wrong in ["../right.so", "/etc/passwd", "nothing.so", "text.so", ".hidden.so"] {
         admin.says(&format!("tf+ new {wrong}")).hears("-21");
     }

@@ -11,7 +11,7 @@ use super::{Administration, chains};
 use crate::accounts::UserName;
 use crate::state::settings::Changed;
 use crate::transform::TransformStatistics;
-use crate::transform::registry::{ChainError, FolderChange, Listed, PROGRAM_NAME, RegistryError};
+use crate::transform::registry::{ChainError, FolderChange, Listed, PROGRAM_NAME, RegistryError, is_name};
 
 /// The word for a chain without links.
 const NONE: &str = "none";
@@ -117,7 +117,8 @@ impl Administration {
     }
 
     pub(super) fn load_transform(&self, name: &Argument, file: &Argument) -> Result<(), Failure> {
-        let (Some(name), Some(file)) = (name.text(), file.text()) else { return Err(Failure::NotLoadable) };
+        let name = name.text().filter(|name| is_name(name)).ok_or(Failure::BadSyntax)?;
+        let file = file.text().ok_or(Failure::NotLoadable)?;
         let _loading = self.loading();
         let registry = Arc::clone(&self.view.load().registry);
         let was_there = registry.last_error(name).is_some();
