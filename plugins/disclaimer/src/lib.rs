@@ -5,10 +5,10 @@
 //! | `text` | what is put below plain text; it has to be there |
 //! | `html` | what is put below HTML, as HTML; `text` as a paragraph where it is not there |
 //!
-//! The first plain text and the first HTML of a message get it, whatever their charsets and encodings are; attachments,
-//! files that are shown inline and forwarded messages do not. What is signed or encrypted stays, and so does text of more
-//! than 8 MiB (2 MiB in WebAssembly), text in UTF-16 that is broken or has no mark, and text that ends with the disclaimer
-//! already. In text that is broken in its charset, letters that the charset lacks become `?`. In flowed text (RFC 3676) lines
+//! The first plain text and the first HTML of a message get it; attachments, files that are shown inline and forwarded
+//! messages do not. What is signed or encrypted stays, and so does text in a charset or an encoding that nobody knows, text
+//! of more than 8 MiB (2 MiB in WebAssembly), text in UTF-16 that is broken or has no mark, and text that ends with the
+//! disclaimer already. In text that is broken in its charset, letters that the charset lacks become `?`. In flowed text (RFC 3676) lines
 //! of the disclaimer that begin with ">", a space or "From " get a space before them.
 
 use pop3d_transform::{ByPart, Choice, Edit, Options, Part, PartFilter, export_transform, has_armour};
