@@ -321,6 +321,12 @@ impl Accounts {
         }
     }
 
+    /// Whether one of them stands in the accounts file.
+    #[must_use]
+    pub fn has_any_of_file(&self) -> bool {
+        self.accounts.values().any(Account::is_of_file)
+    }
+
     /// Puts the account of that name in place that there is in others; nothing happens where there is none.
     pub fn copy(&mut self, user: &UserName, from: &Self) {
         if let Some(account) = from.accounts.get(user) {

@@ -180,7 +180,7 @@ impl Administration {
         }
         state.store = state.store.moved_to(kept.mailbox(&configured));
         let settings = configured.settings(&kept, &state.store, Arc::new(accounts), Some(before.as_ref()))?;
-        let forgotten = kept.apps.forget_strangers(&settings.accounts);
+        let forgotten = configured.forget_strangers(&mut kept, &settings.accounts);
         // A full disk keeps nobody from a configuration of which nothing is kept.
         self.keep_changed(&state.kept, &kept).map_err(|_| "what is kept cannot be written".to_owned())?;
         self.host.taken();

@@ -116,7 +116,7 @@ fn who_gets_a_name_that_was_taken_out_of_the_configuration_gets_none_of_its_app_
         assert!(login(&server, "ann", secret));
         let server = if is_started_anew {
             stop(server);
-            house.start("")
+            house.start("[users]\nbob = \"two\"\n")
         } else {
             fs::write(server.config(), config.replace("ann = \"one\"\n", "")).unwrap();
             admin.says("cf").hears("+");

@@ -125,6 +125,11 @@ impl Account {
         used.is_some()
     }
 
+    /// Whether it stands in the accounts file, and holds as it does there.
+    pub(super) fn is_of_file(&self) -> bool {
+        self.is_of_file
+    }
+
     /// Whether its password is kept by a hash that is to be made anew.
     pub(super) fn is_weak(&self) -> bool {
         self.weak().is_some()

@@ -144,15 +144,18 @@ impl Beginning {
         let store = store.moved_to(kept.mailbox(&configured));
         let accounts = Arc::new(configured.accounts(&kept, &HashSet::new()));
         restore_uses(&accounts, &mut totals);
-        let forgotten = kept.apps.forget_strangers(&accounts);
+        let forgotten = configured.forget_strangers(&mut kept, &accounts);
         let settings =
             configured.settings(&kept, &store, accounts, None).map_err(BeginningError::Unusable)?;
-        if let Some(Err(error)) = claim.as_ref().map(|claim| kept.save_changed(&found, claim)) {
-            // It holds for this process, and the next one forgets it where the configuration is the same still.
-            warn!(target: "pop3d::peep", "what the configuration overrules of what was set at run time stays in the state folder: {error}");
+        match claim.as_ref().map(|claim| kept.save_changed(&found, claim)) {
+            Some(Ok(())) => tell_forgotten(&forgotten),
+            Some(Err(error)) => {
+                // It holds for this process, and the next one forgets it where the configuration is the same still.
+                warn!(target: "pop3d::peep", "what the configuration overrules of what was set at run time stays in the state folder, app passwords too: {error}");
+            }
+            None => {}
         }
         kept.tell(&configured);
-        tell_forgotten(&forgotten);
         Ok(Self { configured, kept, store, claim, settings, totals })
     }
 
@@ -396,6 +399,19 @@ impl Configured {
                 format!("{place}{what} names the transform {link}, whose file is not there")
             }
         }
+    }
+}
+
+impl Configured {
+    /// Forgets the app passwords of users who have no account, and tells who they are: but not by an accounts file that has
+    /// nobody, which may have been read between its being emptied and being written, nor where there is nobody but who is on
+    /// the command line, by which somebody tries the program.
+    pub(super) fn forget_strangers(&self, kept: &mut Kept, accounts: &Accounts) -> BTreeSet<UserName> {
+        let is_told = match &self.accounts_file {
+            Some(_) => self.accounts.has_any_of_file(),
+            None => !self.accounts.is_empty(),
+        };
+        if is_told { kept.apps.forget_strangers(accounts) } else { BTreeSet::new() }
     }
 }
 
