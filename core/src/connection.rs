@@ -123,6 +123,8 @@ pub(crate) struct Connection {
     part: Part,
     /// That message.
     number: Option<MessageNumber>,
+    /// Whether UPDATE has begun.
+    has_updated: bool,
     /// Octets of the greeting that are not sent yet; none: it is not written.
     greeting: Option<u32>,
     /// When the client last ended a line, or took something.
@@ -274,6 +276,7 @@ impl Connection {
             present: Sessions::enter(&desk.shared.sessions, desk.worker, key, peer, desk.now),
             part: Part::Whole,
             number: None,
+            has_updated: false,
             greeting: None,
             last_sign: desk.now,
             slow: None,

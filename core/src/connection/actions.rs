@@ -49,6 +49,7 @@ impl Connection {
                 if let Some(present) = &self.present {
                     present.updating();
                 }
+                self.has_updated = true;
                 self.task = Task::Job;
                 let (job, counters) = (Job::new(self.key, desk), Arc::clone(&desk.counters));
                 desk.shared.pools.maildrops.run(move || {

@@ -52,7 +52,7 @@ impl Connection {
     /// An administrator wants it closed: at once, and without UPDATE. One that has begun goes on to its end, and its reply is
     /// the last.
     pub(crate) fn kick(&mut self) -> Turn {
-        if self.session.is_updating() {
+        if self.has_updated {
             return Turn::Waiting;
         }
         self.reason = "closed by an administrator";
@@ -109,10 +109,17 @@ impl Connection {
         let answer = match self.task {
             Task::Opening(_) => Answer::Message(Err(refusal)),
             Task::Measuring(_) => Answer::Measured(Err(refusal)),
-            // Nor need who is not let in yet: what comes of the credentials is counted all the same, and said to nobody.
+            // Nor need who is not let in yet: a failed login counts against its address all the same, and is said to nobody.
             Task::Delayed { .. } => Answer::Verified(Err(refusal)),
+            Task::Job if self.has_updated => return,
             Task::Job if matches!(self.account, Account::Unknown) => Answer::Verified(Err(refusal)),
-            Task::None | Task::Job | Task::Securing | Task::Opened(_) | Task::Sending { .. } => return,
+            Task::Job => {
+                // A maildrop that is being opened is let go of once it is.
+                self.account = Account::Unknown;
+                self.place = None;
+                Answer::Maildrop(Err(refusal))
+            }
+            Task::None | Task::Securing | Task::Opened(_) | Task::Sending { .. } => return,
         };
         self.task = Task::None;
         self.session.handle_answer(answer);

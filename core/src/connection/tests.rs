@@ -245,6 +245,7 @@ fn what_is_removed_counts_before_its_answer_is_taken_and_no_administrator_keeps_
     }
     assert_eq!(stage.connection.kick(), Turn::Waiting, "QUIT is carried out already");
     stage.finish_job();
+    assert_eq!(stage.connection.kick(), Turn::Waiting, "its reply is owed");
     stage.play();
     assert!(stage.heard().ends_with("+OK 1 message deleted\r\n"), "{}", stage.heard());
     assert!(!stage.heard.lock().unwrap().is_reset);

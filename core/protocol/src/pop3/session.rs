@@ -190,12 +190,6 @@ impl Session {
         }
     }
 
-    /// Whether QUIT is being carried out: UPDATE.
-    #[must_use]
-    pub fn is_updating(&self) -> bool {
-        matches!(self.conversation.state, State::Update(_))
-    }
-
     /// What CAPA tells as LOGIN-DELAY from here on: that of the user, once it is known who it is.
     pub fn set_login_delay(&mut self, login_delay: Option<LoginDelay>) {
         self.conversation.login_delay = login_delay;

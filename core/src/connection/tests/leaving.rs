@@ -71,8 +71,8 @@ fn who_is_given_up_before_the_answer_to_a_password_keeps_its_seat_until_there_is
 #[test]
 fn who_is_being_logged_in_when_the_server_stops_hears_so_at_once() {
     const FAREWELL: &str = "-ERR [SYS/TEMP] server is stopping\r\n";
-    // A wrong password, and a right one.
-    for says in [SAYS[0], "AUTH PLAIN AHVzZXIAcGFzcw==\r\nDELE 1\r\nQUIT\r\n"] {
+    // A wrong password, a right one, and one whose maildrop is being opened.
+    for says in [SAYS[0], "AUTH PLAIN AHVzZXIAcGFzcw==\r\nDELE 1\r\nQUIT\r\n", SAYS[1]] {
         let mut stage = Stage::new(vec![b"x\n".to_vec()], Script { ends: false, ..script(says, usize::MAX) });
         while !matches!(stage.connection.task, Task::Job) {
             stage.connection.input.is_readable = true;
