@@ -227,7 +227,8 @@ impl Shared {
             let path = path.display();
             log::warn!(
                 target: "pop3d::maildir",
-                "{user}: {path} knows messages that were not met, and stays as it is; remove it if they are gone for good"
+                "{user}: {path} knows messages that were not met, and stays as it is; removing it, where they are gone for good, \
+                 forgets the unique-ids of all others that were taken over"
             );
         } else if let Some(state) = &self.state
             && known.is_none_or(|known| !known.is_as_good_as(&index))

@@ -195,6 +195,11 @@ impl Stamp {
         self.0 & FILE == other.0 & FILE
     }
 
+    /// What is the same of a file that got another name, owner or mode.
+    pub(super) fn file(self) -> u64 {
+        self.0 & FILE
+    }
+
     pub(super) fn value(self) -> u64 {
         self.0
     }

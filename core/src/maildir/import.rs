@@ -1,7 +1,7 @@
 //! What Dovecot or Courier noted of the messages of a Maildir: sizes, and the unique-ids that clients know.
 //!
 //! Courier's sizes are left alone: it counts a CR for every line end, also where there is one already. Dovecot's are
-//! those of `W=` in a file name, and no better believed (see `maildir.rs`).
+//! those of `W=` in a file name, and no better believed (see `inspect.rs`).
 
 use std::collections::HashMap;
 use std::fs::File;

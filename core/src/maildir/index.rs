@@ -1,7 +1,7 @@
 //! What is known of a maildrop: for each message its name, size and unique-id, in the order of the message-numbers.
 //!
 //! In memory and on disk it is the same run of octets: a header, one record of 24 octets for each message, and the
-//! strings that the records point into: a name, an own unique-id and, in a flat folder, a checksum of the content. So
+//! strings that the records point into: a name, an own unique-id and, in a flat folder or what was one, a checksum of the content. So
 //! reading an index is one read, a checksum and a look at each record, and a session's snapshot is the index itself.
 //! Whatever does not fit is refused by [`Index::parse`]; nothing after it can fail. Files are read and written by
 //! `state.rs`, indexes are made by `scan.rs`.

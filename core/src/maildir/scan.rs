@@ -74,7 +74,8 @@ pub(super) fn scan(
         // But what was counted is not counted again. Names that came back in a flat folder are held against it as a Maildir, too.
         let of_kind = |index: &&Index| index.layout().is_same_kind(&layout);
         let of_place = |index: &&Index| index.layout().is_same_place(&layout);
-        let before = made.as_ref().filter(of_kind);
+        let is_whole = |made: &&Index| known.is_none_or(|known| known.unmet_in(made).next().is_none());
+        let before = made.as_ref().filter(of_kind).filter(is_whole);
         let believed = known.filter(of_place).or(before).or(known);
         let mut listing = Listing::of(folder, &layout, believed)?;
         let listed = folder.layout()?;
@@ -354,7 +355,7 @@ impl<'a> Scan<'a> {
             return base.to_vec();
         }
         let content = if let Size::Counted { content, .. } = size { content } else { None };
-        let file = [size.stamp().map_or(0, Stamp::value), content.unwrap_or_default()].map(u64::to_le_bytes);
+        let file = [size.stamp().map_or(0, Stamp::file), content.unwrap_or_default()].map(u64::to_le_bytes);
         // "/" occurs in no file name: no base has this input, nor another attempt, which is shorter.
         [base, b"/", &file.concat()].concat()
     }
@@ -366,10 +367,15 @@ impl<'a> Scan<'a> {
 
     /// Remembers the unique-id of a message that is gone. In a Maildir no other message will ever have its name.
     fn retire(&mut self, gone: &Record<'a>) {
-        if self.has_names_again {
+        if self.has_names_again && !self.was_never_flat() {
             self.retired.push(gone.unique_id());
             self.taken.insert(gone.unique_id().to_vec());
         }
+    }
+
+    /// Whether what is known is a Maildir that never was flat, of which no name comes again.
+    fn was_never_flat(&self) -> bool {
+        self.known.is_some_and(|known| !is_flat(&known.layout()) && known.retired().next().is_none())
     }
 
     /// Whether the file was replaced by another message of the same name. A copy from a backup has the same content and keeps
@@ -383,7 +389,7 @@ impl<'a> Scan<'a> {
             // What one of the two holds nobody has read: they are the same message only where they look the same.
             let is_same =
                 before.stamp().zip(after.stamp()).is_some_and(|(seen, found)| seen.is_of_same_file(found));
-            return self.has_names_again && !is_same;
+            return self.has_names_again && !self.was_never_flat() && !is_same;
         };
         let may_be_removed = || self.known.is_some_and(Index::is_in_update);
         let has_another = had.zip(has).is_some_and(|(had, has)| had != has);

@@ -49,7 +49,7 @@ impl Index {
     }
 
     /// The messages that another index does not have. Both are in the same order.
-    fn unmet_in<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Record<'a>> {
+    pub(in crate::maildir) fn unmet_in<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Record<'a>> {
         let key = |record: &Record<'a>| (Delivery::of(record.base), record.base);
         let mut others = other.records().peekable();
         self.records().filter(move |record| {
