@@ -33,7 +33,8 @@ pub enum KeptError {
 #[must_use]
 pub fn what_to_raise(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error) {
-        Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit of open files, such as by ulimit -n"),
+        Some(Errno::MFILE) => Some("raise the limit of open files, such as by ulimit -n"),
+        Some(Errno::NFILE) => Some("raise the system's limit of open files, fs.file-max"),
         _ if error.kind() == io::ErrorKind::OutOfMemory => Some("free memory, or raise its limit"),
         _ => None,
     }

@@ -4,9 +4,9 @@
 pub(super) fn with_advice(message: String) -> String {
     let Some((found, expected)) = message.rsplit_once(", expected ") else { return message };
     let (kind, advice) = match expected {
-        "usize" | "u64" | "u32" | "u16" | "u8" => {
-            ("a whole number", "write one that is not negative, without quotes")
-        }
+        "usize" | "u64" => ("a whole number", "write one that is not negative, without quotes"),
+        "u32" => ("a whole number", "write one from 0 to 4294967295, without quotes"),
+        "u16" => ("a whole number", "write one from 0 to 65535, without quotes"),
         "a boolean" => (expected, "write true or false, without quotes"),
         "a string" => (expected, "write it between quotes"),
         "path string" => ("a path", "write it between quotes"),
@@ -32,6 +32,10 @@ mod tests {
             ("workers = \"x\"", "expected a whole number; write one that is not negative, without quotes"),
             ("workers = -1", "expected a whole number; write one that is not negative, without quotes"),
             ("[transforms.x]\nmax_running = -1", "expected a whole number; "),
+            (
+                "[limits]\nmistakes = 70000",
+                "expected a whole number; write one from 0 to 65535, without quotes",
+            ),
             ("rehash = \"yes\"", "expected a boolean; write true or false, without quotes"),
             ("mailbox = 5", "expected a path; write it between quotes"),
             ("[log]\nlevel = 5", "expected a string; write it between quotes"),

@@ -87,16 +87,10 @@ fn a_pipe_that_is_full_keeps_nobody_from_another_file() {
     let (path, reader) = pipe(folder.path());
     let log = LogFile::open(&path, None).unwrap();
     let (writing, other) = (log.clone(), log.clone());
-    let (sender, done) = sync_channel(1);
-    let writer = thread::spawn(move || {
-        while writing.write(&[b'x'; 4096]).is_ok() {
-            // Until the other end is gone.
-            let _ = sender.try_send(());
-        }
-    });
-    done.recv().unwrap();
-    // It is full once nothing was written for a while.
-    while done.recv_timeout(Duration::from_millis(100)).is_ok() {}
+    let filling = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+    while (&filling).write(&[b'x'; 4096]).is_ok() {}
+    // It stands in this until the other end is gone, or has not come to it yet.
+    let writer = thread::spawn(move || drop(writing.write(b"x\n")));
     std::fs::remove_file(&path).unwrap();
     let (sender, reopened) = sync_channel(1);
     thread::spawn(move || sender.send(other.reopen().is_ok()));

@@ -80,7 +80,17 @@ pub(super) fn no_log(log: &Path, error: &io::Error) -> Exit {
 /// past transforms.
 pub(super) fn kept(fixed: &Fixed) -> Result<Option<StateFiles>, Exit> {
     let Some(state) = &fixed.state else { return Ok(None) };
-    match StateFiles::open_there(state) {
+    // Every login would be refused, for what is in them holds.
+    let indexes = state.join("indexes");
+    let opened = match privileges::permits(&indexes, Access::READ_OK | Access::EXEC_OK) {
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied && indexes.symlink_metadata().is_ok() =>
+        {
+            Err(io::Error::new(error.kind(), format!("indexes: {error}")))
+        }
+        _ => StateFiles::open_there(state),
+    };
+    match opened {
         // One that nobody has named may never have been, below a folder that is closed to the server's user.
         Err(_) if !fixed.is_state_named && state.symlink_metadata().is_err() => Ok(None),
         Err(error) => Err(match what_to_raise(&error) {
