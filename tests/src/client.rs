@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use crate::tls::Wire;
 use crate::{PATIENCE, wait_until};
@@ -47,6 +48,12 @@ impl Client {
     pub fn starts_tls(&mut self) -> &mut Self {
         assert!(self.reader.buffer().is_empty(), "heard before TLS: {}", self.reader.buffer().escape_ascii());
         self.reader.get_mut().start_tls().unwrap();
+        self
+    }
+
+    /// Waits longer than ever for what takes long by itself.
+    pub fn waits_for(&mut self, patience: Duration) -> &mut Self {
+        self.reader.get_mut().socket().set_read_timeout(Some(patience)).unwrap();
         self
     }
 

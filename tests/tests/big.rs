@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pop3d_tests::{Client, Mail, Over, Server, is_heavy_wanted};
 
@@ -125,7 +125,10 @@ fn a_message_of_5_gib_passes_whole() {
         let config = "[transform_defaults]\nmax_output = \"10GiB\"\ncpu = \"10m\"\n";
         let options = pop3d_tests::Options { arguments: &arguments, config, ..Default::default() };
         let server = Server::with(&mail, &options);
-        let mut client = Client::login(server.address(), "user");
+        let mut client = Client::connect(server.address());
+        client.says("USER user").hears("+OK");
+        // All of it is counted first, which may take a minute.
+        client.waits_for(Duration::from_secs(600)).says("PASS pass").hears("+OK");
         client.says("STAT").hears(&format!("+OK 1 {}", OCTETS + 2));
         client.says("RETR 1").hears("+OK");
         let (mut room, mut octets) = (vec![0; 1 << 20], 0);
