@@ -8,6 +8,7 @@ mod apps;
 mod chains;
 mod change;
 mod configured;
+mod forgotten;
 mod percent;
 mod query;
 mod refused;
@@ -188,7 +189,7 @@ impl Administration {
         self.server.replace_settings(settings);
         self.view.store(configured);
         self.renewals().try_again();
-        configured::tell_forgotten(&forgotten);
+        forgotten::tell_forgotten(&forgotten);
         let count = self.server.settings().accounts.names().count();
         log::info!(target: "pop3d::peep", "the configuration was read again: {count} accounts");
         Ok(())

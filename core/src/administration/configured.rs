@@ -1,6 +1,6 @@
 //! What command line and configuration say, what was changed at run time since, and the settings that follow from both.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use log::{LevelFilter, error, info, warn};
 
 use super::chains::Chains;
+use super::forgotten::tell_forgotten;
 use super::percent::{percent_decoded, percent_encoded};
 use super::refused::BeginningError;
 use super::{NAMES, NAMES_LENGTH, STATISTICS};
@@ -399,26 +400,6 @@ impl Configured {
                 format!("{place}{what} names the transform {link}, whose file is not there")
             }
         }
-    }
-}
-
-impl Configured {
-    /// Forgets the app passwords of users who have no account, and tells who they are: but not by an accounts file that has
-    /// nobody, which may have been read between its being emptied and being written, nor where there is nobody but who is on
-    /// the command line, by which somebody tries the program.
-    pub(super) fn forget_strangers(&self, kept: &mut Kept, accounts: &Accounts) -> BTreeSet<UserName> {
-        let is_told = match &self.accounts_file {
-            Some(_) => self.accounts.has_any_of_file(),
-            None => !self.accounts.is_empty(),
-        };
-        if is_told { kept.apps.forget_strangers(accounts) } else { BTreeSet::new() }
-    }
-}
-
-/// Says whose app passwords were forgotten with the account.
-pub(super) fn tell_forgotten(users: &BTreeSet<UserName>) {
-    for user in users {
-        info!(target: "pop3d", "the app passwords that were made for user {user} are forgotten: there is no such account");
     }
 }
 
