@@ -219,12 +219,6 @@ pub(super) fn is_regular(status: &Statx) -> bool {
     FileType::from_raw_mode(status.stx_mode.into()) == FileType::RegularFile
 }
 
-/// Whether something failed for want of descriptors or memory, and may work a moment later.
-pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::OutOfMemory
-        || Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
-}
-
 /// Looks at an open file.
 pub(super) fn status_of(file: impl AsFd) -> io::Result<Statx> {
     Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?)

@@ -14,7 +14,7 @@ use super::name::{self, Delivery};
 const ENTRIES_ROOM: usize = 64 * 1024;
 
 /// How often the folders are listed at most to look for a message, where they change while they are.
-pub(super) const LISTINGS_MAX: u32 = 3;
+pub(super) const LOOKS_MAX: u32 = 3;
 
 /// One message found in a folder.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ impl Moved {
             let listing = Listing::of(folder, &before, None)?;
             let after = layout()?;
             let is_certain = after == before;
-            if is_certain || looks == LISTINGS_MAX {
+            if is_certain || looks == LOOKS_MAX {
                 return Ok(Self { listing, is_certain });
             }
             (before, looks) = (after, looks + 1);

@@ -20,6 +20,7 @@ use super::import::{Notes, UniqueIds};
 use super::index::{Builder, Index, Record, Size};
 use super::listing::{Entry, Listing};
 use super::name::{self, Sizes};
+use crate::state::what_to_raise;
 
 /// Unique-ids of messages that are gone, kept so that they are not given out again. The oldest are forgotten.
 pub(super) const RETIRED_MAX: usize = 4096;
@@ -278,7 +279,7 @@ impl<'a> Scan<'a> {
                 Ok(counted)
             }
             // A size that is wrong because of that would be kept.
-            Err(error) if folder::is_exhausted(&error) => Err(error),
+            Err(error) if what_to_raise(&error).is_some() => Err(error),
             Err(error) => {
                 if self.unreadable == 0 {
                     let (user, name) = (self.user, name.escape_ascii());

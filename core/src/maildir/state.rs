@@ -19,10 +19,11 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, fsync, mkdirat, openat, rena
 use rustix::io::Errno;
 
 use super::checksum::{checksum, mix};
-use super::folder::{Layout, is_exhausted, status_in, status_of};
+use super::folder::{Layout, status_in, status_of};
 use super::index::{DOUBT_AT, HEADER, Index, IndexError, OLDER};
 use super::update::is_on_disk;
 use crate::accounts::UserName;
+use crate::state::what_to_raise;
 
 /// Nobody else needs to know who gets mail from whom.
 const FOLDER_MODE: Mode = Mode::RWXU;
@@ -111,7 +112,7 @@ impl StateFolder {
             });
             match file {
                 Ok(file) => *place = Some(Arc::new(File::from(file))),
-                Err(error) if is_exhausted(&error) => return Err(error),
+                Err(error) if what_to_raise(&error).is_some() => return Err(error),
                 Err(error) => self.warn_of_locks(&error),
             }
         }
@@ -137,7 +138,7 @@ impl StateFolder {
     pub(super) fn read_index(&self, user: &UserName, owner: &[u8]) -> io::Result<Option<(Index, Seal)>> {
         let indexes = match self.indexes() {
             Ok(indexes) => indexes,
-            Err(error) if is_exhausted(&error) => return Err(error),
+            Err(error) if what_to_raise(&error).is_some() => return Err(error),
             Err(error) if is_there(&error) && self.has_indexes() => {
                 let path = self.path.join("indexes");
                 return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
@@ -158,7 +159,7 @@ impl StateFolder {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) if is_exhausted(&error) => return Err(error),
+            Err(error) if what_to_raise(&error).is_some() => return Err(error),
             Err(error) if is_there(&error) => {
                 let path = self.index_path(user);
                 return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));

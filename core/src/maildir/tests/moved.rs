@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::maildir::folder::{MailFolder, Place, UserFolder};
-use crate::maildir::listing::{LISTINGS_MAX, Listing, Moved};
+use crate::maildir::listing::{LOOKS_MAX, Listing, Moved};
 
 /// Looks where messages are, while something happens before each look at the folders: it hears which look it is.
 fn look(house: &House, happens: impl Fn(u32)) -> Moved {
@@ -44,7 +44,7 @@ fn nothing_is_said_to_be_gone_where_messages_are_renamed_all_the_time() {
         // A folder's time has steps.
         age(&house.user().join("new"), looks.into());
     });
-    assert_eq!(listings.get(), LISTINGS_MAX);
+    assert_eq!(listings.get(), LOOKS_MAX);
     assert_eq!(moved.find(b"1.a").unwrap(), Some((Place::New, &b"1.a"[..])));
     assert!(moved.find(b"2.b").is_err());
 }
