@@ -142,6 +142,14 @@ impl Administration {
         }
     }
 
+    /// Says to a server that is started meanwhile that this one stops, so that it waits for the state folder.
+    pub fn leave(&self) {
+        let Some(claim) = &self.claim else { return };
+        if let Err(error) = claim.leave() {
+            warn!(target: "pop3d::state", "a server that is started now does not get the state folder: {error}");
+        }
+    }
+
     /// Reads the configuration anew and takes it as a whole, or leaves all as it was.
     ///
     /// # Errors

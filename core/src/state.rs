@@ -33,6 +33,10 @@ const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// The file whose lock says who may write.
 const OWNER: &str = "owner";
+/// The octet of that file whose lock is the claim.
+const CLAIM: i64 = 0;
+/// The octet whose lock says that the claim is given up soon.
+const LEAVING: i64 = 1;
 const OWNER_FLAGS: OFlags =
     OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
@@ -147,13 +151,27 @@ impl StateFiles {
     /// # Errors
     /// Where the folder can have no file or no lock.
     pub fn claim(&self) -> io::Result<Option<Claim>> {
-        let flags = OWNER_FLAGS | OFlags::CREATE;
-        let owner = File::from(openat(&*self.folder, OWNER, flags, FILE_MODE)?);
-        match lock(&owner, libc::F_WRLCK) {
+        let owner = self.owner()?;
+        match lock(&owner, libc::F_WRLCK, CLAIM) {
             Ok(()) => Ok(Some(Claim { files: self.clone(), owner, turn: Mutex::new(()) })),
             Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether who has the claim gives it up soon ([`Claim::leave`]). Asked before the claim is tried for, or one that was
+    /// given up in between is taken for one that is kept.
+    ///
+    /// # Errors
+    /// As for the claim.
+    pub fn is_being_left(&self) -> io::Result<bool> {
+        let mut held = range(libc::F_WRLCK, LEAVING);
+        fcntl(self.owner()?, FcntlArg::F_OFD_GETLK(&mut held))?;
+        Ok(i32::from(held.l_type) != libc::F_UNLCK)
+    }
+
+    fn owner(&self) -> io::Result<File> {
+        Ok(File::from(openat(&*self.folder, OWNER, OWNER_FLAGS | OFlags::CREATE, FILE_MODE)?))
     }
 }
 
@@ -171,6 +189,14 @@ impl Claim {
     #[must_use]
     pub fn files(&self) -> &StateFiles {
         &self.files
+    }
+
+    /// Says to who waits for the claim that it is given up soon. It holds as before until it is.
+    ///
+    /// # Errors
+    /// Where the system refuses: nobody waits then.
+    pub fn leave(&self) -> io::Result<()> {
+        Ok(lock(&self.owner, libc::F_WRLCK, LEAVING)?)
     }
 
     /// Replaces a file as a whole: whoever reads it, at any time and after any crash, finds what it was or these
@@ -233,23 +259,31 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // Closing alone would leave it to a child that is being started and still has a copy of the descriptor.
-        if let Err(error) = lock(&self.owner, libc::F_UNLCK) {
+        if let Err(error) = unlock(&self.owner) {
             log::warn!(target: "pop3d::state", "the claim on the state folder cannot be given up: {error}");
         }
     }
 }
 
-/// Sets the lock of the owner file. It belongs to the open file, so that it also holds between threads.
+/// Sets a lock of the owner file. It belongs to the open file, so that it also holds between threads.
+fn lock(owner: &File, kind: i32, octet: i64) -> nix::Result<()> {
+    fcntl(owner, FcntlArg::F_OFD_SETLK(&range(kind, octet))).map(|_| ())
+}
+
+/// Gives up both locks of the owner file.
+fn unlock(owner: &File) -> nix::Result<()> {
+    lock(owner, libc::F_UNLCK, CLAIM).and(lock(owner, libc::F_UNLCK, LEAVING))
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "the constants of lock kinds and SEEK_SET are tiny")]
-fn lock(owner: &File, kind: i32) -> nix::Result<()> {
-    let range = libc::flock {
+fn range(kind: i32, octet: i64) -> libc::flock {
+    libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
+        l_start: octet,
         l_len: 1,
         l_pid: 0,
-    };
-    fcntl(owner, FcntlArg::F_OFD_SETLK(&range)).map(|_| ())
+    }
 }
 
 fn is_short_enough(octets: &[u8]) -> io::Result<()> {

@@ -19,7 +19,7 @@ use signal_hook::iterator::Signals;
 use crate::logging::Log;
 
 /// How long transfers may go on once the server is to stop.
-const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
 pub(crate) const KILLED: i32 = 128;
@@ -72,6 +72,8 @@ pub(crate) fn serve(
         name(signal),
         DRAIN_LIMIT.as_secs(),
     );
+    // Before the ports are free, and another server may be started.
+    administration.leave();
     let handle = signals.handle();
     let second = {
         let (stopper, log) = (running.stopper(), Arc::clone(log));

@@ -8,6 +8,8 @@ use std::env;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use pop3d_core::admin::AdminThread;
@@ -27,7 +29,12 @@ use crate::host::Program;
 use crate::logging::{Log, LogFile};
 use crate::plan::{Fixed, Plan};
 use crate::privileges;
-use crate::signals;
+use crate::signals::{self, DRAIN_LIMIT};
+
+/// What a server that stops may take beyond the time for transfers.
+const LEFT_LATE: Duration = Duration::from_secs(5);
+/// Between two looks at whether it has stopped.
+const LEFT_YET: Duration = Duration::from_millis(20);
 
 /// Does what the command line asks for; returns once the server has stopped.
 ///
@@ -195,12 +202,30 @@ fn is_usable(state: &Path) -> bool {
     doubt.is_none()
 }
 
-/// The right to write what PEEP changes into the state folder.
+/// The right to write what PEEP changes into the state folder. A server that stops is waited for: what it keeps at last is to be
+/// read, and without the folder all that this one counts and is told would end with the process.
 ///
 /// # Errors
 /// For want of descriptors or memory: nobody else may have it.
 fn claim(files: &StateFiles) -> Result<Option<Claim>, Exit> {
-    let what = match files.claim() {
+    let mut until = None;
+    let claimed = loop {
+        let is_being_left = files.is_being_left();
+        let claimed = files.claim();
+        if !matches!((&claimed, is_being_left), (Ok(None), Ok(true))) {
+            break claimed;
+        }
+        let until = *until.get_or_insert_with(|| {
+            let state = files.path_of("");
+            info!(target: "pop3d", "another server has the state folder {}, and stops: waiting for it", state.display());
+            Instant::now() + DRAIN_LIMIT + LEFT_LATE
+        });
+        if Instant::now() > until {
+            break claimed;
+        }
+        thread::sleep(LEFT_YET);
+    };
+    let what = match claimed {
         Ok(Some(claim)) => return Ok(Some(claim)),
         Ok(None) => "another server has it".to_owned(),
         Err(error) if what_to_raise(&error).is_some() => {

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
-use pop3d_tests::{Admin, Client, Mail, Options, Server};
+use pop3d_tests::{Admin, Client, Mail, Options, Server, message};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -62,6 +64,33 @@ fn a_program_that_a_chain_names_again_is_there_after_a_restart() {
     stop(server);
     let server = house.start("transform = \"cat\"\npeep.transform_exec = false\n");
     assert_eq!(body(&server), b"x\r\n");
+}
+
+#[test]
+fn who_is_started_while_another_stops_has_what_that_one_kept_and_keeps_more() {
+    let house = House { mail: Mail::flat("user", &[message(16 << 20, 1)]), ..House::new() };
+    let before = house.start("");
+    house.admin().says("u+ ann old").hears("+");
+    let mut client = Client::login(before.address(), "user");
+    client.says("RETR 1").hears("+OK");
+    before.signal(Signal::TERM);
+    before.logs("stopping");
+    let server = thread::scope(|scope| {
+        let after = scope.spawn(|| house.start(""));
+        // Its message is under way until it is read, and as long the one before is there.
+        thread::sleep(Duration::from_millis(300));
+        client.body().unwrap();
+        drop(client);
+        after.join().unwrap()
+    });
+    assert!(server.log().contains("and stops: waiting for it"), "{}", server.log());
+    assert!(login(&server, "ann", "old"));
+    // What was sent while it stopped is counted too.
+    assert_eq!(house.admin().number("re?"), 1);
+    house.admin().says("u+ bob new").hears("+");
+    stop(server);
+    assert!(login(&house.start(""), "bob", "new"));
+    stop(before);
 }
 
 fn body(server: &Server) -> Vec<u8> {

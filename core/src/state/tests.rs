@@ -104,6 +104,23 @@ fn one_of_two_servers_may_write() {
 }
 
 #[test]
+fn who_gives_up_the_claim_soon_says_so() {
+    let house = House::new();
+    let other = StateFiles::open(&house.folder.path().join("state")).unwrap();
+    assert!(!other.is_being_left().unwrap(), "nobody has it");
+    let claim = house.claim();
+    assert!(!other.is_being_left().unwrap());
+    claim.leave().unwrap();
+    assert!(other.is_being_left().unwrap());
+    assert!(other.claim().unwrap().is_none(), "it holds until it is given up");
+    claim.replace("accounts", b"one").unwrap();
+    drop(claim);
+    assert!(!other.is_being_left().unwrap());
+    let _claim = other.claim().unwrap().unwrap();
+    assert!(!house.files.is_being_left().unwrap(), "the next one stays");
+}
+
+#[test]
 fn what_is_no_regular_file_is_not_read() {
     let house = House::new();
     fs::create_dir(house.path("accounts")).unwrap();
