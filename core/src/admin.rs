@@ -73,6 +73,8 @@ enum Outcome {
 /// What came of jobs, and the bell that tells of it.
 struct Results {
     queue: Mutex<Vec<(Key, Outcome)>>,
+    /// Whether the ports are to be given up.
+    is_leaving: AtomicBool,
     is_over: AtomicBool,
     bell: mio::Waker,
 }
@@ -99,8 +101,12 @@ impl AdminThread {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let bell = mio::Waker::new(poll.registry(), Place::Bell.token())?;
-        let results =
-            Arc::new(Results { queue: Mutex::new(Vec::new()), is_over: AtomicBool::new(false), bell });
+        let results = Arc::new(Results {
+            queue: Mutex::new(Vec::new()),
+            is_leaving: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            bell,
+        });
         for (index, door) in doors.iter_mut().enumerate() {
             door.register(poll.registry(), Place::Listener(index).token())?;
         }
@@ -124,6 +130,13 @@ impl AdminThread {
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || admin.run())?;
         Ok(Self { results, thread })
+    }
+
+    /// Gives up its ports, so that a server that is started meanwhile can have them. Administrators who are there stay, and
+    /// those of a Unix socket still come.
+    pub fn give_up_ports(&self) {
+        self.results.is_leaving.store(true, Ordering::Release);
+        self.results.ring();
     }
 
     /// Ends the thread; administrators who are still there are cut off.
@@ -174,6 +187,9 @@ impl Loop {
             }
             self.take_results();
             self.give_turns();
+            if self.desk.results.is_leaving.load(Ordering::Acquire) {
+                self.doors.iter_mut().for_each(Door::give_up_port);
+            }
             self.accept();
             self.keep();
             self.renew();

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::{error, info, warn};
+use pop3d_core::admin::AdminThread;
 use pop3d_core::administration::Administration;
 use pop3d_core::server::Running;
 use pop3d_transforms::children::Children;
@@ -60,6 +61,7 @@ pub(crate) fn serve(
     heard: Heard,
     running: Running,
     administration: &Arc<Administration>,
+    admin: &AdminThread,
     children: &Arc<Children>,
     log: &Arc<Log>,
 ) {
@@ -74,6 +76,7 @@ pub(crate) fn serve(
     );
     // Before the ports are free, and another server may be started.
     administration.leave();
+    admin.give_up_ports();
     let handle = signals.handle();
     let second = {
         let (stopper, log) = (running.stopper(), Arc::clone(log));

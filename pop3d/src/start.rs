@@ -114,7 +114,7 @@ fn serve(cli: Cli, plan: Plan) -> Result<(), Exit> {
         .map_err(|error| system("watch the folder of transforms", &error))?;
     let admin = AdminThread::start(listening.into_doors(), Arc::clone(&administration), fixed.peep_bounds)
         .map_err(|error| system("start the admin thread", &error))?;
-    signals::serve(signals, running, &administration, &children, &log);
+    signals::serve(signals, running, &administration, &admin, &children, &log);
     folder.stop();
     admin.stop();
     administration.keep_statistics();

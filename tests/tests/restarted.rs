@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use pop3d_tests::{Admin, Client, Mail, Options, Server, message};
+use pop3d_tests::{Admin, Client, Mail, Options, Server, message, wait_until};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -69,14 +70,17 @@ fn a_program_that_a_chain_names_again_is_there_after_a_restart() {
 #[test]
 fn who_is_started_while_another_stops_has_what_that_one_kept_and_keeps_more() {
     let house = House { mail: Mail::flat("user", &[message(16 << 20, 1)]), ..House::new() };
-    let before = house.start("");
+    let config = |port| format!("[peep]\nlisten = [\"127.0.0.1:{port}\"]\nadmins.root = \"root\"\n");
+    let before = house.start(&config(0));
+    let port = before.peep_address();
     house.admin().says("u+ ann old").hears("+");
     let mut client = Client::login(before.address(), "user");
     client.says("RETR 1").hears("+OK");
     before.signal(Signal::TERM);
     before.logs("stopping");
+    wait_until("its ports are free", || TcpStream::connect(port).is_err());
     let server = thread::scope(|scope| {
-        let after = scope.spawn(|| house.start(""));
+        let after = scope.spawn(|| house.start(&config(port.port())));
         // Its message is under way until it is read, and as long the one before is there.
         thread::sleep(Duration::from_millis(300));
         client.body().unwrap();
@@ -84,6 +88,7 @@ fn who_is_started_while_another_stops_has_what_that_one_kept_and_keeps_more() {
         after.join().unwrap()
     });
     assert!(server.log().contains("and stops: waiting for it"), "{}", server.log());
+    assert_eq!(server.peep_address(), port);
     assert!(login(&server, "ann", "old"));
     // What was sent while it stopped is counted too.
     assert_eq!(house.admin().number("re?"), 1);

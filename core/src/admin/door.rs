@@ -38,6 +38,8 @@ enum Listener {
     /// Each connection begins with TLS.
     Tls(TcpListener),
     Unix(UnixListener),
+    /// Nobody comes in any more.
+    Closed,
 }
 
 /// The file of a Unix socket. Dropping it removes the file, unless another server's has taken its place.
@@ -136,6 +138,16 @@ impl Door {
                 listener.register(registry, token, Interest::READABLE)
             }
             Listener::Unix(listener) => listener.register(registry, token, Interest::READABLE),
+            Listener::Closed => Ok(()),
+        }
+    }
+
+    /// Gives up its port for another server. A Unix socket stays: it is replaced by another one's.
+    pub(super) fn give_up_port(&mut self) {
+        if matches!(self.listener, Listener::Tcp(_) | Listener::Tls(_)) {
+            self.listener = Listener::Closed;
+            self.may_have_more = false;
+            self.again = None;
         }
     }
 
@@ -178,6 +190,7 @@ impl Door {
                 Ok(Entered::One(Stream::Tls(stream, Box::new(channel)), format!("{peer} (TLS)")))
             }),
             Listener::Unix(listener) => listener.accept().and_then(|(stream, _)| owner(stream)),
+            Listener::Closed => Ok(Entered::Nobody),
         };
         match entered {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
