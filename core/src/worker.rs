@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use log::error;
@@ -246,20 +245,14 @@ impl Worker {
         }
     }
 
-    /// A round of turns: who stopped early comes again after the poll. Behind a share of a transfer the core is offered to
-    /// the other threads of the machine: where they want it too, a worker that never waits would keep it for the
-    /// milliseconds of a slice of the scheduler's, and somebody's answer would wait for several of those.
+    /// A round of turns: who stopped early comes again after the poll.
     fn give_turns(&mut self) {
         let mut round = self.ready.round();
-        let has_transfer = round.has_transfer();
         while let Some(key) = self.ready.next(&mut round) {
             if let Some(client) = self.connections.get_mut(key) {
                 client.is_ready = false;
                 self.turn(key);
             }
-        }
-        if has_transfer {
-            thread::yield_now();
         }
     }
 

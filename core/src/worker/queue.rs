@@ -23,13 +23,6 @@ pub(super) struct Round {
     long: usize,
 }
 
-impl Round {
-    /// Whether somebody has a turn whose transfer goes on.
-    pub(super) fn has_transfer(self) -> bool {
-        self.long > 0
-    }
-}
-
 impl Ready {
     /// Somebody wants a turn.
     pub(super) fn push(&mut self, key: Key, work: Work) {
