@@ -36,6 +36,31 @@ fn one_session_at_a_time_and_the_next_at_once() {
 }
 
 #[test]
+fn the_log_tells_of_a_message_that_another_of_its_name_hides() {
+    let names = |user: &str| {
+        let mail = Mail::maildir(user, &["1\n"]);
+        let file = fs::read_dir(mail.path().join(user).join("new")).unwrap().next().unwrap().unwrap();
+        let read = mail.path().join(user).join("cur").join(format!("{}:2,S", file.file_name().display()));
+        (mail, file.path(), read)
+    };
+    let (mail, _, read) = names("user");
+    fs::write(&read, "2\n").unwrap();
+    let server = Server::start(&mail, &[]);
+    let mut client = Client::login(server.address(), "user");
+    client.says("STAT").hears("+OK 1 ");
+    server.logs("is not shown until another of that name is deleted");
+    client.says("DELE 1").hears("+OK");
+    client.says("QUIT").hears("+OK");
+    Client::login(server.address(), "user").says("STAT").hears("+OK 1 ");
+    // Two names of one file are one message.
+    let (mail, file, read) = names("user");
+    fs::hard_link(file, read).unwrap();
+    let server = Server::start(&mail, &[]);
+    Client::login(server.address(), "user").says("STAT").hears("+OK 1 ");
+    assert!(!server.log().contains("is not shown"), "{}", server.log());
+}
+
+#[test]
 fn two_servers_with_one_state_folder_lock_each_other_out() {
     let mail = Mail::maildir("user", &["1\n"]);
     let state = tempfile::tempdir().unwrap();

@@ -195,6 +195,11 @@ impl Listing {
         hidden.map(|entry| (entry.place, self.name(entry)))
     }
 
+    /// All files that are hidden.
+    pub(super) fn all_hidden(&self) -> impl Iterator<Item = &Entry> {
+        self.hidden.iter()
+    }
+
     /// How many messages there are.
     pub(super) fn count(&self) -> usize {
         self.entries.len()
@@ -222,10 +227,14 @@ impl Listing {
 
     /// Where the message with that base is.
     pub(super) fn find(&self, base: &[u8]) -> Option<(Place, &[u8])> {
+        self.entry(base).map(|entry| (entry.place, self.name(entry)))
+    }
+
+    /// The message with that base.
+    pub(super) fn entry(&self, base: &[u8]) -> Option<&Entry> {
         let wanted = (Delivery::of(base), base);
         let compare = |entry: &Entry| name::order((entry.delivery, self.base(entry)), wanted);
-        let entry = self.entries.get(self.entries.binary_search_by(compare).ok()?)?;
-        Some((entry.place, self.name(entry)))
+        self.entries.get(self.entries.binary_search_by(compare).ok()?)
     }
 }
 

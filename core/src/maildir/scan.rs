@@ -100,6 +100,9 @@ pub(super) fn scan(
         // unsettled where somebody keeps changing the folders.
         let is_enough = listings >= LISTINGS_MIN && scan.vanished == 0 || listings >= LISTINGS_MAX;
         if is_as_listed || is_enough {
+            if is_as_listed {
+                scan.tell_of_hidden(&listing);
+            }
             return Ok(index.missing_from(known, is_whole));
         }
         met = Some(listing).filter(|_| after.is_same_place(&layout));
@@ -235,6 +238,26 @@ impl<'a> Scan<'a> {
             log::warn!(target: "pop3d::maildir", "{}: {} messages cannot be read", self.user, self.unreadable);
         }
         Ok(builder)
+    }
+
+    /// Tells of the first message that is not shown because another file has its name. Nothing is lost by that, but whoever
+    /// reads the mail does not know of it. Two names of one file are one message.
+    fn tell_of_hidden(&self, listing: &Listing) {
+        let file = |entry: &Entry| {
+            let folder = folder_of(&self.folders, entry)?;
+            let status = folder::status_in(folder, listing.name(entry)).ok()?;
+            Some((status.stx_dev_major, status.stx_dev_minor, status.stx_ino))
+        };
+        let shown = |entry: &Entry| listing.entry(listing.base(entry)).and_then(file);
+        let is_another =
+            |entry: &&Entry| file(entry).zip(shown(entry)).is_some_and(|(one, other)| one != other);
+        if let Some(entry) = listing.all_hidden().find(is_another) {
+            let (user, name) = (self.user, listing.name(entry).escape_ascii());
+            log::warn!(
+                target: "pop3d::maildir",
+                "{user}: message {name} is not shown until another of that name is deleted; rename its file",
+            );
+        }
     }
 
     /// The size of a message; none where there is no message any more.
