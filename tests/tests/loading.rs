@@ -109,6 +109,40 @@ fn a_plugin_that_never_could_be_loaded_is_tried_by_the_configuration_once_its_fi
 }
 
 #[test]
+fn what_was_loaded_at_run_time_is_the_same_file_after_a_restart() {
+    let plugins = Plugins::default();
+    plugins.build("two.so", &["TEST_MARK=\"X-Two: yes\""]);
+    let (mail, state) = (Mail::flat("user", &["x\n"]), tempfile::tempdir().unwrap());
+    let config = format!("transform_dir = \"{}\"\n", plugins.path().display());
+    let options = Options { config: &config, state: Some(state.path()), ..Options::default() };
+    let mut server = Server::with(&mail, &options);
+    let socket = state.path().join("peep.sock");
+    Admin::at(&socket).says("tf+ mark two.so").hears("+").says("tf= mark").hears("+");
+    let is_by = |server: &Server, mark: &str| retrieved(server).unwrap().starts_with(mark.as_bytes());
+    assert!(is_by(&server, "X-Two"));
+    // A file of its name, be it sound or not, is not taken for it, as it is not while the server runs.
+    let other = plugins.build("mark.so", &["TEST_MARK=\"X-One: yes\""]);
+    for _ in 0..2 {
+        server.signal(Signal::TERM);
+        server.wait();
+        server = Server::with(&mail, &options);
+        assert!(is_by(&server, "X-Two"));
+        server.logs("is no transform");
+        Admin::at(&socket).says("cf").hears("+");
+        assert!(is_by(&server, "X-Two"));
+        fs::write(&other, "no library\n").unwrap();
+    }
+    // Once it was taken away at run time, the file has its name.
+    plugins.build("mark.so", &["TEST_MARK=\"X-One: yes\""]);
+    Admin::at(&socket).says("tf= none").hears("+").says("tf- mark").hears("+");
+    server.signal(Signal::TERM);
+    server.wait();
+    let server = Server::with(&mail, &options);
+    Admin::at(&socket).says("tf= mark").hears("+");
+    assert!(is_by(&server, "X-One"));
+}
+
+#[test]
 fn what_was_loaded_at_run_time_stays_over_a_reading_of_the_configuration() {
     let plugins = Plugins::default();
     let file = plugins.build("filter.so", &[]);

@@ -289,6 +289,11 @@ impl registry::Registry for Registry {
         })
     }
 
+    fn make_way(&self, name: &str, file: &str) {
+        let _changing = self.change();
+        self.drop_in_the_way(name, file);
+    }
+
     fn look(&self) -> Result<(), RegistryError> {
         if !self.permissions.transform_load {
             return Err(RegistryError::NotPermitted);

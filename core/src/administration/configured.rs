@@ -311,6 +311,7 @@ impl Configured {
     pub(super) fn load_kept(&self, kept: &Kept) -> bool {
         let mut has_loaded = false;
         for (name, file) in &kept.settings.transforms {
+            self.registry.make_way(name, file);
             if self.registry.last_error(name).is_some() {
                 continue;
             }

@@ -58,6 +58,10 @@ pub trait Registry: Send + Sync {
         self.load(name, file)
     }
 
+    /// Takes away a transform that is there only because its file lies in the folder of transforms, where an earlier process
+    /// had loaded this other file, which is there too, by its name: that one is used by chains.
+    fn make_way(&self, _name: &str, _file: &str) {}
+
     /// Makes transforms of the files in the folder of transforms that are none yet.
     ///
     /// # Errors

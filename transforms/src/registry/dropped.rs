@@ -71,6 +71,24 @@ impl Registry {
         self.entry(name).is_ok_and(|entry| is_of(&entry))
     }
 
+    /// Takes away what is there because a file has its name, where another file that is there was loaded by it. The caller
+    /// holds `changing`.
+    pub(super) fn drop_in_the_way(&self, name: &str, file: &str) {
+        let mut entries = self.entries();
+        let (Some(folder), Some(entry)) = (&self.folder, entries.get(name)) else { return };
+        let Spec::Plugin(spec) = &entry.defined else { return };
+        let kept = folder.join(file);
+        if !entry.is_dropped || spec.file == kept || file.contains('/') || !kept.is_file() {
+            return;
+        }
+        let other = spec.file.display();
+        log::warn!(
+            target: "pop3d::transform",
+            "{other} is no transform: {} was loaded by its name, {name}, at run time", kept.display(),
+        );
+        entries.remove(name);
+    }
+
     /// Lists what an earlier process has loaded and this one cannot, so that it is told why, is loaded once that is possible,
     /// and can be taken away.
     pub(super) fn note_lost(&self, name: &str, file: &str, why: &str) {
