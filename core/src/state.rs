@@ -159,8 +159,7 @@ impl StateFiles {
         }
     }
 
-    /// Whether who has the claim gives it up soon ([`Claim::leave`]). Asked before the claim is tried for, or one that was
-    /// given up in between is taken for one that is kept.
+    /// Whether who has the claim gives it up soon ([`Claim::leave`]). Nobody has it any more where it was given up meanwhile.
     ///
     /// # Errors
     /// As for the claim.
@@ -272,7 +271,8 @@ fn lock(owner: &File, kind: i32, octet: i64) -> nix::Result<()> {
 
 /// Gives up both locks of the owner file.
 fn unlock(owner: &File) -> nix::Result<()> {
-    lock(owner, libc::F_UNLCK, CLAIM).and(lock(owner, libc::F_UNLCK, LEAVING))
+    let both = libc::flock { l_len: LEAVING + 1, ..range(libc::F_UNLCK, CLAIM) };
+    fcntl(owner, FcntlArg::F_OFD_SETLK(&both)).map(|_| ())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the constants of lock kinds and SEEK_SET are tiny")]

@@ -22,6 +22,9 @@ use crate::logging::Log;
 /// How long transfers may go on once the server is to stop.
 pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long the state folder may take to be told that the server stops.
+const LEAVE_LIMIT: Duration = Duration::from_secs(1);
+
 /// Added to the number of a signal that ends the process: the status that a shell tells of one killed by it.
 pub(crate) const KILLED: i32 = 128;
 
@@ -74,9 +77,6 @@ pub(crate) fn serve(
         name(signal),
         DRAIN_LIMIT.as_secs(),
     );
-    // Before the ports are free, and another server may be started.
-    administration.leave();
-    admin.give_up_ports();
     let handle = signals.handle();
     let second = {
         let (stopper, log) = (running.stopper(), Arc::clone(log));
@@ -88,6 +88,8 @@ pub(crate) fn serve(
             Some(signal)
         })
     };
+    leave(administration);
+    admin.give_up_ports();
     running.drain(DRAIN_LIMIT);
     // They are of process groups of their own, and would outlive the server.
     children.kill_all();
@@ -104,6 +106,24 @@ pub(crate) fn serve(
         info!(target: "pop3d", "stopped");
         log.finish();
         std::process::exit(KILLED + signal);
+    }
+}
+
+/// Says to who waits for the state folder that it is given up soon, before the ports are free and another server may be
+/// started. Where the folder does not answer nobody can be told, and stopping does not wait for it.
+fn leave(administration: &Arc<Administration>) {
+    let administration = Arc::clone(administration);
+    let (said, heard) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("leave".to_owned()).spawn(move || {
+        administration.leave();
+        let _ = said.send(());
+    });
+    match thread {
+        // None: it hangs.
+        Ok(_) => drop(heard.recv_timeout(LEAVE_LIMIT)),
+        Err(error) => {
+            error!(target: "pop3d", "a server that is started now does not wait for this one: {error}");
+        }
     }
 }
 

@@ -31,10 +31,12 @@ use crate::plan::{Fixed, Plan};
 use crate::privileges;
 use crate::signals::{self, DRAIN_LIMIT};
 
-/// What a server that stops may take beyond the time for transfers.
-const LEFT_LATE: Duration = Duration::from_secs(5);
+/// How long a server that stops is waited for: transfers, workers that hang, programs that do not end, the last statistics.
+const LEFT_MAX: Duration = Duration::from_secs(45);
+const _: () =
+    assert!(LEFT_MAX.as_secs() >= DRAIN_LIMIT.as_secs() + 15, "a server that stops has time for all of it");
 /// Between two looks at whether it has stopped.
-const LEFT_YET: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Does what the command line asks for; returns once the server has stopped.
 ///
@@ -202,29 +204,43 @@ fn is_usable(state: &Path) -> bool {
     doubt.is_none()
 }
 
+/// Claims the right to write into the state folder, and waits for a server that has it and stops.
+///
+/// # Errors
+/// Where the folder can have no file or no lock.
+fn claim_left(files: &StateFiles) -> io::Result<Option<Claim>> {
+    let mut until = None;
+    loop {
+        if let Some(claim) = files.claim()? {
+            return Ok(Some(claim));
+        }
+        if !files.is_being_left()? {
+            // It may have ended since.
+            return files.claim();
+        }
+        let until = *until.get_or_insert_with(|| {
+            info!(
+                target: "pop3d",
+                "another server has the state folder {}, and stops: waiting for it, {} seconds at most",
+                files.path_of("").display(),
+                LEFT_MAX.as_secs(),
+            );
+            Instant::now() + LEFT_MAX
+        });
+        if Instant::now() > until {
+            return Ok(None);
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
 /// The right to write what PEEP changes into the state folder. A server that stops is waited for: what it keeps at last is to be
 /// read, and without the folder all that this one counts and is told would end with the process.
 ///
 /// # Errors
 /// For want of descriptors or memory: nobody else may have it.
 fn claim(files: &StateFiles) -> Result<Option<Claim>, Exit> {
-    let mut until = None;
-    let claimed = loop {
-        let is_being_left = files.is_being_left();
-        let claimed = files.claim();
-        if !matches!((&claimed, is_being_left), (Ok(None), Ok(true))) {
-            break claimed;
-        }
-        let until = *until.get_or_insert_with(|| {
-            let state = files.path_of("");
-            info!(target: "pop3d", "another server has the state folder {}, and stops: waiting for it", state.display());
-            Instant::now() + DRAIN_LIMIT + LEFT_LATE
-        });
-        if Instant::now() > until {
-            break claimed;
-        }
-        thread::sleep(LEFT_YET);
-    };
+    let claimed = claim_left(files);
     let what = match claimed {
         Ok(Some(claim)) => return Ok(Some(claim)),
         Ok(None) => "another server has it".to_owned(),

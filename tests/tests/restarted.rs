@@ -5,7 +5,6 @@
 use std::fs;
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
 
 use pop3d_tests::{Admin, Client, Mail, Options, Server, message, wait_until};
 use rustix::process::Signal;
@@ -69,7 +68,7 @@ fn a_program_that_a_chain_names_again_is_there_after_a_restart() {
 
 #[test]
 fn who_is_started_while_another_stops_has_what_that_one_kept_and_keeps_more() {
-    let house = House { mail: Mail::flat("user", &[message(16 << 20, 1)]), ..House::new() };
+    let house = &House { mail: Mail::flat("user", &[message(16 << 20, 1)]), ..House::new() };
     let config = |port| format!("[peep]\nlisten = [\"127.0.0.1:{port}\"]\nadmins.root = \"root\"\n");
     let before = house.start(&config(0));
     let port = before.peep_address();
@@ -80,14 +79,20 @@ fn who_is_started_while_another_stops_has_what_that_one_kept_and_keeps_more() {
     before.logs("stopping");
     wait_until("its ports are free", || TcpStream::connect(port).is_err());
     let server = thread::scope(|scope| {
-        let after = scope.spawn(|| house.start(&config(port.port())));
+        let log = house.state.path().join("after.log");
+        let config = format!("[log]\nfile = {log:?}\n{}", config(port.port()));
+        let (state, after) = (Some(house.state.path()), log.clone());
+        let after = scope.spawn(move || {
+            let options = Options { config: &config, state, log: Some(&after), ..Options::default() };
+            Server::with(&house.mail, &options)
+        });
         // Its message is under way until it is read, and as long the one before is there.
-        thread::sleep(Duration::from_millis(300));
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        wait_until("the next one waits", || said().contains("and stops: waiting for it"));
         client.body().unwrap();
         drop(client);
         after.join().unwrap()
     });
-    assert!(server.log().contains("and stops: waiting for it"), "{}", server.log());
     assert_eq!(server.peep_address(), port);
     assert!(login(&server, "ann", "old"));
     // What was sent while it stopped is counted too.

@@ -190,7 +190,8 @@ impl Door {
                 Ok(Entered::One(Stream::Tls(stream, Box::new(channel)), format!("{peer} (TLS)")))
             }),
             Listener::Unix(listener) => listener.accept().and_then(|(stream, _)| owner(stream)),
-            Listener::Closed => Ok(Entered::Nobody),
+            // What was there before it was closed may still be told of.
+            Listener::Closed => Err(io::ErrorKind::WouldBlock.into()),
         };
         match entered {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -114,6 +114,8 @@ fn who_gives_up_the_claim_soon_says_so() {
     assert!(other.is_being_left().unwrap());
     assert!(other.claim().unwrap().is_none(), "it holds until it is given up");
     claim.replace("accounts", b"one").unwrap();
+    // A child that is being started has a copy of the descriptor.
+    let _copy = claim.owner.try_clone().unwrap();
     drop(claim);
     assert!(!other.is_being_left().unwrap());
     let _claim = other.claim().unwrap().unwrap();
