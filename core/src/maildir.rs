@@ -185,8 +185,19 @@ impl Shared {
             return Ok(Arc::clone(folder));
         }
         let folder = Arc::new(MailFolder::open(&self.mail)?);
+        self.refuse_state(folder.identity())?;
         *opened = Some(Arc::clone(&folder));
         Ok(folder)
+    }
+
+    /// Refuses a folder that is the state folder: what is kept there is no mail.
+    fn refuse_state(&self, identity: [u64; 3]) -> io::Result<()> {
+        // Where there is none, or it cannot be looked at, it is not what was opened.
+        let state = self.state.as_ref().and_then(|state| folder::identity_at(state.path()).ok());
+        if state == Some(identity) {
+            return Err(io::Error::other("it is the state folder, and what is kept there is no mail"));
+        }
+        Ok(())
     }
 
     /// What the maildrop of a user holds.
@@ -196,6 +207,7 @@ impl Shared {
             let nothing = Layout::Maildir { new: None, cur: None };
             return Ok(Arc::new(Builder::with_room(0, 0).finish(nothing, None, &[], &owner)));
         };
+        self.refuse_state(folder.identity()?)?;
         let known = match &self.state {
             Some(state) => self.known_index(state, user, &owner)?,
             None => None,

@@ -224,6 +224,16 @@ pub(super) fn status_of(file: impl AsFd) -> io::Result<Statx> {
     Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?)
 }
 
+fn identity_of(status: &Statx) -> [u64; 3] {
+    [status.stx_dev_major.into(), status.stx_dev_minor.into(), status.stx_ino]
+}
+
+/// Numbers that tell what is at this path from all else on the machine.
+pub(super) fn identity_at(path: &Path) -> io::Result<[u64; 3]> {
+    let status = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
+    Ok(identity_of(&status))
+}
+
 /// Looks at a file in a folder, not through a symbolic link.
 pub(super) fn status_in(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Statx> {
     Ok(statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)?)
@@ -333,6 +343,11 @@ impl UserFolder {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
         let folder = openat2(&mail.folder, user, FOLDER | OFlags::NOFOLLOW, Mode::empty(), resolve).ok()?;
         Some(Self { folder, user: user.into() })
+    }
+
+    /// Numbers that tell this folder from every other on the machine.
+    pub(super) fn identity(&self) -> io::Result<[u64; 3]> {
+        status_of(&self.folder).map(|status| identity_of(&status))
     }
 
     /// Whose it is.

@@ -231,3 +231,25 @@ fn a_message_larger_than_a_block_is_counted_whole() {
     let house = House::flat(&[("1", &"0123456\n".repeat(100_000)), ("2", &"x".repeat(256 * 1024))]);
     assert_eq!(sizes(&*house.open()), [900_000, 256 * 1024 + 2]);
 }
+
+#[test]
+fn the_state_folder_is_nobodys_maildrop_and_no_mail_folder() {
+    let house = House::flat(&[("1", "one\n")]);
+    drop(house.open());
+    let (above, state) = (house.folder.path(), house.state());
+    let user = |name: &str| UserName::parse(name.as_bytes()).unwrap();
+    let Err(OpenError::Unavailable(why)) =
+        LocalStore::new(above.to_owned(), Some(state.clone())).open(&user("state"))
+    else {
+        panic!("what is kept is shown as mail");
+    };
+    assert!(why.to_string().contains("it is the state folder"), "{why}");
+    let link = above.join("link");
+    std::os::unix::fs::symlink(&state, &link).unwrap();
+    for mail in [&state, &link] {
+        let store = house.store().moved_to(mail.clone());
+        assert!(store.check().is_err());
+        assert!(store.open(&user("indexes")).is_err());
+    }
+    assert_eq!(unique_ids(&*house.open()), ["1"]);
+}
