@@ -231,6 +231,17 @@ fn past_the_limit_clients_wait_for_their_turn() {
 }
 
 #[test]
+fn without_descriptors_who_is_silent_gives_way() {
+    let mail = Mail::default();
+    let config = "login_timeout = \"10m\"\n[limits]\ngive_way_after = \"1s\"\n";
+    let server = Server::with(&mail, &Options { before: "ulimit -n 64", config, ..Options::default() });
+    // More than there is room for: all of them stay, and say nothing.
+    let mut silent: Vec<_> = (0..128).map(|_| Client::silent(server.address())).collect();
+    silent.iter_mut().for_each(|client| drop(client.line()));
+    wait_until("somebody is served", || Client::silent(server.address()).line().starts_with("+OK"));
+}
+
+#[test]
 fn without_descriptors_clients_are_told_and_served_again_later() {
     let message = message(200_000, 1);
     let mail = Mail::flat("user", &[&message]);

@@ -75,7 +75,7 @@ impl Worker {
         let Some(seat) = self.take_seat(index) else { return Accepted::Nobody };
         let protocol = self.listeners[index].protocol;
         match self.listeners[index].socket.accept() {
-            Ok((stream, _)) if self.desk.shared.is_short_of_descriptors() => {
+            Ok((stream, _)) if self.lacks_descriptors() => {
                 self.refusals.count(self.desk.now, "too few descriptors, raise RLIMIT_NOFILE");
                 self.desk.counters.refused.add(1);
                 refuse(stream, protocol, NO_RESOURCES);
@@ -96,6 +96,16 @@ impl Worker {
             Err(error) => warn!(target: "pop3d::worker", "a client was not accepted: {error}"),
         }
         Accepted::One
+    }
+
+    /// Whether there are too few descriptors for who has come, also once somebody who is silent before login has given way.
+    fn lacks_descriptors(&mut self) -> bool {
+        if self.desk.shared.is_short_of_descriptors()
+            && let Way::Of(key) = self.first_silent()
+        {
+            self.dismiss(key);
+        }
+        self.desk.shared.is_short_of_descriptors()
     }
 
     /// A seat for who comes to a listener; where there is none and somebody waits, that of who is silent before login.
