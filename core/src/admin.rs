@@ -7,7 +7,6 @@ mod regular;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -70,12 +69,19 @@ enum Outcome {
     Done(Answer),
 }
 
+/// What the thread is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Serving,
+    /// The ports are to be given up.
+    Leaving,
+    Over,
+}
+
 /// What came of jobs, and the bell that tells of it.
 struct Results {
     queue: Mutex<Vec<(Key, Outcome)>>,
-    /// Whether the ports are to be given up.
-    is_leaving: AtomicBool,
-    is_over: AtomicBool,
+    stage: Mutex<Stage>,
     bell: mio::Waker,
 }
 
@@ -101,12 +107,8 @@ impl AdminThread {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let bell = mio::Waker::new(poll.registry(), Place::Bell.token())?;
-        let results = Arc::new(Results {
-            queue: Mutex::new(Vec::new()),
-            is_leaving: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-            bell,
-        });
+        let results =
+            Arc::new(Results { queue: Mutex::new(Vec::new()), stage: Mutex::new(Stage::Serving), bell });
         for (index, door) in doors.iter_mut().enumerate() {
             door.register(poll.registry(), Place::Listener(index).token())?;
         }
@@ -135,14 +137,12 @@ impl AdminThread {
     /// Gives up its ports, so that a server that is started meanwhile can have them. Administrators who are there stay, and
     /// those of a Unix socket still come.
     pub fn give_up_ports(&self) {
-        self.results.is_leaving.store(true, Ordering::Release);
-        self.results.ring();
+        self.results.enter(Stage::Leaving);
     }
 
     /// Ends the thread; administrators who are still there are cut off.
     pub fn stop(self) {
-        self.results.is_over.store(true, Ordering::Release);
-        self.results.ring();
+        self.results.enter(Stage::Over);
         if self.thread.join().is_err() {
             error!(target: "pop3d::peep", "the admin thread panicked");
         }
@@ -152,6 +152,15 @@ impl AdminThread {
 impl Results {
     fn push(&self, key: Key, outcome: Outcome) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push((key, outcome));
+        self.ring();
+    }
+
+    fn stage(&self) -> Stage {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         self.ring();
     }
 
@@ -165,7 +174,7 @@ impl Results {
 impl Loop {
     fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
-        while !self.desk.results.is_over.load(Ordering::Acquire) {
+        while self.desk.results.stage() != Stage::Over {
             if let Err(error) = self.poll.poll(&mut events, self.timeout())
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -187,7 +196,7 @@ impl Loop {
             }
             self.take_results();
             self.give_turns();
-            if self.desk.results.is_leaving.load(Ordering::Acquire) {
+            if self.desk.results.stage() == Stage::Leaving {
                 self.doors.iter_mut().for_each(Door::give_up_port);
             }
             self.accept();

@@ -32,9 +32,7 @@ use crate::privileges;
 use crate::signals::{self, DRAIN_LIMIT};
 
 /// How long a server that stops is waited for: transfers, workers that hang, programs that do not end, the last statistics.
-const LEFT_MAX: Duration = Duration::from_secs(45);
-const _: () =
-    assert!(LEFT_MAX.as_secs() >= DRAIN_LIMIT.as_secs() + 15, "a server that stops has time for all of it");
+const LEFT_MAX: Duration = Duration::from_secs(DRAIN_LIMIT.as_secs() + 15);
 /// Between two looks at whether it has stopped.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -240,8 +238,7 @@ fn claim_left(files: &StateFiles) -> io::Result<Option<Claim>> {
 /// # Errors
 /// For want of descriptors or memory: nobody else may have it.
 fn claim(files: &StateFiles) -> Result<Option<Claim>, Exit> {
-    let claimed = claim_left(files);
-    let what = match claimed {
+    let what = match claim_left(files) {
         Ok(Some(claim)) => return Ok(Some(claim)),
         Ok(None) => "another server has it".to_owned(),
         Err(error) if what_to_raise(&error).is_some() => {

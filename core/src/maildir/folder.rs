@@ -224,11 +224,12 @@ pub(super) fn status_of(file: impl AsFd) -> io::Result<Statx> {
     Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?)
 }
 
-fn identity_of(status: &Statx) -> [u64; 3] {
+/// Numbers that tell a file or folder from every other on the machine: its device and its inode.
+pub(super) fn identity_of(status: &Statx) -> [u64; 3] {
     [status.stx_dev_major.into(), status.stx_dev_minor.into(), status.stx_ino]
 }
 
-/// Numbers that tell what is at this path from all else on the machine.
+/// The same of what is at this path, a symbolic link followed.
 pub(super) fn identity_at(path: &Path) -> io::Result<[u64; 3]> {
     let status = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
     Ok(identity_of(&status))
@@ -248,27 +249,25 @@ pub(super) fn open_message(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Fi
 #[derive(Debug)]
 pub(super) struct MailFolder {
     folder: OwnedFd,
-    device: (u32, u32),
-    inode: u64,
+    identity: [u64; 3],
 }
 
 impl MailFolder {
     /// Opens it; it alone may be a symbolic link, for it is the administrator's.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let folder = openat(CWD, path, FOLDER, Mode::empty())?;
-        let status = status_of(&folder)?;
-        Ok(Self { folder, device: (status.stx_dev_major, status.stx_dev_minor), inode: status.stx_ino })
+        let identity = identity_of(&status_of(&folder)?);
+        Ok(Self { folder, identity })
     }
 
     /// Whether this is what stands at `path`: it may have been replaced or mounted over.
     pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let status = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
-        Ok((status.stx_dev_major, status.stx_dev_minor) == self.device && status.stx_ino == self.inode)
+        Ok(identity_at(path)? == self.identity)
     }
 
     /// Numbers that tell this folder from every other on the machine.
     pub(super) fn identity(&self) -> [u64; 3] {
-        [self.device.0.into(), self.device.1.into(), self.inode]
+        self.identity
     }
 
     /// Lists a little of it, to know that it can be.

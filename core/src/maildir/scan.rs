@@ -246,7 +246,7 @@ impl<'a> Scan<'a> {
         let file = |entry: &Entry| {
             let folder = folder_of(&self.folders, entry)?;
             let status = folder::status_in(folder, listing.name(entry)).ok()?;
-            Some((status.stx_dev_major, status.stx_dev_minor, status.stx_ino))
+            Some(folder::identity_of(&status))
         };
         let shown = |entry: &Entry| listing.entry(listing.base(entry)).and_then(file);
         let is_another =

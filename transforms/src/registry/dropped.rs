@@ -86,7 +86,10 @@ impl Registry {
             target: "pop3d::transform",
             "{other} is no transform: {} was loaded by its name, {name}, at run time", kept.display(),
         );
-        entries.remove(name);
+        let removed = entries.remove(name);
+        // What it was made of may take a while to end.
+        drop(entries);
+        drop(removed);
     }
 
     /// Lists what an earlier process has loaded and this one cannot, so that it is told why, is loaded once that is possible,
