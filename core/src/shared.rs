@@ -172,12 +172,12 @@ impl Shared {
         if !self.is_asking.load(Ordering::SeqCst) {
             return false;
         }
-        let is_full = self.is_full();
-        if !is_full {
+        let has_room = self.connections.load(Ordering::SeqCst) < self.limit().min(self.descriptors);
+        if has_room {
             // There is a seat for who waits. One who asked at this very moment asks again.
             self.is_asking.store(false, Ordering::SeqCst);
         }
-        is_full
+        !has_room
     }
 
     /// Whether whoever is found is to give way: for each who asks it is one.
@@ -185,7 +185,7 @@ impl Shared {
         self.is_asking.swap(false, Ordering::SeqCst)
     }
 
-    /// Never more than there are descriptors for, so that a client waits in the backlog in place of being refused.
+    /// Beyond it clients wait in the backlog. There may be descriptors for fewer.
     fn limit(&self) -> usize {
         self.settings.load().limits.connections
     }

@@ -99,11 +99,14 @@ impl Worker {
     }
 
     /// Whether there are too few descriptors for who has come, also once somebody who is silent before login has given way.
+    /// Where nobody here is, somebody at another worker gives way to the next one who comes.
     fn lacks_descriptors(&mut self) -> bool {
-        if self.desk.shared.is_short_of_descriptors()
-            && let Way::Of(key) = self.first_silent()
-        {
-            self.dismiss(key);
+        if !self.desk.shared.is_short_of_descriptors() {
+            return false;
+        }
+        match self.first_silent() {
+            Way::Of(key) => self.dismiss(key),
+            Way::At(_) | Way::Nobody => self.desk.shared.ask_for_way(),
         }
         self.desk.shared.is_short_of_descriptors()
     }
