@@ -31,7 +31,7 @@
 //!
 //! **Administration.** [`admin`] is the thread that speaks PEEP; [`administration`] answers and carries out what it is asked.
 //! [`settings`] is one snapshot of all that can be set, [`sessions`] lists who is there, [`statistics`] counts, and [`state`] keeps what must
-//! outlive the process.
+//! outlive the process. [`regular_file`] opens what is named to be read.
 
 pub mod accounts;
 pub mod admin;
@@ -50,6 +50,7 @@ pub mod offline;
 pub mod pool;
 pub mod proxied;
 mod reactor;
+pub mod regular_file;
 mod retr;
 pub mod server;
 pub mod sessions;

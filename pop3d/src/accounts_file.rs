@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use pop3d_core::regular_file;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::plan::ACCOUNTS_MAX;
@@ -54,7 +55,7 @@ impl Locked {
     fn open_by(path: &Path, makes: bool, lock: FlockOperation) -> io::Result<Self> {
         loop {
             let mut is_made = false;
-            let mut file = match File::open(path) {
+            let mut file = match regular_file::open(path) {
                 Err(error) if makes && error.kind() == io::ErrorKind::NotFound => {
                     let made =
                         OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
@@ -68,13 +69,10 @@ impl Locked {
                         }
                         made => is_made = made.map(|_| true)?,
                     }
-                    File::open(path)?
+                    regular_file::open(path)?
                 }
                 file => file?,
             };
-            if !file.metadata()?.is_file() {
-                return Err(io::Error::other("it is no regular file"));
-            }
             flock(&file, lock)?;
             // Who held the lock may have replaced what it was on.
             let path = fs::canonicalize(path)?;

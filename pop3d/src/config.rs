@@ -187,8 +187,7 @@ pub(crate) struct File {
 ///
 /// # Errors
 /// Where it cannot be read, or has more than `limit` octets.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
-    let file = fs::File::open(path)?;
+pub(crate) fn read(file: fs::File, limit: u64) -> io::Result<(Vec<u8>, bool)> {
     let is_open = file.metadata()?.permissions().mode() & 0o004 != 0;
     let mut octets = Vec::new();
     file.take(limit + 1).read_to_end(&mut octets)?;
@@ -205,7 +204,9 @@ impl File {
     /// # Errors
     /// Where it cannot be read, or is no configuration; then with line and column.
     pub(crate) fn read(path: &Path) -> Result<Self, Exit> {
-        let (octets, is_open) = read(path, FILE_MAX).map_err(|error| {
+        // It may be a pipe, from another program.
+        let opened = fs::File::open(path);
+        let (octets, is_open) = opened.and_then(|file| read(file, FILE_MAX)).map_err(|error| {
             let what = format!("cannot read the configuration file {}", path.display());
             exit::no_input(&what, &error, &format!("{}, or name another by --config", exit::advice(&error)))
         })?;

@@ -14,6 +14,7 @@ use log::LevelFilter;
 use pop3d_core::accounts::{Accounts, NAME_RULE, Secret, UserName};
 use pop3d_core::admin::Bounds;
 use pop3d_core::maildir::{LocalStore, UniqueIds};
+use pop3d_core::regular_file;
 use pop3d_core::server::{Protocol, WORKERS_MAX};
 use pop3d_core::settings::Limits;
 use pop3d_core::tls::Tls;
@@ -388,10 +389,15 @@ fn accounts(file: &File, warnings: &mut Vec<String>) -> Result<Accounts, Exit> {
     let config = &file.config;
     let mut accounts = Accounts::new(config.apop);
     if let Some(path) = &config.accounts {
-        let (text, is_open) = config::read(path, ACCOUNTS_MAX).map_err(|error| {
-            let what = format!("cannot read the accounts file {}", path.display());
-            exit::no_input(&what, &error, &format!("{}, or name another by accounts", exit::advice(&error)))
-        })?;
+        let (text, is_open) =
+            regular_file::open(path).and_then(|file| config::read(file, ACCOUNTS_MAX)).map_err(|error| {
+                let what = format!("cannot read the accounts file {}", path.display());
+                exit::no_input(
+                    &what,
+                    &error,
+                    &format!("{}, or name another by accounts", exit::advice(&error)),
+                )
+            })?;
         let doubts = accounts
             .add_file(&text)
             .map_err(|(line, error)| Exit::Config(format!("{}:{line}:1: {error}", path.display())))?;

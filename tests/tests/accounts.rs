@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use base64ct::{Base64, Encoding};
 use pop3d_tests::{Admin, Client, Mail, Options, Server, checked, processes_with, wait_until};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 
 /// Of "secret", by crypt(3).
@@ -147,6 +148,25 @@ fn an_accounts_file_that_cannot_be_written_is_told_once_until_the_configuration_
         fs::read_to_string(&file).unwrap().contains("carl:{ARGON2ID}$argon2id$")
     });
     assert!(!obstacle.exists());
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_accounts_file_is_not_waited_for() {
+    let (mail, folder) = (Mail::default(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("accounts");
+    fs::write(&file, "ann:{PLAIN}one\n").unwrap();
+    let config = format!("accounts = {:?}\n", file.display());
+    let server = Server::with(&mail, &Options { config: &config, ..Options::default() });
+    let mut admin = Admin::of(&server);
+    fs::remove_file(&file).unwrap();
+    mknodat(CWD, &file, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    admin.says("cf").hears("-11");
+    server.logs("it is no regular file");
+    assert!(login(&server, "ann", "one").starts_with("+OK"));
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "ann:{PLAIN}two\n").unwrap();
+    admin.says("cf").hears("+");
+    assert!(login(&server, "ann", "two").starts_with("+OK"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use pop3d_tests::tls::{Certificate, Wire, certificate, config};
 use pop3d_tests::{
     Admin, Client, End, Mail, Options, Over, Server, as_sent, light_or_heavy, message, wait_until,
 };
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 
@@ -297,6 +298,12 @@ fn a_pair_that_is_none_leaves_the_old_one_and_is_told() {
     spoil(&first.key, b"", "no private key in it", &mut admin);
     let other = certificate(folder.path(), "b", &["localhost"]);
     spoil(&first.key, &fs::read(&other.key).unwrap(), "not the key of the certificate", &mut admin);
+    // A pipe that nobody writes to is not waited for.
+    fs::remove_file(&first.key).unwrap();
+    mknodat(CWD, &first.key, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    assert_eq!(admin.says("cf").line(), "-11");
+    server.logs("it is no regular file");
+    fs::remove_file(&first.key).unwrap();
     fs::write(&first.key, key).unwrap();
     assert_eq!(admin.says("cf").line(), "+");
     let renewed = certificate(folder.path(), "a", &["localhost"]);

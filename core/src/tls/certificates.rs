@@ -2,7 +2,7 @@
 //! client asks for (RFC 6066, section 3).
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroizing;
 
+use crate::regular_file;
 use crate::state::what_to_raise;
 
 /// Longest file of a certificate chain or a key, in octets.
@@ -216,7 +217,7 @@ fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> 
 /// The octets of a file; they may be a key.
 pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut octets = Zeroizing::default();
-    let count = File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut octets)?;
+    let count = regular_file::open(path)?.take(FILE_MAX + 1).read_to_end(&mut octets)?;
     if u64::try_from(count).is_ok_and(|count| count > FILE_MAX) {
         return Err(io::Error::other(format!("it has more than {FILE_MAX} octets")));
     }

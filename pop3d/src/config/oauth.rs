@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pop3d_core::accounts::token::{KeyError, LEEWAY_MAX, TokenKeys};
 use pop3d_core::accounts::{Bearer, External, TokenCheck};
+use pop3d_core::regular_file;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -201,7 +202,11 @@ fn keys(file: &File, place: &Spanned<PathBuf>, warnings: &mut Vec<String>) -> Re
     let wrong = |path: &Spanned<PathBuf>, what: &dyn std::fmt::Display| {
         file.error(path.span(), &format!("{}: {what}", path.as_ref().display()))
     };
-    let octets = |path: &Spanned<PathBuf>| read(path.as_ref(), KEYS_MAX).map_err(|error| wrong(path, &error));
+    let octets = |path: &Spanned<PathBuf>| {
+        regular_file::open(path.as_ref())
+            .and_then(|file| read(file, KEYS_MAX))
+            .map_err(|error| wrong(path, &error))
+    };
     if let Some(path) = &table.keys {
         let added: Result<(), KeyError> = keys.add_public(&octets(path)?.0);
         added.map_err(|error| wrong(path, &error))?;

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use pop3d_core::regular_file;
 use pop3d_core::store::Source;
 use pop3d_protocol::text::one_line;
-use rustix::fs::{MemfdFlags, OFlags, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::samples;
 use crate::cli::Check;
@@ -121,14 +121,9 @@ impl Mail {
                 kept(&octets)
             }
             Origin::File(path) => {
-                // A pipe that nobody writes to would be waited for.
-                let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-                let file = File::options().read(true).custom_flags(flags).open(path)?;
-                let status = file.metadata()?;
-                if !status.is_file() {
-                    return Err(io::Error::other("it is no regular file"));
-                }
-                Ok(Source { file, length: status.len(), octets: None, wire_clean: false })
+                let file = regular_file::open(&path)?;
+                let length = file.metadata()?.len();
+                Ok(Source { file, length, octets: None, wire_clean: false })
             }
         }
     }
